@@ -1,0 +1,426 @@
+//! [`PolicySet`]: a policy that is valid by construction.
+//!
+//! Only `check` makes one. Names are resolved to indexes, mounts to absolute paths, and every fact that the author could
+//! have got wrong has been looked at: nothing that takes a `PolicySet` can fail for a reason the author could mend.
+
+use std::rc::Rc;
+
+use super::field_path::{FieldPath, Filter};
+use crate::diagnostic::Span;
+
+/// How much of a value a caller gets: one chain, from least to most.
+///
+/// There is no `Default`: what a missing level means is said where it is missing (rule 15: hide).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// The member or element is removed (rule 24).
+    Hide,
+    /// The replacement value stands in its place (rule 24).
+    Blank,
+    /// A keyed, pairwise pseudonym (rule 23).
+    Pseudonym,
+    /// A masked form (rules 20 to 22).
+    Mask,
+    /// The value's bytes unchanged (rule 19).
+    Show,
+}
+
+/// Index of a class in [`PolicySet::classes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClassId(pub u16);
+
+/// Index of a scope in [`PolicySet::scopes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScopeId(pub u16);
+
+/// Index of a client entry in [`PolicySet::clients`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u16);
+
+/// Index of a route in [`PolicySet::routes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteId(pub u16);
+
+/// A whole policy, includes merged and names resolved.
+#[derive(Debug, Clone)]
+pub struct PolicySet {
+    /// The policy's own name.
+    pub name: String,
+    /// Authorities the policy is limited to, lower case; empty means any (rule 4).
+    pub hosts: Vec<String>,
+    /// Where client and scopes come from (rule 7).
+    pub identity: Identity,
+    /// What happens where no route or field decides.
+    pub defaults: Defaults,
+    /// Sizes that bound the work of one response (rule 40).
+    pub limits: Limits,
+    /// Whether the host can hold the response head (rule 40).
+    pub head: HeadMode,
+    /// Classes, in name order.
+    pub classes: Vec<Class>,
+    /// Routes, in name order.
+    pub routes: Vec<Route>,
+    /// Scopes, in name order.
+    pub scopes: Vec<Scope>,
+    /// Client entries, in name order; empty when the policy has no `clients` (rule 9).
+    pub clients: Vec<Client>,
+    /// The entry of every client without one of its own; `None` only when `clients` is empty (rule 9).
+    pub any_client: Option<ClientId>,
+}
+
+/// Where client and scopes come from (rule 7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// Envoy's verified JWT metadata.
+    JwtAuthn {
+        /// `JwtProvider.payload_in_metadata`.
+        payload: String,
+        /// The claim that names the client.
+        client: ClaimPath,
+        /// The claim that lists the scopes.
+        scopes: ClaimPath,
+    },
+    /// The first URI SAN of the verified peer certificate; scopes are those of the client entry.
+    Mtls,
+    /// Headers that the edge overwrites.
+    TrustedHeader {
+        /// Lower-case name of the header that holds the client id.
+        client: String,
+        /// Lower-case name of the header that holds the scopes, separated by spaces.
+        scopes: Option<String>,
+    },
+}
+
+/// A claim's place: member names from the payload's root, at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimPath(pub Vec<String>);
+
+/// What happens where no route or field decides.
+#[derive(Debug, Clone)]
+pub struct Defaults {
+    /// `unmatched_route` (rule 5).
+    pub unmatched_route: Unmatched,
+    /// `other_content`, unless the route says otherwise (rule 30).
+    pub other_content: OtherContent,
+    /// Root members that an error body keeps, if scalar (rule 29).
+    pub error_members: Vec<String>,
+    /// Response headers kept besides the built-in safe list, lower case (rule 31).
+    pub keep_headers: Vec<String>,
+    /// Response headers that follow a class, lower-case name first (rule 31).
+    pub classified_headers: Vec<(String, Vec<ClassId>)>,
+}
+
+/// What an unmatched request gets (rule 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmatched {
+    /// 403.
+    Reject,
+    /// Forwarded untouched.
+    Pass,
+}
+
+/// What a body that is not JSON gets (rule 30).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherContent {
+    /// 502.
+    Reject,
+    /// Passed as it is; only per route.
+    Pass,
+}
+
+/// Whether the host can hold the response head (rule 40).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadMode {
+    /// The head waits for the body's verdict; needs `allow_on_headers_stop_iteration`.
+    Held,
+    /// The head goes at once; a later refusal is a reset.
+    Released,
+}
+
+/// Sizes that bound the work of one response, in bytes but for `depth` (rule 40).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest body.
+    pub body: u64,
+    /// Largest element that a filter must see whole.
+    pub record: u32,
+    /// Containers open at once, at most 64.
+    pub depth: u8,
+    /// How much of a body is awaited with its head held.
+    pub hold: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body: 64 << 20, record: 256 << 10, depth: 64, hold: 16 << 10 }
+    }
+}
+
+/// A kind of personal data.
+#[derive(Debug, Clone)]
+pub struct Class {
+    /// Its name.
+    pub name: String,
+    /// What the author says of it.
+    pub about: String,
+    /// Replacement for fields of the class at blank, as JSON text of a scalar (rule 18).
+    pub blank: Option<Rc<str>>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// One governed or passed route.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its name.
+    pub name: String,
+    /// Upper-case method; HEAD requests use the GET route (rule 4).
+    pub method: String,
+    /// Its path, segment by segment (rule 4).
+    pub template: Template,
+    /// The area that scopes name; empty for a passed route.
+    pub area: String,
+    /// Query parameters a caller may send (rule 6).
+    pub query: QueryRule,
+    /// What happens to its bodies.
+    pub body: RouteBody,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// What happens to a route's bodies.
+#[derive(Debug, Clone)]
+pub enum RouteBody {
+    /// Forwarded untouched, with the author's reason (rule 5).
+    Pass(String),
+    /// Rewritten.
+    Governed(Governed),
+}
+
+/// What a governed route knows of its bodies.
+#[derive(Debug, Clone)]
+pub struct Governed {
+    /// Every scalar place, mounts resolved (rule 10).
+    pub entries: Vec<Entry>,
+    /// Places hidden for a client, mounts resolved (rules 13, 17).
+    pub denies: Vec<(ClientId, FieldPath)>,
+    /// The route's own row condition, and those of scopes (rules 15, 26).
+    pub rows: Vec<RowRule>,
+    /// `max_records` (rule 28).
+    pub max_records: Option<MaxRecords>,
+    /// The route's ceiling (rule 17).
+    pub ceiling: Ceiling,
+    /// What a body that is not JSON gets (rule 30).
+    pub other_content: OtherContent,
+}
+
+/// One scalar place of one route.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its path from the body's root.
+    pub path: FieldPath,
+    /// Every name it goes by: (shape, path within that shape as the author wrote it), outermost mount first (rule 13).
+    pub names: Vec<(String, FieldPath)>,
+    /// Its classes, sorted, without repeats, never empty.
+    pub classes: Vec<ClassId>,
+    /// Its form at mask (rules 20 to 22).
+    pub mask: Option<Mask>,
+    /// Its form at pseudonym (rule 23).
+    pub pseudonym: Option<Pseudonym>,
+    /// Its own replacement at blank, as JSON text of a scalar (rule 18).
+    pub blank: Option<Rc<str>>,
+    /// The kind of subject that it identifies (rule 34).
+    pub subject: Option<String>,
+    /// Detectors that run on it at show (rule 27), sorted, without repeats.
+    pub detect: Vec<Detector>,
+    /// Levels that scopes set for it by name; of several for one scope, the lowest (rule 15).
+    pub overrides: Vec<(ScopeId, Level)>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// A form at mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mask {
+    /// First `n` Unicode scalar values, then four asterisks (rule 20).
+    First(u32),
+    /// Four asterisks, then the last `n` Unicode scalar values (rule 20).
+    Last(u32),
+    /// First local character, `***@`, domain (rule 21).
+    Email,
+    /// `YYYY` (rule 22).
+    Year,
+    /// `YYYY-MM` (rule 22).
+    Month,
+    /// First letter of each word and a full stop (rule 22).
+    Initials,
+    /// Nearest multiple of `n`, half away from zero (rule 22).
+    Round(u64),
+}
+
+/// A form at pseudonym (rule 23).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pseudonym {
+    /// Its namespace.
+    pub namespace: Rc<str>,
+    /// For whom equal values give equal pseudonyms.
+    pub link: Link,
+}
+
+/// For whom equal values give equal pseudonyms (rule 23).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// For one client only.
+    Client,
+    /// For all clients.
+    All,
+}
+
+/// What is looked for inside strings at show (rule 27). Ordered by name, which is how ties are settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Detector {
+    /// Payment card numbers (Luhn).
+    Card,
+    /// E-mail addresses.
+    Email,
+    /// International Bank Account Numbers (mod 97).
+    Iban,
+    /// Telephone numbers.
+    Phone,
+    /// US social security numbers.
+    Ssn,
+}
+
+/// A row condition: the elements that it leaves out are out (rule 26).
+#[derive(Debug, Clone)]
+pub struct RowRule {
+    /// For whom: every scope, or one.
+    pub scope: Option<ScopeId>,
+    /// The array.
+    pub array: FieldPath,
+    /// Which elements stay.
+    pub filter: Filter,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// `max_records` (rule 28).
+#[derive(Debug, Clone)]
+pub struct MaxRecords {
+    /// The elements that are counted; the last segment is `*`.
+    pub at: FieldPath,
+    /// How many may leave.
+    pub max: u64,
+    /// What happens to those over it.
+    pub over: Over,
+}
+
+/// What happens to elements over `max_records`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// The first `max` stay.
+    Truncate,
+    /// 403.
+    Reject,
+}
+
+/// At most: by class, else the rest, else show (rule 17).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ceiling {
+    /// Named classes, sorted.
+    pub classes: Vec<(ClassId, Level)>,
+    /// `"*"`.
+    pub rest: Option<Level>,
+}
+
+impl Ceiling {
+    /// The most that a value of `class` may be shown.
+    #[must_use]
+    pub fn of(&self, class: ClassId) -> Level {
+        self.classes
+            .iter()
+            .find(|(named, _)| *named == class)
+            .map(|(_, level)| *level)
+            .or(self.rest)
+            .unwrap_or(Level::Show)
+    }
+}
+
+/// A route's path (rule 4): compared as raw segments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// Its segments, without the slashes.
+    pub segments: Vec<TemplateSegment>,
+    /// Whether it ends in a slash.
+    pub trailing_slash: bool,
+}
+
+/// One segment of a route's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplateSegment {
+    /// Exactly these bytes, in canonical percent-encoding.
+    Literal(String),
+    /// `{name}`: exactly one non-empty segment.
+    Parameter(String),
+}
+
+/// Query parameters that a caller may send (rule 6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueryRule {
+    /// These names, after percent-decoding; empty means none.
+    Only(Vec<String>),
+    /// Any.
+    Any,
+}
+
+/// What a scope gives.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Its name.
+    pub name: String,
+    /// When it is active (rule 8).
+    pub when: When,
+    /// Areas it acts on (rule 9), sorted.
+    pub areas: Vec<String>,
+    /// Its grant for each class, in class order; an absent class is [`Level::Hide`] (rule 15).
+    pub grant: Vec<Level>,
+    /// Where each grant is written, in class order; `None` where absent.
+    pub grant_spans: Vec<Option<Span>>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// When a scope is active (rule 8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// Its own name is among the caller's scopes.
+    Named,
+    /// Needs no scope at all.
+    Always,
+    /// All of the conditions hold.
+    All(Vec<Condition>),
+}
+
+/// One condition on a caller (rule 8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Every one of these scopes.
+    AllOf(Vec<String>),
+    /// At least one of these scopes.
+    AnyOf(Vec<String>),
+    /// The claim is one of these strings, or an array that holds one.
+    Claim(ClaimPath, Vec<String>),
+}
+
+/// A client's entry: it can only lower (rule 9).
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The exact client id, or `*`.
+    pub name: String,
+    /// The only scopes that can be active, if given; under mTLS also the caller's scopes (rules 7, 9).
+    pub scopes: Option<Vec<String>>,
+    /// Its ceiling (rule 17).
+    pub ceiling: Ceiling,
+    /// Where it is declared.
+    pub span: Span,
+}

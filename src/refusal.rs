@@ -1,0 +1,161 @@
+//! [`Refusal`]: why a request or a response does not pass, and the fixed local reply that the caller gets instead.
+//!
+//! A refusal is `Copy`: it holds a reason, a size or an offset, never bytes of a body or a header. What cannot be held
+//! cannot be logged. The caller is told even less: one fixed problem (RFC 9457) for each status, so that which of an
+//! upstream's faults it was is no oracle on what was withheld. Operators find the reason in the log and the metrics.
+
+use std::fmt;
+
+/// Why a request or a response does not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No route matches, or the path is not canonical (rules 3 to 5).
+    NoRoute,
+    /// The request lacks a path or a method, or names one twice.
+    BadRequest,
+    /// A query parameter that the route does not list (rule 6): its bytes in the request's path.
+    QueryParameter {
+        /// Offset of its name in the path.
+        start: u32,
+        /// Offset behind its name.
+        end: u32,
+    },
+    /// Nothing of the route is visible to the caller (rule 33).
+    NothingVisible,
+    /// An upgrade, CONNECT or gRPC request on a governed route.
+    Upgrade,
+    /// The response's status line cannot be read, or is one that is not governed: 101, 206 (rule 29).
+    Status,
+    /// A content-encoding other than identity, or a repeated one (rule 30).
+    ContentEncoding,
+    /// A body that is not JSON by its type, or a repeated content-type (rule 30).
+    ContentType,
+    /// A body that is not strict JSON (RFC 8259) or breaks a stricter rule (rule 30).
+    Malformed {
+        /// What is wrong.
+        fault: JsonFault,
+        /// Offset of the first byte that cannot be right, from the body's start.
+        offset: u64,
+    },
+    /// The root would be removed (rule 25).
+    RootHidden,
+    /// A body over `limits.body` (rule 40).
+    BodyTooLarge,
+    /// An element that a filter must see whole is over `limits.record` (rule 40).
+    RecordTooLarge {
+        /// Offset of the element's first byte, from the body's start.
+        offset: u64,
+    },
+    /// More elements than `max_records` allows (rule 28).
+    TooManyRecords,
+    /// The rewritten body outgrew what may be written at this moment.
+    WriteBudget,
+    /// The host failed at something that it must do, or did it out of order (rule 39).
+    Host,
+    /// A state that should not exist (rule 39).
+    Internal,
+}
+
+/// What is wrong with a JSON text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum JsonFault {
+    /// The body ends inside a text, or holds none.
+    Incomplete,
+    /// A byte that the grammar does not allow there (RFC 8259 §2 to §7).
+    Syntax,
+    /// A byte-order mark (RFC 8259 §8.1).
+    ByteOrderMark,
+    /// Invalid UTF-8 (RFC 3629).
+    Utf8,
+    /// A lone surrogate escape (RFC 7493 §2.1).
+    Surrogate,
+    /// The same member name twice in one object (RFC 7493 §2.3).
+    DuplicateName,
+    /// More containers open at once than `limits.depth` allows.
+    Depth,
+    /// Something follows the text.
+    Trailing,
+}
+
+impl Refusal {
+    /// The status of the local reply.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::BadRequest | Self::QueryParameter { .. } => 400,
+            Self::NoRoute | Self::NothingVisible | Self::Upgrade | Self::TooManyRecords => 403,
+            Self::Host | Self::Internal => 500,
+            Self::Status
+            | Self::ContentEncoding
+            | Self::ContentType
+            | Self::Malformed { .. }
+            | Self::RootHidden
+            | Self::BodyTooLarge
+            | Self::RecordTooLarge { .. }
+            | Self::WriteBudget => 502,
+        }
+    }
+
+    /// A stable word for logs, metrics and tests.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NoRoute => "no_route",
+            Self::BadRequest => "bad_request",
+            Self::QueryParameter { .. } => "query_parameter",
+            Self::NothingVisible => "nothing_visible",
+            Self::Upgrade => "upgrade",
+            Self::Status => "status",
+            Self::ContentEncoding => "content_encoding",
+            Self::ContentType => "content_type",
+            Self::Malformed { fault, .. } => fault.reason(),
+            Self::RootHidden => "root_hidden",
+            Self::BodyTooLarge => "body_too_large",
+            Self::RecordTooLarge { .. } => "record_too_large",
+            Self::TooManyRecords => "too_many_records",
+            Self::WriteBudget => "write_budget",
+            Self::Host => "host",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The offset in the body, where there is one.
+    #[must_use]
+    pub fn offset(self) -> Option<u64> {
+        match self {
+            Self::Malformed { offset, .. } | Self::RecordTooLarge { offset } => Some(offset),
+            _ => None,
+        }
+    }
+}
+
+impl JsonFault {
+    /// A stable word for logs, metrics and tests.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Incomplete => "json_incomplete",
+            Self::Syntax => "json_syntax",
+            Self::ByteOrderMark => "json_byte_order_mark",
+            Self::Utf8 => "json_utf8",
+            Self::Surrogate => "json_surrogate",
+            Self::DuplicateName => "json_duplicate_name",
+            Self::Depth => "json_depth",
+            Self::Trailing => "json_trailing",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())?;
+        match self.offset() {
+            Some(offset) => write!(f, " at byte {offset}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
