@@ -1,0 +1,133 @@
+//! Who is asking (rule 7): from what the host has verified to a client and its scopes.
+
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::policy::model::{ClaimPath, ClientId, Identity, PolicySet};
+
+/// What the host knows of the caller. The plugin brings the kind that the policy asks for.
+#[derive(Debug, Clone, Copy)]
+pub enum Evidence<'a> {
+    /// The claims of a verified token.
+    Claims(&'a Value),
+    /// The first URI SAN of the verified peer certificate.
+    PeerUri(&'a [u8]),
+    /// Nothing was verified; headers are looked at if the policy trusts them.
+    Nothing,
+}
+
+/// A caller: no client and no scopes unless something verified says so.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The client's id, empty without one (rule 9).
+    pub client: Rc<str>,
+    /// Its entry; `None` only in a policy without `clients`.
+    pub entry: Option<ClientId>,
+    /// Its scopes, as they came.
+    pub scopes: Vec<String>,
+    /// The claims, for `when: {claims: …}` (rule 8).
+    pub claims: Value,
+}
+
+impl Caller {
+    /// The caller that a request comes from, by the policy's `identity` (rule 7).
+    ///
+    /// `headers` are the request's, names in lower case.
+    #[must_use]
+    pub fn identify(policy: &PolicySet, evidence: Evidence<'_>, headers: &[(Vec<u8>, Vec<u8>)]) -> Self {
+        match (&policy.identity, evidence) {
+            (Identity::JwtAuthn { client, scopes, .. }, Evidence::Claims(claims)) => {
+                Self::new(policy, text(claim(claims, client)), scope_list(claim(claims, scopes)), claims.clone())
+            }
+            (Identity::Mtls, Evidence::PeerUri(uri)) => {
+                Self::with_own_scopes(policy, std::str::from_utf8(uri).unwrap_or_default())
+            }
+            (Identity::TrustedHeader { client, scopes }, _) => {
+                let scopes = scopes.as_ref().map(|name| header(headers, name));
+                match (header(headers, client), scopes) {
+                    (Header::Many, _) | (_, Some(Header::Many)) => Self::nobody(policy),
+                    (Header::One(client), Some(Header::One(scopes))) => {
+                        Self::new(policy, client, split(scopes), Value::Null)
+                    }
+                    (Header::One(client), None) => Self::with_own_scopes(policy, client),
+                    (Header::One(client), Some(Header::None)) => Self::new(policy, client, Vec::new(), Value::Null),
+                    (Header::None, Some(Header::One(scopes))) => Self::new(policy, "", split(scopes), Value::Null),
+                    (Header::None, _) => Self::nobody(policy),
+                }
+            }
+            _ => Self::nobody(policy),
+        }
+    }
+
+    /// A caller with a client id (empty for none), scopes and claims.
+    #[must_use]
+    pub fn new(policy: &PolicySet, client: &str, scopes: Vec<String>, claims: Value) -> Self {
+        Self { client: client.into(), entry: entry(policy, client), scopes, claims }
+    }
+
+    /// A caller that nothing verified speaks for.
+    #[must_use]
+    pub fn nobody(policy: &PolicySet) -> Self {
+        Self::new(policy, "", Vec::new(), Value::Null)
+    }
+
+    /// A client whose scopes are those of its entry (rule 7, mTLS).
+    fn with_own_scopes(policy: &PolicySet, client: &str) -> Self {
+        let caller = Self::new(policy, client, Vec::new(), Value::Null);
+        let own = caller.entry.and_then(|entry| policy.clients.get(usize::from(entry.0))?.scopes.clone());
+        let scopes = if client.is_empty() { Vec::new() } else { own.unwrap_or_default() };
+        Self { scopes, ..caller }
+    }
+}
+
+/// The entry with the exact id, else `*` (rule 9). A caller without an id falls under `*`, and so does one that calls
+/// itself `*`.
+fn entry(policy: &PolicySet, client: &str) -> Option<ClientId> {
+    (0u16..)
+        .map(ClientId)
+        .zip(&policy.clients)
+        .find(|(_, entry)| !client.is_empty() && entry.name == client)
+        .map(|(id, _)| id)
+        .or(policy.any_client)
+}
+
+fn claim<'a>(claims: &'a Value, path: &ClaimPath) -> Option<&'a Value> {
+    path.0.iter().try_fold(claims, |value, name| value.as_object()?.get(name))
+}
+
+fn text(value: Option<&Value>) -> &str {
+    value.and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A space-separated string (RFC 6749 §3.3), or an array of strings; anything else is no scopes.
+fn scope_list(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(scopes)) => split(scopes),
+        Some(Value::Array(scopes)) => {
+            let scopes: Option<Vec<String>> = scopes.iter().map(|scope| scope.as_str().map(str::to_owned)).collect();
+            scopes.unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn split(scopes: &str) -> Vec<String> {
+    scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+}
+
+/// A header that identity may come from: repeated, or not valid UTF-8, it is no identity (rule 7).
+enum Header<'a> {
+    None,
+    One(&'a str),
+    Many,
+}
+
+fn header<'a>(headers: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Header<'a> {
+    let mut values = headers.iter().filter(|(known, _)| known.as_slice() == name.as_bytes()).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (None, _) => Header::None,
+        (Some(_), Some(_)) => Header::Many,
+        (Some(value), None) => std::str::from_utf8(value).map_or(Header::Many, Header::One),
+    }
+}

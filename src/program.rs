@@ -1,0 +1,258 @@
+//! [`Program`]: a policy made ready to run. Routes by specificity, a field trie per route, and levels resolved into a
+//! [`View`] for each kind of caller, kept for the next caller of the kind.
+
+mod grant;
+mod router;
+mod trie;
+mod view;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+pub use grant::ScalarRule;
+pub use router::{is_canonical, is_canonical_segment};
+pub use view::{ContainerRule, State, StateId, Step, View};
+
+use crate::caller::Caller;
+use crate::policy::model::{
+    ClaimPath, ClassId, ClientId, Condition, Level, PolicySet, Route, RouteBody, RouteId, Scope, ScopeId, Unmatched,
+    When,
+};
+use crate::refusal::Refusal;
+use crate::transform::PseudonymKey;
+use grant::Grants;
+use router::Router;
+use trie::Trie;
+use view::{Automaton, governed};
+
+/// Kinds of callers whose views are kept. A policy has few; the bound is against a stream of odd combinations of scopes.
+const KEPT_VIEWS: usize = 256;
+
+/// A policy made ready to run.
+#[derive(Debug)]
+pub struct Program {
+    policy: Rc<PolicySet>,
+    key: Option<Rc<PseudonymKey>>,
+    router: Router,
+    /// One per route; none where the route is passed.
+    tries: Vec<Option<Rc<Trie>>>,
+    errors: Option<Rc<Automaton>>,
+    views: RefCell<HashMap<Kind, Rc<Automaton>>>,
+}
+
+/// What the levels of a caller on a route depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    route: RouteId,
+    client: Option<ClientId>,
+    scopes: Vec<ScopeId>,
+}
+
+/// The policy uses pseudonyms and there is no key (rule 23).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyMissing;
+
+impl fmt::Display for KeyMissing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the policy uses pseudonyms, so FIELDGATE_KEY must hold a key of at least 32 bytes in base64")
+    }
+}
+
+impl std::error::Error for KeyMissing {}
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To a route, whose bodies are rewritten.
+    Governed(RouteId),
+    /// To a route that is passed, or to none where the policy passes those (rule 5).
+    Pass,
+}
+
+impl Program {
+    /// Makes a policy ready. Pure: the same policy and key always give the same program.
+    ///
+    /// # Errors
+    /// If the policy uses pseudonyms and `key` is `None` (rule 23).
+    pub fn new(policy: PolicySet, key: Option<PseudonymKey>) -> Result<Self, KeyMissing> {
+        if key.is_none() && uses_pseudonyms(&policy) {
+            return Err(KeyMissing);
+        }
+        let policy = Rc::new(policy);
+        let tries = policy
+            .routes
+            .iter()
+            .map(|route| match &route.body {
+                RouteBody::Governed(governed) => Some(Rc::new(Trie::new(governed))),
+                RouteBody::Pass(_) => None,
+            })
+            .collect();
+        Ok(Self {
+            router: Router::new(&policy),
+            key: key.map(Rc::new),
+            tries,
+            errors: Automaton::for_errors(Rc::clone(&policy)).map(Rc::new),
+            views: RefCell::default(),
+            policy,
+        })
+    }
+
+    /// The policy that it runs.
+    #[must_use]
+    pub fn policy(&self) -> &PolicySet {
+        &self.policy
+    }
+
+    /// Where a request goes (rules 3 to 6). `target` is the request's path with its query, as it came.
+    ///
+    /// # Errors
+    /// [`Refusal::NoRoute`] and [`Refusal::QueryParameter`].
+    pub fn way(&self, authority: &str, method: &str, target: &str) -> Result<Way, Refusal> {
+        let (path, query) = match target.split_once('?') {
+            Some((path, _)) => (path, Some(path.len().saturating_add(1))),
+            None => (target, None),
+        };
+        let found = if target.contains('#') { None } else { self.router.find(authority, method, path) };
+        let Some(id) = found else {
+            return match self.policy.defaults.unmatched_route {
+                Unmatched::Reject => Err(Refusal::NoRoute),
+                Unmatched::Pass => Ok(Way::Pass),
+            };
+        };
+        let route = self.route(id).ok_or(Refusal::Internal)?;
+        if let Some(from) = query {
+            router::check_query(&route.query, target, from)?;
+        }
+        Ok(match route.body {
+            RouteBody::Governed(_) => Way::Governed(id),
+            RouteBody::Pass(_) => Way::Pass,
+        })
+    }
+
+    fn route(&self, id: RouteId) -> Option<&Route> {
+        self.policy.routes.get(usize::from(id.0))
+    }
+
+    /// The scope entries that are active for a caller on a route (rules 8, 9), in order.
+    #[must_use]
+    pub fn active_scopes(&self, route: RouteId, caller: &Caller) -> Vec<ScopeId> {
+        let Some(route) = self.route(route) else { return Vec::new() };
+        let allowed = caller
+            .entry
+            .and_then(|entry| self.policy.clients.get(usize::from(entry.0)))
+            .and_then(|client| client.scopes.as_ref());
+        (0u16..)
+            .map(ScopeId)
+            .zip(&self.policy.scopes)
+            .filter(|(_, scope)| scope.areas.contains(&route.area))
+            .filter(|(_, scope)| allowed.is_none_or(|allowed| allowed.contains(&scope.name)))
+            .filter(|(_, scope)| is_active(scope, caller))
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// What a caller sees of a governed route.
+    ///
+    /// # Errors
+    /// [`Refusal::Internal`] if the route is not governed, or its view would be larger than a view may be.
+    pub fn view(&self, route: RouteId, caller: &Caller) -> Result<View, Refusal> {
+        let kind = Kind { route, client: caller.entry, scopes: self.active_scopes(route, caller) };
+        let automaton = self.automaton(kind)?;
+        Ok(View::new(automaton, Rc::clone(&caller.client), self.key.clone()))
+    }
+
+    fn automaton(&self, kind: Kind) -> Result<Rc<Automaton>, Refusal> {
+        let mut views = self.views.try_borrow_mut().map_err(|_| Refusal::Internal)?;
+        if let Some(kept) = views.get(&kind)
+            && !kept.is_full()
+        {
+            return Ok(Rc::clone(kept));
+        }
+        let trie = self.tries.get(usize::from(kind.route.0)).cloned().flatten().ok_or(Refusal::Internal)?;
+        let made = Automaton::for_caller(Rc::clone(&self.policy), trie, kind.route, kind.client, kind.scopes.clone());
+        let made = Rc::new(made.ok_or(Refusal::Internal)?);
+        if views.len() >= KEPT_VIEWS {
+            views.clear();
+        }
+        views.insert(kind, Rc::clone(&made));
+        Ok(made)
+    }
+
+    /// What everybody sees of an error body (rule 29).
+    ///
+    /// # Errors
+    /// [`Refusal::Internal`] if the view would be larger than a view may be.
+    pub fn error_view(&self) -> Result<View, Refusal> {
+        let automaton = self.errors.clone().ok_or(Refusal::Internal)?;
+        Ok(View::new(automaton, "".into(), None))
+    }
+
+    /// What a classified response header becomes for a caller on a route (rule 31): shown, replaced by a text, or dropped.
+    #[must_use]
+    pub fn header_rule(&self, route: RouteId, caller: &Caller, classes: &[ClassId]) -> HeaderRule {
+        let Some(governed) = governed(&self.policy, route) else { return HeaderRule::Drop };
+        let grants = Grants::new(&self.policy, caller.entry, &governed.ceiling);
+        match grants.header_level(classes, &self.active_scopes(route, caller)) {
+            Level::Hide => HeaderRule::Drop,
+            Level::Show => HeaderRule::Keep,
+            Level::Mask | Level::Pseudonym | Level::Blank => {
+                HeaderRule::Replace(header_text(grants.class_blank(classes.iter().copied())))
+            }
+        }
+    }
+}
+
+/// What a classified response header becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderRule {
+    /// Kept as it is.
+    Keep,
+    /// Its value is replaced. A header has no form at mask or pseudonym, so these levels end here too (rule 18).
+    Replace(String),
+    /// Removed.
+    Drop,
+}
+
+/// A class's replacement as a header value: a string's text, another scalar's JSON text, nothing for `null`.
+fn header_text(blank: Option<&Rc<str>>) -> String {
+    match blank.and_then(|blank| serde_json::from_str(blank).ok()) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => text,
+        Some(Value::String(_)) => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn uses_pseudonyms(policy: &PolicySet) -> bool {
+    policy.routes.iter().any(|route| match &route.body {
+        RouteBody::Governed(governed) => governed.entries.iter().any(|entry| entry.pseudonym.is_some()),
+        RouteBody::Pass(_) => false,
+    })
+}
+
+/// Rule 8.
+fn is_active(scope: &Scope, caller: &Caller) -> bool {
+    let has = |name: &String| caller.scopes.contains(name);
+    match &scope.when {
+        When::Always => true,
+        When::Named => has(&scope.name),
+        When::All(conditions) => conditions.iter().all(|condition| match condition {
+            Condition::AllOf(names) => names.iter().all(has),
+            Condition::AnyOf(names) => names.iter().any(has),
+            Condition::Claim(path, values) => holds(&caller.claims, path, values),
+        }),
+    }
+}
+
+fn holds(claims: &Value, path: &ClaimPath, values: &[String]) -> bool {
+    let listed = |value: &Value| value.as_str().is_some_and(|text| values.iter().any(|listed| listed == text));
+    match path.0.iter().try_fold(claims, |value, name| value.as_object()?.get(name)) {
+        Some(Value::Array(items)) => items.iter().any(listed),
+        Some(value) => listed(value),
+        None => false,
+    }
+}

@@ -1,0 +1,146 @@
+//! Levels: what a set of scopes and ceilings gives for a set of entries (rules 13, 15 to 18). Pure, on indexes.
+
+use std::rc::Rc;
+
+use crate::policy::model::{Ceiling, ClassId, ClientId, Detector, Entry, Level, Mask, PolicySet, Pseudonym, ScopeId};
+
+/// JSON text of the replacement that always exists (rule 18).
+const NULL: &str = "null";
+
+/// Whose levels are asked for on one route: the ceilings that bind the caller there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grants<'a> {
+    policy: &'a PolicySet,
+    client: Option<&'a Ceiling>,
+    route: &'a Ceiling,
+}
+
+/// What a scalar becomes, forms settled (rules 18 to 24, 27).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScalarRule {
+    /// Removed.
+    Hide,
+    /// Its bytes unchanged.
+    Show,
+    /// Its bytes unchanged but for what the detectors find.
+    Detect {
+        /// Sorted, without repeats.
+        detectors: Rc<[Detector]>,
+        /// For strings too long to be searched (rule 27).
+        blank: Rc<str>,
+    },
+    /// Masked; a misfit becomes `blank`.
+    Mask {
+        /// The form.
+        form: Mask,
+        /// JSON text for a misfit.
+        blank: Rc<str>,
+    },
+    /// Pseudonymised; a misfit becomes `blank`.
+    Pseudonym {
+        /// The form.
+        form: Pseudonym,
+        /// JSON text for a misfit.
+        blank: Rc<str>,
+    },
+    /// Replaced by this JSON text.
+    Blank(Rc<str>),
+}
+
+impl<'a> Grants<'a> {
+    pub(super) fn new(policy: &'a PolicySet, client: Option<ClientId>, route: &'a Ceiling) -> Self {
+        let client = client.and_then(|id| policy.clients.get(usize::from(id.0))).map(|client| &client.ceiling);
+        Self { policy, client, route }
+    }
+
+    /// The level of a scalar that `entries` match, for these active scopes. No entry, no class, no scope: hide (rule 14).
+    pub(super) fn level(&self, entries: &[&Entry], scopes: &[ScopeId]) -> Level {
+        let classes = || entries.iter().flat_map(|entry| entry.classes.iter().copied());
+        let granted = scopes.iter().map(|scope| self.by_scope(entries, *scope)).max();
+        self.under_ceilings(granted.unwrap_or(Level::Hide), classes())
+    }
+
+    /// The level of a response header with these classes (rule 31).
+    pub(super) fn header_level(&self, classes: &[ClassId], scopes: &[ScopeId]) -> Level {
+        let granted = scopes.iter().map(|scope| self.by_classes(classes.iter().copied(), *scope)).max();
+        self.under_ceilings(granted.unwrap_or(Level::Hide), classes.iter().copied())
+    }
+
+    /// Rule 15: the scope's own levels for matching entries, the lowest of them; else the lowest over all classes.
+    fn by_scope(&self, entries: &[&Entry], scope: ScopeId) -> Level {
+        entries
+            .iter()
+            .flat_map(|entry| entry.overrides.iter())
+            .filter(|(of, _)| *of == scope)
+            .map(|(_, level)| *level)
+            .min()
+            .unwrap_or_else(|| self.by_classes(entries.iter().flat_map(|entry| entry.classes.iter().copied()), scope))
+    }
+
+    fn by_classes(&self, classes: impl Iterator<Item = ClassId>, scope: ScopeId) -> Level {
+        let grant = self.policy.scopes.get(usize::from(scope.0)).map(|scope| scope.grant.as_slice());
+        let of = |class: ClassId| grant.and_then(|grant| grant.get(usize::from(class.0)).copied());
+        classes.map(|class| of(class).unwrap_or(Level::Hide)).min().unwrap_or(Level::Hide)
+    }
+
+    /// Rule 17: nothing raises a level afterwards.
+    fn under_ceilings(&self, level: Level, classes: impl Iterator<Item = ClassId>) -> Level {
+        classes
+            .map(|class| {
+                let client = self.client.map_or(Level::Show, |ceiling| ceiling.of(class));
+                client.min(self.route.of(class))
+            })
+            .fold(level, Level::min)
+    }
+
+    /// What a scalar that `entries` match becomes (rules 13, 15 to 18, 27).
+    pub(super) fn rule(&self, entries: &[&Entry], scopes: &[ScopeId]) -> ScalarRule {
+        let level = self.level(entries, scopes);
+        let blank = || self.blank(entries);
+        match level {
+            Level::Hide => return ScalarRule::Hide,
+            Level::Show => {
+                let mut detectors: Vec<Detector> = entries.iter().flat_map(|entry| entry.detect.clone()).collect();
+                detectors.sort_unstable();
+                detectors.dedup();
+                return if detectors.is_empty() {
+                    ScalarRule::Show
+                } else {
+                    ScalarRule::Detect { detectors: detectors.into(), blank: blank() }
+                };
+            }
+            Level::Mask | Level::Pseudonym | Level::Blank => {}
+        }
+        if level == Level::Mask
+            && let Some(form) = agreed(entries.iter().filter_map(|entry| entry.mask))
+        {
+            return ScalarRule::Mask { form, blank: blank() };
+        }
+        if level >= Level::Pseudonym
+            && let Some(form) = agreed(entries.iter().filter_map(|entry| entry.pseudonym.as_ref()))
+        {
+            return ScalarRule::Pseudonym { form: form.clone(), blank: blank() };
+        }
+        ScalarRule::Blank(blank())
+    }
+
+    /// The field's replacement, else the classes', else `null` (rule 18).
+    fn blank(&self, entries: &[&Entry]) -> Rc<str> {
+        let classes = || entries.iter().flat_map(|entry| entry.classes.iter().copied());
+        agreed(entries.iter().filter_map(|entry| entry.blank.as_ref()))
+            .or_else(|| self.class_blank(classes()))
+            .map_or_else(|| NULL.into(), Rc::clone)
+    }
+
+    /// The replacement that all classes which have one agree on.
+    pub(super) fn class_blank(&self, classes: impl Iterator<Item = ClassId>) -> Option<&'a Rc<str>> {
+        let policy = self.policy;
+        agreed(classes.filter_map(move |class| policy.classes.get(usize::from(class.0))?.blank.as_ref()))
+    }
+}
+
+/// The one value that all agree on; none if there is none, or if two differ (rule 13).
+fn agreed<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
+}

@@ -1,0 +1,131 @@
+//! The field trie of one route: every path of its entries, denies, row conditions and `max_records`, merged by segments.
+
+use std::collections::BTreeMap;
+
+use crate::policy::field_path::{FieldPath, Filter, Segment};
+use crate::policy::model::{ClientId, Governed, ScopeId};
+
+/// Index of a node; the root is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct NodeId(u32);
+
+/// Index of an entry in [`Governed::entries`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct EntryId(pub(super) u32);
+
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    /// Children by member name.
+    pub(super) members: BTreeMap<String, NodeId>,
+    /// The child for every member and element.
+    pub(super) any: Option<NodeId>,
+    /// Children for those that a filter selects.
+    pub(super) filtered: Vec<(Filter, NodeId)>,
+    /// Entries that end here.
+    pub(super) entries: Vec<EntryId>,
+    /// Entries that end in `..*` here: they cover every scalar strictly below.
+    pub(super) open: Vec<EntryId>,
+    /// Clients for whom this place and all below it is hidden (rule 17).
+    pub(super) denies: Vec<ClientId>,
+    /// Row conditions on the elements of an array here: for every scope, or for one (rule 15).
+    pub(super) rows: Vec<(Option<ScopeId>, Filter)>,
+    /// Whether what comes to stand here is a record (rule 28).
+    pub(super) counted: bool,
+}
+
+impl Node {
+    /// Whether nothing of the policy lies below, `..*` apart.
+    pub(super) fn is_leaf(&self) -> bool {
+        self.members.is_empty() && self.any.is_none() && self.filtered.is_empty() && self.rows.is_empty()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Trie {
+    nodes: Vec<Node>,
+}
+
+impl Trie {
+    pub(super) const ROOT: NodeId = NodeId(0);
+
+    pub(super) fn new(route: &Governed) -> Self {
+        let mut trie = Self { nodes: vec![Node::default()] };
+        for (index, entry) in (0u32..).zip(&route.entries) {
+            let open = entry.path.open;
+            trie.at(&entry.path.segments, |node| {
+                if open {
+                    node.open.push(EntryId(index));
+                } else {
+                    node.entries.push(EntryId(index));
+                }
+            });
+        }
+        for (client, path) in &route.denies {
+            trie.at(&denied_place(path), |node| node.denies.push(*client));
+        }
+        for row in &route.rows {
+            trie.at(&row.array.segments, |node| node.rows.push((row.scope, row.filter.clone())));
+        }
+        if let Some(records) = &route.max_records {
+            trie.at(&records.at.segments, |node| node.counted = true);
+        }
+        trie
+    }
+
+    /// The trie of an error body: these root members, each with the entry of the same index (rule 29).
+    pub(super) fn of_members(names: &[String]) -> Self {
+        let mut trie = Self { nodes: vec![Node::default()] };
+        for (index, name) in (0u32..).zip(names) {
+            trie.at(&[Segment::Member(name.clone())], |node| node.entries.push(EntryId(index)));
+        }
+        trie
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// Walks and grows the trie along `segments`, then lets `then` mark where they end.
+    fn at(&mut self, segments: &[Segment], then: impl FnOnce(&mut Node)) {
+        let mut here = Self::ROOT;
+        for segment in segments {
+            here = self.child(here, segment);
+        }
+        if let Some(node) = self.node_mut(here) {
+            then(node);
+        }
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+        self.nodes.get_mut(usize::try_from(id.0).ok()?)
+    }
+
+    fn child(&mut self, parent: NodeId, segment: &Segment) -> NodeId {
+        let fresh = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        let Some(node) = self.node_mut(parent) else { return fresh };
+        let found = match segment {
+            Segment::Member(name) => *node.members.entry(name.clone()).or_insert(fresh),
+            Segment::Any => *node.any.get_or_insert(fresh),
+            Segment::Filtered(filter) => match node.filtered.iter().find(|(known, _)| known == filter) {
+                Some((_, child)) => *child,
+                None => {
+                    node.filtered.push((filter.clone(), fresh));
+                    fresh
+                }
+            },
+        };
+        if found == fresh {
+            self.nodes.push(Node::default());
+        }
+        found
+    }
+}
+
+/// Where a deny takes hold. A deny of `$.a..*` hides all below `$.a`, so it takes hold at each of its children.
+fn denied_place(path: &FieldPath) -> Vec<Segment> {
+    let mut segments = path.segments.clone();
+    if path.open {
+        segments.push(Segment::Any);
+    }
+    segments
+}

@@ -1,0 +1,509 @@
+//! [`View`]: what one kind of caller sees of one route, as an automaton over the places of a body.
+//!
+//! Several paths can reach one place (`$.a`, `$.*`, `$[?…]`), so a state stands for a *set* of trie nodes, for the `..*`
+//! entries that hang over the place, and for the scopes whose row conditions keep it. States are made once per kind of
+//! caller and shared by all of its responses. Only what a filter decides is left for the response: then the child is
+//! seen whole and [`View::select`] says which state it is in.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::grant::{Grants, ScalarRule};
+use super::trie::{EntryId, Node, NodeId, Trie};
+use crate::policy::field_path::Filter;
+use crate::policy::model::{ClientId, Entry, Governed, Level, Limits, Over, PolicySet, RouteBody, RouteId, ScopeId};
+use crate::transform::PseudonymKey;
+
+/// States one view may have: filters that select in ever new combinations could make more and more of them. A view
+/// that is full refuses (rule 39) and is made anew for the next response.
+const MAX_STATES: usize = 1 << 14;
+
+/// A state of a [`View`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StateId(u32);
+
+impl StateId {
+    /// The state of a place that nothing of the policy speaks about.
+    pub const DEAD: Self = Self(0);
+    const ROOT: Self = Self(1);
+}
+
+/// What a container becomes (rule 25).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerRule {
+    /// Removed; nothing below is looked at.
+    Drop,
+    /// Removed, but walked, since it may hold records that count (rule 28).
+    Mute,
+    /// Kept, and each child decided by its own state.
+    Walk,
+    /// Kept with all below it: every scalar there is at show and nothing else is to be decided.
+    Open,
+}
+
+/// What the policy says of one place.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// What a string, number or boolean becomes. `null` stays `null` unless this is `Blank` or `Hide`.
+    pub scalar: ScalarRule,
+    /// What an object or array becomes.
+    pub container: ContainerRule,
+    /// Whether an entry speaks of this place: a container that stands here instead is a shape mismatch (rule 12).
+    pub classified: bool,
+    /// Whether a child must be seen whole, for a filter or a row condition.
+    pub filtered: bool,
+    /// Whether what stands here is a record of `max_records` (rule 28).
+    pub counted: bool,
+    /// The names that the policy knows here, sorted, with the state of each (where no filter stands).
+    pub members: Box<[(Box<str>, StateId)]>,
+    /// The state of a member of any other name.
+    pub other: StateId,
+    /// The state of an element.
+    pub element: StateId,
+}
+
+impl State {
+    /// What the place of an unknown field is like: hidden with all below it (rule 14).
+    #[must_use]
+    pub fn dead() -> Self {
+        Self {
+            scalar: ScalarRule::Hide,
+            container: ContainerRule::Drop,
+            classified: false,
+            filtered: false,
+            counted: false,
+            members: Box::default(),
+            other: StateId::DEAD,
+            element: StateId::DEAD,
+        }
+    }
+
+    /// The state of the member called `name`, a decoded name, where no filter stands.
+    #[must_use]
+    pub fn member(&self, name: &str) -> StateId {
+        self.members
+            .binary_search_by(|(known, _)| known.as_ref().cmp(name))
+            .ok()
+            .and_then(|index| self.members.get(index))
+            .map_or(self.other, |(_, state)| *state)
+    }
+
+    /// Whether nothing that stands here is kept, whatever it is.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.scalar == ScalarRule::Hide && self.container == ContainerRule::Drop
+    }
+}
+
+/// How a child is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// As an element of an array.
+    Element,
+    /// As the member of that decoded name.
+    Member(&'a str),
+}
+
+/// What one caller sees of one route: an automaton shared by callers of its kind, and what is the caller's own.
+#[derive(Debug, Clone)]
+pub struct View {
+    automaton: Rc<Automaton>,
+    client: Rc<str>,
+    key: Option<Rc<PseudonymKey>>,
+}
+
+impl View {
+    pub(super) fn new(automaton: Rc<Automaton>, client: Rc<str>, key: Option<Rc<PseudonymKey>>) -> Self {
+        Self { automaton, client, key }
+    }
+
+    /// The state of the root value.
+    #[must_use]
+    pub fn root(&self) -> StateId {
+        StateId::ROOT
+    }
+
+    /// Sizes that bound the work of one response (rule 40).
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.automaton.limits
+    }
+
+    /// How many records may leave, and what happens to those over it (rule 28).
+    #[must_use]
+    pub fn max_records(&self) -> Option<(u64, Over)> {
+        self.automaton.max_records
+    }
+
+    /// The client's text in pseudonyms, empty without a client (rules 9, 23).
+    #[must_use]
+    pub fn client(&self) -> &str {
+        &self.client
+    }
+
+    /// The key of pseudonyms. `None` only where the view makes none.
+    #[must_use]
+    pub fn key(&self) -> Option<&PseudonymKey> {
+        self.key.as_deref()
+    }
+
+    /// What the policy says of a place. A state that does not exist hides.
+    #[must_use]
+    pub fn state(&self, id: StateId) -> Rc<State> {
+        let table = self.automaton.table.try_borrow().ok();
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        table.and_then(|table| table.states.get(index).cloned()).unwrap_or_else(|| Rc::new(State::dead()))
+    }
+
+    /// The state of `child` under a state that is `filtered`. `None` if the view is full: refuse.
+    #[must_use]
+    pub fn select(&self, from: StateId, step: Step<'_>, child: &Value) -> Option<StateId> {
+        self.automaton.select(from, step, child)
+    }
+
+    /// Whether anything can come out at all (rule 33).
+    #[must_use]
+    pub fn shows_nothing(&self) -> bool {
+        let root = self.state(self.root());
+        root.scalar == ScalarRule::Hide && !matches!(root.container, ContainerRule::Walk | ContainerRule::Open)
+    }
+}
+
+/// Whose levels a view resolves.
+#[derive(Debug)]
+enum Judge {
+    /// A caller's, on a governed route.
+    Caller { route: RouteId, client: Option<ClientId> },
+    /// Everybody's: the members of an error body are at show (rule 29).
+    Errors,
+}
+
+/// The states of one kind of caller on one route.
+#[derive(Debug)]
+pub(super) struct Automaton {
+    policy: Rc<PolicySet>,
+    trie: Rc<Trie>,
+    judge: Judge,
+    limits: Limits,
+    max_records: Option<(u64, Over)>,
+    scopes: Vec<ScopeId>,
+    table: RefCell<Table>,
+}
+
+/// A set of ways to one place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+struct Place {
+    /// Trie nodes, sorted.
+    nodes: Vec<NodeId>,
+    /// `..*` entries above, sorted.
+    open: Vec<EntryId>,
+    /// Scopes whose row conditions keep it, sorted.
+    scopes: Vec<ScopeId>,
+    /// Whether a deny covers it.
+    denied: bool,
+}
+
+impl Place {
+    fn is_dead(&self) -> bool {
+        self.nodes.is_empty() && self.open.is_empty()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    places: Vec<Rc<Place>>,
+    states: Vec<Rc<State>>,
+    index: HashMap<Rc<Place>, StateId>,
+    visible: HashMap<Rc<Place>, bool>,
+    full: bool,
+}
+
+impl Automaton {
+    /// For the callers of `client`'s entry with these active scopes. `None` if it would have too many states.
+    pub(super) fn for_caller(
+        policy: Rc<PolicySet>,
+        trie: Rc<Trie>,
+        route: RouteId,
+        client: Option<ClientId>,
+        scopes: Vec<ScopeId>,
+    ) -> Option<Self> {
+        let max_records = governed(&policy, route)?.max_records.as_ref().map(|records| (records.max, records.over));
+        let limits = policy.limits;
+        Self {
+            policy,
+            trie,
+            judge: Judge::Caller { route, client },
+            limits,
+            max_records,
+            scopes,
+            table: RefCell::default(),
+        }
+        .built()
+    }
+
+    /// For error bodies.
+    pub(super) fn for_errors(policy: Rc<PolicySet>) -> Option<Self> {
+        let trie = Rc::new(Trie::of_members(&policy.defaults.error_members));
+        let limits = policy.limits;
+        let judge = Judge::Errors;
+        Self { policy, trie, judge, limits, max_records: None, scopes: Vec::new(), table: RefCell::default() }.built()
+    }
+
+    fn built(mut self) -> Option<Self> {
+        let mut table = Table::default();
+        self.intern(&mut table, Place::default());
+        let mut root = Place { nodes: vec![Trie::ROOT], open: Vec::new(), scopes: self.scopes.clone(), denied: false };
+        root.denied = self.is_denied(&root);
+        self.intern(&mut table, root);
+        self.close(&mut table);
+        let full = table.full;
+        self.table = RefCell::new(table);
+        (!full).then_some(self)
+    }
+
+    /// Whether it has refused a state for want of room.
+    pub(super) fn is_full(&self) -> bool {
+        self.table.try_borrow().is_ok_and(|table| table.full)
+    }
+
+    fn select(&self, from: StateId, step: Step<'_>, child: &Value) -> Option<StateId> {
+        let mut table = self.table.try_borrow_mut().ok()?;
+        let place = Rc::clone(table.places.get(usize::try_from(from.0).ok()?)?);
+        let Some(scopes) = self.kept_scopes(&place, child) else { return Some(StateId::DEAD) };
+        let next = self.follow(&place, step, scopes, |filter, _| filter.selects(child));
+        let next = self.intern(&mut table, next);
+        self.close(&mut table);
+        (!table.full).then_some(next)
+    }
+
+    /// The scopes whose row conditions keep `child`; `None` if no scope's do (rules 15, 26).
+    fn kept_scopes(&self, place: &Place, child: &Value) -> Option<Vec<ScopeId>> {
+        let mut scopes = place.scopes.clone();
+        for (of, filter) in self.nodes(place).flat_map(|node| node.rows.iter()) {
+            match of {
+                None if !filter.selects(child) => return None,
+                Some(scope) if scopes.contains(scope) && !filter.selects(child) => scopes.retain(|kept| kept != scope),
+                _ => {}
+            }
+        }
+        (!scopes.is_empty()).then_some(scopes)
+    }
+
+    /// The place of a child: by name, by `*`, by the filters for which `selected` says so, and under `..*`.
+    fn follow(
+        &self,
+        place: &Place,
+        step: Step<'_>,
+        scopes: Vec<ScopeId>,
+        mut selected: impl FnMut(&Filter, NodeId) -> bool,
+    ) -> Place {
+        let mut nodes = BTreeSet::new();
+        let mut open: BTreeSet<EntryId> = place.open.iter().copied().collect();
+        for node in self.nodes(place) {
+            if let Step::Member(name) = step {
+                nodes.extend(node.members.get(name));
+            }
+            nodes.extend(node.any);
+            nodes.extend(node.filtered.iter().filter(|(filter, to)| selected(filter, *to)).map(|(_, to)| *to));
+            open.extend(&node.open);
+        }
+        let mut next = Place {
+            nodes: nodes.into_iter().collect(),
+            open: open.into_iter().collect(),
+            scopes,
+            denied: place.denied,
+        };
+        if next.is_dead() {
+            return Place::default();
+        }
+        next.denied |= self.is_denied(&next);
+        next
+    }
+
+    fn is_denied(&self, place: &Place) -> bool {
+        match self.judge {
+            Judge::Caller { client: Some(client), .. } => self.nodes(place).any(|node| node.denies.contains(&client)),
+            Judge::Caller { client: None, .. } | Judge::Errors => false,
+        }
+    }
+
+    fn nodes<'a>(&'a self, place: &'a Place) -> impl Iterator<Item = &'a Node> {
+        place.nodes.iter().filter_map(|id| self.trie.node(*id))
+    }
+
+    /// The number of a place's state, made later by [`Self::close`] if it is new.
+    fn intern(&self, table: &mut Table, place: Place) -> StateId {
+        if let Some(known) = table.index.get(&place) {
+            return *known;
+        }
+        let (Ok(number), false) = (u32::try_from(table.places.len()), table.places.len() >= MAX_STATES) else {
+            table.full = true;
+            return StateId::DEAD;
+        };
+        let place = Rc::new(place);
+        table.places.push(Rc::clone(&place));
+        table.index.insert(place, StateId(number));
+        StateId(number)
+    }
+
+    /// Makes the states of all places that have none yet.
+    fn close(&self, table: &mut Table) {
+        while let Some(place) = table.places.get(table.states.len()).cloned() {
+            let state = self.make(table, &place);
+            table.states.push(Rc::new(state));
+        }
+    }
+
+    fn make(&self, table: &mut Table, place: &Place) -> State {
+        if place.is_dead() {
+            return State::dead();
+        }
+        let entries = self.entries(place);
+        let scalar = if place.denied { ScalarRule::Hide } else { self.rule(&entries, &place.scopes) };
+        let container = self.container(table, place);
+        let mut state = State {
+            scalar,
+            container,
+            classified: !entries.is_empty(),
+            counted: self.nodes(place).any(|node| node.counted),
+            ..State::dead()
+        };
+        if !matches!(container, ContainerRule::Walk | ContainerRule::Mute) {
+            return state;
+        }
+        let known: BTreeSet<&str> =
+            self.nodes(place).flat_map(|node| node.members.keys()).map(String::as_str).collect();
+        let child = |table: &mut Table, step| {
+            let next = self.follow(place, step, place.scopes.clone(), |_, _| false);
+            self.intern(table, next)
+        };
+        state.members = known.into_iter().map(|name| (name.into(), child(table, Step::Member(name)))).collect();
+        state.other = child(table, Step::Element);
+        state.element = state.other;
+        state.filtered = self.is_filtered(place);
+        state
+    }
+
+    /// Entries whose place this is, or over whose `..*` it lies.
+    fn entries(&self, place: &Place) -> Vec<EntryId> {
+        let mut entries: Vec<EntryId> = self.nodes(place).flat_map(|node| node.entries.iter().copied()).collect();
+        entries.extend(&place.open);
+        entries.sort_unstable();
+        entries.dedup();
+        entries
+    }
+
+    fn rule(&self, entries: &[EntryId], scopes: &[ScopeId]) -> ScalarRule {
+        match self.judge {
+            Judge::Errors if entries.is_empty() => ScalarRule::Hide,
+            Judge::Errors => ScalarRule::Show,
+            Judge::Caller { .. } => {
+                self.grants().map_or(ScalarRule::Hide, |(grants, route)| grants.rule(&resolve(route, entries), scopes))
+            }
+        }
+    }
+
+    fn grants(&self) -> Option<(Grants<'_>, &Governed)> {
+        let Judge::Caller { route, client } = self.judge else { return None };
+        let governed = governed(&self.policy, route)?;
+        Some((Grants::new(&self.policy, client, &governed.ceiling), governed))
+    }
+
+    /// Whether one entry, judged by itself, is above hide (rule 25).
+    fn shows(&self, entry: EntryId, scopes: &[ScopeId]) -> bool {
+        match self.judge {
+            Judge::Errors => true,
+            Judge::Caller { .. } => self
+                .grants()
+                .is_some_and(|(grants, route)| grants.level(&resolve(route, &[entry]), scopes) > Level::Hide),
+        }
+    }
+
+    fn container(&self, table: &mut Table, place: &Place) -> ContainerRule {
+        if !self.visible(table, place) {
+            let counts = self.max_records.is_some() && place.nodes.iter().any(|node| self.counts_below(*node));
+            return if counts { ContainerRule::Mute } else { ContainerRule::Drop };
+        }
+        let mut below: Vec<EntryId> = self.nodes(place).flat_map(|node| node.open.iter().copied()).collect();
+        below.extend(&place.open);
+        below.sort_unstable();
+        below.dedup();
+        if self.nodes(place).all(Node::is_leaf) && self.rule(&below, &place.scopes) == ScalarRule::Show {
+            ContainerRule::Open
+        } else {
+            ContainerRule::Walk
+        }
+    }
+
+    /// Whether some entry below a place can be above hide, entries judged one by one (rule 25). A filter may select or
+    /// not, so an entry behind it counts; what it does with the others of its kind is not asked.
+    fn visible(&self, table: &mut Table, place: &Place) -> bool {
+        if place.denied {
+            return false;
+        }
+        if place.nodes.is_empty() {
+            return place.open.iter().any(|entry| self.shows(*entry, &place.scopes));
+        }
+        if let Some(known) = table.visible.get(place) {
+            return *known;
+        }
+        let names: BTreeSet<&str> =
+            self.nodes(place).flat_map(|node| node.members.keys()).map(String::as_str).collect();
+        let filters: Vec<NodeId> = self.nodes(place).flat_map(|node| node.filtered.iter().map(|(_, to)| *to)).collect();
+        let steps = names.into_iter().map(Step::Member).chain([Step::Element]);
+        let mut children = steps.flat_map(|step| {
+            let ways = filters.iter().copied().map(Some).chain([None]);
+            ways.map(move |way| (step, way))
+        });
+        let found = children.any(|(step, way)| {
+            let child = self.follow(place, step, place.scopes.clone(), |_, to| Some(to) == way);
+            !child.denied
+                && (self.entries(&child).into_iter().any(|entry| self.shows(entry, &child.scopes))
+                    || self.visible(table, &child))
+        });
+        table.visible.insert(Rc::new(place.clone()), found);
+        found
+    }
+
+    fn is_filtered(&self, place: &Place) -> bool {
+        self.nodes(place).any(|node| {
+            node.rows.iter().any(|(of, _)| of.is_none_or(|scope| place.scopes.contains(&scope)))
+                || node.filtered.iter().any(|(_, to)| self.matters(*to, &place.scopes))
+        })
+    }
+
+    /// Whether selecting a node can change what comes out: else its filter need not be asked.
+    fn matters(&self, node: NodeId, scopes: &[ScopeId]) -> bool {
+        let Some(node) = self.trie.node(node) else { return false };
+        node.counted
+            || !node.denies.is_empty()
+            || !node.rows.is_empty()
+            || node.entries.iter().chain(&node.open).any(|entry| self.shows(*entry, scopes))
+            || children(node).any(|child| self.matters(child, scopes))
+    }
+
+    fn counts_below(&self, node: NodeId) -> bool {
+        self.trie.node(node).is_some_and(|node| {
+            children(node)
+                .any(|child| self.trie.node(child).is_some_and(|below| below.counted) || self.counts_below(child))
+        })
+    }
+}
+
+fn children(node: &Node) -> impl Iterator<Item = NodeId> {
+    node.members.values().copied().chain(node.any).chain(node.filtered.iter().map(|(_, child)| *child))
+}
+
+pub(super) fn governed(policy: &PolicySet, route: RouteId) -> Option<&Governed> {
+    match &policy.routes.get(usize::from(route.0))?.body {
+        RouteBody::Governed(governed) => Some(governed),
+        RouteBody::Pass(_) => None,
+    }
+}
+
+fn resolve<'a>(route: &'a Governed, entries: &[EntryId]) -> Vec<&'a Entry> {
+    entries.iter().filter_map(|entry| route.entries.get(usize::try_from(entry.0).ok()?)).collect()
+}

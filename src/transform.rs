@@ -1,0 +1,4 @@
+//! stub
+/// key
+#[derive(Debug)]
+pub struct PseudonymKey;
