@@ -1,0 +1,612 @@
+//! What is taken out of strings that come out at show (rule 27): e-mail addresses, telephone, card, bank account and US
+//! social security numbers in text that people typed.
+//!
+//! Each detector would rather know a shape exactly than guess: Luhn and mod 97 are computed, countries, areas and dates
+//! are looked at. What each one takes for its own is said at its file's head. All are linear in the text: a start is
+//! tried at most once by each detector, and a try looks at a bounded number of characters (an e-mail address, which has
+//! no bound, is read outwards from its `@`, of which no two share a character).
+
+mod card;
+mod cursor;
+mod email;
+mod iban;
+mod phone;
+mod ssn;
+
+use self::cursor::Cursor;
+use super::text::{Text, push_text};
+use crate::policy::model::Detector;
+
+/// Appends `token` with every find replaced by `[name]`: leftmost, then longest, then by the detector's name.
+///
+/// A string in which nothing is found keeps its bytes exactly as they came, as does any token that is not a string. A
+/// string in which something is found is written with the fewest escapes, so what was not found keeps its spelling but
+/// where it had escapes that it did not need. `detectors` may be in any order; see the [module](crate::transform) for what `false`
+/// means.
+#[must_use]
+pub fn detect(detectors: &[Detector], token: &[u8], out: &mut Vec<u8>) -> bool {
+    let content = match Text::of(token) {
+        Some(Text::String(content)) => content,
+        Some(Text::Number(_)) => {
+            out.extend_from_slice(token);
+            return true;
+        }
+        None if matches!(token, b"true" | b"false") => {
+            out.extend_from_slice(token);
+            return true;
+        }
+        None => return false,
+    };
+    let text = content.decode();
+    let mut finds = Finds::new(detectors, &text);
+    let Some(mut find) = finds.next() else {
+        out.extend_from_slice(token);
+        return true;
+    };
+    out.push(b'"');
+    let mut written = 0;
+    loop {
+        push_text(out, text.get(written..find.start).unwrap_or_default());
+        out.extend_from_slice(placeholder(find.detector));
+        written = find.end;
+        match finds.next() {
+            Some(next) => find = next,
+            None => break,
+        }
+    }
+    push_text(out, text.get(written..).unwrap_or_default());
+    out.push(b'"');
+    true
+}
+
+/// What stands where something was found.
+fn placeholder(detector: Detector) -> &'static [u8] {
+    match detector {
+        Detector::Card => b"[card]",
+        Detector::Email => b"[email]",
+        Detector::Iban => b"[iban]",
+        Detector::Phone => b"[phone]",
+        Detector::Ssn => b"[ssn]",
+    }
+}
+
+/// Something that was found: bytes of the text, on character boundaries, never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Find {
+    start: usize,
+    end: usize,
+    detector: Detector,
+}
+
+/// The finds in a text, in order, none overlapping another.
+struct Finds<'a> {
+    text: &'a str,
+    /// What each detector finds next; a detector that finds no more, or was not asked for, is `None`.
+    next: [Option<Find>; 5],
+}
+
+impl<'a> Finds<'a> {
+    fn new(detectors: &[Detector], text: &'a str) -> Self {
+        // Everything that is looked for has a digit or an `@` in it; most strings have neither.
+        if !text.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@') {
+            return Self { text, next: [None; 5] };
+        }
+        let all = [Detector::Card, Detector::Email, Detector::Iban, Detector::Phone, Detector::Ssn];
+        Self { text, next: all.map(|one| detectors.contains(&one).then(|| search(one, text, 0)).flatten()) }
+    }
+}
+
+impl Iterator for Finds<'_> {
+    type Item = Find;
+
+    fn next(&mut self) -> Option<Find> {
+        // `min_by_key` takes the first of equals, and they stand in name order.
+        let found = self.next.iter().flatten().min_by_key(|find| (find.start, std::cmp::Reverse(find.end))).copied()?;
+        for next in &mut self.next {
+            if let Some(overtaken) = next.filter(|next| next.start < found.end) {
+                *next = search(overtaken.detector, self.text, found.end);
+            }
+        }
+        Some(found)
+    }
+}
+
+/// What one detector finds first at or behind `from`: leftmost, then longest.
+fn search(detector: Detector, text: &str, from: usize) -> Option<Find> {
+    if detector == Detector::Email {
+        return email::search(text, from).map(|(start, end)| Find { start, end, detector });
+    }
+    let mut cursor = Cursor::new(text, from);
+    while let Some(byte) = cursor.peek() {
+        if byte.is_ascii_alphabetic() {
+            // Nothing else is looked for inside a bank account number, whether or not that is asked for.
+            match iban::at(cursor) {
+                Some(end) if detector == Detector::Iban => return Some(Find { start: cursor.at(), end, detector }),
+                Some(end) => {
+                    cursor = Cursor::new(text, end);
+                    continue;
+                }
+                None => {}
+            }
+        } else if byte.is_ascii_digit() || matches!(byte, b'+' | b'(') {
+            let end = match detector {
+                Detector::Card => card::at(cursor),
+                Detector::Ssn => ssn::at(cursor),
+                Detector::Phone => match cursor.date() {
+                    Some(end) => {
+                        cursor = Cursor::new(text, end);
+                        continue;
+                    }
+                    None => phone::at(cursor),
+                },
+                Detector::Email | Detector::Iban => None,
+            };
+            if let Some(end) = end {
+                return Some(Find { start: cursor.at(), end, detector });
+            }
+        }
+        cursor.advance(1);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "small numbers")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: &[Detector] = &[Detector::Card, Detector::Email, Detector::Iban, Detector::Phone, Detector::Ssn];
+
+    fn shown(detectors: &[Detector], token: &str) -> String {
+        let mut out = b"before".to_vec();
+        assert!(detect(detectors, token.as_bytes(), &mut out), "{token}");
+        String::from_utf8(out.strip_prefix(b"before").expect("what was there stays").to_vec()).unwrap()
+    }
+
+    /// Rows of text before and after, for one detector.
+    fn holds(detector: Detector, rows: &[(&str, &str)]) {
+        for (text, expected) in rows {
+            let token = serde_json::to_string(text).unwrap();
+            assert_eq!(shown(&[detector], &token), serde_json::to_string(expected).unwrap(), "{detector:?} in {text}");
+        }
+    }
+
+    fn leaves(detector: Detector, texts: &[&str]) {
+        for text in texts {
+            holds(detector, &[(text, text)]);
+        }
+    }
+
+    #[test]
+    fn an_email_address_is_found_in_text() {
+        holds(
+            Detector::Email,
+            &[
+                ("anna@example.com", "[email]"),
+                ("write to anna.b+tag@mail.example.co.uk, please", "write to [email], please"),
+                ("<anna@example.com>;bob@example.org", "<[email]>;[email]"),
+                ("It was anna@example.com.", "It was [email]."),
+                ("mailto:anna@example.com?subject=x", "mailto:[email]?subject=x"),
+                ("'o'brien@example.com'", "'[email]'"),
+                ("josé@müller.de und zoë@例え.テスト", "[email] und [email]"),
+                ("“anna@example.com”", "“[email]”"),
+                ("a@xn--bcher-kva.xn--p1ai", "[email]"),
+                ("a..b.@docomo.ne.jp", "[email]"),
+                ("a@b.com@c.org", "[email]@c.org"),
+                ("- anna@example.com-", "- [email]-"),
+                ("anna@example.com_old", "[email]_old"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_only_has_an_at_sign_is_no_email_address() {
+        leaves(
+            Detector::Email,
+            &[
+                "@",
+                "a@",
+                "@b.com",
+                "meet @ noon",
+                "a @b.com",
+                "anna@localhost",
+                "3 apples @ 1.50",
+                "a@b.c",
+                "a@-b.com",
+                "a@.com",
+                "a@b..com",
+                "x@1.50",
+                "...@example.com",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_card_number_is_found_by_its_checksum() {
+        holds(
+            Detector::Card,
+            &[
+                ("4111111111111111", "[card]"),
+                ("card 4111 1111 1111 1111 exp 12/27", "card [card] exp 12/27"),
+                ("5555-5555-5555-4444.", "[card]."),
+                ("378282246310005", "[card]"),
+                ("3782 822463 10005", "[card]"),
+                ("3056 930902 5904", "[card]"),
+                ("4222222222222", "[card]"),
+                ("6304000000000000000", "[card]"),
+                ("12345 4111 1111 1111 1111", "12345 [card]"),
+                ("4111\u{a0}1111\u{a0}1111\u{a0}1111", "[card]"),
+                ("(4111111111111111)", "([card])"),
+                ("4111111111111111,5555555555554444", "[card],[card]"),
+            ],
+        );
+    }
+
+    #[test]
+    fn other_numbers_are_no_card() {
+        leaves(
+            Detector::Card,
+            &[
+                "4111111111111112",
+                "411111111111",
+                "41111111111111110000",
+                "0000000000000000",
+                "4111  1111 1111 1111",
+                "4111.1111.1111.1111",
+                "x4111111111111111",
+                "4111111111111111x",
+                "0.4111111111111111",
+                "4111111111111111.25",
+                // Luhn holds for the digits, but these are dates, and a bank account.
+                "2024-01-15 2024-02-14",
+                "DE62 3704 0044 0532 0130 01",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_bank_account_number_is_found_by_country_length_and_checksum() {
+        holds(
+            Detector::Iban,
+            &[
+                ("DE89370400440532013000", "[iban]"),
+                ("IBAN: DE89 3704 0044 0532 0130 00, thanks", "IBAN: [iban], thanks"),
+                ("gb29 nwbk 6016 1331 9268 19", "[iban]"),
+                ("GB29-NWBK-6016-1331-9268-19", "[iban]"),
+                ("DE 89 3704 0044 0532 0130 00", "[iban]"),
+                ("NL91ABNA0417164300/FR1420041010050500013M02606", "[iban]/[iban]"),
+                ("MT84MALT011000012345MTLCAST001S", "[iban]"),
+                ("NO9386011117947.", "[iban]."),
+                ("AX DE89 3704 0044 0532 0130 00 and", "AX [iban] and"),
+            ],
+        );
+    }
+
+    #[test]
+    fn every_country_of_the_table_is_found() {
+        for example in [
+            "AD1200012030200359100100",
+            "AE070331234567890123456",
+            "AL47212110090000000235698741",
+            "AT611904300234573201",
+            "AZ21NABZ00000000137010001944",
+            "BA391290079401028494",
+            "BE68539007547034",
+            "BG80BNBG96611020345678",
+            "BH67BMAG00001299123456",
+            "BR1800360305000010009795493C1",
+            "CH9300762011623852957",
+            "CR05015202001026284066",
+            "CY17002001280000001200527600",
+            "CZ6508000000192000145399",
+            "DE89370400440532013000",
+            "DK5000400440116243",
+            "DO28BAGR00000001212453611324",
+            "EE382200221020145685",
+            "ES9121000418450200051332",
+            "FI2112345600000785",
+            "FO6264600001631634",
+            "FR1420041010050500013M02606",
+            "GB29NWBK60161331926819",
+            "GE29NB0000000101904917",
+            "GI75NWBK000000007099453",
+            "GL8964710001000206",
+            "GR1601101250000000012300695",
+            "GT82TRAJ01020000001210029690",
+            "HR1210010051863000160",
+            "HU42117730161111101800000000",
+            "IE29AIBK93115212345678",
+            "IL620108000000099999999",
+            "IS140159260076545510730339",
+            "IT60X0542811101000000123456",
+            "JO94CBJO0010000000000131000302",
+            "KW81CBKU0000000000001234560101",
+            "KZ86125KZT5004100100",
+            "LB62099900000001001901229114",
+            "LI21088100002324013AA",
+            "LT121000011101001000",
+            "LU280019400644750000",
+            "LV80BANK0000435195001",
+            "MC5811222000010123456789030",
+            "MD24AG000225100013104168",
+            "ME25505000012345678951",
+            "MK07250120000058984",
+            "MR1300020001010000123456753",
+            "MT84MALT011000012345MTLCAST001S",
+            "MU17BOMM0101101030300200000MUR",
+            "NL91ABNA0417164300",
+            "NO9386011117947",
+            "PK36SCBL0000001123456702",
+            "PL61109010140000071219812874",
+            "PS92PALS000000000400123456702",
+            "PT50000201231234567890154",
+            "QA58DOHB00001234567890ABCDEFG",
+            "RO49AAAA1B31007593840000",
+            "RS35260005601001611379",
+            "SA0380000000608010167519",
+            "SE4550000000058398257466",
+            "SI56263300012039086",
+            "SK3112000000198742637541",
+            "SM86U0322509800000000270100",
+            "TN5910006035183598478831",
+            "TR330006100519786457841326",
+            "UA213223130000026007233566001",
+            "VA59001123000012345678",
+            "VG96VPVG0000012345678901",
+            "XK051212012345678906",
+        ] {
+            holds(Detector::Iban, &[(example, "[iban]")]);
+        }
+    }
+
+    #[test]
+    fn what_the_checksum_or_the_country_denies_is_no_bank_account_number() {
+        leaves(
+            Detector::Iban,
+            &[
+                "DE89370400440532013001",
+                "DE8937040044053201300",
+                "DE893704004405320130000",
+                "XX89370400440532013000",
+                "ADE89370400440532013000",
+                "DE89  3704 0044 0532 0130 00",
+                "De89370400440532013000",
+                "GB29 nwbk 6016 1331 9268 19",
+                "at 15 minutes before noon we go there",
+                "DE",
+                "DE8",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_telephone_number_is_found_in_its_common_spellings() {
+        holds(
+            Detector::Phone,
+            &[
+                ("+4917612345678", "[phone]"),
+                ("+49 176 12345678", "[phone]"),
+                ("+49 (0) 176 1234567", "[phone]"),
+                ("+44 (0)20 7946 0958", "[phone]"),
+                ("(+44) 20 7946 0958", "[phone]"),
+                ("+1 (415) 555-0123", "[phone]"),
+                ("+1.4155550123", "[phone]"),
+                ("+33 1 23 45 67 89", "[phone]"),
+                ("+49-30-1234567-0", "[phone]"),
+                ("tel:+14155550123;ext=5", "tel:[phone];ext=5"),
+                ("0049 176 1234567", "[phone]"),
+                ("00441214960123", "[phone]"),
+                ("415-555-0123", "[phone]"),
+                ("(415) 555-0123", "[phone]"),
+                ("(415)555-0123", "[phone]"),
+                ("415.555.0123", "[phone]"),
+                ("415 555 0123", "[phone]"),
+                ("1-800-555-0199 x12", "[phone] x12"),
+                ("1 (415) 555-0123", "[phone]"),
+                ("020 7946 0958", "[phone]"),
+                ("(020) 7946 0958", "[phone]"),
+                ("(020 7946 0958)", "([phone])"),
+                ("07700 900123", "[phone]"),
+                ("07700900123", "[phone]"),
+                ("01 23 45 67 89", "[phone]"),
+                ("01.23.45.67.89", "[phone]"),
+                ("030/1234567", "[phone]"),
+                ("06-12345678", "[phone]"),
+                ("call 0176 1234567.", "call [phone]."),
+                ("020 7946 0958/07700 900123", "[phone]/[phone]"),
+                ("+47 22 12 34 56 2024-01-15", "[phone] 2024-01-15"),
+                ("15.01.2024 020 7946 0958", "15.01.2024 [phone]"),
+                ("+41\u{a0}44\u{a0}668\u{a0}18\u{a0}00", "[phone]"),
+            ],
+        );
+    }
+
+    #[test]
+    fn dates_bank_accounts_and_other_numbers_are_no_telephone() {
+        leaves(
+            Detector::Phone,
+            &[
+                "2024-01-15",
+                "01.02.2024",
+                "01/02/2024 10:30",
+                "01-02-2024 10 30",
+                "01 02 2024 10 30",
+                "01-02-24 10 30",
+                "2024-01-15T10:30:00+01:00",
+                "2024-01-15T10:30:00.012345678Z",
+                "from 01.02.2024-03.04.2024",
+                "DE89 3704 0044 0532 0130 00",
+                "NL91 ABNA 0417 1643 00",
+                "NL91ABNA0417164300",
+                "4111 1111 1111 1111",
+                "4155550123",
+                "123456789",
+                "1 234 567 890",
+                "1,234,567.89",
+                "3.0123456789",
+                "0.0123456789",
+                "0012345678",
+                "192.168.100.200",
+                "+5",
+                "+12 345",
+                "+12 345 678.50",
+                "+1 000 000",
+                "+0 176 1234567",
+                "123-45-6789",
+                "115-555-0123",
+                "415-155-0123",
+                "415-555-0123-4567",
+                "12-415-555-0123",
+                "order #0123456789",
+                "a0123456789",
+                "0123456789a",
+                "550e8400-e29b-41d4-a716-446655440000",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_social_security_number_is_found_by_its_parts() {
+        holds(
+            Detector::Ssn,
+            &[
+                ("123-45-6789", "[ssn]"),
+                ("SSN: 123 45 6789.", "SSN: [ssn]."),
+                ("899-99-9999", "[ssn]"),
+                ("001-01-0001", "[ssn]"),
+            ],
+        );
+        leaves(
+            Detector::Ssn,
+            &[
+                "000-45-6789",
+                "666-45-6789",
+                "900-45-6789",
+                "999-45-6789",
+                "123-00-6789",
+                "123-45-0000",
+                "123456789",
+                "123-45 6789",
+                "123-45-67890",
+                "1123-45-6789",
+                "1-123-45-6789",
+                "123-45-6789-1",
+                "x123-45-6789",
+                "123-45-678",
+            ],
+        );
+    }
+
+    #[test]
+    fn leftmost_then_longest_then_by_name() {
+        let rows = [
+            ("anna@example.com 4111 1111 1111 1111 +4917612345678", "[email] [card] [phone]"),
+            ("DE89 3704 0044 0532 0130 00 123-45-6789", "[iban] [ssn]"),
+            // The same start: the longer find.
+            ("+14155550123@example.com", "[email]"),
+            ("4111111111111111@example.com", "[email]"),
+            ("+4111111111111111", "+[card]"),
+            ("", ""),
+            ("nothing here", "nothing here"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(shown(ALL, &format!("\"{text}\"")), format!("\"{expected}\""), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_looked_for() {
+        let token = r#""anna@example.com 4111111111111111""#;
+        assert_eq!(shown(&[Detector::Card], token), r#""anna@example.com [card]""#);
+        assert_eq!(shown(&[Detector::Email], token), r#""[email] 4111111111111111""#);
+        assert_eq!(shown(&[], token), token);
+    }
+
+    #[test]
+    fn a_string_without_finds_keeps_its_spelling() {
+        for token in [r#""a\/b\u0041\u00e9 é""#, r#""""#, r#""\ud83d\ude00 12""#, "12.50", "true", "false"] {
+            assert_eq!(shown(ALL, token), token);
+        }
+    }
+
+    #[test]
+    fn a_string_with_finds_is_written_with_the_fewest_escapes() {
+        assert_eq!(shown(ALL, r#""\u0041\/\n\"\u00e9: anna\u0040example.com""#), r#""A/\n\"é: [email]""#);
+        assert_eq!(shown(ALL, r#""\u0034111111111111111""#), r#""[card]""#);
+    }
+
+    #[test]
+    fn what_is_no_token_is_a_misfit() {
+        let mut out = Vec::new();
+        for token in [&b"null"[..], b"", b"\"", b"{}", b"\"\xff\""] {
+            assert!(!detect(ALL, token, &mut out));
+        }
+        assert_eq!(out, b"");
+    }
+
+    #[test]
+    fn long_texts_of_near_misses_take_linear_time() {
+        // Quadratic work on any of these would take many seconds.
+        for part in [
+            "@",
+            "a",
+            "a@",
+            "a@b.",
+            "1",
+            "1 ",
+            "1-",
+            "0",
+            "+",
+            "(",
+            "+1",
+            "DE89 ",
+            "DE89",
+            "d8",
+            "12-",
+            "4111 ",
+            "01.02.2024 ",
+            "é",
+            "aaaa.",
+            "+49 (0",
+            "-",
+        ] {
+            let token = format!("\"{}\"", part.repeat((1 << 17) / part.len()));
+            shown(ALL, &token);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_stays_a_string_and_what_was_found_is_gone(text in "([0-9]{1,5}|[-+ ./(),@#]|[a-eA-E]{1,3}|DE89|\\.com|[éß\u{a0}\\\\\"])*") {
+            let token = serde_json::to_string(&text).unwrap();
+            let once = shown(ALL, &token);
+            serde_json::from_str::<String>(&once).unwrap();
+            if once == token {
+                prop_assert_eq!(&shown(ALL, &once), &once);
+            }
+        }
+
+        #[test]
+        fn finds_come_in_order_and_stand_on_characters(text in "([0-9]{1,5}|[-+ ./()@]|[a-e]{1,3}|\\.com|[éß\u{a0}])*") {
+            let mut from = 0;
+            for find in Finds::new(ALL, &text) {
+                prop_assert!(find.start >= from && find.end > find.start);
+                prop_assert!(text.get(find.start..find.end).is_some());
+                from = find.end;
+            }
+        }
+
+        #[test]
+        fn a_find_is_found_wherever_it_stands(before in "[a-z]{0,8}( |: |, )", after in "( |, |; |\\. )[a-z]{0,8}") {
+            for (text, name) in [
+                ("anna@example.com", "[email]"), ("4111 1111 1111 1111", "[card]"), ("DE89 3704 0044 0532 0130 00", "[iban]"),
+                ("+49 176 12345678", "[phone]"), ("415-555-0123", "[phone]"), ("123-45-6789", "[ssn]"),
+            ] {
+                prop_assert_eq!(shown(ALL, &format!("\"{before}{text}{after}\"")), format!("\"{before}{name}{after}\""));
+            }
+        }
+    }
+}
