@@ -4,9 +4,9 @@
 //!
 //! | function | rule | a token becomes |
 //! |---|---|---|
-//! | [`mask`] | 20 to 22 | a part of itself, or a rounded number |
-//! | [`pseudonym`] | 23 | a keyed, pairwise code |
-//! | [`detect`] | 27 | itself, with `[email]`, `[card]` … where those were found |
+//! | [`mask()`] | 20 to 22 | a part of itself, or a rounded number |
+//! | [`pseudonym()`] | 23 | a keyed, pairwise code |
+//! | [`detect()`] | 27 | itself, with `[email]`, `[card]` … where those were found |
 //!
 //! All three answer `false` for a misfit, and have then written nothing: the caller writes the field's blank value (rule
 //! 18), never the value. A misfit is a value that the form does not fit, and also anything that is no valid token: what is

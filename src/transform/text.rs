@@ -60,7 +60,7 @@ impl<'a> Text<'a> {
 impl<'a> Content<'a> {
     /// The text, if nothing in it is escaped.
     pub(super) fn plain(self) -> Option<&'a str> {
-        memchr::memchr(b'\\', self.0.as_bytes()).is_none().then_some(self.0)
+        (!self.0.contains('\\')).then_some(self.0)
     }
 
     /// The text, copied only where something is escaped.
@@ -104,7 +104,7 @@ impl<'a> Iterator for Pieces<'a> {
             self.rest = rest;
             return Some(Piece::Escape(char));
         }
-        let end = memchr::memchr(b'\\', self.rest.as_bytes()).unwrap_or(self.rest.len());
+        let end = self.rest.find('\\').unwrap_or(self.rest.len());
         let (run, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest;
         Some(Piece::Run(run))

@@ -9,7 +9,7 @@
 pub(super) fn search(text: &str, from: usize) -> Option<(usize, usize)> {
     let mut searched = from;
     loop {
-        let sign = searched.saturating_add(memchr::memchr(b'@', text.as_bytes().get(searched..)?)?);
+        let sign = searched.saturating_add(text.get(searched..)?.find('@')?);
         searched = sign.saturating_add(1);
         if let Some(start) = local_start(text.get(from..sign)?)
             && let Some(length) = domain_length(text.get(searched..)?)
