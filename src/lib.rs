@@ -2,7 +2,11 @@
 
 pub mod caller;
 pub mod diagnostic;
+pub mod exchange;
+pub mod json;
 pub mod policy;
 pub mod program;
+pub mod protobuf;
 pub mod refusal;
+pub mod rewrite;
 pub mod transform;

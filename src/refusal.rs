@@ -159,3 +159,62 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// The local reply to a refused request or response: a problem (RFC 9457) that depends on the refusal alone, and for a
+/// refused query parameter on its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The status of the reply.
+    pub status: u16,
+    /// The JSON text of the reply.
+    pub body: String,
+}
+
+impl Problem {
+    /// Names and values of the reply's headers.
+    pub const HEADERS: [(&'static str, &'static str); 2] =
+        [("content-type", "application/problem+json"), ("cache-control", "no-store")];
+
+    /// The reply to `refusal`. `target` is the request's path and query, for the name of a refused parameter.
+    #[must_use]
+    pub fn new(refusal: Refusal, target: &str) -> Self {
+        let status = refusal.status();
+        let (title, detail) = match refusal {
+            Refusal::BadRequest => ("Bad Request", "The request cannot be read.".to_owned()),
+            Refusal::QueryParameter { start, end } => ("Bad Request", parameter_detail(target, start, end)),
+            Refusal::NoRoute => ("Forbidden", "Nothing is offered at this path and method.".to_owned()),
+            Refusal::NothingVisible => ("Forbidden", "This caller may see nothing of this resource.".to_owned()),
+            Refusal::Upgrade => ("Forbidden", "Upgrades and gRPC are not offered here.".to_owned()),
+            Refusal::TooManyRecords => {
+                ("Forbidden", "More records than may be returned: narrow the request.".to_owned())
+            }
+            Refusal::Host | Refusal::Internal => {
+                ("Internal Server Error", "The response cannot be decided.".to_owned())
+            }
+            Refusal::Status
+            | Refusal::ContentEncoding
+            | Refusal::ContentType
+            | Refusal::Malformed { .. }
+            | Refusal::RootHidden
+            | Refusal::BodyTooLarge
+            | Refusal::RecordTooLarge { .. }
+            | Refusal::WriteBudget => ("Bad Gateway", "The upstream's response cannot be passed on.".to_owned()),
+        };
+        let body = serde_json::json!({"type": "about:blank", "title": title, "status": status, "detail": detail});
+        Self { status, body: body.to_string() }
+    }
+}
+
+/// Longest parameter name that a problem repeats, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// Names the parameter as the caller sent it, if it is short and plain.
+fn parameter_detail(target: &str, start: u32, end: u32) -> String {
+    let at = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
+    let name = target.get(at(start)..at(end)).unwrap_or_default();
+    if name.len() <= LONGEST_NAME && name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        format!("The query parameter `{name}` is not accepted here.")
+    } else {
+        "A query parameter is not accepted here.".to_owned()
+    }
+}

@@ -1,0 +1,293 @@
+//! [`Exchange`]: one request and its response, event by event. Events in, directives out: it asks the host for nothing.
+//!
+//! ```text
+//! on_request ─► AwaitingHead ─► on_response_head ─┬► Holding ──► Streaming     a body that is rewritten
+//!      │                                          ├► Absorbing                 an error body, decided whole
+//!      │                                          ├► Sniffing ─► Opaque        other content, where a route passes it
+//!      │                                          └► Emptying                  no body may pass
+//!      ├► Passed     nothing is governed
+//!      └► Answered   refused before the upstream was asked
+//! ```
+//!
+//! Every event takes the phase and leaves [`Phase::Closed`] until it has decided; `Closed` refuses whatever comes, so a
+//! lost state fails closed (rule 39). End of stream and trailers are the same event: whichever comes ends the body.
+
+mod body;
+mod head;
+mod whole;
+mod write_budget;
+
+use std::mem;
+use std::rc::Rc;
+
+pub use whole::{Answer, Request, Response, respond};
+
+use crate::caller::Caller;
+use crate::json::Texts;
+use crate::policy::model::{OtherContent, RouteBody, RouteId};
+use crate::program::{Program, View, Way};
+use crate::refusal::{Problem, Refusal};
+use crate::rewrite::{Counts, Rewriter};
+use body::{Absorbing, Holding, Sniffing, Streaming};
+use head::{Content, Kind, OwnType, Repeated};
+
+/// Header names, in lower case, and values, in order.
+pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Whether more of a message follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// More may follow: body or trailers.
+    More,
+    /// This was the last of it.
+    Last,
+}
+
+/// What to do with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestDirective {
+    /// Forward it as it is.
+    Pass,
+    /// Forward it without these headers, and with those set.
+    Forward {
+        /// Names to remove.
+        remove: &'static [&'static str],
+        /// Names and values to set.
+        set: &'static [(&'static str, &'static str)],
+    },
+    /// Answer it.
+    Refuse(Problem),
+}
+
+/// What to do with a response's head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeadDirective {
+    /// Send it as it is.
+    Pass,
+    /// Send this one instead.
+    Send(Headers),
+    /// Take this one instead, and keep it back until the body is decided.
+    Hold(Headers),
+    /// Answer with a problem instead; no head has been sent.
+    Refuse(Problem),
+}
+
+/// What to do with a response's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyDirective<'a> {
+    /// Let it go as it is.
+    Pass,
+    /// Put these bytes in the place of all that the host has of the body, and let them go.
+    Send(&'a [u8]),
+    /// Put these bytes in the place of all that the host has of the body, and keep them and the head back.
+    Hold(&'a [u8]),
+    /// Answer with a problem instead; no head has been sent.
+    Refuse(Problem),
+    /// Reset the stream: the head is gone, and no byte may follow.
+    Reset,
+}
+
+/// What to do when a response's trailers come. The trailers themselves are always removed, but for `Pass`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrailersDirective<'a> {
+    /// Let everything go as it is.
+    Pass,
+    /// Remove the trailers and let the rest go.
+    Drop,
+    /// Put these bytes in the place of the body that is held back, remove the trailers and let all go.
+    Send(&'a [u8]),
+    /// Answer with a problem instead; no head has been sent.
+    Refuse(Problem),
+    /// Reset the stream.
+    Reset,
+}
+
+/// What there is to log and count of an exchange: indexes, reasons and numbers, never a byte of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The governed route.
+    pub route: Option<RouteId>,
+    /// Why it was refused, if it was.
+    pub refusal: Option<Refusal>,
+    /// What became of the scalars of its body.
+    pub counts: Counts,
+}
+
+/// One request and its response.
+#[derive(Debug)]
+pub struct Exchange {
+    program: Rc<Program>,
+    phase: Phase,
+    /// What the caller gets of the body and the host does not have yet, or holds back.
+    out: Vec<u8>,
+    report: Report,
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    /// A lost state, or none: refuses whatever comes.
+    #[default]
+    Closed,
+    /// Awaits the request.
+    Idle,
+    /// Nothing is governed.
+    Passed,
+    /// The request was refused; what comes is the local reply.
+    Answered,
+    /// Awaits the response's head.
+    AwaitingHead(Box<Governed>),
+    Holding(Box<Holding>),
+    Streaming(Box<Streaming>),
+    Absorbing(Box<Absorbing>),
+    Sniffing(Box<Sniffing>),
+    /// The body is passed, the trailers are not.
+    Opaque,
+    /// No body may pass.
+    Emptying,
+    /// The response was refused: nothing more of it may pass.
+    Refused,
+}
+
+/// A request on a governed route.
+#[derive(Debug)]
+struct Governed {
+    route: RouteId,
+    caller: Caller,
+    view: Rc<View>,
+}
+
+impl Exchange {
+    /// An exchange that awaits its request.
+    #[must_use]
+    pub fn new(program: Rc<Program>) -> Self {
+        Self { program, phase: Phase::Idle, out: Vec::new(), report: Report::default() }
+    }
+
+    /// What there is to log and count so far.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.report
+    }
+
+    /// Whether the host holds back what it was last told to hold: then what it has of the body is that, and what came
+    /// since. Its length, to read only what is new.
+    #[must_use]
+    pub fn held_back(&self) -> usize {
+        match &self.phase {
+            Phase::Holding(holding) => holding.held_back(&self.out),
+            _ => 0,
+        }
+    }
+
+    /// The request's head (rules 3 to 9, 32, 33).
+    pub fn on_request(&mut self, headers: &Headers, caller: Caller) -> RequestDirective {
+        let target = head::single(headers, ":path").ok().flatten().unwrap_or_default();
+        match self.request(headers, caller) {
+            Ok(directive) => directive,
+            Err(refusal) => {
+                self.phase = Phase::Answered;
+                self.report.refusal = Some(refusal);
+                RequestDirective::Refuse(Problem::new(refusal, target))
+            }
+        }
+    }
+
+    fn request(&mut self, headers: &Headers, caller: Caller) -> Result<RequestDirective, Refusal> {
+        let Phase::Idle = mem::take(&mut self.phase) else { return Err(Refusal::Internal) };
+        let one = |name| head::single(headers, name).map_err(|Repeated| Refusal::BadRequest);
+        let (Some(method), Some(target)) = (one(":method")?, one(":path")?) else { return Err(Refusal::BadRequest) };
+        let authority = one(":authority")?.unwrap_or_default();
+        let Way::Governed(route) = self.program.way(authority, method, target)? else {
+            self.phase = Phase::Passed;
+            return Ok(RequestDirective::Pass);
+        };
+        self.report.route = Some(route);
+        if head::asks_for_upgrade(headers) {
+            return Err(Refusal::Upgrade);
+        }
+        let view = self.program.view(route, &caller)?;
+        if view.shows_nothing() && matches!(method, "GET" | "HEAD") {
+            return Err(Refusal::NothingVisible);
+        }
+        self.phase = Phase::AwaitingHead(Box::new(Governed { route, caller, view: Rc::new(view) }));
+        Ok(RequestDirective::Forward { remove: &head::REMOVED_FROM_REQUEST, set: &[("accept-encoding", "identity")] })
+    }
+
+    /// The response's head (rules 25, 29 to 31, 40).
+    pub fn on_response_head(&mut self, headers: &Headers, end: End) -> HeadDirective {
+        let decided = match mem::take(&mut self.phase) {
+            phase @ (Phase::Passed | Phase::Answered) => {
+                self.phase = phase;
+                return HeadDirective::Pass;
+            }
+            Phase::AwaitingHead(governed) => self.response_head(*governed, headers, end),
+            _ => Err(Refusal::Internal),
+        };
+        decided.unwrap_or_else(|refusal| {
+            self.refused(refusal);
+            HeadDirective::Refuse(Problem::new(refusal, ""))
+        })
+    }
+
+    fn response_head(&mut self, governed: Governed, headers: &Headers, end: End) -> Result<HeadDirective, Refusal> {
+        let Governed { route, caller, view } = governed;
+        let (status, kind) = head::status(headers)?;
+        let rewritten = |own_type| head::rewrite(headers, status, own_type, &self.program, route, &caller);
+        let limits = self.program.policy().limits;
+        if end == End::Last || kind == Kind::Bodiless || (kind == Kind::Success && view.shows_nothing()) {
+            self.phase = Phase::Emptying;
+            // A HEAD response names the type that the GET response would have.
+            let own_type = match head::content(headers, OtherContent::Reject) {
+                Ok(Content::Json { media_type, .. }) if end == End::Last => OwnType::Is(media_type),
+                _ => OwnType::None,
+            };
+            return Ok(HeadDirective::Send(rewritten(own_type)));
+        }
+        if kind == Kind::Error {
+            let Ok(Content::Json { texts: Texts::One, media_type }) = head::content(headers, OtherContent::Reject)
+            else {
+                self.phase = Phase::Emptying;
+                return Ok(HeadDirective::Send(rewritten(OwnType::None)));
+            };
+            let rewriter = Rewriter::new(Rc::new(self.program.error_view()?), Texts::One);
+            self.phase = Phase::Absorbing(Box::new(Absorbing::new(rewriter, limits)));
+            let rewritten = rewritten(OwnType::Is(media_type));
+            return Ok(self.hold_or_send(rewritten));
+        }
+        let (phase, own_type) = match head::content(headers, self.other_content(route))? {
+            Content::Json { texts, media_type } => {
+                let rewriter = Rewriter::new(view, texts);
+                let phase = if head::can_hold(&self.program) {
+                    Phase::Holding(Box::new(Holding::new(rewriter, limits)))
+                } else {
+                    Phase::Streaming(Box::new(Streaming::new(rewriter, limits)))
+                };
+                (phase, OwnType::Is(media_type))
+            }
+            Content::Other => (
+                Phase::Sniffing(Box::new(Sniffing::new(view, limits, head::can_hold(&self.program)))),
+                OwnType::Upstream,
+            ),
+        };
+        let rewritten = rewritten(own_type);
+        self.phase = phase;
+        Ok(self.hold_or_send(rewritten))
+    }
+
+    fn hold_or_send(&self, head: Headers) -> HeadDirective {
+        if head::can_hold(&self.program) { HeadDirective::Hold(head) } else { HeadDirective::Send(head) }
+    }
+
+    fn other_content(&self, route: RouteId) -> OtherContent {
+        match self.program.policy().routes.get(usize::from(route.0)).map(|route| &route.body) {
+            Some(RouteBody::Governed(governed)) => governed.other_content,
+            _ => OtherContent::Reject,
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal) {
+        self.phase = Phase::Refused;
+        self.out = Vec::new();
+        self.report.refusal = Some(refusal);
+    }
+}

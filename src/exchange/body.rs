@@ -1,0 +1,370 @@
+//! The body of a governed response: held back, streamed, absorbed or emptied.
+
+use std::mem;
+use std::rc::Rc;
+
+use super::write_budget::WriteBudget;
+use super::{BodyDirective, End, Exchange, Phase, TrailersDirective, head};
+use crate::json::Texts;
+use crate::policy::model::Limits;
+use crate::program::View;
+use crate::refusal::{Problem, Refusal};
+use crate::rewrite::{Counts, Rewriter};
+
+/// What a phase decides of a part of a body.
+struct Decided {
+    next: Phase,
+    emit: Emit,
+    counts: Option<Counts>,
+}
+
+impl Decided {
+    fn new(next: Phase, emit: Emit) -> Self {
+        Self { next, emit, counts: None }
+    }
+
+    fn done(emit: Emit, counts: Counts) -> Self {
+        Self { next: Phase::Emptying, emit, counts: Some(counts) }
+    }
+}
+
+/// What happens to the output so far.
+#[derive(Clone, Copy)]
+enum Emit {
+    /// It takes the place of what the host holds back, and stays there.
+    Hold,
+    /// The host holds back, and gets nothing yet.
+    HoldNothing,
+    /// This many bytes of it go.
+    Send(usize),
+    /// What the host has goes as it is.
+    Pass,
+}
+
+/// A part of a body as the host gives it.
+struct Part<'a> {
+    chunk: &'a [u8],
+    /// How much of the body the host has, the chunk included.
+    host_has: usize,
+    end: End,
+}
+
+/// A body that is read while its head is kept back: it is decided whole, or once the hold window is full.
+#[derive(Debug)]
+pub(super) struct Holding {
+    rewriter: Rewriter,
+    size: Size,
+    hold: u64,
+    /// Whether the host holds back the output so far.
+    buffering: bool,
+}
+
+impl Holding {
+    pub(super) fn new(rewriter: Rewriter, limits: Limits) -> Self {
+        Self { rewriter, size: Size::new(limits), hold: limits.hold.into(), buffering: false }
+    }
+
+    /// The same, for a host that may hold back already.
+    fn while_buffering(self, buffering: bool) -> Self {
+        Self { buffering, ..self }
+    }
+
+    pub(super) fn held_back(&self, out: &[u8]) -> usize {
+        if self.buffering { out.len() } else { 0 }
+    }
+
+    fn on_body(mut self, part: &Part<'_>, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
+        self.size.add(part.chunk)?;
+        self.rewriter = self.rewriter.push(part.chunk, out)?;
+        let budget = if self.buffering { WriteBudget::holding(part.host_has) } else { WriteBudget::unbounded() };
+        if part.end == End::Last {
+            let counts = self.size.finish(self.rewriter, out)?;
+            budget.admit(out.len())?;
+            return Ok(Decided::done(Emit::Send(out.len()), counts));
+        }
+        // What is held back must fit into the host's buffer, whether or not it was written while it held back.
+        let fits = WriteBudget::holding(part.host_has).admit(out.len()).is_ok();
+        if fits && self.size.read <= self.hold {
+            self.buffering = true;
+            return Ok(Decided::new(Phase::Holding(Box::new(self)), Emit::Hold));
+        }
+        let sent = budget.part_of(out.len());
+        let streaming = Streaming { rewriter: self.rewriter, size: self.size, sent, buffering: false };
+        Ok(Decided::new(Phase::Streaming(Box::new(streaming)), Emit::Send(sent)))
+    }
+
+    fn on_trailers(self, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
+        let host_has = self.held_back(out);
+        let counts = self.size.finish(self.rewriter, out)?;
+        WriteBudget::holding(host_has).admit(out.len())?;
+        // Without a body the host holds nothing that could be written to.
+        let emit = if self.buffering { Emit::Send(out.len()) } else { Emit::Pass };
+        Ok(Decided::done(emit, counts))
+    }
+}
+
+/// A body whose head is gone: what is read is rewritten and goes on at once.
+#[derive(Debug)]
+pub(super) struct Streaming {
+    rewriter: Rewriter,
+    size: Size,
+    /// How much of the output the host has.
+    sent: usize,
+    /// Whether the host holds back until the next write.
+    buffering: bool,
+}
+
+impl Streaming {
+    pub(super) fn new(rewriter: Rewriter, limits: Limits) -> Self {
+        Self { rewriter, size: Size::new(limits), sent: 0, buffering: false }
+    }
+
+    /// The same, for a host that may hold back until the next write.
+    fn while_buffering(self, buffering: bool) -> Self {
+        Self { buffering, ..self }
+    }
+
+    fn on_body(mut self, part: &Part<'_>, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
+        out.drain(..self.sent.min(out.len()));
+        self.size.add(part.chunk)?;
+        self.rewriter = self.rewriter.push(part.chunk, out)?;
+        let budget = if self.buffering { WriteBudget::holding(part.host_has) } else { WriteBudget::unbounded() };
+        if part.end == End::Last {
+            let counts = self.size.finish(self.rewriter, out)?;
+            budget.admit(out.len())?;
+            return Ok(Decided::done(Emit::Send(out.len()), counts));
+        }
+        self.sent = budget.part_of(out.len());
+        self.buffering = false;
+        let sent = self.sent;
+        Ok(Decided::new(Phase::Streaming(Box::new(self)), Emit::Send(sent)))
+    }
+
+    /// The host lets go of each part at once, so at the trailers nothing can be written any more: the body must have
+    /// been written already, which it has since its root closed.
+    fn on_trailers(self, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
+        let counts = self.size.finish(self.rewriter, out)?;
+        if out.len() > self.sent {
+            return Err(Refusal::WriteBudget);
+        }
+        Ok(Decided::done(Emit::Pass, counts))
+    }
+}
+
+/// An error body: kept back until it is known to be strict JSON, else emptied (rule 29).
+#[derive(Debug)]
+pub(super) struct Absorbing {
+    rewriter: Rewriter,
+    size: Size,
+}
+
+impl Absorbing {
+    pub(super) fn new(rewriter: Rewriter, limits: Limits) -> Self {
+        Self { rewriter, size: Size::new(limits) }
+    }
+
+    /// Never refuses: a body that would be is emptied.
+    fn on_body(self, part: &Part<'_>, out: &mut Vec<u8>) -> Decided {
+        self.absorb(part, out).unwrap_or_else(|_| {
+            out.clear();
+            Decided::new(Phase::Emptying, Emit::Send(0))
+        })
+    }
+
+    fn absorb(mut self, part: &Part<'_>, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
+        self.size.add(part.chunk)?;
+        self.rewriter = self.rewriter.push(part.chunk, out)?;
+        WriteBudget::holding(0).admit(out.len())?;
+        if part.end == End::More {
+            return Ok(Decided::new(Phase::Absorbing(Box::new(self)), Emit::HoldNothing));
+        }
+        self.finish(out)
+    }
+
+    fn on_trailers(self, out: &mut Vec<u8>) -> Decided {
+        let empty = self.size.read == 0;
+        let decided = self.finish(out).unwrap_or_else(|_| {
+            out.clear();
+            Decided::new(Phase::Emptying, Emit::Send(0))
+        });
+        if empty { Decided { emit: Emit::Pass, ..decided } } else { decided }
+    }
+
+    fn finish(self, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
+        let counts = self.size.finish(self.rewriter, out)?;
+        WriteBudget::holding(0).admit(out.len())?;
+        if !out.starts_with(b"{") {
+            out.clear();
+        }
+        Ok(Decided::done(Emit::Send(out.len()), counts))
+    }
+}
+
+/// A body of other content on a route that passes it: kept back until its first byte shows that it is not JSON.
+#[derive(Debug)]
+pub(super) struct Sniffing {
+    view: Rc<View>,
+    limits: Limits,
+    white_space: Vec<u8>,
+    held_head: bool,
+    /// Whether the host holds back, which it does from the first part on that is all white space.
+    buffering: bool,
+}
+
+impl Sniffing {
+    pub(super) fn new(view: Rc<View>, limits: Limits, held_head: bool) -> Self {
+        Self { view, limits, white_space: Vec::new(), held_head, buffering: false }
+    }
+
+    fn on_body(mut self, part: &Part<'_>, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
+        let first = part.chunk.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        match first.and_then(|at| part.chunk.get(at)) {
+            None => {
+                self.white_space.extend_from_slice(part.chunk);
+                WriteBudget::holding(0).admit(self.white_space.len())?;
+                if part.end == End::Last {
+                    out.append(&mut self.white_space);
+                    return Ok(Decided::new(Phase::Opaque, Emit::Send(out.len())));
+                }
+                self.buffering = true;
+                Ok(Decided::new(Phase::Sniffing(Box::new(self)), Emit::HoldNothing))
+            }
+            // JSON under another name, or what may be JSON in another encoding.
+            Some(b'{' | b'[') => {
+                let mut whole = mem::take(&mut self.white_space);
+                whole.extend_from_slice(part.chunk);
+                let rewriter = Rewriter::new(Rc::clone(&self.view), Texts::One);
+                let part = Part { chunk: &whole, ..*part };
+                if self.held_head {
+                    Holding::new(rewriter, self.limits).while_buffering(self.buffering).on_body(&part, out)
+                } else {
+                    Streaming::new(rewriter, self.limits).while_buffering(self.buffering).on_body(&part, out)
+                }
+            }
+            Some(0x00 | 0xEF | 0xFE | 0xFF) => Err(Refusal::ContentType),
+            Some(_) if self.white_space.is_empty() => Ok(Decided::new(Phase::Opaque, Emit::Pass)),
+            Some(_) => {
+                out.append(&mut self.white_space);
+                out.extend_from_slice(part.chunk);
+                let sent = out.len();
+                WriteBudget::holding(part.host_has).admit(sent)?;
+                Ok(Decided::new(Phase::Opaque, Emit::Send(sent)))
+            }
+        }
+    }
+
+    fn on_trailers(mut self, out: &mut Vec<u8>) -> Decided {
+        out.append(&mut self.white_space);
+        let emit = if out.is_empty() { Emit::Pass } else { Emit::Send(out.len()) };
+        Decided::new(Phase::Opaque, emit)
+    }
+}
+
+/// How much of a body was read, and how much may be (rule 40).
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    read: u64,
+    limit: u64,
+}
+
+impl Size {
+    fn new(limits: Limits) -> Self {
+        Self { read: 0, limit: limits.body }
+    }
+
+    fn add(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+        let more = u64::try_from(chunk.len()).map_err(|_| Refusal::BodyTooLarge)?;
+        self.read = self.read.saturating_add(more);
+        if self.read <= self.limit { Ok(()) } else { Err(Refusal::BodyTooLarge) }
+    }
+
+    /// Ends the body. An empty one passes as empty (rule 29).
+    fn finish(self, rewriter: Rewriter, out: &mut Vec<u8>) -> Result<Counts, Refusal> {
+        if self.read == 0 { Ok(Counts::default()) } else { rewriter.finish(out) }
+    }
+}
+
+impl Exchange {
+    /// A part of the response's body (rules 15 to 30, 40).
+    ///
+    /// `chunk` is what came since the last call; `host_has` is how much of the body the host has, the chunk included: more
+    /// than the chunk only while it holds back what the last [`BodyDirective::Hold`] put there.
+    pub fn on_response_body(&mut self, chunk: &[u8], host_has: usize, end: End) -> BodyDirective<'_> {
+        let sent = self.head_is_sent();
+        let part = Part { chunk, host_has, end };
+        let decided = match mem::take(&mut self.phase) {
+            phase @ (Phase::Passed | Phase::Answered | Phase::Opaque) => {
+                self.phase = phase;
+                return BodyDirective::Pass;
+            }
+            phase @ (Phase::Emptying | Phase::Refused) => {
+                self.phase = phase;
+                return BodyDirective::Send(&[]);
+            }
+            Phase::Holding(holding) => holding.on_body(&part, &mut self.out),
+            Phase::Streaming(streaming) => streaming.on_body(&part, &mut self.out),
+            Phase::Absorbing(absorbing) => Ok(absorbing.on_body(&part, &mut self.out)),
+            Phase::Sniffing(sniffing) => sniffing.on_body(&part, &mut self.out),
+            Phase::Closed | Phase::Idle | Phase::AwaitingHead(_) => Err(Refusal::Internal),
+        };
+        match decided {
+            Ok(decided) => match self.take_up(decided) {
+                Emit::Hold => BodyDirective::Hold(&self.out),
+                Emit::HoldNothing => BodyDirective::Hold(&[]),
+                Emit::Send(length) => BodyDirective::Send(self.out.get(..length).unwrap_or_default()),
+                Emit::Pass => BodyDirective::Pass,
+            },
+            Err(refusal) => {
+                self.refused(refusal);
+                if sent { BodyDirective::Reset } else { BodyDirective::Refuse(Problem::new(refusal, "")) }
+            }
+        }
+    }
+
+    /// The response's trailers: they end its body, and never pass themselves (rule 31).
+    pub fn on_response_trailers(&mut self) -> TrailersDirective<'_> {
+        let sent = self.head_is_sent();
+        let decided = match mem::take(&mut self.phase) {
+            phase @ (Phase::Passed | Phase::Answered) => {
+                self.phase = phase;
+                return TrailersDirective::Pass;
+            }
+            phase @ (Phase::Opaque | Phase::Emptying | Phase::Refused) => {
+                self.phase = phase;
+                return TrailersDirective::Drop;
+            }
+            Phase::Holding(holding) => holding.on_trailers(&mut self.out),
+            Phase::Streaming(streaming) => streaming.on_trailers(&mut self.out),
+            Phase::Absorbing(absorbing) => Ok(absorbing.on_trailers(&mut self.out)),
+            Phase::Sniffing(sniffing) => Ok(sniffing.on_trailers(&mut self.out)),
+            Phase::Closed | Phase::Idle | Phase::AwaitingHead(_) => Err(Refusal::Internal),
+        };
+        match decided {
+            Ok(decided) => match self.take_up(decided) {
+                Emit::Send(length) => TrailersDirective::Send(self.out.get(..length).unwrap_or_default()),
+                Emit::Hold | Emit::HoldNothing | Emit::Pass => TrailersDirective::Drop,
+            },
+            Err(refusal) => {
+                self.refused(refusal);
+                if sent { TrailersDirective::Reset } else { TrailersDirective::Refuse(Problem::new(refusal, "")) }
+            }
+        }
+    }
+
+    fn take_up(&mut self, decided: Decided) -> Emit {
+        self.phase = decided.next;
+        if let Some(counts) = decided.counts {
+            self.report.counts = counts;
+        }
+        decided.emit
+    }
+
+    /// Whether the response's head has gone, so that a refusal can only be a reset.
+    fn head_is_sent(&self) -> bool {
+        match self.phase {
+            Phase::Holding(_) => false,
+            Phase::Absorbing(_) | Phase::Sniffing(_) => !head::can_hold(&self.program),
+            _ => matches!(self.phase, Phase::Streaming(_)),
+        }
+    }
+}

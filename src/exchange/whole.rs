@@ -1,0 +1,92 @@
+//! A whole exchange at once, for the command line and for tests: the same core, without a host.
+
+use std::rc::Rc;
+
+use super::{BodyDirective, End, Exchange, HeadDirective, Headers, Report, RequestDirective};
+use crate::caller::Caller;
+use crate::program::Program;
+use crate::refusal::Problem;
+
+/// A request, as far as the policy asks.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method, in upper case.
+    pub method: String,
+    /// The path with its query.
+    pub target: String,
+    /// Authority and other headers.
+    pub headers: Headers,
+    /// Who is asking.
+    pub caller: Caller,
+}
+
+/// What the upstream answers.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// Header names in lower case, and values.
+    pub headers: Headers,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+/// What the caller gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Header names in lower case, and values, without framing.
+    pub headers: Headers,
+    /// The whole body.
+    pub body: Vec<u8>,
+    /// What happened.
+    pub report: Report,
+}
+
+/// Runs one exchange. A refusal is answered as with a held head: by its problem, whatever had been decided before.
+#[must_use]
+pub fn respond(program: &Rc<Program>, request: Request, response: &Response) -> Answer {
+    let mut exchange = Exchange::new(Rc::clone(program));
+    let Request { method, target, mut headers, caller } = request;
+    let mut pseudo: Headers =
+        vec![(b":method".to_vec(), method.into_bytes()), (b":path".to_vec(), target.into_bytes())];
+    pseudo.append(&mut headers);
+    if let RequestDirective::Refuse(problem) = exchange.on_request(&pseudo, caller) {
+        return refused(problem, &exchange);
+    }
+    let mut upstream: Headers = vec![(b":status".to_vec(), response.status.to_string().into_bytes())];
+    upstream.extend(response.headers.iter().cloned());
+    let end = if response.body.is_empty() { End::Last } else { End::More };
+    let head = match exchange.on_response_head(&upstream, end) {
+        HeadDirective::Pass => upstream,
+        HeadDirective::Send(head) | HeadDirective::Hold(head) => head,
+        HeadDirective::Refuse(problem) => return refused(problem, &exchange),
+    };
+    let mut body = Vec::new();
+    if end == End::More {
+        match exchange.on_response_body(&response.body, response.body.len(), End::Last) {
+            BodyDirective::Pass => body.extend_from_slice(&response.body),
+            BodyDirective::Send(bytes) | BodyDirective::Hold(bytes) => body.extend_from_slice(bytes),
+            BodyDirective::Refuse(problem) => return refused(problem, &exchange),
+            BodyDirective::Reset => {
+                let refusal = exchange.report().refusal.unwrap_or(crate::refusal::Refusal::Internal);
+                return refused(Problem::new(refusal, ""), &exchange);
+            }
+        }
+    }
+    let status = head.iter().find(|(name, _)| name.as_slice() == b":status");
+    let status = status.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok()).unwrap_or(response.status);
+    let headers = head.into_iter().filter(|(name, _)| !name.starts_with(b":")).collect();
+    Answer { status, headers, body, report: exchange.report() }
+}
+
+fn refused(problem: Problem, exchange: &Exchange) -> Answer {
+    let headers = Problem::HEADERS.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    Answer {
+        status: problem.status,
+        headers: headers.collect(),
+        body: problem.body.into_bytes(),
+        report: exchange.report(),
+    }
+}

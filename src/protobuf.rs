@@ -1,0 +1,82 @@
+//! The few protobuf messages that the host speaks: `google.protobuf.Struct` and `envoy.config.core.v3.Metadata`.
+//!
+//! Decoding is bounded: prost refuses more than 100 messages inside each other.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+use serde_json::Value as Json;
+
+/// `google.protobuf.Struct`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Struct {
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub(crate) fields: BTreeMap<String, Value>,
+}
+
+/// `google.protobuf.Value`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Value {
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
+    pub(crate) kind: Option<Kind>,
+}
+
+/// What a `google.protobuf.Value` holds.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(crate) enum Kind {
+    #[prost(int32, tag = "1")]
+    Null(i32),
+    #[prost(double, tag = "2")]
+    Number(f64),
+    #[prost(string, tag = "3")]
+    Text(String),
+    #[prost(bool, tag = "4")]
+    Bool(bool),
+    #[prost(message, tag = "5")]
+    Struct(Struct),
+    #[prost(message, tag = "6")]
+    List(List),
+}
+
+/// `google.protobuf.ListValue`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct List {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) values: Vec<Value>,
+}
+
+/// `envoy.config.core.v3.Metadata`, as far as it is read.
+#[derive(Clone, PartialEq, Message)]
+struct Metadata {
+    #[prost(btree_map = "string, message", tag = "1")]
+    filter_metadata: BTreeMap<String, Struct>,
+}
+
+/// The namespace that Envoy's `jwt_authn` filter writes to.
+const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
+
+/// The claims of the verified token, out of a request's dynamic metadata: the member `payload` of what `jwt_authn` wrote.
+#[must_use]
+pub fn verified_claims(metadata: &[u8], payload: &str) -> Option<Json> {
+    let mut metadata = Metadata::decode(metadata).ok()?;
+    let claims = metadata.filter_metadata.remove(JWT_AUTHN)?.fields.remove(payload)?;
+    match claims.kind {
+        Some(Kind::Struct(claims)) => Some(object(claims)),
+        _ => None,
+    }
+}
+
+fn object(from: Struct) -> Json {
+    Json::Object(from.fields.into_iter().map(|(name, value)| (name, json(value))).collect())
+}
+
+fn json(from: Value) -> Json {
+    match from.kind {
+        Some(Kind::Struct(inner)) => object(inner),
+        Some(Kind::List(list)) => Json::Array(list.values.into_iter().map(json).collect()),
+        Some(Kind::Text(text)) => Json::String(text),
+        Some(Kind::Bool(value)) => Json::Bool(value),
+        Some(Kind::Number(number)) => serde_json::Number::from_f64(number).map_or(Json::Null, Json::Number),
+        Some(Kind::Null(_)) | None => Json::Null,
+    }
+}
