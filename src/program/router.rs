@@ -158,3 +158,102 @@ fn decode(text: &str) -> Option<String> {
     }
     String::from_utf8(decoded).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_canonical_paths_can_match_a_route() {
+        let rows = [
+            ("the root", "/", true),
+            ("plain segments", "/accounts/42", true),
+            ("one empty segment at the end", "/accounts/", true),
+            ("sub-delimiters, colon and at sign", "/a!$&'()*+,=:@b", true),
+            ("a space that must be encoded", "/a%20b", true),
+            ("an encoded percent sign", "/a%252F", true),
+            ("no leading slash", "accounts", false),
+            ("an empty path", "", false),
+            ("the asterisk form", "*", false),
+            ("an empty segment at the start", "//accounts", false),
+            ("an empty segment in the midst", "/accounts//42", false),
+            ("two empty segments at the end", "/accounts//", false),
+            ("a dot segment", "/./accounts", false),
+            ("a dot segment at the end", "/accounts/.", false),
+            ("a dot-dot segment", "/accounts/../admin", false),
+            ("a dot-dot segment before a slash at the end", "/accounts/../", false),
+            ("an encoded dot segment", "/%2E%2E/accounts", false),
+            ("a path parameter", "/accounts;x=1/42", false),
+            ("an encoded slash", "/accounts%2F42", false),
+            ("an encoded slash in lower case", "/accounts%2f42", false),
+            ("an encoded backslash", "/accounts%5C42", false),
+            ("a raw backslash", "/accounts\\42", false),
+            ("an encoded NUL", "/accounts/%00", false),
+            ("an encoding that need not be", "/%61ccounts", false),
+            ("an encoding in lower case", "/a%c3%a9", false),
+            ("an encoding in upper case", "/a%C3%A9", true),
+            ("a raw letter beyond ASCII", "/é", false),
+            ("half an encoding", "/a%4", false),
+            ("an encoding of no digits", "/a%zz", false),
+            ("a raw space", "/a b", false),
+            ("a fragment", "/a#b", false),
+            ("a control character", "/a\u{7f}", false),
+        ];
+        for (claim, path, canonical) in rows {
+            assert_eq!(is_canonical(path), canonical, "{claim}: {path}");
+        }
+    }
+
+    #[test]
+    fn only_listed_query_parameters_pass() {
+        let rule = QueryRule::Only(vec!["page".into(), "from date".into()]);
+        let rows = [
+            ("no parameter at all", "/a?", Ok(())),
+            ("a listed one", "/a?page=2", Ok(())),
+            ("a listed one without a value", "/a?page", Ok(())),
+            ("a listed one twice", "/a?page=1&page=2", Ok(())),
+            ("empty pieces", "/a?&page=2&&", Ok(())),
+            ("an encoded spelling of a listed one", "/a?p%61ge=2", Ok(())),
+            ("a plus as the space of a listed one", "/a?from+date=1", Ok(())),
+            ("another one", "/a?page=2&select=ssn", Err(&"select"[..])),
+            ("another one behind a semicolon", "/a?page=2;select=ssn", Err("select")),
+            ("another case", "/a?Page=2", Err("Page")),
+            ("a name that only starts like a listed one", "/a?page[]=2", Err("page[]")),
+            ("an empty name", "/a?=2", Err("")),
+            ("half an encoding", "/a?pag%6", Err("pag%6")),
+            ("an encoding that is not UTF-8", "/a?%FF=1", Err("%FF")),
+        ];
+        for (claim, target, expected) in rows {
+            let outcome = check_query(&rule, target, 3).map_err(|refusal| match refusal {
+                Refusal::QueryParameter { start, end } => &target[start as usize..end as usize],
+                other => panic!("{claim}: {other}"),
+            });
+            assert_eq!(outcome, expected, "{claim}: {target}");
+        }
+        assert_eq!(check_query(&QueryRule::Any, "/a?x=1", 3), Ok(()), "any lets every name pass");
+    }
+
+    #[test]
+    fn templates_fit_whole_paths() {
+        let literal = |text: &str| TemplateSegment::Literal(text.into());
+        let parameter = || TemplateSegment::Parameter("id".into());
+        let open = Template { segments: vec![literal("a"), parameter()], trailing_slash: false };
+        let closed = Template { segments: vec![literal("a"), parameter()], trailing_slash: true };
+        let root = Template { segments: vec![], trailing_slash: true };
+        let rows = [
+            ("a parameter takes one segment", &open, "/a/42", true),
+            ("a parameter takes no empty segment", &open, "/a/", false),
+            ("a parameter takes no two segments", &open, "/a/42/b", false),
+            ("a slash at the end is one too many", &open, "/a/42/", false),
+            ("a slash at the end may be asked for", &closed, "/a/42/", true),
+            ("and then must be there", &closed, "/a/42", false),
+            ("literals are compared in their case", &open, "/A/42", false),
+            ("a path that is too short", &open, "/a", false),
+            ("the root fits itself", &root, "/", true),
+            ("the root fits nothing else", &root, "/a", false),
+        ];
+        for (claim, template, path, expected) in rows {
+            assert_eq!(fits(template, path), expected, "{claim}: {path}");
+        }
+    }
+}
