@@ -1,0 +1,101 @@
+//! Numbers (RFC 8259 §6), all of a block's at once.
+
+use crate::json::lexer::{Block, Tokens};
+use crate::json::simd::Lanes;
+
+/// Where a number that goes on in the next block stands: each 0 or 1, at most one of them 1.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Numbers {
+    /// Behind its minus.
+    minus: u64,
+    /// Behind an integer part that is `0` so far.
+    zero: u64,
+    /// In its integer part (also when behind that zero).
+    integer: u64,
+    /// Behind its point.
+    point: u64,
+    /// In its fraction.
+    fraction: u64,
+    /// Behind its `e`.
+    exponent: u64,
+    /// Behind its exponent's sign.
+    sign: u64,
+    /// In its exponent's digits.
+    power: u64,
+}
+
+impl Numbers {
+    /// Bits of the bytes that no number allows there. `literals` are the bytes of literal names.
+    #[inline(always)]
+    pub(super) fn check(&mut self, block: Block<'_>, tokens: &Tokens, literals: u64) -> u64 {
+        let bytes = tokens.scalar & !literals;
+        let started = self.minus | self.integer | self.point | self.fraction | self.exponent | self.sign | self.power;
+        if bytes | started == 0 {
+            return 0;
+        }
+        let lanes = block.lanes();
+        let digit = lanes.equal_under(0xF0, 0x30) & lanes.below(b'9' + 1) & bytes;
+        let starts = tokens.scalar_start & bytes;
+        if bytes == digit && started == self.integer {
+            return self.integers(block, starts, digit);
+        }
+        self.all(block, bytes, starts, digit)
+    }
+
+    /// When there is nothing but digits, only a zero in front can be wrong.
+    #[inline(always)]
+    fn integers(&mut self, block: Block<'_>, starts: u64, digit: u64) -> u64 {
+        let mut wrong = block.carry(self.zero) & digit;
+        // A zero is looked for only where a number has a second digit, or may have it in the next block.
+        let first = starts & ((digit >> 1) | (1 << 63));
+        let zeros = if first == 0 { 0 } else { first & block.lanes().equal(b'0') };
+        wrong |= (zeros << 1) & digit;
+        self.zero = zeros >> 63;
+        self.integer = digit >> 63;
+        wrong
+    }
+
+    fn all(&mut self, block: Block<'_>, bytes: u64, starts: u64, digit: u64) -> u64 {
+        let lanes = block.lanes();
+        let minus = lanes.equal(b'-') & bytes;
+        let exponent = lanes.equal_under(!0x20, b'E') & bytes;
+        let point = lanes.equal(b'.') & bytes;
+
+        let mut wrong = starts & !(digit | minus);
+        let signed = follow(starts & minus, block, &mut self.minus);
+        wrong |= signed & !digit;
+        let integer = (starts | signed) & digit;
+        let second = follow(integer & lanes.equal(b'0'), block, &mut self.zero);
+        wrong |= second & digit;
+        let integer_end = run_end(integer, digit, block, &mut self.integer);
+
+        let fraction = follow(integer_end & point, block, &mut self.point);
+        wrong |= fraction & !digit;
+        let fraction_end = run_end(fraction & digit, digit, block, &mut self.fraction);
+
+        let power = follow((integer_end | fraction_end) & exponent, block, &mut self.exponent);
+        let sign = power & (minus | lanes.equal(b'+'));
+        let digits = (power & !sign) | follow(sign, block, &mut self.sign);
+        wrong |= digits & !digit;
+        let power_end = run_end(digits & digit, digit, block, &mut self.power);
+
+        let ends = (integer_end & !(point | exponent)) | (fraction_end & !exponent) | power_end;
+        wrong | (ends & bytes)
+    }
+}
+
+/// The bytes behind `bits`.
+#[inline(always)]
+fn follow(bits: u64, block: Block<'_>, carry: &mut u64) -> u64 {
+    let behind = (bits << 1) | block.carry(*carry);
+    *carry = bits >> 63;
+    behind
+}
+
+/// The first bytes behind the runs of digits that begin at `starts`, or go on from the last block.
+#[inline(always)]
+fn run_end(starts: u64, digit: u64, block: Block<'_>, carry: &mut u64) -> u64 {
+    let (sum, overflow) = (starts | block.carry(*carry)).overflowing_add(digit);
+    *carry = u64::from(overflow);
+    sum & !digit
+}
