@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Finds or installs a compiler for wasm32-wasip1, then builds or lints the plugin.
+#
+# usage: scripts/wasm.sh [build|lint]
+#
+# build leaves  target/wasm32-wasip1/release/fieldgate.wasm
+#
+# The compiler, first that works: the installed target; the target that rustup adds; Debian's own Rust, which builds the
+# target's library from source. FIELDGATE_WASM_RUST=debian takes the last at once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=wasm32-wasip1
+packages=(rustc-web cargo-web rust-web-src lld wasi-libc)
+# Envoy's V8 has both; the scanner's masks need the first, copies get faster with the second.
+flags="-Ctarget-feature=+simd128,+bulk-memory"
+
+say() { printf '%s\n' "wasm: $*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+
+target_is_installed() {
+  local libraries
+  libraries=$(rustc --print target-libdir --target $target 2>/dev/null) && ls "$libraries"/libstd-*.rlib >/dev/null 2>&1
+}
+
+rustup_adds_target() {
+  local limit=()
+  command -v rustup >/dev/null || return 1
+  say "adding the target $target with rustup"
+  if command -v timeout >/dev/null; then limit=(timeout 300); fi
+  "${limit[@]}" rustup target add $target >/dev/null 2>&1 && target_is_installed
+}
+
+debian_is_installed() {
+  command -v dpkg-query >/dev/null || return 1
+  # One `ii` for each package; an unknown one makes dpkg-query fail.
+  ! dpkg-query -W -f '${db:Status-Abbrev}\n' "${packages[@]}" 2>&1 | grep -qv '^ii '
+}
+
+debian_installs() {
+  command -v apt-get >/dev/null || return 1
+  if [ "$(id -u)" != 0 ]; then
+    say "as root, this would install a compiler for $target:  apt-get install --no-install-recommends ${packages[*]}"
+    return 1
+  fi
+  say "installing ${packages[*]} (about 600 MB)"
+  apt-get update -qq >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "${packages[@]}" >&2
+}
+
+cargo=(cargo)
+build_std=()
+if [ "${FIELDGATE_WASM_RUST:-}" != debian ] && { target_is_installed || rustup_adds_target; }; then
+  export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$flags
+  clippy=yes
+elif debian_is_installed || debian_installs; then
+  say "compiling with Debian's Rust"
+  # Its packages hold no library for the target, but the library's source: RUSTC_BOOTSTRAP lets this compiler build it.
+  export PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1
+  export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld
+  export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clink-self-contained=no -L/usr/lib/wasm32-wasi $flags"
+  build_std=("-Zbuild-std=std,panic_abort")
+  clippy=no
+else
+  die "no Rust compiler for $target: run 'rustup target add $target' (https://rustup.rs) and try again"
+fi
+
+case ${1:-build} in
+  build)
+    "${cargo[@]}" build --release --lib --locked --target $target "${build_std[@]}"
+    say "target/$target/release/fieldgate.wasm: $(wc -c <target/$target/release/fieldgate.wasm) bytes"
+    ;;
+  lint)
+    if [ $clippy = yes ]; then
+      "${cargo[@]}" clippy --lib --locked --target $target -- -D warnings
+    else
+      # Debian's Rust is without clippy: the compiler's own warnings, and the native clippy for all but the plugin.
+      "${cargo[@]}" check --release --lib --locked --target $target "${build_std[@]}" -Zwarnings --config 'build.warnings="deny"'
+    fi
+    ;;
+  *) die "usage: scripts/wasm.sh [build|lint]" ;;
+esac

@@ -1,0 +1,139 @@
+//! The reference bootstrap, filled in, and the variants of it that tests need. All come from `envoy/envoy.yaml`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+const REFERENCE: &str = include_str!("../../envoy/envoy.yaml");
+
+const MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
+const FIRST_LISTENER: &str = "/static_resources/listeners/0";
+
+/// A bootstrap; Envoy reads JSON as the YAML that it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Bootstrap(Value);
+
+/// What the reference file leaves open.
+pub(crate) struct Blanks<'a> {
+    pub(crate) wasm: &'a Path,
+    /// The policy as JSON.
+    pub(crate) policy: &'a str,
+    pub(crate) jwks: &'a Path,
+    pub(crate) upstream: SocketAddr,
+}
+
+impl Bootstrap {
+    /// `envoy/envoy.yaml` with its blanks filled in, otherwise untouched.
+    pub(crate) fn reference(blanks: &Blanks<'_>) -> Self {
+        let mut tree: Value = serde_saphyr::from_str(REFERENCE).expect("envoy/envoy.yaml is YAML");
+        let port = blanks.upstream.port().to_string();
+        let values = [
+            ("${FIELDGATE_WASM}", blanks.wasm.to_str().expect("a path of text")),
+            ("${FIELDGATE_POLICY}", blanks.policy),
+            ("${JWKS}", blanks.jwks.to_str().expect("a path of text")),
+            ("${UPSTREAM_PORT}", &port),
+        ];
+        let mut filled = [0; 4];
+        fill(&mut tree, &values, &mut filled);
+        assert_eq!(filled, [1; 4], "envoy/envoy.yaml has each blank once");
+        Self(tree)
+    }
+
+    /// Without `allow_on_headers_stop_iteration`: a host that cannot hold the head.
+    pub(crate) fn without_held_head(mut self) -> Self {
+        let config = self.filter_mut("envoy.filters.http.wasm").pointer_mut("/typed_config/config").unwrap();
+        let removed = config.as_object_mut().unwrap().remove("allow_on_headers_stop_iteration");
+        assert_eq!(removed, Some(json!(true)), "the reference holds the head");
+        self
+    }
+
+    /// With a second listener `api-http2`, whose upstream speaks HTTP/2, and with HTTP/1 trailers on everywhere, so that
+    /// trailers reach the filter in both protocols and could reach the client.
+    pub(crate) fn in_every_framing(mut self, http2_upstream: SocketAddr) -> Self {
+        let trailers = json!({"enable_trailers": true});
+        let manager = self.0.pointer_mut(&format!("{FIRST_LISTENER}{MANAGER}")).unwrap();
+        manager["http_protocol_options"] = trailers.clone();
+
+        let mut listener = self.0.pointer(FIRST_LISTENER).unwrap().clone();
+        listener["name"] = json!("api-http2");
+        let manager = listener.pointer_mut(MANAGER).unwrap();
+        manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["cluster"] = json!("api-http2");
+        self.0["static_resources"]["listeners"].as_array_mut().unwrap().push(listener);
+
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut().unwrap();
+        let mut second = clusters[0].clone();
+        second["name"] = json!("api-http2");
+        second["load_assignment"]["cluster_name"] = json!("api-http2");
+        let address = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/port_value";
+        *second.pointer_mut(address).unwrap() = json!(http2_upstream.port());
+        second["typed_extension_protocol_options"] = protocol("http2_protocol_options", &json!({}));
+        clusters[0]["typed_extension_protocol_options"] = protocol("http_protocol_options", &trailers);
+        clusters.push(second);
+        self
+    }
+
+    /// With the filter's configuration in a file of its own, which Envoy watches. Returns the file's content.
+    pub(crate) fn with_discovery(mut self, file: &Path) -> (Self, Value) {
+        let filter = self.filter_mut("envoy.filters.http.wasm");
+        let config = filter["typed_config"].take();
+        let kind = config["@type"].clone();
+        *filter = json!({
+            "name": "fieldgate",
+            "config_discovery": {
+                "config_source": {"path_config_source": {"path": file}, "resource_api_version": "V3"},
+                "type_urls": [kind],
+            },
+        });
+        (self, discovered(config))
+    }
+
+    /// The file's text.
+    pub(crate) fn text(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn filter_mut(&mut self, name: &str) -> &mut Value {
+        let filters = self.0.pointer_mut(&format!("{FIRST_LISTENER}{MANAGER}/http_filters")).unwrap();
+        filters.as_array_mut().unwrap().iter_mut().find(|filter| filter["name"] == name).unwrap()
+    }
+}
+
+/// The discovery response that carries a filter's configuration.
+fn discovered(config: Value) -> Value {
+    json!({"resources": [{
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": "fieldgate",
+        "typed_config": config,
+    }]})
+}
+
+/// The same response with another policy.
+pub(crate) fn with_policy(mut discovered: Value, policy: &str) -> Value {
+    *discovered.pointer_mut("/resources/0/typed_config/config/configuration/value").unwrap() = json!(policy);
+    discovered
+}
+
+fn protocol(name: &str, options: &Value) -> Value {
+    json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {name: options},
+    }})
+}
+
+fn fill(tree: &mut Value, values: &[(&str, &str); 4], filled: &mut [usize; 4]) {
+    match tree {
+        Value::String(text) => {
+            for ((blank, value), count) in values.iter().zip(filled) {
+                if text == blank {
+                    (*value).clone_into(text);
+                    *count += 1;
+                    return;
+                }
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(|element| fill(element, values, filled)),
+        Value::Object(members) => members.values_mut().for_each(|member| fill(member, values, filled)),
+        _ => {}
+    }
+}

@@ -1,0 +1,275 @@
+//! Clients that keep every byte they were sent, over HTTP/1 and over HTTP/2.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::http1::{self, Body, Field, Parsed};
+use super::upstream::{fields, header_map};
+
+/// Longer than anything that works takes; what is not there by then hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The protocol of one side of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// A request to send.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// As its framing says.
+    Complete,
+    /// Before: the connection was cut, or the stream reset.
+    Cut,
+    /// Not at all.
+    Hung,
+}
+
+/// What a client was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    /// 0 if no final status came.
+    pub(crate) status: u16,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Vec<Field>,
+    pub(crate) end: End,
+    /// Every byte that was on the connection.
+    pub(crate) wire: Vec<u8>,
+    /// What no sound server sends: bytes after the end, a head that cannot be read.
+    pub(crate) fault: Option<String>,
+}
+
+impl Answer {
+    fn empty(end: End) -> Self {
+        let (fields, body, trailers, wire) = Default::default();
+        Self { status: 0, fields, body, trailers, end, wire, fault: None }
+    }
+
+    /// The values of a field, as text, in order.
+    pub(crate) fn values(&self, name: &str) -> Vec<String> {
+        let of_name = self.fields.iter().filter(|(field, _)| field == name);
+        of_name.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
+    }
+
+    /// All that reached the client, decoded and as it was on the wire: where no marker may be.
+    pub(crate) fn everything(&self) -> Vec<u8> {
+        let mut all = self.wire.clone();
+        all.push(b'\n');
+        for (name, value) in self.fields.iter().chain(&self.trailers) {
+            all.extend_from_slice(name.as_bytes());
+            all.extend_from_slice(b": ");
+            all.extend_from_slice(value);
+            all.push(b'\n');
+        }
+        all.extend_from_slice(&self.body);
+        all
+    }
+}
+
+/// Sends a request on a connection of its own.
+pub(crate) async fn ask(address: SocketAddr, protocol: Protocol, request: &Request) -> Answer {
+    match protocol {
+        Protocol::Http1 => ask_http1(address, request).await,
+        Protocol::Http2 => ask_http2(address, request).await,
+    }
+}
+
+/// The bytes of an HTTP/1.1 request. `connection: close` makes the server end the connection after its response, so that
+/// bytes that spill over the end of the response are seen.
+pub(crate) fn http1_bytes(request: &Request) -> Vec<u8> {
+    let mut bytes = format!("{} {} HTTP/1.1\r\nhost: api.example\r\nconnection: close\r\n", request.method, request.path)
+        .into_bytes();
+    for (name, value) in &request.fields {
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    if !request.body.is_empty() {
+        bytes.extend_from_slice(format!("content-length: {}\r\n", request.body.len()).as_bytes());
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&request.body);
+    bytes
+}
+
+async fn ask_http1(address: SocketAddr, request: &Request) -> Answer {
+    let mut wire = Vec::new();
+    let exchange = async {
+        let mut socket = TcpStream::connect(address).await?;
+        socket.write_all(&http1_bytes(request)).await?;
+        while socket.read_buf(&mut wire).await? > 0 {}
+        io::Result::Ok(())
+    };
+    let hung = tokio::time::timeout(PATIENCE, exchange).await.is_err();
+    let mut answer = read_http1(&wire, request.method == "HEAD");
+    if hung {
+        answer.end = End::Hung;
+    }
+    answer.wire = wire;
+    answer
+}
+
+/// Reads all of a connection's bytes as one response, after any 1xx.
+pub(crate) fn read_http1(mut bytes: &[u8], no_body: bool) -> Answer {
+    let mut answer = Answer::empty(End::Cut);
+    let head = loop {
+        match http1::head(bytes) {
+            Parsed::Done(head, length) => {
+                bytes = &bytes[length..];
+                match head.status() {
+                    Some(100..200) => {}
+                    Some(status) => {
+                        answer.status = status;
+                        break head;
+                    }
+                    None => {
+                        answer.fault = Some(format!("no status line: {}", head.start));
+                        return answer;
+                    }
+                }
+            }
+            Parsed::More => return answer,
+            Parsed::Wrong(wrong) => {
+                answer.fault = Some(wrong);
+                return answer;
+            }
+        }
+    };
+    answer.fields.clone_from(&head.fields);
+    let lengths: Vec<_> = head.values("content-length").collect();
+    let is_chunked = head.values("transfer-encoding").any(|value| value == b"chunked");
+    if is_chunked && !lengths.is_empty() {
+        answer.fault = Some("both content-length and transfer-encoding".to_owned());
+    }
+    if no_body || matches!(answer.status, 204 | 304) {
+        answer.end = End::Complete;
+    } else if is_chunked {
+        let mut body = Body::default();
+        match http1::chunked(bytes, &mut body) {
+            Parsed::Done((), length) => {
+                bytes = &bytes[length..];
+                answer.end = End::Complete;
+            }
+            Parsed::More => bytes = &[],
+            Parsed::Wrong(wrong) => answer.fault = Some(wrong),
+        }
+        (answer.body, answer.trailers) = (body.bytes, body.trailers);
+    } else {
+        let length = match lengths.as_slice() {
+            [length] => std::str::from_utf8(length).ok().and_then(|text| text.parse().ok()),
+            _ => None,
+        };
+        let Some(length) = length else {
+            answer.fault = Some("neither one content-length nor chunked".to_owned());
+            return answer;
+        };
+        answer.body = bytes[..bytes.len().min(length)].to_vec();
+        answer.end = if bytes.len() < length { End::Cut } else { End::Complete };
+        bytes = &bytes[answer.body.len()..];
+    }
+    if answer.fault.is_none() && !bytes.is_empty() {
+        answer.fault = Some(format!("{} bytes after the response", bytes.len()));
+    }
+    answer
+}
+
+async fn ask_http2(address: SocketAddr, request: &Request) -> Answer {
+    let wire = Arc::new(Mutex::new(Vec::new()));
+    let mut answer = Answer::empty(End::Hung);
+    let exchange = exchange_http2(address, request, Arc::clone(&wire), &mut answer);
+    match tokio::time::timeout(PATIENCE, exchange).await {
+        Ok(Ok(())) => answer.end = End::Complete,
+        Ok(Err(_)) => answer.end = End::Cut,
+        Err(_) => answer.end = End::Hung,
+    }
+    answer.wire = std::mem::take(&mut *wire.lock().unwrap());
+    answer
+}
+
+async fn exchange_http2(
+    address: SocketAddr,
+    request: &Request,
+    wire: Arc<Mutex<Vec<u8>>>,
+    answer: &mut Answer,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let socket = Recorded { socket: TcpStream::connect(address).await?, wire };
+    let (client, connection) = h2::client::handshake(socket).await?;
+    let connection = tokio::spawn(connection);
+    let outcome = async {
+        let mut client = client.ready().await?;
+        let mut message = http::Request::builder()
+            .method(request.method.as_str())
+            .uri(format!("http://api.example{}", request.path))
+            .body(())?;
+        *message.headers_mut() = header_map(request.fields.clone());
+        let (response, mut body) = client.send_request(message, request.body.is_empty())?;
+        if !request.body.is_empty() {
+            body.send_data(request.body.clone().into(), true)?;
+        }
+        let response = response.await?;
+        answer.status = response.status().as_u16();
+        answer.fields = fields(response.headers());
+        let mut body = response.into_body();
+        while let Some(piece) = body.data().await {
+            let piece = piece?;
+            answer.body.extend_from_slice(&piece);
+            body.flow_control().release_capacity(piece.len())?;
+        }
+        if let Some(trailers) = body.trailers().await? {
+            answer.trailers = fields(&trailers);
+        }
+        Ok(())
+    };
+    let outcome = outcome.await;
+    connection.abort();
+    outcome
+}
+
+/// A connection that keeps what it reads.
+struct Recorded {
+    socket: TcpStream,
+    wire: Arc<Mutex<Vec<u8>>>,
+}
+
+impl AsyncRead for Recorded {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.socket).poll_read(context, buffer);
+        self.wire.lock().unwrap().extend_from_slice(&buffer.filled()[before..]);
+        outcome
+    }
+}
+
+impl AsyncWrite for Recorded {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,216 @@
+//! A real Envoy, started through func-e and stopped with the value that stands for it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::bootstrap::Bootstrap;
+use super::{client, marker};
+
+/// Compiling the wasm takes Envoy about a second, more when the machine is busy.
+const START: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_secs(10);
+
+/// The programs that a real Envoy needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Tools {
+    func_e: PathBuf,
+    envoy: PathBuf,
+    pub(crate) wasm: PathBuf,
+}
+
+impl Tools {
+    /// What `make` installs and builds, or what `ENVOY_PATH`, `FUNC_E` and `FIELDGATE_WASM` name instead.
+    ///
+    /// # Errors
+    /// Says what is missing and how to get it.
+    pub(crate) fn find() -> Result<Self, String> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let pinned = fs::read_to_string(project.join("scripts/versions.env")).map_err(|error| error.to_string())?;
+        let newest = pinned.lines().find_map(|line| line.strip_prefix("ENVOY_NEWEST=")).unwrap_or_default();
+        let find = |variable: &str, default: String, how: &str| {
+            let path = std::env::var_os(variable).map_or_else(|| project.join(default), PathBuf::from);
+            if path.exists() { Ok(path) } else { Err(format!("{} is missing: run {how}", path.display())) }
+        };
+        Ok(Self {
+            func_e: find("FUNC_E", ".tools/bin/func-e".to_owned(), "scripts/envoy.sh")?,
+            envoy: find("ENVOY_PATH", format!(".tools/envoy/{newest}/envoy"), "scripts/envoy.sh")?,
+            wasm: find("FIELDGATE_WASM", "target/wasm32-wasip1/release/fieldgate.wasm".to_owned(), "scripts/wasm.sh")?,
+        })
+    }
+
+    /// What Envoy says of itself: version and build.
+    pub(crate) fn envoy_version(&self) -> String {
+        let said = Command::new(&self.envoy).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&said).split_whitespace().last().unwrap_or("unknown").to_owned()
+    }
+}
+
+/// A directory that goes away with the value.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("fieldgate-{}-{:016x}", std::process::id(), marker::random()));
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file, in one step for whoever reads it.
+    pub(crate) fn write(&self, name: &str, content: &str) -> std::io::Result<PathBuf> {
+        let (path, fresh) = (self.0.join(name), self.0.join(format!("{name}.new")));
+        fs::write(&fresh, content)?;
+        fs::rename(&fresh, &path)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running Envoy.
+#[derive(Debug)]
+pub(crate) struct Envoy {
+    func_e: Child,
+    admin: SocketAddr,
+    listeners: BTreeMap<String, SocketAddr>,
+    log: PathBuf,
+    pub(crate) scratch: Scratch,
+}
+
+impl Envoy {
+    /// Starts Envoy and waits until it serves.
+    ///
+    /// # Errors
+    /// Envoy's log, if it ends instead.
+    pub(crate) fn start(
+        tools: &Tools,
+        scratch: Scratch,
+        bootstrap: &Bootstrap,
+        key: Option<&str>,
+    ) -> Result<Self, String> {
+        let home = scratch.path();
+        let config = scratch.write("envoy.json", &bootstrap.text()).map_err(|error| error.to_string())?;
+        let (log, admin) = (home.join("envoy.log"), home.join("admin"));
+        let output = File::create(&log).map_err(|error| error.to_string())?;
+        let mut command = Command::new(&tools.func_e);
+        command
+            .arg("run")
+            .arg("-c")
+            .arg(config)
+            .arg("--admin-address-path")
+            .arg(&admin)
+            // Two Envoys at once are strangers to each other; one worker is enough, and the cheapest to start.
+            .args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "info"])
+            .env("ENVOY_PATH", &tools.envoy)
+            .envs(["CONFIG_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"].map(|dir| (format!("FUNC_E_{dir}"), home)))
+            .env_remove("FIELDGATE_KEY")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().map_err(|error| error.to_string())?)
+            .stderr(output);
+        if let Some(key) = key {
+            command.env("FIELDGATE_KEY", key);
+        }
+        let func_e = command.spawn().map_err(|error| format!("{}: {error}", tools.func_e.display()))?;
+        let mut envoy =
+            Self { func_e, admin: SocketAddr::from(([127, 0, 0, 1], 0)), listeners: BTreeMap::new(), log, scratch };
+        envoy.wait(&admin).map_err(|error| format!("{error}\n{}", envoy.log()))?;
+        Ok(envoy)
+    }
+
+    fn wait(&mut self, admin: &Path) -> Result<(), String> {
+        let begun = Instant::now();
+        while begun.elapsed() < START {
+            if let Ok(Some(status)) = self.func_e.try_wait() {
+                return Err(format!("Envoy ended ({status})"));
+            }
+            if self.admin.port() == 0 {
+                if let Some(address) = fs::read_to_string(admin).ok().and_then(|text| text.trim().parse().ok()) {
+                    self.admin = address;
+                }
+            } else if self.admin_get("/ready").is_some_and(|(status, _)| status == 200) {
+                let (_, listeners) = self.admin_get("/listeners?format=json").ok_or("the admin interface is silent")?;
+                self.listeners = addresses(&listeners);
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err("Envoy did not get ready".to_owned())
+    }
+
+    /// Where the listener of that name listens.
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
+        self.listeners[name]
+    }
+
+    /// Whether the process is still there.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.func_e.try_wait(), Ok(None))
+    }
+
+    /// Asks the admin interface: status and body.
+    pub(crate) fn admin_get(&self, path: &str) -> Option<(u16, String)> {
+        let mut socket = TcpStream::connect(self.admin).ok()?;
+        socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").ok()?;
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).ok()?;
+        let answer = client::read_http1(&answer, false);
+        Some((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
+    }
+
+    /// A counter or gauge, 0 if Envoy has none of that name.
+    pub(crate) fn stat(&self, name: &str) -> u64 {
+        let (_, text) = self.admin_get(&format!("/stats?filter=^{name}$")).unwrap_or_default();
+        text.trim().rsplit(' ').next().and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    /// All that Envoy has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read(&self.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+}
+
+impl Drop for Envoy {
+    /// Asks func-e to stop Envoy, and insists after a while.
+    fn drop(&mut self) {
+        if let Some(pid) = i32::try_from(self.func_e.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let begun = Instant::now();
+        while matches!(self.func_e.try_wait(), Ok(None)) {
+            if begun.elapsed() > STOP {
+                let _ = self.func_e.kill();
+                let _ = self.func_e.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Name and address of each listener, from `/listeners?format=json`.
+fn addresses(listeners: &str) -> BTreeMap<String, SocketAddr> {
+    let listeners: Value = serde_json::from_str(listeners).unwrap_or_default();
+    let statuses = listeners["listener_statuses"].as_array().cloned().unwrap_or_default();
+    let entry = |status: &Value| {
+        let socket = &status["local_address"]["socket_address"];
+        let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
+        Some((status["name"].as_str()?.to_owned(), SocketAddr::from(([127, 0, 0, 1], port))))
+    };
+    statuses.iter().filter_map(entry).collect()
+}

@@ -1,0 +1,236 @@
+//! An upstream that answers byte for byte as a script says, over HTTP/1 and over HTTP/2.
+//!
+//! A request says with [`SCRIPT`] which script answers it. What reached the upstream is kept with the script.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::http1::{self, Field, Parsed};
+
+/// The request header that names the script.
+pub(crate) const SCRIPT: &str = "x-script";
+
+/// One thing that an HTTP/1 upstream does on its connection.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// Sends these bytes, and nothing between them and the wire.
+    Bytes(Vec<u8>),
+    /// Waits.
+    Pause(Duration),
+    /// Ends the connection in order.
+    Close,
+    /// Ends it with a reset.
+    Abort,
+}
+
+/// One thing that an HTTP/2 upstream does on its stream.
+#[derive(Debug, Clone)]
+pub(crate) enum Frame {
+    /// HEADERS.
+    Head { status: u16, fields: Vec<Field>, last: bool },
+    /// DATA.
+    Data { bytes: Vec<u8>, last: bool },
+    /// Trailing HEADERS, which end the stream.
+    Trailers(Vec<Field>),
+    /// Waits.
+    Pause(Duration),
+    /// RST_STREAM.
+    Reset,
+}
+
+/// What a request is answered with, in both protocols.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Script {
+    pub(crate) http1: Vec<Step>,
+    pub(crate) http2: Vec<Frame>,
+}
+
+/// A request as it reached the upstream.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrived {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) fields: Vec<Field>,
+}
+
+#[derive(Default)]
+struct Book {
+    scripts: HashMap<String, Arc<Script>>,
+    arrived: HashMap<String, Arrived>,
+}
+
+/// Both listeners; they end with the runtime.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    book: Arc<Mutex<Book>>,
+    pub(crate) http1: SocketAddr,
+    pub(crate) http2: SocketAddr,
+}
+
+impl Upstream {
+    pub(crate) async fn start() -> std::io::Result<Self> {
+        let (first, second) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
+        let upstream =
+            Self { book: Arc::default(), http1: first.local_addr()?, http2: second.local_addr()? };
+        let book = Arc::clone(&upstream.book);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = first.accept().await {
+                tokio::spawn(serve_http1(socket, Arc::clone(&book)));
+            }
+        });
+        let book = Arc::clone(&upstream.book);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = second.accept().await {
+                tokio::spawn(serve_http2(socket, Arc::clone(&book)));
+            }
+        });
+        Ok(upstream)
+    }
+
+    /// Lets requests that name `id` be answered by `script`.
+    pub(crate) fn play(&self, id: &str, script: Script) {
+        self.book.lock().unwrap().scripts.insert(id.to_owned(), Arc::new(script));
+    }
+
+    /// Forgets `id`; what of it reached the upstream, if anything did.
+    pub(crate) fn forget(&self, id: &str) -> Option<Arrived> {
+        let mut book = self.book.lock().unwrap();
+        book.scripts.remove(id);
+        book.arrived.remove(id)
+    }
+}
+
+fn look_up(book: &Mutex<Book>, arrived: Arrived) -> Option<Arc<Script>> {
+    let id = arrived.fields.iter().find(|(name, _)| name == SCRIPT)?;
+    let id = String::from_utf8_lossy(&id.1).into_owned();
+    let mut book = book.lock().unwrap();
+    let script = book.scripts.get(&id).cloned();
+    book.arrived.insert(id, arrived);
+    script
+}
+
+async fn serve_http1(mut socket: TcpStream, book: Arc<Mutex<Book>>) {
+    let mut buffer = Vec::new();
+    loop {
+        let head = loop {
+            match http1::head(&buffer) {
+                Parsed::Done(head, length) => {
+                    buffer.drain(..length);
+                    break head;
+                }
+                Parsed::More => {}
+                Parsed::Wrong(_) => return,
+            }
+            match socket.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        };
+        let length = head.text("content-length").and_then(|text| text.parse().ok()).unwrap_or(0_usize);
+        while buffer.len() < length {
+            match socket.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        buffer.drain(..length);
+        let mut words = head.start.split(' ').map(str::to_owned);
+        let arrived = Arrived {
+            method: words.next().unwrap_or_default(),
+            path: words.next().unwrap_or_default(),
+            fields: head.fields,
+        };
+        let Some(script) = look_up(&book, arrived) else {
+            let _ = socket.write_all(b"HTTP/1.1 599 No script\r\ncontent-length: 0\r\n\r\n").await;
+            continue;
+        };
+        for step in &script.http1 {
+            match step {
+                Step::Bytes(bytes) => {
+                    if socket.write_all(bytes).await.is_err() {
+                        return;
+                    }
+                    // A separate read on the other side is likely, not certain.
+                    let _ = socket.flush().await;
+                    tokio::task::yield_now().await;
+                }
+                Step::Pause(time) => tokio::time::sleep(*time).await,
+                Step::Close => return,
+                Step::Abort => {
+                    let _ = socket.set_zero_linger();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn serve_http2(socket: TcpStream, book: Arc<Mutex<Book>>) {
+    let Ok(mut connection) = h2::server::handshake(socket).await else { return };
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        let arrived = Arrived {
+            method: request.method().to_string(),
+            path: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            fields: fields(request.headers()),
+        };
+        let script = look_up(&book, arrived);
+        tokio::spawn(async move {
+            let missing = Frame::Head { status: 599, fields: Vec::new(), last: true };
+            let frames = script.map_or_else(|| vec![missing], |script| script.http2.clone());
+            let _ = play_http2(respond, frames).await;
+            drop(request);
+        });
+    }
+}
+
+async fn play_http2(mut respond: h2::server::SendResponse<Bytes>, frames: Vec<Frame>) -> Result<(), h2::Error> {
+    let mut stream = None;
+    for frame in frames {
+        match (frame, stream.as_mut()) {
+            (Frame::Pause(time), _) => tokio::time::sleep(time).await,
+            (Frame::Head { status, fields, last }, None) => {
+                let mut response = http::Response::new(());
+                *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+                *response.headers_mut() = header_map(fields);
+                stream = Some(respond.send_response(response, last)?);
+            }
+            (Frame::Data { bytes, last }, Some(stream)) => send_data(stream, bytes.into(), last).await?,
+            (Frame::Trailers(fields), Some(stream)) => stream.send_trailers(header_map(fields))?,
+            (Frame::Reset, Some(stream)) => stream.send_reset(h2::Reason::INTERNAL_ERROR),
+            (Frame::Reset, None) => respond.send_reset(h2::Reason::INTERNAL_ERROR),
+            (frame, _) => panic!("a script sends {frame:?} out of order"),
+        }
+    }
+    Ok(())
+}
+
+/// Sends one piece of a body as the peer's flow control lets it.
+async fn send_data(stream: &mut h2::SendStream<Bytes>, mut bytes: Bytes, last: bool) -> Result<(), h2::Error> {
+    if bytes.is_empty() {
+        return stream.send_data(bytes, last);
+    }
+    while !bytes.is_empty() {
+        stream.reserve_capacity(bytes.len());
+        let Some(room) = std::future::poll_fn(|context| stream.poll_capacity(context)).await else { return Ok(()) };
+        let piece = bytes.split_to(room?.min(bytes.len()));
+        stream.send_data(piece, last && bytes.is_empty())?;
+    }
+    Ok(())
+}
+
+pub(crate) fn header_map(fields: Vec<Field>) -> HeaderMap {
+    let name = |name: String| HeaderName::try_from(name).unwrap();
+    fields.into_iter().map(|(key, value)| (name(key), HeaderValue::from_bytes(&value).unwrap())).collect()
+}
+
+pub(crate) fn fields(map: &HeaderMap) -> Vec<Field> {
+    map.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}
