@@ -1,6 +1,67 @@
-//! The policy language.
+//! The policy language: from what an author writes to a [`PolicySet`] that is valid by construction.
+//!
+//! YAML files, one JSON document or a protobuf `Struct` → [`PolicyDoc`], untrusted and with places → [`check`] →
+//! [`PolicySet`]. Every reader and `check` report everything they find at once, as [`Diagnostics`].
+//!
+//! No YAML parser and no lints are in the plugin: it reads the one-document JSON form that [`to_json`] writes, or a
+//! `Struct`, and whoever wrote that has run `fieldgate check`.
 
+mod check;
+mod document;
 pub mod field_path;
+mod filter;
+#[cfg(not(target_arch = "wasm32"))]
+mod include;
+mod json;
+#[cfg(not(target_arch = "wasm32"))]
+mod lint;
 pub mod model;
+mod path_fault;
+mod similar;
+mod structure;
+#[cfg(not(target_arch = "wasm32"))]
+mod yaml;
 
+pub use check::check;
+pub use document::{Member, Node, PolicyDoc, Tree};
+#[cfg(not(target_arch = "wasm32"))]
+pub use include::{Disk, Files, load};
+pub use json::{json_document, to_json};
 pub use model::PolicySet;
+pub use path_fault::{PathFault, PathFaultKind};
+
+#[cfg(test)]
+mod tests;
+
+use crate::diagnostic::Diagnostics;
+
+/// Containers open at once in a policy; the language needs seven.
+const MAX_DEPTH: usize = 32;
+
+/// Largest policy, in bytes: what a worker may spend on reading its configuration.
+const MAX_BYTES: usize = 8 << 20;
+
+/// Reads and checks the policy whose root file is at `root`, with what it includes (rule 1).
+///
+/// # Errors
+/// All diagnostics, if at least one is an error.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn from_yaml(root: &std::path::Path) -> Result<(PolicySet, Diagnostics), Diagnostics> {
+    load(&Disk, &root.to_string_lossy()).and_then(|doc| check(&doc))
+}
+
+/// Reads and checks a policy in its one-document JSON form, as the plugin gets it in a `StringValue`.
+///
+/// # Errors
+/// All diagnostics, if at least one is an error.
+pub fn from_json(text: &[u8]) -> Result<(PolicySet, Diagnostics), Diagnostics> {
+    json_document("policy.json", text).and_then(|doc| check(&doc))
+}
+
+/// Reads and checks a policy from the bytes of a protobuf `google.protobuf.Struct`.
+///
+/// # Errors
+/// All diagnostics, if at least one is an error.
+pub fn from_struct(bytes: &[u8]) -> Result<(PolicySet, Diagnostics), Diagnostics> {
+    structure::document("policy", bytes).and_then(|doc| check(&doc))
+}

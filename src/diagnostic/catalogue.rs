@@ -1,0 +1,1 @@
+//! What each code means. Not in the plugin.

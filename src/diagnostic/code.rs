@@ -1,0 +1,105 @@
+//! [`Code`]: the stable names of diagnostics. Codes are API: one is never reused for another meaning.
+
+use std::fmt;
+
+use super::Severity;
+
+macro_rules! codes {
+    ($($severity:ident { $($number:literal $name:ident $what:literal,)* })*) => {
+        /// What kind a diagnostic is of: `FG` and three digits.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[doc = $what] $name = $number,)*)*
+        }
+
+        impl Code {
+            /// All of them, by number within each severity.
+            pub const ALL: &'static [Self] = &[$($(Self::$name,)*)*];
+
+            /// How much a diagnostic of that code weighs.
+            #[must_use]
+            pub fn severity(self) -> Severity {
+                match self {
+                    $($(Self::$name => Severity::$severity,)*)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Error {
+        1 Unreadable "A file cannot be read.",
+        2 Syntax "The text is not YAML, not JSON, or not a `Struct`.",
+        3 YamlFeature "An anchor, alias, merge key, tag or second document (rule 2).",
+        4 DuplicateKey "The same thing twice (rules 1 and 2).",
+        5 UnknownKey "A key that the language does not have (rule 2).",
+        6 MissingKey "A key that has to be there.",
+        7 WrongKind "A list where a map is expected, or the like.",
+        8 NotAString "A value that is not a string to every YAML reader (rule 2).",
+        9 UnknownLanguage "An unknown `language` (rule 2).",
+        10 Include "An `include` that cannot be followed (rule 1).",
+        11 NotInThisVersion "A part of the language that this version does not have.",
+        12 UnknownClass "A class that does not exist.",
+        13 UnknownName "A shape, scope, route or area that does not exist.",
+        14 PathProfile "A field path that is JSONPath but not of the profile (rule 11).",
+        15 PathSyntax "A text that is not a field path (rule 11).",
+        16 BadValue "A word or number that means nothing in its place.",
+        17 BadName "A name that cannot be one.",
+        18 ShapeRecursion "A shape that holds itself (rule 10).",
+        19 TooMuch "More than a policy may hold.",
+        20 RoutePath "A `match` that no request can meet as meant (rules 3 and 4).",
+        21 RouteConflict "Two routes that match the same requests (rule 4).",
+        22 NamesNothing "A path that names no classified place (rule 13).",
+        23 Incompatible "Two things that exclude each other.",
+        24 AnyClient "`clients` without `\"*\"` (rule 9).",
+        25 Header "A header that cannot be named there (rule 31).",
+    }
+    Warning {
+        31 FallsToBlank "A level whose form a field does not have (rule 18).",
+        32 UnguardedNotEqual "`!=` without an existence test (rule 11).",
+        33 UnmatchedPass "`unmatched_route: pass` (rule 5).",
+        34 QueryAny "`query: any` (rule 6).",
+        35 QueryName "A query parameter that may select, rename or reveal fields (rule 6).",
+        36 OtherContentPass "`other_content: pass` (rule 30).",
+        37 TrustedHeader "Identity from a header (rule 7).",
+        38 Unused "A class, shape, scope or area that nothing uses.",
+        39 ComplementaryMasks "Two masks that together show more than each (threat D4).",
+        41 DynamicNames "Member names that come from data (threat C8).",
+        42 FormConflict "Entries for one place that disagree on a form (rule 13).",
+        43 RevealingHeader "A header that tells what the body withholds (rule 31).",
+        44 LiteralLooksLikeParameter "A literal path segment that looks like a parameter.",
+        45 NobodySees "A route of which nobody sees anything (rule 33).",
+        46 NoEffect "Something written that changes nothing.",
+    }
+    Note {
+        50 OpenSubtree "`..*`: everything below, future members included (rule 12).",
+        51 PassRoute "A route that is forwarded untouched (rule 5).",
+    }
+}
+
+impl Code {
+    /// The number behind `FG`.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the discriminant is declared as u16")]
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// The code of that spelling, `FG012`, in either case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.to_string().eq_ignore_ascii_case(text))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FG{:03}", self.number())
+    }
+}

@@ -1,0 +1,352 @@
+//! [`Reader`]: from untrusted nodes to words, numbers and names, with a finding for everything that is not one.
+
+use std::ops::RangeInclusive;
+
+use super::super::document::{Member, Node, Tree};
+use super::super::field_path::FieldPath;
+use super::super::model::Level;
+use super::super::path_fault::PathFaultKind;
+use super::super::similar::nearest;
+use crate::diagnostic::{Code, Diagnostic, Span};
+
+/// Collects findings while reading.
+pub(super) struct Reader {
+    pub(super) found: Vec<Diagnostic>,
+}
+
+/// The members of a map whose keys have been looked at.
+pub(super) struct Keys<'d> {
+    pub(super) span: Span,
+    members: &'d [Member],
+}
+
+impl<'d> Keys<'d> {
+    /// The value of that key.
+    pub(super) fn get(&self, key: &str) -> Option<&'d Node> {
+        self.member(key).map(|member| &member.node)
+    }
+
+    /// The member of that key.
+    pub(super) fn member(&self, key: &str) -> Option<&'d Member> {
+        self.members.iter().find(|member| &*member.key == key)
+    }
+}
+
+/// A longest name, in bytes.
+const MAX_NAME: usize = 128;
+
+impl Reader {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    fn wrong_kind(&mut self, node: &Node, what: &str, expected: &str) -> &mut Diagnostic {
+        let message = format!("{what} is {}, not {expected}", node.kind());
+        self.found.push(
+            Diagnostic::at(Code::WrongKind, node.span, message)
+                .here(format!("expected {expected}")),
+        );
+        let last = self.found.len().saturating_sub(1);
+        #[expect(clippy::indexing_slicing, reason = "one was pushed the line before")]
+        &mut self.found[last]
+    }
+
+    /// A map's members, whatever their keys are.
+    pub(super) fn map<'d>(&mut self, node: &'d Node, what: &str) -> &'d [Member] {
+        if let Some(members) = node.members() {
+            return members;
+        }
+        self.wrong_kind(node, what, "a map").help = match &node.value {
+            Tree::Null => Some(
+                "write `{}` if it is meant to be empty; else look at the indentation below"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        &[]
+    }
+
+    /// A map's members, with a finding for each key that is not one of `allowed`.
+    pub(super) fn keys<'d>(&mut self, node: &'d Node, what: &str, allowed: &[&str]) -> Keys<'d> {
+        let members = self.map(node, what);
+        for member in members
+            .iter()
+            .filter(|member| !allowed.contains(&&*member.key))
+        {
+            let similar = nearest(&member.key, allowed.iter().copied());
+            let help = match similar {
+                Some(similar) => format!("did you mean `{similar}`?"),
+                None => format!("{what} has {}", list(allowed)),
+            };
+            let message = format!("{what} has no key `{}`", member.key);
+            self.push(Diagnostic::at(Code::UnknownKey, member.key_span, message).help(help));
+        }
+        Keys {
+            span: node.span,
+            members,
+        }
+    }
+
+    /// The value of a key that has to be there.
+    pub(super) fn required<'d>(
+        &mut self,
+        keys: &Keys<'d>,
+        key: &str,
+        what: &str,
+        place: Span,
+        help: &str,
+    ) -> Option<&'d Node> {
+        let node = keys.get(key);
+        if node.is_none() {
+            self.push(
+                Diagnostic::at(Code::MissingKey, place, format!("{what} has no `{key}`"))
+                    .help(help),
+            );
+        }
+        node
+    }
+
+    /// A list's elements.
+    pub(super) fn list<'d>(&mut self, node: &'d Node, what: &str) -> &'d [Node] {
+        if let Some(elements) = node.elements() {
+            return elements;
+        }
+        self.wrong_kind(node, what, "a list").help =
+            node.text().map(|text| format!("write `[{text}]`"));
+        &[]
+    }
+
+    /// A string.
+    pub(super) fn text<'d>(&mut self, node: &'d Node, what: &str) -> Option<&'d str> {
+        match &node.value {
+            Tree::Text { text, .. } => return Some(text),
+            Tree::Bool(value) => {
+                self.push(
+                    Diagnostic::at(
+                        Code::NotAString,
+                        node.span,
+                        format!("{what} is the boolean `{value}`, not a string"),
+                    )
+                    .help(format!("quote it: \"{value}\"")),
+                );
+            }
+            Tree::Number(number) => {
+                self.push(
+                    Diagnostic::at(
+                        Code::NotAString,
+                        node.span,
+                        format!("{what} is the number `{number}`, not a string"),
+                    )
+                    .help(format!("quote it: \"{number}\"")),
+                );
+            }
+            _ => {
+                self.wrong_kind(node, what, "a string");
+            }
+        }
+        None
+    }
+
+    /// A list of strings, each once.
+    pub(super) fn texts<'d>(&mut self, node: &'d Node, what: &str) -> Vec<(&'d str, Span)> {
+        let mut texts: Vec<(&str, Span)> = Vec::new();
+        for element in self.list(node, what) {
+            let Some(text) = self.text(element, &format!("an element of {what}")) else {
+                continue;
+            };
+            if let Some((_, first)) = texts.iter().find(|(known, _)| *known == text) {
+                let first = *first;
+                self.push(
+                    Diagnostic::at(
+                        Code::DuplicateKey,
+                        element.span,
+                        format!("{what} names `{text}` twice"),
+                    )
+                    .label(first, "first here")
+                    .help("leave one of them out"),
+                );
+            } else {
+                texts.push((text, element.span));
+            }
+        }
+        texts
+    }
+
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        let text = self.text(node, what)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*value);
+        }
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let help = match nearest(text, names.iter().copied()) {
+            Some(similar) => format!("did you mean `{similar}`?"),
+            None => format!("write {}", choice(&names)),
+        };
+        self.push(
+            Diagnostic::at(
+                Code::BadValue,
+                node.span,
+                format!("{what} cannot be `{text}`"),
+            )
+            .help(help),
+        );
+        None
+    }
+
+    /// A level.
+    pub(super) fn level(&mut self, node: &Node, what: &str) -> Option<Level> {
+        const LEVELS: [(&str, Level); 5] = [
+            ("show", Level::Show),
+            ("mask", Level::Mask),
+            ("pseudonym", Level::Pseudonym),
+            ("blank", Level::Blank),
+            ("hide", Level::Hide),
+        ];
+        self.word(node, what, &LEVELS)
+    }
+
+    /// A whole number in a range.
+    pub(super) fn whole(
+        &mut self,
+        node: &Node,
+        what: &str,
+        range: RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let Tree::Number(text) = &node.value else {
+            self.wrong_kind(node, what, "a whole number");
+            return None;
+        };
+        match text.parse::<u64>() {
+            Ok(number) if range.contains(&number) => Some(number),
+            _ => {
+                self.push(
+                    Diagnostic::at(
+                        Code::BadValue,
+                        node.span,
+                        format!("{what} cannot be `{text}`"),
+                    )
+                    .help(format!(
+                        "write a whole number from {} to {}",
+                        range.start(),
+                        range.end()
+                    )),
+                );
+                None
+            }
+        }
+    }
+
+    /// A name that an author gives: no white space, quotes or control characters, and not `*`.
+    pub(super) fn name(&mut self, text: &str, span: Span, what: &str) -> bool {
+        let fault = if text.is_empty() {
+            "is empty"
+        } else if text == "*" {
+            "means all of them, so nothing can be called that"
+        } else if text.len() > MAX_NAME {
+            "is longer than 128 bytes"
+        } else if text.chars().any(|c| {
+            c.is_whitespace() || c.is_control() || matches!(c, '`' | '"' | '\'' | '\\' | ',')
+        }) {
+            "has a space, comma, quote, backslash or control character"
+        } else {
+            return true;
+        };
+        self.push(
+            Diagnostic::at(
+                Code::BadName,
+                span,
+                format!("{what} `{text}` cannot be a name: it {fault}"),
+            )
+            .help("use letters, digits, `-`, `_`, `.`, `:` and `/`"),
+        );
+        false
+    }
+
+    /// A field path.
+    pub(super) fn path(&mut self, text: &str, span: Span) -> Option<FieldPath> {
+        match FieldPath::parse(text) {
+            Ok(path) => Some(path),
+            Err(fault) => {
+                let code = match fault.kind {
+                    PathFaultKind::Syntax => Code::PathSyntax,
+                    PathFaultKind::Profile => Code::PathProfile,
+                };
+                let short: String = text.chars().take(200).collect();
+                let message = format!("field path `{short}`: {}", fault.message);
+                self.push(Diagnostic::at(code, span, message).maybe_help(fault.help));
+                None
+            }
+        }
+    }
+
+    /// A finding about a part of the language that this version does not have.
+    pub(super) fn not_yet(&mut self, member: &Member, what: &str) {
+        let message = format!(
+            "`{}` is not in this version of fieldgate: {what}",
+            member.key
+        );
+        self.push(
+            Diagnostic::at(Code::NotInThisVersion, member.key_span, message)
+                .help("take it out until a version that has it is installed; it is never ignored"),
+        );
+    }
+
+    /// A finding about a name that does not exist.
+    pub(super) fn unknown<'a>(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: String,
+        word: &str,
+        known: impl IntoIterator<Item = (&'a str, Span)>,
+        none: &str,
+    ) {
+        let known: Vec<(&str, Span)> = known.into_iter().collect();
+        let diagnostic = Diagnostic::at(code, span, message);
+        let similar = nearest(word, known.iter().map(|(name, _)| *name));
+        let similar = similar.and_then(|name| known.iter().find(|(known, _)| *known == name));
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        self.push(match similar {
+            Some((name, place)) => diagnostic
+                .help(format!("did you mean `{name}`?"))
+                .label(*place, "a similar name is declared here"),
+            None if !names.is_empty() && names.len() <= 12 => {
+                diagnostic.help(format!("there is {}", list(&names)))
+            }
+            None => diagnostic.help(none),
+        });
+    }
+}
+
+/// "`a`, `b` and `c`".
+pub(super) fn list(names: &[&str]) -> String {
+    joined(names, " and ")
+}
+
+/// "`a`, `b` or `c`".
+pub(super) fn choice(names: &[&str]) -> String {
+    joined(names, " or ")
+}
+
+fn joined(names: &[&str], last: &str) -> String {
+    let mut out = String::new();
+    for (index, name) in names.iter().enumerate() {
+        if index > 0 {
+            out.push_str(if index.saturating_add(1) == names.len() {
+                last
+            } else {
+                ", "
+            });
+        }
+        out.push('`');
+        out.push_str(name);
+        out.push('`');
+    }
+    out
+}

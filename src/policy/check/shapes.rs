@@ -1,0 +1,701 @@
+//! Classes, and shapes with what they mount (rules 10 to 14, 18 to 23).
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::super::document::{Node, Tree};
+use super::super::field_path::FieldPath;
+use super::super::json;
+use super::super::model::{Class, ClassId, Detector, Link, Mask, Pseudonym};
+use super::read::Reader;
+use crate::diagnostic::{Code, Diagnostic, Span};
+
+/// Most entries that one shape or route may come to, mounts resolved: each costs memory in every worker.
+pub(super) const MAX_ENTRIES: usize = 20_000;
+
+/// Most shapes mounted inside each other: a body has at most 64 containers open at once (rule 30).
+pub(super) const MAX_MOUNTS: usize = 64;
+
+/// What an author says of one scalar place.
+#[derive(Debug, Clone)]
+pub(super) struct Leaf {
+    pub(super) classes: Vec<ClassId>,
+    pub(super) mask: Option<Mask>,
+    pub(super) pseudonym: Option<Pseudonym>,
+    pub(super) blank: Option<Rc<str>>,
+    pub(super) subject: Option<String>,
+    pub(super) detect: Vec<Detector>,
+}
+
+/// What stands behind a path in a shape or a body.
+pub(super) enum What {
+    Leaf(Leaf),
+    /// A shape, by its index.
+    Mount(usize),
+}
+
+/// A path in a shape or a body.
+pub(super) struct Field {
+    pub(super) path: FieldPath,
+    pub(super) span: Span,
+    pub(super) what: What,
+}
+
+/// A shape as written, names resolved.
+pub(super) struct Shape<'d> {
+    pub(super) name: &'d str,
+    pub(super) span: Span,
+    pub(super) fields: Vec<Field>,
+    /// Whether it holds itself, or another that does.
+    pub(super) endless: bool,
+}
+
+/// A scalar place of an expanded shape or body.
+pub(super) struct Place<'s> {
+    pub(super) path: FieldPath,
+    /// Shape by index, and path within it, outermost first.
+    pub(super) names: Vec<(usize, FieldPath)>,
+    pub(super) leaf: &'s Leaf,
+    pub(super) span: Span,
+}
+
+/// Classes in name order.
+pub(super) fn classes(reader: &mut Reader, node: Option<&Node>) -> Vec<Class> {
+    let Some(node) = node else { return Vec::new() };
+    let mut classes = Vec::new();
+    for member in reader.map(node, "`classes`") {
+        let what = format!("class `{}`", member.key);
+        reader.name(&member.key, member.key_span, "class");
+        let keys = reader.keys(&member.node, &what, &["about", "blank", "cost"]);
+        if let Some(cost) = keys.member("cost") {
+            reader.not_yet(cost, "budgets do not count yet");
+        }
+        let about = keys
+            .get("about")
+            .and_then(|about| reader.text(about, "`about`"))
+            .unwrap_or_default()
+            .to_owned();
+        let blank = keys
+            .get("blank")
+            .and_then(|blank| scalar(reader, blank, "`blank`"));
+        classes.push(Class {
+            name: member.key.to_string(),
+            about,
+            blank,
+            span: member.key_span,
+        });
+    }
+    classes.sort_by(|a, b| a.name.cmp(&b.name));
+    classes
+}
+
+/// A scalar's JSON text.
+fn scalar(reader: &mut Reader, node: &Node, what: &str) -> Option<Rc<str>> {
+    let text = json::scalar(&node.value);
+    if text.is_none() {
+        let message = format!("{what} is {}, not a scalar", node.kind());
+        reader.push(
+            Diagnostic::at(Code::WrongKind, node.span, message)
+                .help("write a string, a number, true, false or null"),
+        );
+    }
+    text.map(Into::into)
+}
+
+/// One class name, resolved.
+pub(super) fn class(
+    reader: &mut Reader,
+    classes: &[Class],
+    text: &str,
+    span: Span,
+    what: &str,
+) -> Option<ClassId> {
+    if let Ok(index) = classes.binary_search_by(|class| class.name.as_str().cmp(text)) {
+        return u16::try_from(index).ok().map(ClassId);
+    }
+    let known = classes
+        .iter()
+        .map(|class| (class.name.as_str(), class.span));
+    let message = format!("{what} a class that does not exist: `{text}`");
+    reader.unknown(
+        Code::UnknownClass,
+        span,
+        message,
+        text,
+        known,
+        "declare it under `classes`",
+    );
+    None
+}
+
+/// The value of `class`: a name, or a list of names that all have to be granted.
+pub(super) fn class_list(
+    reader: &mut Reader,
+    classes: &[Class],
+    node: &Node,
+    what: &str,
+) -> Vec<ClassId> {
+    let mut ids: Vec<ClassId> = match &node.value {
+        Tree::List(elements) if elements.is_empty() => {
+            reader.push(
+                Diagnostic::at(Code::BadValue, node.span, format!("{what} has no class"))
+                    .help("name one; a field that nobody should see is left out"),
+            );
+            Vec::new()
+        }
+        Tree::List(_) => {
+            let names = reader.texts(node, "`class`");
+            names
+                .into_iter()
+                .filter_map(|(text, span)| {
+                    class(reader, classes, text, span, &format!("{what} has"))
+                })
+                .collect()
+        }
+        _ => reader
+            .text(node, "`class`")
+            .and_then(|text| class(reader, classes, text, node.span, &format!("{what} has")))
+            .into_iter()
+            .collect(),
+    };
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// All shapes, in the order written; mounts are resolved, recursion is found.
+pub(super) fn shapes<'d>(
+    reader: &mut Reader,
+    classes: &[Class],
+    node: Option<&'d Node>,
+) -> Vec<Shape<'d>> {
+    let Some(node) = node else { return Vec::new() };
+    let members = reader.map(node, "`shapes`");
+    let names: Vec<(&str, Span)> = members
+        .iter()
+        .map(|member| (&*member.key, member.key_span))
+        .collect();
+    let mut shapes: Vec<Shape> = members
+        .iter()
+        .map(|member| {
+            reader.name(&member.key, member.key_span, "shape");
+            let what = format!("shape `{}`", member.key);
+            let fields = fields(reader, classes, &names, &member.node, &what);
+            Shape {
+                name: &member.key,
+                span: member.key_span,
+                fields,
+                endless: false,
+            }
+        })
+        .collect();
+    recursion(reader, &mut shapes);
+    shapes
+}
+
+/// The fields of a shape or a body: path to class, field or mount.
+pub(super) fn fields(
+    reader: &mut Reader,
+    classes: &[Class],
+    shapes: &[(&str, Span)],
+    node: &Node,
+    what: &str,
+) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    let mut known: HashMap<FieldPath, Span> = HashMap::new();
+    let members = reader.map(node, what);
+    if members.is_empty() && node.members().is_some() {
+        reader.push(
+            Diagnostic::at(
+                Code::MissingKey,
+                node.span,
+                format!("{what} names no field"),
+            )
+            .help("name at least one: `$.name: class`"),
+        );
+    }
+    for member in members {
+        let path = reader.path(&member.key, member.key_span);
+        let behind = self::what(reader, classes, shapes, &member.node, &member.key);
+        let (Some(path), Some(behind)) = (path, behind) else {
+            continue;
+        };
+        if path.open && matches!(behind, What::Mount(_)) {
+            reader.push(
+                Diagnostic::at(
+                    Code::PathProfile,
+                    member.key_span,
+                    format!("field path `{}`: a shape is mounted at `..*`", member.key),
+                )
+                .help("mount it at a place: `$.name` or `$.name[*]`"),
+            );
+            continue;
+        }
+        if let Some(first) = known.get(&path) {
+            reader.push(
+                Diagnostic::at(
+                    Code::DuplicateKey,
+                    member.key_span,
+                    format!("`{}` names a place that {what} names already", member.key),
+                )
+                .label(*first, "first here")
+                .help("keep one of them; a field of two classes is `{class: [a, b]}`"),
+            );
+            continue;
+        }
+        known.insert(path.clone(), member.key_span);
+        fields.push(Field {
+            path,
+            span: member.key_span,
+            what: behind,
+        });
+    }
+    fields
+}
+
+/// What stands behind one path.
+fn what(
+    reader: &mut Reader,
+    classes: &[Class],
+    shapes: &[(&str, Span)],
+    node: &Node,
+    path: &str,
+) -> Option<What> {
+    let what = format!("field `{path}`");
+    match &node.value {
+        Tree::Text { text, .. } => {
+            if classes.iter().all(|class| class.name != **text)
+                && let Some((name, span)) = shapes.iter().find(|(name, _)| *name == &**text)
+            {
+                reader.push(
+                    Diagnostic::at(
+                        Code::UnknownClass,
+                        node.span,
+                        format!("{what} has a class that does not exist: `{text}`"),
+                    )
+                    .label(*span, "a shape of that name")
+                    .help(format!("write `{{shape: {name}}}` to mount the shape")),
+                );
+                return None;
+            }
+            let id = class(reader, classes, text, node.span, &format!("{what} has"))?;
+            Some(What::Leaf(leaf(vec![id])))
+        }
+        Tree::List(_) => {
+            reader.push(
+                Diagnostic::at(Code::WrongKind, node.span, format!("{what} is a list"))
+                    .help("a field that needs several classes is `{class: [a, b]}`"),
+            );
+            None
+        }
+        Tree::Map(members) if members.iter().any(|member| &*member.key == "shape") => {
+            let keys = reader.keys(node, "a mount", &["shape"]);
+            let name = keys.get("shape")?;
+            let text = reader.text(name, "`shape`")?;
+            match shapes.iter().position(|(known, _)| *known == text) {
+                Some(index) => Some(What::Mount(index)),
+                None => {
+                    let message = format!("{what} mounts a shape that does not exist: `{text}`");
+                    let known = shapes.iter().copied();
+                    reader.unknown(
+                        Code::UnknownName,
+                        name.span,
+                        message,
+                        text,
+                        known,
+                        "declare it under `shapes`",
+                    );
+                    None
+                }
+            }
+        }
+        Tree::Map(_) => field(reader, classes, node, &what).map(What::Leaf),
+        _ => {
+            reader.push(
+                Diagnostic::at(
+                    Code::WrongKind,
+                    node.span,
+                    format!("{what} is {}, not a class", node.kind()),
+                )
+                .help("write a class, `{class: …}` with forms, or `{shape: …}`"),
+            );
+            None
+        }
+    }
+}
+
+fn leaf(classes: Vec<ClassId>) -> Leaf {
+    Leaf {
+        classes,
+        mask: None,
+        pseudonym: None,
+        blank: None,
+        subject: None,
+        detect: Vec::new(),
+    }
+}
+
+/// A field with forms.
+fn field(reader: &mut Reader, classes: &[Class], node: &Node, what: &str) -> Option<Leaf> {
+    let allowed = [
+        "class",
+        "mask",
+        "pseudonym",
+        "blank",
+        "subject",
+        "detect",
+        "shape",
+    ];
+    let keys = reader.keys(node, what, &allowed);
+    let named = reader.required(
+        &keys,
+        "class",
+        what,
+        node.span,
+        "every field has a class: `{class: …}`",
+    );
+    let mut leaf = leaf(
+        named
+            .map(|node| class_list(reader, classes, node, what))
+            .unwrap_or_default(),
+    );
+    leaf.mask = keys.get("mask").and_then(|node| mask(reader, node));
+    leaf.pseudonym = keys
+        .get("pseudonym")
+        .and_then(|node| pseudonym(reader, node));
+    leaf.blank = keys
+        .get("blank")
+        .and_then(|node| scalar(reader, node, "`blank`"));
+    leaf.subject = keys.get("subject").and_then(|node| {
+        let text = reader.text(node, "`subject`")?;
+        reader
+            .name(text, node.span, "subject")
+            .then(|| text.to_owned())
+    });
+    if let Some(node) = keys.get("detect") {
+        leaf.detect = detect(reader, node);
+    }
+    (!leaf.classes.is_empty()).then_some(leaf)
+}
+
+/// A form at mask (rules 20 to 22).
+fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
+    const WORDS: [(&str, Mask); 4] = [
+        ("email", Mask::Email),
+        ("year", Mask::Year),
+        ("month", Mask::Month),
+        ("initials", Mask::Initials),
+    ];
+    let Tree::Map(members) = &node.value else {
+        if matches!(node.text(), Some("first" | "last" | "round")) {
+            let word = node.text().unwrap_or_default();
+            reader.push(
+                Diagnostic::at(
+                    Code::BadValue,
+                    node.span,
+                    format!("`mask: {word}` does not say how many"),
+                )
+                .help(format!("write `mask: {{{word}: 4}}`")),
+            );
+            return None;
+        }
+        return reader.word(node, "`mask`", &WORDS);
+    };
+    let keys = reader.keys(node, "`mask`", &["first", "last", "round"]);
+    let count = |reader: &mut Reader, node: &Node, what: &str| {
+        reader
+            .whole(node, what, 1..=1000)
+            .and_then(|n| u32::try_from(n).ok())
+    };
+    let found = [
+        keys.get("first")
+            .map(|node| count(reader, node, "`first`").map(Mask::First)),
+        keys.get("last")
+            .map(|node| count(reader, node, "`last`").map(Mask::Last)),
+        // 15 digits: what every reader of JSON numbers agrees on (RFC 7493 §2.2).
+        keys.get("round").map(|node| {
+            reader
+                .whole(node, "`round`", 1..=999_999_999_999_999)
+                .map(Mask::Round)
+        }),
+    ];
+    let mut given = found.into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(mask), None) => mask,
+        (Some(_), Some(_)) => {
+            reader.push(
+                Diagnostic::at(
+                    Code::Incompatible,
+                    node.span,
+                    "`mask` has two forms: together they would show more than either",
+                )
+                .help("keep one of `first`, `last` and `round`"),
+            );
+            None
+        }
+        (None, _) => {
+            if members.is_empty() {
+                reader.push(
+                    Diagnostic::at(Code::MissingKey, node.span, "`mask` has no form")
+                        .help("write `mask: {last: 4}`"),
+                );
+            }
+            None
+        }
+    }
+}
+
+/// A form at pseudonym (rule 23).
+fn pseudonym(reader: &mut Reader, node: &Node) -> Option<Pseudonym> {
+    let (name, link) = match &node.value {
+        Tree::Map(_) => {
+            let keys = reader.keys(node, "`pseudonym`", &["ns", "link"]);
+            let link = match keys.get("link") {
+                Some(link) => reader.word(link, "`link`", &[("all", Link::All)])?,
+                None => Link::Client,
+            };
+            let help = "name a namespace: `{ns: customer, link: all}`";
+            (
+                reader.required(&keys, "ns", "`pseudonym`", node.span, help)?,
+                link,
+            )
+        }
+        _ => (node, Link::Client),
+    };
+    let text = reader.text(name, "the namespace of `pseudonym`")?;
+    reader
+        .name(text, name.span, "namespace")
+        .then(|| Pseudonym {
+            namespace: text.into(),
+            link,
+        })
+}
+
+/// Detectors (rule 27).
+fn detect(reader: &mut Reader, node: &Node) -> Vec<Detector> {
+    const WORDS: [(&str, Detector); 5] = [
+        ("card", Detector::Card),
+        ("email", Detector::Email),
+        ("iban", Detector::Iban),
+        ("phone", Detector::Phone),
+        ("ssn", Detector::Ssn),
+    ];
+    let mut detectors: Vec<Detector> = reader
+        .list(node, "`detect`")
+        .iter()
+        .filter_map(|element| reader.word(element, "a detector", &WORDS))
+        .collect();
+    let written = detectors.len();
+    detectors.sort_unstable();
+    detectors.dedup();
+    if detectors.len() < written {
+        reader.push(
+            Diagnostic::at(
+                Code::DuplicateKey,
+                node.span,
+                "`detect` names a detector twice",
+            )
+            .help("leave one of them out"),
+        );
+    }
+    detectors
+}
+
+/// Finds shapes that hold themselves, reports each ring once and marks all that lead into one.
+fn recursion(reader: &mut Reader, shapes: &mut [Shape<'_>]) {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        Fresh,
+        Open,
+        Done { endless: bool },
+    }
+    struct Walk<'a, 'd> {
+        shapes: &'a [Shape<'d>],
+        states: Vec<State>,
+        found: Vec<Diagnostic>,
+    }
+    impl Walk<'_, '_> {
+        /// Visits by an explicit stack of (shape, next field): a chain of mounts may be as long as the policy.
+        fn visit(&mut self, root: usize) {
+            let mut stack = vec![(root, 0_usize, false)];
+            self.set(root, State::Open);
+            while let Some((shape, next, endless)) = stack.pop() {
+                let field = self
+                    .shapes
+                    .get(shape)
+                    .and_then(|shape| shape.fields.get(next));
+                let Some(field) = field else {
+                    self.set(shape, State::Done { endless });
+                    if let Some(top) = stack.last_mut() {
+                        top.2 |= endless;
+                    }
+                    continue;
+                };
+                let What::Mount(inner) = field.what else {
+                    stack.push((shape, next.saturating_add(1), endless));
+                    continue;
+                };
+                match self.states.get(inner).copied() {
+                    Some(State::Open) => {
+                        self.report(&stack, shape, inner, field.span);
+                        stack.push((shape, next.saturating_add(1), true));
+                    }
+                    Some(State::Done { endless: inner }) => {
+                        stack.push((shape, next.saturating_add(1), endless || inner))
+                    }
+                    Some(State::Fresh) => {
+                        stack.push((shape, next.saturating_add(1), endless));
+                        stack.push((inner, 0, false));
+                        self.set(inner, State::Open);
+                    }
+                    None => stack.push((shape, next.saturating_add(1), endless)),
+                }
+            }
+        }
+
+        fn set(&mut self, shape: usize, state: State) {
+            if let Some(slot) = self.states.get_mut(shape) {
+                *slot = state;
+            }
+        }
+
+        fn report(
+            &mut self,
+            stack: &[(usize, usize, bool)],
+            last: usize,
+            first: usize,
+            span: Span,
+        ) {
+            let name = |index: usize| self.shapes.get(index).map_or("", |shape| shape.name);
+            let mut ring: Vec<&str> = stack
+                .iter()
+                .map(|(shape, ..)| *shape)
+                .skip_while(|shape| *shape != first)
+                .map(name)
+                .collect();
+            ring.push(name(last));
+            ring.push(name(first));
+            ring.dedup();
+            let message = if last == first {
+                format!("shape `{}` mounts itself", name(first))
+            } else {
+                format!(
+                    "shape `{}` mounts itself: {}",
+                    name(first),
+                    ring.join(" > ")
+                )
+            };
+            self.found.push(
+                Diagnostic::at(Code::ShapeRecursion, span, message).help(
+                    "write the levels out that callers may see, or cover the rest with `..*`",
+                ),
+            );
+        }
+    }
+    let mut walk = Walk {
+        states: vec![State::Fresh; shapes.len()],
+        shapes,
+        found: Vec::new(),
+    };
+    for root in 0..walk.states.len() {
+        if walk.states.get(root) == Some(&State::Fresh) {
+            walk.visit(root);
+        }
+    }
+    let Walk { states, found, .. } = walk;
+    reader.found.extend(found);
+    for (shape, state) in shapes.iter_mut().zip(states) {
+        shape.endless = state == State::Done { endless: true };
+    }
+}
+
+/// Everything below a list of fields, mounts resolved.
+#[derive(Default)]
+pub(super) struct Expansion<'s> {
+    pub(super) places: Vec<Place<'s>>,
+    /// Where each shape is mounted.
+    pub(super) mounts: Vec<(usize, FieldPath)>,
+    /// Whether it came to more than [`MAX_ENTRIES`] or [`MAX_MOUNTS`] and was left at that.
+    pub(super) too_many: bool,
+}
+
+impl<'s> Expansion<'s> {
+    /// The places of a route's body.
+    pub(super) fn of_body(shapes: &'s [Shape<'_>], body: &'s [Field]) -> Self {
+        let mut expansion = Self::default();
+        expansion.fields(shapes, body, &[], &root());
+        expansion
+    }
+
+    /// The places of a shape, from its own root.
+    pub(super) fn of_shape(shapes: &'s [Shape<'_>], shape: usize) -> Self {
+        let mut expansion = Self::default();
+        expansion.mount(shapes, shape, &mut Vec::new(), root());
+        expansion
+    }
+
+    fn mount(
+        &mut self,
+        shapes: &'s [Shape<'_>],
+        shape: usize,
+        chain: &mut Vec<(usize, FieldPath)>,
+        at: FieldPath,
+    ) {
+        let Some(found) = shapes.get(shape) else {
+            return;
+        };
+        if found.endless || self.too_many {
+            return;
+        }
+        if chain.len() >= MAX_MOUNTS {
+            self.too_many = true;
+            return;
+        }
+        self.mounts.push((shape, at.clone()));
+        self.too_many |= self.mounts.len() > MAX_ENTRIES;
+        chain.push((shape, root()));
+        self.fields(shapes, &found.fields, chain, &at);
+        chain.pop();
+    }
+
+    fn fields(
+        &mut self,
+        shapes: &'s [Shape<'_>],
+        fields: &'s [Field],
+        chain: &[(usize, FieldPath)],
+        at: &FieldPath,
+    ) {
+        for field in fields {
+            if self.too_many {
+                return;
+            }
+            let names = chain
+                .iter()
+                .map(|(shape, within)| (*shape, within.join(&field.path)))
+                .collect();
+            match &field.what {
+                What::Leaf(leaf) => {
+                    self.places.push(Place {
+                        path: at.join(&field.path),
+                        names,
+                        leaf,
+                        span: field.span,
+                    });
+                    self.too_many |= self.places.len() > MAX_ENTRIES;
+                }
+                What::Mount(inner) => {
+                    let mut deeper = names;
+                    self.mount(shapes, *inner, &mut deeper, at.join(&field.path));
+                }
+            }
+        }
+    }
+}
+
+/// `$`.
+fn root() -> FieldPath {
+    FieldPath {
+        segments: Vec::new(),
+        open: false,
+    }
+}

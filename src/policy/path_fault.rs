@@ -1,0 +1,284 @@
+//! [`PathFault`]: why a field path is refused, and what to write instead.
+//!
+//! The parser of jsonpath-rust says what its grammar expected, which helps nobody who meant something else. So the usual
+//! slips are looked for by hand.
+
+/// Why a text is not a field path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathFault {
+    /// Whether it is valid RFC 9535 but not of the profile (rule 11).
+    pub kind: PathFaultKind,
+    /// A clause whose subject is the path.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+/// What kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathFaultKind {
+    /// Not RFC 9535.
+    Syntax,
+    /// RFC 9535, but not of the profile (rule 11).
+    Profile,
+}
+
+impl PathFault {
+    pub(super) fn profile(message: impl Into<String>) -> Self {
+        Self {
+            kind: PathFaultKind::Profile,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    fn syntax(message: impl Into<String>) -> Self {
+        Self {
+            kind: PathFaultKind::Syntax,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+pub(super) fn number() -> PathFault {
+    PathFault::profile("its filter has a number that JSON readers do not agree on (RFC 7493 §2.2)")
+        .help("stay between -9007199254740991 and 9007199254740991")
+}
+
+pub(super) fn unknown_function(name: &str) -> PathFault {
+    PathFault::profile(format!("its filter calls `{name}()`, which does not exist"))
+        .help("there are `length()`, `count()` and `value()`")
+}
+
+/// What can be said before parsing, and bounds on the parser's work.
+pub(super) fn before(text: &str, length: usize, nesting: usize) -> Result<(), PathFault> {
+    if text.is_empty() {
+        return Err(PathFault::syntax("it is empty").help("`$` is the body itself"));
+    }
+    if text.len() > length {
+        return Err(PathFault::syntax(format!(
+            "it is longer than {length} bytes"
+        )));
+    }
+    if text.trim() != text {
+        return Err(PathFault::syntax("it starts or ends with white space").help("leave that out"));
+    }
+    if !text.starts_with('$') {
+        let fault = PathFault::syntax("it does not start with `$`");
+        return Err(if let Some(pointer) = text.strip_prefix('/') {
+            let path = pointer.split('/').fold("$".to_owned(), |path, step| {
+                let step = step.replace("~1", "/").replace("~0", "~");
+                if step.bytes().all(|byte| byte.is_ascii_digit()) {
+                    path + "[*]"
+                } else {
+                    path + "." + &step
+                }
+            });
+            fault.help(format!("paths are JSONPath, not JSON Pointer: `{path}`"))
+        } else if text.starts_with('@') {
+            fault.help("`@` is for filters; a path starts at the body's, or the shape's, root: `$`")
+        } else {
+            fault.help(format!("write `$.{}`", text.trim_start_matches('.')))
+        });
+    }
+    let bare = without_strings(text).ok_or_else(|| {
+        PathFault::syntax("a quote is not closed").help("strings in paths stand between '…'")
+    })?;
+    if bare
+        .chars()
+        .any(|c| !c.is_ascii() && c.is_whitespace() || c.is_control())
+    {
+        return Err(PathFault::syntax(
+            "it has an unusual white space or control character outside quotes",
+        )
+        .help("retype it with plain spaces"));
+    }
+    let mut depth = 0_usize;
+    for c in bare.chars() {
+        match c {
+            '(' | '[' => depth = depth.saturating_add(1),
+            ')' | ']' => {
+                depth = depth
+                    .checked_sub(1)
+                    .ok_or_else(|| PathFault::syntax(format!("a `{c}` closes nothing")))?;
+            }
+            _ => {}
+        }
+        if depth > nesting {
+            return Err(PathFault::syntax(format!(
+                "more than {nesting} brackets are open at once"
+            )));
+        }
+    }
+    if depth > 0 {
+        return Err(PathFault::syntax("a bracket is not closed"));
+    }
+    Ok(())
+}
+
+/// The text with every string literal emptied, so that what is left is syntax; `None` if a quote is not closed.
+fn without_strings(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut inside: Option<char> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match inside {
+            Some(_) if c == '\\' => {
+                chars.next();
+            }
+            Some(quote) if c == quote => {
+                inside = None;
+                out.push(c);
+            }
+            Some(_) => {}
+            None => {
+                if matches!(c, '\'' | '"') {
+                    inside = Some(c);
+                }
+                out.push(c);
+            }
+        }
+    }
+    inside.is_none().then_some(out)
+}
+
+/// The likeliest slip in a text that does not parse.
+pub(super) fn guess(text: &str) -> PathFault {
+    let bare = without_strings(text).unwrap_or_default();
+    let digits = bare
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
+    if digits > 15 {
+        return number();
+    }
+    if bare.contains("=~") {
+        return PathFault::syntax("its filter has a regular expression")
+            .help("compare with `==`, one value at a time, joined by `||`");
+    }
+    for (wrong, right) in [
+        (" and ", "&&"),
+        (" AND ", "&&"),
+        (" or ", "||"),
+        (" OR ", "||"),
+        ("?not ", "!"),
+        (" not ", "!"),
+        ("<>", "!="),
+    ] {
+        if bare.contains(wrong) {
+            return PathFault::syntax(format!(
+                "`{}` is no operator",
+                wrong.trim().trim_start_matches('?')
+            ))
+            .help(format!("write `{right}`"));
+        }
+    }
+    let single = |operator: char| {
+        let doubled: String = [operator, operator].iter().collect();
+        bare.replace(&doubled, "").contains(operator)
+    };
+    if bare.contains("===") {
+        return PathFault::syntax("`===` is no operator").help("write `==`");
+    }
+    let assigned = bare
+        .replace("==", "")
+        .replace("!=", "")
+        .replace("<=", "")
+        .replace(">=", "");
+    if assigned.contains('=') {
+        return PathFault::syntax("`=` is no operator").help("write `==`");
+    }
+    if single('&') || single('|') {
+        return PathFault::syntax("a condition is joined by a single sign")
+            .help("write `&&` or `||`");
+    }
+    if let Some(name) = called(&bare) {
+        return unknown_function(name);
+    }
+    if bare.contains(".[") {
+        return PathFault::syntax("it has a full stop in front of a bracket")
+            .help(format!("write `{}`", text.replace(".[", "[")));
+    }
+    if bare.ends_with('.') {
+        return PathFault::syntax("it ends in a full stop")
+            .help(format!("write `{}`", text.trim_end_matches('.')));
+    }
+    let outside = outside_brackets(&bare);
+    if let Some(step) = outside
+        .split('.')
+        .skip(1)
+        .find(|step| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()))
+    {
+        return PathFault::syntax(format!("`.{step}` is no member name")).help(format!(
+            "`[*]` is every element; a member of that name is `['{step}']`"
+        ));
+    }
+    let shorthand = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '*') || !c.is_ascii();
+    if let Some(step) = outside
+        .split('.')
+        .skip(1)
+        .find(|step| !step.is_empty() && !step.chars().all(shorthand))
+    {
+        return PathFault::syntax(format!("`.{step}` has a character that needs quotes"))
+            .help(format!("write `['{step}']`"));
+    }
+    if let Some(word) = unquoted(&bare) {
+        return PathFault::syntax(format!("`[{word}]` names a member without quotes"))
+            .help(format!("write `['{word}']`, or `[?@.{word}]` for a test"));
+    }
+    if bare.contains("[?") && bare.contains('*') {
+        return PathFault::syntax("its filter compares a query that may find several values")
+            .help("wrap it: `value(@.a[*]) == …`");
+    }
+    PathFault::syntax("it is not a JSONPath query (RFC 9535)")
+}
+
+/// The name in front of a `(` that is no function.
+fn called(bare: &str) -> Option<&str> {
+    bare.match_indices('(').find_map(|(at, _)| {
+        let before = bare.get(..at)?;
+        let start = before
+            .rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .map_or(0, |at| at.saturating_add(1));
+        let name = before.get(start..)?;
+        (!name.is_empty() && !matches!(name, "length" | "count" | "value" | "match" | "search"))
+            .then_some(name)
+    })
+}
+
+/// A path's text without what its brackets hold.
+fn outside_brackets(bare: &str) -> String {
+    let mut depth = 0_usize;
+    bare.chars()
+        .filter(|c| match c {
+            '[' => {
+                depth = depth.saturating_add(1);
+                false
+            }
+            ']' => {
+                depth = depth.saturating_sub(1);
+                false
+            }
+            _ => depth == 0,
+        })
+        .collect()
+}
+
+/// The word of a bracket that holds nothing else.
+fn unquoted(bare: &str) -> Option<&str> {
+    bare.split('[').skip(1).find_map(|rest| {
+        let word = rest.split(']').next()?;
+        let name = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && word
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        name.then_some(word)
+    })
+}

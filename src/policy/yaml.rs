@@ -1,0 +1,513 @@
+//! One YAML file to a spanned tree. The only file that names the YAML crate; not in the plugin.
+//!
+//! The subset is small on purpose (rule 2): one document, no anchors, aliases, merge keys or tags, keys that are strings,
+//! each once. Plain scalars follow the YAML 1.2 core schema (§10.3.2), and those that a YAML 1.1 reader would take for
+//! something else must be quoted.
+
+use std::rc::Rc;
+
+use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError};
+
+use super::document::{Member, Node, Tree};
+use crate::diagnostic::{Code, Diagnostic, Span};
+
+/// Reads a file's text. Findings go to `found`; `None` if there is no tree at all.
+pub(super) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> {
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    options.emit_unresolved_aliases = true;
+    options.emit_anchor_events = true;
+    options.flow_nesting_limit = super::MAX_DEPTH;
+    options.block_nesting_limit = super::MAX_DEPTH;
+    let mut reader = Reader {
+        text,
+        file,
+        found,
+        stack: Vec::new(),
+        root: None,
+        documents: 0,
+    };
+    for event in Parser::new_from_str_with_options(text, options) {
+        match event {
+            Ok((event, span)) => {
+                let start = span.start.byte_offset().unwrap_or(0);
+                let end = span.end.byte_offset().unwrap_or(start);
+                let tag = span.tag_start().and_then(|mark| mark.byte_offset());
+                reader.event(event, start, end, tag);
+                if reader.documents > 1 {
+                    break;
+                }
+            }
+            Err(error) => {
+                reader.syntax(&error);
+                return None;
+            }
+        }
+    }
+    reader.root
+}
+
+/// A container that is still open.
+struct Open {
+    start: usize,
+    last_end: usize,
+    kind: OpenKind,
+}
+
+enum OpenKind {
+    List(Vec<Node>),
+    /// The members so far, and a key that waits for its value: `None` where the key was refused.
+    Map(Vec<Member>, Option<Option<(Rc<str>, Span)>>),
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    file: u16,
+    found: &'a mut Vec<Diagnostic>,
+    stack: Vec<Open>,
+    root: Option<Node>,
+    documents: usize,
+}
+
+impl Reader<'_> {
+    fn span(&self, start: usize, end: usize) -> Span {
+        let clip = |at: usize| u32::try_from(at.min(self.text.len())).unwrap_or(u32::MAX);
+        Span {
+            file: self.file,
+            start: clip(start),
+            end: clip(end.max(start)),
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>, start: usize, end: usize, tag: Option<usize>) {
+        if let Some(at) = tag {
+            let word = self
+                .text
+                .get(at..)
+                .and_then(|rest| rest.split_whitespace().next())
+                .unwrap_or("!");
+            let span = self.span(at, at.saturating_add(word.len()));
+            self.found.push(
+                Diagnostic::at(
+                    Code::YamlFeature,
+                    span,
+                    format!("`{word}` is a YAML tag: a policy has none"),
+                )
+                .help("leave the tag out; quote the value if it has to be a string"),
+            );
+        }
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents = self.documents.saturating_add(1);
+                if self.documents > 1 {
+                    let span = self.span(start, end);
+                    self.found.push(
+                        Diagnostic::at(
+                            Code::YamlFeature,
+                            span,
+                            "a second YAML document starts here: a policy file holds one",
+                        )
+                        .help("put it into a file of its own and name that in `include`"),
+                    );
+                }
+            }
+            Event::Anchor(_, name) => {
+                let span = self.span(start, end);
+                self.found.push(
+                    Diagnostic::at(
+                        Code::YamlFeature,
+                        span,
+                        format!("`&{name}` is a YAML anchor: a policy has none"),
+                    )
+                    .help("write it out, or make it a shape and mount that"),
+                );
+            }
+            Event::Alias(_) | Event::UnresolvedAlias(_) => self.alias(start, end),
+            Event::Scalar(text, style, _, tag) => {
+                self.scalar(
+                    &text,
+                    style == ScalarStyle::Plain && tag.is_none(),
+                    start,
+                    end,
+                );
+            }
+            Event::SequenceStart(..) => {
+                self.stack.push(Open {
+                    start,
+                    last_end: end,
+                    kind: OpenKind::List(Vec::new()),
+                });
+            }
+            Event::MappingStart(..) => {
+                self.stack.push(Open {
+                    start,
+                    last_end: end,
+                    kind: OpenKind::Map(Vec::new(), None),
+                });
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(end),
+            _ => {}
+        }
+    }
+
+    fn alias(&mut self, start: usize, end: usize) {
+        let span = self.span(start, end);
+        let word = self.text.get(start..end).unwrap_or("*");
+        let diagnostic = Diagnostic::at(
+            Code::YamlFeature,
+            span,
+            format!("`{word}` is a YAML alias: a policy has none"),
+        );
+        self.found.push(if word == "*" || word == "*:" {
+            diagnostic.help("quote the asterisk: \"*\"")
+        } else {
+            diagnostic.help("write it out, or make it a shape and mount that")
+        });
+        if self.waits_for_key() {
+            self.put_key(None);
+        } else {
+            self.put(Node {
+                span,
+                value: Tree::Null,
+            });
+        }
+    }
+
+    fn waits_for_key(&self) -> bool {
+        matches!(
+            self.stack.last(),
+            Some(Open {
+                kind: OpenKind::Map(_, None),
+                ..
+            })
+        )
+    }
+
+    fn put_key(&mut self, key: Option<(Rc<str>, Span)>) {
+        if let Some(Open {
+            kind: OpenKind::Map(_, waiting),
+            ..
+        }) = self.stack.last_mut()
+        {
+            *waiting = Some(key);
+        }
+    }
+
+    fn scalar(&mut self, text: &str, plain: bool, start: usize, end: usize) {
+        let span = self.span(start, end);
+        if self.waits_for_key() {
+            let key = self.key(text, plain, span);
+            self.put_key(key);
+            return;
+        }
+        let value = if plain {
+            self.plain(text, span)
+        } else {
+            Tree::Text {
+                text: text.into(),
+                plain: false,
+            }
+        };
+        self.put(Node { span, value });
+    }
+
+    /// A key, unless it is refused.
+    fn key(&mut self, text: &str, plain: bool, span: Span) -> Option<(Rc<str>, Span)> {
+        if plain && text == "<<" {
+            self.found.push(
+                Diagnostic::at(
+                    Code::YamlFeature,
+                    span,
+                    "`<<` is a YAML merge key: a policy has none",
+                )
+                .help("write the keys out, or make them a shape and mount that"),
+            );
+            return None;
+        }
+        if plain && (is_yaml11_boolean(text) || !matches!(core(text), Core::Text)) {
+            let message = if text.is_empty() {
+                "a key is missing in front of the colon".to_owned()
+            } else {
+                format!("the key `{text}` is not a string to every YAML reader")
+            };
+            self.found.push(
+                Diagnostic::at(Code::NotAString, span, message)
+                    .help(format!("quote it: \"{text}\"")),
+            );
+        }
+        let members = match self.stack.last() {
+            Some(Open {
+                kind: OpenKind::Map(members, _),
+                ..
+            }) => members.as_slice(),
+            _ => &[],
+        };
+        if let Some(first) = members.iter().find(|member| &*member.key == text) {
+            let diagnostic = Diagnostic::at(
+                Code::DuplicateKey,
+                span,
+                format!("the key `{text}` is here twice"),
+            )
+            .label(first.key_span, "first here")
+            .help("keep one of them: a later one never replaces an earlier one");
+            self.found.push(diagnostic);
+            return None;
+        }
+        Some((text.into(), span))
+    }
+
+    /// A plain scalar's value by the core schema, with a finding where readers differ.
+    fn plain(&mut self, text: &str, span: Span) -> Tree {
+        match core(text) {
+            Core::Null => Tree::Null,
+            Core::Bool(value) => Tree::Bool(value),
+            Core::Number => Tree::Number(text.into()),
+            Core::OddNumber => {
+                self.found.push(
+                    Diagnostic::at(
+                        Code::NotAString,
+                        span,
+                        format!("`{text}` is a number to one YAML reader and a string to another"),
+                    )
+                    .help(format!(
+                        "quote it if it is a string: \"{text}\"; else spell the number as JSON does"
+                    )),
+                );
+                Tree::Text {
+                    text: text.into(),
+                    plain: true,
+                }
+            }
+            Core::Text => {
+                if is_yaml11_boolean(text) {
+                    self.found.push(
+                        Diagnostic::at(
+                            Code::NotAString,
+                            span,
+                            format!(
+                                "`{text}` is a boolean to one YAML reader and a string to another"
+                            ),
+                        )
+                        .help(format!(
+                            "quote it if it is a string: \"{text}\"; else write `true` or `false`"
+                        )),
+                    );
+                }
+                Tree::Text {
+                    text: text.into(),
+                    plain: true,
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, end: usize) {
+        let Some(open) = self.stack.pop() else { return };
+        // A block collection ends where the parser noticed: on a later line. It is written up to its last child.
+        let closed = self
+            .text
+            .as_bytes()
+            .get(end.saturating_sub(1))
+            .is_some_and(|byte| matches!(byte, b']' | b'}'));
+        let flow = self
+            .text
+            .as_bytes()
+            .get(open.start)
+            .is_some_and(|byte| matches!(byte, b'[' | b'{'));
+        let end = if closed && flow { end } else { open.last_end };
+        let span = self.span(open.start, end);
+        let value = match open.kind {
+            OpenKind::List(elements) => Tree::List(elements),
+            OpenKind::Map(members, _) => Tree::Map(members),
+        };
+        if self.waits_for_key() {
+            self.found.push(
+                Diagnostic::at(
+                    Code::NotAString,
+                    span,
+                    "a key that is itself a list or a map",
+                )
+                .help("quote it if it is a path: inside {…}, brackets mean a list"),
+            );
+            self.put_key(None);
+            return;
+        }
+        self.put(Node { span, value });
+    }
+
+    fn put(&mut self, node: Node) {
+        let Some(open) = self.stack.last_mut() else {
+            if self.root.is_none() {
+                self.root = Some(node);
+            }
+            return;
+        };
+        open.last_end = open
+            .last_end
+            .max(usize::try_from(node.span.end).unwrap_or(0));
+        match &mut open.kind {
+            OpenKind::List(elements) => elements.push(node),
+            OpenKind::Map(members, waiting) => {
+                if let Some(Some((key, key_span))) = waiting.take() {
+                    members.push(Member {
+                        key,
+                        key_span,
+                        node,
+                    });
+                }
+            }
+        }
+    }
+
+    fn syntax(&mut self, error: &ScanError) {
+        let at = error
+            .marker()
+            .byte_offset()
+            .unwrap_or(0)
+            .min(self.text.len());
+        let length = self
+            .text
+            .get(at..)
+            .and_then(|rest| rest.chars().next())
+            .map_or(0, char::len_utf8);
+        let span = self.span(at, at.saturating_add(length));
+        let diagnostic = Diagnostic::at(
+            Code::Syntax,
+            span,
+            format!("this is not YAML: {}", error.info()),
+        );
+        self.found.push(match self.unquoted_path(at) {
+            Some(path) => diagnostic.help(format!(
+                "inside {{…}} and […], a path with brackets or a comma has to be quoted: \"{path}\""
+            )),
+            None if self
+                .text
+                .get(at..)
+                .is_some_and(|rest| rest.starts_with('\t')) =>
+            {
+                diagnostic.help("indent with spaces: YAML allows no tab there")
+            }
+            None if self
+                .text
+                .get(at..)
+                .is_some_and(|rest| rest.starts_with(['@', '`', '%'])) =>
+            {
+                diagnostic.help(
+                    "quote the value: YAML keeps this character for itself at the start of a value",
+                )
+            }
+            None => diagnostic.help(
+                "look at the quotes, brackets and indentation on this line and the one above",
+            ),
+        });
+    }
+
+    /// A path with brackets that stands without quotes on the error's line or the one above, which YAML takes apart
+    /// inside flow collections.
+    fn unquoted_path(&self, at: usize) -> Option<String> {
+        let before = self.text.get(..at)?;
+        let start = before.rfind('\n').map_or(0, |line| {
+            before
+                .get(..line)
+                .and_then(|b| b.rfind('\n'))
+                .map_or(0, |b| b.saturating_add(1))
+        });
+        let end = self
+            .text
+            .get(at..)?
+            .find('\n')
+            .map_or(self.text.len(), |line| at.saturating_add(line));
+        let lines = self.text.get(start..end)?;
+        lines.lines().rev().find_map(|line| {
+            let open = line.find(['{', '['])?;
+            let rest = line.get(open..)?;
+            let dollar = rest.find('$')?;
+            let quoted = rest.get(..dollar)?.ends_with(['"', '\'']);
+            let path = rest.get(dollar..)?;
+            let bracket = path.find('[')?;
+            if quoted || path.get(..bracket)?.contains([' ', ',', '"', '\'']) {
+                return None;
+            }
+            let mut depth = 0_usize;
+            let mut stop = path.len();
+            for (index, c) in path.char_indices() {
+                match c {
+                    '[' => depth = depth.saturating_add(1),
+                    ']' => depth = depth.saturating_sub(1),
+                    ':' | ',' | '}' if depth == 0 => {
+                        stop = index;
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+            path.get(..stop).map(|path| path.replace('"', "'"))
+        })
+    }
+}
+
+enum Core {
+    Null,
+    Bool(bool),
+    /// Spelled as JSON spells it.
+    Number,
+    /// A number that JSON does not spell so.
+    OddNumber,
+    Text,
+}
+
+/// What a plain scalar is by the core schema (YAML 1.2.2 §10.3.2).
+fn core(text: &str) -> Core {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Core::Null,
+        "true" | "True" | "TRUE" => return Core::Bool(true),
+        "false" | "False" | "FALSE" => return Core::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => return Core::OddNumber,
+        _ => {}
+    }
+    if super::json::is_number(text) {
+        return Core::Number;
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
+        return Core::OddNumber;
+    }
+    let all = |digits: &str, ok: fn(char) -> bool| !digits.is_empty() && digits.chars().all(ok);
+    if text
+        .strip_prefix("0x")
+        .is_some_and(|digits| all(digits, |c| c.is_ascii_hexdigit()))
+        || text
+            .strip_prefix("0o")
+            .is_some_and(|digits| all(digits, |c| c.is_digit(8)))
+    {
+        return Core::OddNumber;
+    }
+    // [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (
+            mantissa,
+            Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)),
+        ),
+        None => (unsigned, None),
+    };
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    let number = digits(whole)
+        && digits(part)
+        && !(whole.is_empty() && part.is_empty())
+        && exponent.is_none_or(|exponent| all(exponent, |c| c.is_ascii_digit()));
+    if number { Core::OddNumber } else { Core::Text }
+}
+
+/// Whether a YAML 1.1 reader takes it for a boolean (<https://yaml.org/type/bool.html>) although YAML 1.2 does not.
+fn is_yaml11_boolean(text: &str) -> bool {
+    ["y", "n", "yes", "no", "on", "off"].iter().any(|word| {
+        text == *word
+            || text == word.to_ascii_uppercase()
+            || text.chars().next().is_some_and(|first| {
+                first.is_ascii_uppercase()
+                    && text.get(1..) == word.get(1..)
+                    && first.to_ascii_lowercase() == word.chars().next().unwrap_or(' ')
+            })
+    })
+}
