@@ -87,27 +87,13 @@ impl Diagnostic {
     /// A diagnostic about a place.
     #[must_use]
     pub fn at(code: Code, span: Span, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            span: Some(span),
-            here: None,
-            labels: Vec::new(),
-            help: None,
-        }
+        Self { code, message: message.into(), span: Some(span), here: None, labels: Vec::new(), help: None }
     }
 
     /// A diagnostic about no place in a file, such as a file that cannot be read.
     #[must_use]
     pub fn nowhere(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            span: None,
-            here: None,
-            labels: Vec::new(),
-            help: None,
-        }
+        Self { code, message: message.into(), span: None, here: None, labels: Vec::new(), help: None }
     }
 
     /// Adds a few words for the caret.
@@ -134,10 +120,7 @@ impl Diagnostic {
     /// Adds another place.
     #[must_use]
     pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label {
-            span,
-            text: text.into(),
-        });
+        self.labels.push(Label { span, text: text.into() });
         self
     }
 
@@ -191,10 +174,7 @@ impl Diagnostics {
     /// How many of that weight there are.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
-        self.items
-            .iter()
-            .filter(|item| item.severity() == severity)
-            .count()
+        self.items.iter().filter(|item| item.severity() == severity).count()
     }
 
     /// One line each: `FILE:LINE:COL: error[FG012]: message`, then ` (help: …)` if there is a way out.
@@ -202,21 +182,9 @@ impl Diagnostics {
     /// For a source without lines the place is a JSON pointer (RFC 6901): `policy.json#/routes/get-account/match: …`.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
         self.items.iter().map(|item| {
-            let place = item
-                .span
-                .map(|span| format!("{}: ", self.sources.location(span)))
-                .unwrap_or_default();
-            let help = item
-                .help
-                .as_deref()
-                .map(|help| format!(" (help: {help})"))
-                .unwrap_or_default();
-            format!(
-                "{place}{}[{}]: {}{help}",
-                item.severity(),
-                item.code,
-                item.message
-            )
+            let place = item.span.map(|span| format!("{}: ", self.sources.location(span))).unwrap_or_default();
+            let help = item.help.as_deref().map(|help| format!(" (help: {help})")).unwrap_or_default();
+            format!("{place}{}[{}]: {}{help}", item.severity(), item.code, item.message)
         })
     }
 }

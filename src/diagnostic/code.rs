@@ -91,10 +91,7 @@ impl Code {
     /// The code of that spelling, `FG012`, in either case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|code| code.to_string().eq_ignore_ascii_case(text))
+        Self::ALL.iter().copied().find(|code| code.to_string().eq_ignore_ascii_case(text))
     }
 }
 

@@ -78,10 +78,7 @@ impl Sources {
     #[must_use]
     pub fn location(&self, span: Span) -> Location {
         let Some(source) = self.get(span.file) else {
-            return Location {
-                name: "policy".to_owned(),
-                at: Position::Pointer(String::new()),
-            };
+            return Location { name: "policy".to_owned(), at: Position::Pointer(String::new()) };
         };
         let at = match &source.origin {
             Origin::Text => {
@@ -98,10 +95,7 @@ impl Sources {
                     .unwrap_or_default(),
             ),
         };
-        Location {
-            name: source.name.clone(),
-            at,
-        }
+        Location { name: source.name.clone(), at }
     }
 }
 
@@ -116,19 +110,10 @@ impl fmt::Display for Location {
 
 /// Line and column of a byte, from one; a byte behind the end counts as the end.
 fn line_column(text: &str, offset: u32) -> (usize, usize) {
-    let offset = usize::try_from(offset)
-        .unwrap_or(usize::MAX)
-        .min(text.len());
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
     let before = text.get(..offset).unwrap_or(text);
-    let line = before
-        .bytes()
-        .filter(|byte| *byte == b'\n')
-        .count()
-        .saturating_add(1);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
     let start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
-    let column = before
-        .get(start..)
-        .map_or(0, |rest| rest.chars().count())
-        .saturating_add(1);
+    let column = before.get(start..).map_or(0, |rest| rest.chars().count()).saturating_add(1);
     (line, column)
 }

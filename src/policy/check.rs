@@ -6,8 +6,8 @@ use std::rc::Rc;
 use super::document::{PolicyDoc, Tree};
 use super::field_path::FieldPath;
 use super::model::{
-    Client, ClientId, Condition, Entry, Governed, Identity, Level, PolicySet, Route, RouteBody,
-    RowRule, Scope, ScopeId, When,
+    Client, ClientId, Condition, Entry, Governed, Identity, Level, PolicySet, Route, RouteBody, RowRule, Scope,
+    ScopeId, When,
 };
 use super::similar::nearest;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
@@ -24,8 +24,8 @@ use scopes::{ClientDraft, ScopeDraft};
 use shapes::{Expansion, Shape};
 
 const KEYS: [&str; 15] = [
-    "language", "policy", "include", "hosts", "identity", "defaults", "limits", "head", "classes",
-    "shapes", "routes", "scopes", "clients", "budgets", "canaries",
+    "language", "policy", "include", "hosts", "identity", "defaults", "limits", "head", "classes", "shapes", "routes",
+    "scopes", "clients", "budgets", "canaries",
 ];
 
 /// Most of each kind of thing; identifiers are 16 bits wide.
@@ -36,9 +36,7 @@ const MAX_THINGS: usize = 8192;
 /// # Errors
 /// All diagnostics, warnings and notes among them, if at least one is an error.
 pub fn check(doc: &PolicyDoc) -> Result<(PolicySet, Diagnostics), Diagnostics> {
-    let mut reader = Reader {
-        found: doc.found.clone(),
-    };
+    let mut reader = Reader { found: doc.found.clone() };
     let policy = policy(&mut reader, doc);
     finish(policy, reader.found, doc)
 }
@@ -54,10 +52,7 @@ fn finish(
     }
     if policy.is_none() && found.is_empty() {
         // Cannot be: whatever keeps a policy from being made is reported. But then it must not load (rule 39).
-        found.push(Diagnostic::nowhere(
-            Code::WrongKind,
-            "the policy cannot be made",
-        ));
+        found.push(Diagnostic::nowhere(Code::WrongKind, "the policy cannot be made"));
     }
     let found = Diagnostics::new(found, Rc::clone(&doc.sources));
     match policy {
@@ -69,16 +64,10 @@ fn finish(
 fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     let root = &doc.root;
     // Where a missing key is reported: the document's first key.
-    let place = root
-        .members()
-        .and_then(<[_]>::first)
-        .map_or(root.span, |member| member.key_span);
+    let place = root.members().and_then(<[_]>::first).map_or(root.span, |member| member.key_span);
     language(reader, doc, place)?;
     let keys = reader.keys(root, "a policy", &KEYS);
-    for (key, what) in [
-        ("budgets", "nothing counts what leaves yet"),
-        ("canaries", "nothing looks for them yet"),
-    ] {
+    for (key, what) in [("budgets", "nothing counts what leaves yet"), ("canaries", "nothing looks for them yet")] {
         if let Some(member) = keys.member(key) {
             reader.not_yet(member, what);
         }
@@ -94,18 +83,8 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
         );
     }
     let name = reader
-        .required(
-            &keys,
-            "policy",
-            "the policy",
-            place,
-            "give it a name: `policy: customer-accounts`",
-        )
-        .and_then(|node| {
-            reader
-                .text(node, "`policy`")
-                .filter(|text| reader.name(text, node.span, "policy"))
-        })
+        .required(&keys, "policy", "the policy", place, "give it a name: `policy: customer-accounts`")
+        .and_then(|node| reader.text(node, "`policy`").filter(|text| reader.name(text, node.span, "policy")))
         .map(str::to_owned);
     let hosts = settings::hosts(reader, keys.get("hosts"));
     let identity = settings::identity(reader, keys.get("identity"), place);
@@ -115,34 +94,20 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     let classes = shapes::classes(reader, keys.get("classes"));
     let defaults = settings::defaults(reader, &classes, keys.get("defaults"));
     let shapes = shapes::shapes(reader, &classes, keys.get("shapes"));
-    let shape_names: Vec<(&str, Span)> = shapes
-        .iter()
-        .map(|shape| (shape.name, shape.span))
-        .collect();
+    let shape_names: Vec<(&str, Span)> = shapes.iter().map(|shape| (shape.name, shape.span)).collect();
     if keys.get("routes").is_none() {
         reader.push(
-            Diagnostic::at(
-                Code::MissingKey,
-                place,
-                "the policy has no `routes`, so it would refuse every request",
-            )
-            .help(
-                "name at least one: `routes: {get-account: {match: GET /accounts/{accountId}, …}}`",
-            ),
+            Diagnostic::at(Code::MissingKey, place, "the policy has no `routes`, so it would refuse every request")
+                .help("name at least one: `routes: {get-account: {match: GET /accounts/{accountId}, …}}`"),
         );
     }
     let routes = routes::routes(reader, &classes, &shape_names, keys.get("routes"));
     let scopes = scopes::scopes(reader, &classes, identity.as_ref(), keys.get("scopes"));
-    let clients_place = keys
-        .member("clients")
-        .map_or(place, |member| member.key_span);
+    let clients_place = keys.member("clients").map_or(place, |member| member.key_span);
     let clients = scopes::clients(reader, &classes, keys.get("clients"), clients_place);
-    for (count, what) in [
-        (classes.len(), "classes"),
-        (routes.len(), "routes"),
-        (scopes.len(), "scopes"),
-        (clients.len(), "clients"),
-    ] {
+    for (count, what) in
+        [(classes.len(), "classes"), (routes.len(), "routes"), (scopes.len(), "scopes"), (clients.len(), "clients")]
+    {
         if count > MAX_THINGS {
             reader.push(Diagnostic::at(
                 Code::TooMuch,
@@ -152,21 +117,13 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
             return None;
         }
     }
-    let resolver = Resolver {
-        shapes: &shapes,
-        routes: &routes,
-        scopes: &scopes,
-        clients: &clients,
-    };
+    let resolver = Resolver { shapes: &shapes, routes: &routes, scopes: &scopes, clients: &clients };
     resolver.areas(reader);
     resolver.client_scopes(reader, identity.as_ref());
     resolver.names(reader);
     resolver.scope_rows_exist(reader);
     let routes = resolver.routes(reader);
-    let any_client = clients
-        .iter()
-        .position(|client| client.name == "*")
-        .and_then(client_id);
+    let any_client = clients.iter().position(|client| client.name == "*").and_then(client_id);
     Some(PolicySet {
         name: name?,
         hosts,
@@ -189,14 +146,7 @@ fn language(reader: &mut Reader, doc: &PolicyDoc, place: Span) -> Option<()> {
         if doc.root.members().is_none() {
             reader.map(&doc.root, "the policy");
         } else {
-            reader.push(
-                Diagnostic::at(
-                    Code::MissingKey,
-                    place,
-                    "the policy does not say its `language`",
-                )
-                .help(help),
-            );
+            reader.push(Diagnostic::at(Code::MissingKey, place, "the policy does not say its `language`").help(help));
         }
         return None;
     };
@@ -204,23 +154,13 @@ fn language(reader: &mut Reader, doc: &PolicyDoc, place: Span) -> Option<()> {
         Tree::Number(text) if &**text == "1" => Some(()),
         Tree::Number(text) | Tree::Text { text, .. } => {
             reader.push(
-                Diagnostic::at(
-                    Code::UnknownLanguage,
-                    node.span,
-                    format!("unknown language `{text}`"),
-                )
-                .help(help),
+                Diagnostic::at(Code::UnknownLanguage, node.span, format!("unknown language `{text}`")).help(help),
             );
             None
         }
         _ => {
             reader.push(
-                Diagnostic::at(
-                    Code::UnknownLanguage,
-                    node.span,
-                    format!("`language` is {}", node.kind()),
-                )
-                .help(help),
+                Diagnostic::at(Code::UnknownLanguage, node.span, format!("`language` is {}", node.kind())).help(help),
             );
             None
         }
@@ -228,11 +168,7 @@ fn language(reader: &mut Reader, doc: &PolicyDoc, place: Span) -> Option<()> {
 }
 
 fn scope(draft: ScopeDraft<'_>) -> Scope {
-    let areas: BTreeSet<String> = draft
-        .areas
-        .iter()
-        .map(|(area, _)| (*area).to_owned())
-        .collect();
+    let areas: BTreeSet<String> = draft.areas.iter().map(|(area, _)| (*area).to_owned()).collect();
     Scope {
         name: draft.name.to_owned(),
         when: draft.when,
@@ -244,18 +180,8 @@ fn scope(draft: ScopeDraft<'_>) -> Scope {
 }
 
 fn client(draft: ClientDraft<'_>) -> Client {
-    let scopes = draft.scopes.map(|scopes| {
-        scopes
-            .into_iter()
-            .map(|(name, _)| name.to_owned())
-            .collect()
-    });
-    Client {
-        name: draft.name.to_owned(),
-        scopes,
-        ceiling: draft.ceiling,
-        span: draft.span,
-    }
+    let scopes = draft.scopes.map(|scopes| scopes.into_iter().map(|(name, _)| name.to_owned()).collect());
+    Client { name: draft.name.to_owned(), scopes, ceiling: draft.ceiling, span: draft.span }
 }
 
 fn scope_id(index: usize) -> Option<ScopeId> {
@@ -295,24 +221,10 @@ impl<'a, 'd> Resolver<'a, 'd> {
             }
         }
         for scope in self.scopes {
-            for (area, span) in scope
-                .areas
-                .iter()
-                .filter(|(area, _)| !known.contains_key(area))
-            {
-                let message = format!(
-                    "scope `{}` acts on an area that no route has: `{area}`",
-                    scope.name
-                );
+            for (area, span) in scope.areas.iter().filter(|(area, _)| !known.contains_key(area)) {
+                let message = format!("scope `{}` acts on an area that no route has: `{area}`", scope.name);
                 let known = known.iter().map(|(name, span)| (*name, *span));
-                reader.unknown(
-                    Code::UnknownName,
-                    *span,
-                    message,
-                    area,
-                    known,
-                    "give a route that `area`",
-                );
+                reader.unknown(Code::UnknownName, *span, message, area, known, "give a route that `area`");
             }
         }
     }
@@ -334,34 +246,15 @@ impl<'a, 'd> Resolver<'a, 'd> {
             .map(String::as_str)
             .collect();
         // Where the token lists the scopes, an entry's own list only says which entries can be active (rule 9).
-        let listed_here = !matches!(
-            identity,
-            Some(
-                Identity::JwtAuthn { .. }
-                    | Identity::TrustedHeader {
-                        scopes: Some(_),
-                        ..
-                    }
-            )
-        );
+        let listed_here =
+            !matches!(identity, Some(Identity::JwtAuthn { .. } | Identity::TrustedHeader { scopes: Some(_), .. }));
         for client in self.clients {
             for (name, span) in client.scopes.iter().flatten() {
-                let known = self.scopes.iter().any(|scope| scope.name == *name)
-                    || listed_here && asked.contains(name);
+                let known = self.scopes.iter().any(|scope| scope.name == *name) || listed_here && asked.contains(name);
                 if !known {
-                    let message = format!(
-                        "client `{}` has a scope that does not exist: `{name}`",
-                        client.name
-                    );
+                    let message = format!("client `{}` has a scope that does not exist: `{name}`", client.name);
                     let known = self.scopes.iter().map(|scope| (scope.name, scope.span));
-                    reader.unknown(
-                        Code::UnknownName,
-                        *span,
-                        message,
-                        name,
-                        known,
-                        "declare it under `scopes`",
-                    );
+                    reader.unknown(Code::UnknownName, *span, message, name, known, "declare it under `scopes`");
                 }
             }
         }
@@ -370,23 +263,12 @@ impl<'a, 'd> Resolver<'a, 'd> {
     /// `fields` and `deny` name places that exist (rule 13).
     fn names(&self, reader: &mut Reader) {
         let mut expansions: BTreeMap<usize, Expansion<'_>> = BTreeMap::new();
-        let asked = self
-            .scopes
-            .iter()
-            .flat_map(|scope| scope.fields.iter().map(|field| field.shape));
-        let denied = self
-            .clients
-            .iter()
-            .flat_map(|client| client.denies.iter().map(|deny| deny.shape));
+        let asked = self.scopes.iter().flat_map(|scope| scope.fields.iter().map(|field| field.shape));
+        let denied = self.clients.iter().flat_map(|client| client.denies.iter().map(|deny| deny.shape));
         for index in asked.chain(denied).filter_map(|name| self.shape(name)) {
-            expansions
-                .entry(index)
-                .or_insert_with(|| Expansion::of_shape(self.shapes, index));
+            expansions.entry(index).or_insert_with(|| Expansion::of_shape(self.shapes, index));
         }
-        for (scope, field) in self
-            .scopes
-            .iter()
-            .flat_map(|scope| scope.fields.iter().map(move |field| (scope, field)))
+        for (scope, field) in self.scopes.iter().flat_map(|scope| scope.fields.iter().map(move |field| (scope, field)))
         {
             let what = format!("`fields` of scope `{}`", scope.name);
             let Some(shape) = self.known_shape(reader, field.shape, field.span, &what) else {
@@ -395,22 +277,11 @@ impl<'a, 'd> Resolver<'a, 'd> {
             let Some(expansion) = expansions.get(&shape) else {
                 continue;
             };
-            if self.broken(shape, expansion)
-                || expansion
-                    .places
-                    .iter()
-                    .any(|place| place.path == field.path)
-            {
+            if self.broken(shape, expansion) || expansion.places.iter().any(|place| place.path == field.path) {
                 continue;
             }
-            let mount = expansion
-                .mounts
-                .iter()
-                .any(|(_, at)| *at == field.path && !at.segments.is_empty());
-            let below = expansion
-                .places
-                .iter()
-                .any(|place| place.path.reaches_into(&field.path));
+            let mount = expansion.mounts.iter().any(|(_, at)| *at == field.path && !at.segments.is_empty());
+            let below = expansion.places.iter().any(|place| place.path.reaches_into(&field.path));
             let help = if mount || below {
                 Some("`fields` names scalar places: name each of those below it".to_owned())
             } else {
@@ -418,10 +289,8 @@ impl<'a, 'd> Resolver<'a, 'd> {
             };
             self.names_nothing(reader, shape, &field.path, field.span, &what, help);
         }
-        for (client, deny) in self
-            .clients
-            .iter()
-            .flat_map(|client| client.denies.iter().map(move |deny| (client, deny)))
+        for (client, deny) in
+            self.clients.iter().flat_map(|client| client.denies.iter().map(move |deny| (client, deny)))
         {
             let what = format!("`deny` of client `{}`", client.name);
             let Some(shape) = self.known_shape(reader, deny.shape, deny.shape_span, &what) else {
@@ -430,22 +299,11 @@ impl<'a, 'd> Resolver<'a, 'd> {
             let Some(expansion) = expansions.get(&shape) else {
                 continue;
             };
-            if self.broken(shape, expansion)
-                || expansion
-                    .places
-                    .iter()
-                    .any(|place| place.path.reaches_into(&deny.path))
+            if self.broken(shape, expansion) || expansion.places.iter().any(|place| place.path.reaches_into(&deny.path))
             {
                 continue;
             }
-            self.names_nothing(
-                reader,
-                shape,
-                &deny.path,
-                deny.span,
-                &what,
-                similar(&deny.path, expansion),
-            );
+            self.names_nothing(reader, shape, &deny.path, deny.span, &what, similar(&deny.path, expansion));
         }
     }
 
@@ -454,25 +312,12 @@ impl<'a, 'd> Resolver<'a, 'd> {
         expansion.too_many || self.shapes.get(shape).is_none_or(|shape| shape.endless)
     }
 
-    fn known_shape(
-        &self,
-        reader: &mut Reader,
-        name: &str,
-        span: Span,
-        what: &str,
-    ) -> Option<usize> {
+    fn known_shape(&self, reader: &mut Reader, name: &str, span: Span, what: &str) -> Option<usize> {
         let index = self.shape(name);
         if index.is_none() {
             let message = format!("{what} names a shape that does not exist: `{name}`");
             let known = self.shapes.iter().map(|shape| (shape.name, shape.span));
-            reader.unknown(
-                Code::UnknownName,
-                span,
-                message,
-                name,
-                known,
-                "declare it under `shapes`",
-            );
+            reader.unknown(Code::UnknownName, span, message, name, known, "declare it under `shapes`");
         }
         index
     }
@@ -489,31 +334,30 @@ impl<'a, 'd> Resolver<'a, 'd> {
         let Some(shape) = self.shapes.get(shape) else {
             return;
         };
-        let message = format!(
-            "{what} names nothing: shape `{}` has no `{path}`",
-            shape.name
-        );
+        let message = format!("{what} names nothing: shape `{}` has no `{path}`", shape.name);
         reader.push(
             Diagnostic::at(Code::NamesNothing, span, message)
                 .label(shape.span, "the shape")
-                .help(help.unwrap_or_else(|| {
-                    "name a place exactly as the shape does, mounts included".to_owned()
-                })),
+                .help(help.unwrap_or_else(|| "name a place exactly as the shape does, mounts included".to_owned())),
         );
     }
 
     /// `rows` of a scope name governed routes.
     fn scope_rows_exist(&self, reader: &mut Reader) {
-        for (scope, rows) in self
-            .scopes
-            .iter()
-            .flat_map(|scope| scope.rows.iter().map(move |rows| (scope, rows)))
-        {
+        for (scope, rows) in self.scopes.iter().flat_map(|scope| scope.rows.iter().map(move |rows| (scope, rows))) {
             match self.routes.iter().find(|route| route.name == rows.route) {
                 None => {
-                    let message = format!("`rows` of scope `{}` names a route that does not exist: `{}`", scope.name, rows.route);
+                    let message =
+                        format!("`rows` of scope `{}` names a route that does not exist: `{}`", scope.name, rows.route);
                     let known = self.routes.iter().map(|route| (route.name, route.span));
-                    reader.unknown(Code::UnknownName, rows.route_span, message, rows.route, known, "declare it under `routes`");
+                    reader.unknown(
+                        Code::UnknownName,
+                        rows.route_span,
+                        message,
+                        rows.route,
+                        known,
+                        "declare it under `routes`",
+                    );
                 }
                 Some(RouteDraft { body: BodyDraft::Pass(_), name, span, .. }) => reader.push(
                     Diagnostic::at(
@@ -536,9 +380,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
             .map(|draft| {
                 let body = match &draft.body {
                     BodyDraft::Pass(why) => RouteBody::Pass(why.clone()),
-                    BodyDraft::Governed(governed) => {
-                        RouteBody::Governed(self.body(reader, draft, governed))
-                    }
+                    BodyDraft::Governed(governed) => RouteBody::Governed(self.body(reader, draft, governed)),
                 };
                 let area = match &draft.body {
                     BodyDraft::Governed(governed) => governed.area.map(|(area, _)| area.to_owned()),
@@ -557,21 +399,20 @@ impl<'a, 'd> Resolver<'a, 'd> {
             .collect()
     }
 
-    fn body(
-        &self,
-        reader: &mut Reader,
-        route: &RouteDraft<'_>,
-        governed: &GovernedDraft<'_>,
-    ) -> Governed {
+    fn body(&self, reader: &mut Reader, route: &RouteDraft<'_>, governed: &GovernedDraft<'_>) -> Governed {
         let expansion = Expansion::of_body(self.shapes, &governed.fields);
         if expansion.too_many {
             reader.push(
-                Diagnostic::at(Code::TooMuch, route.span, format!("route `{}` comes to too many fields once its shapes are mounted", route.name))
-                    .help(format!(
-                        "stay under {} fields and {} shapes inside each other; `..*` covers a subtree with one",
-                        shapes::MAX_ENTRIES,
-                        shapes::MAX_MOUNTS
-                    )),
+                Diagnostic::at(
+                    Code::TooMuch,
+                    route.span,
+                    format!("route `{}` comes to too many fields once its shapes are mounted", route.name),
+                )
+                .help(format!(
+                    "stay under {} fields and {} shapes inside each other; `..*` covers a subtree with one",
+                    shapes::MAX_ENTRIES,
+                    shapes::MAX_MOUNTS
+                )),
             );
         }
         let overrides = self.overrides();
@@ -584,11 +425,10 @@ impl<'a, 'd> Resolver<'a, 'd> {
                     *lowest = (*lowest).min(*level);
                 }
             }
-            let names = place.names.iter().filter_map(|(shape, path)| {
-                self.shapes
-                    .get(*shape)
-                    .map(|shape| (shape.name.to_owned(), path.clone()))
-            });
+            let names = place
+                .names
+                .iter()
+                .filter_map(|(shape, path)| self.shapes.get(*shape).map(|shape| (shape.name.to_owned(), path.clone())));
             entries.push(Entry {
                 path: place.path.clone(),
                 names: names.collect(),
@@ -604,14 +444,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
         }
         let rows = self.rows(reader, route, governed, &entries);
         let max_records = governed.max_records.as_ref().map(|(max_records, span)| {
-            self.anything_below(
-                reader,
-                &max_records.at,
-                *span,
-                &entries,
-                "`max_records`",
-                route,
-            );
+            self.anything_below(reader, &max_records.at, *span, &entries, "`max_records`", route);
             max_records.clone()
         });
         Governed {
@@ -630,10 +463,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
         for (index, scope) in self.scopes.iter().enumerate() {
             for field in &scope.fields {
                 if let (Some(shape), Some(id)) = (self.shape(field.shape), scope_id(index)) {
-                    overrides
-                        .entry((shape, &field.path))
-                        .or_default()
-                        .push((id, field.level));
+                    overrides.entry((shape, &field.path)).or_default().push((id, field.level));
                 }
             }
         }
@@ -648,10 +478,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
                 let (Some(id), Some(shape)) = (client_id(index), self.shape(deny.shape)) else {
                     continue;
                 };
-                let mounts = expansion
-                    .mounts
-                    .iter()
-                    .filter(|(mounted, _)| *mounted == shape);
+                let mounts = expansion.mounts.iter().filter(|(mounted, _)| *mounted == shape);
                 denies.extend(mounts.map(|(_, at)| (id, at.join(&deny.path))));
             }
         }
@@ -669,25 +496,15 @@ impl<'a, 'd> Resolver<'a, 'd> {
         let mut rules = Vec::new();
         let own = governed.rows.clone().map(|rows| (None, rows));
         let theirs = self.scopes.iter().enumerate().flat_map(|(index, scope)| {
-            scope
-                .rows
-                .iter()
-                .filter(|rows| rows.route == route.name)
-                .map(move |rows| (scope_id(index), rows))
+            scope.rows.iter().filter(|rows| rows.route == route.name).map(move |rows| (scope_id(index), rows))
         });
-        let theirs: Vec<_> = theirs
-            .filter_map(|(scope, rows)| routes::rows(reader, rows.node).map(|rows| (scope, rows)))
-            .collect();
+        let theirs: Vec<_> =
+            theirs.filter_map(|(scope, rows)| routes::rows(reader, rows.node).map(|rows| (scope, rows))).collect();
         for (scope, (array, filter, span)) in own.into_iter().chain(theirs) {
             let mut elements = array.clone();
             elements.segments.push(super::field_path::Segment::Any);
             self.anything_below(reader, &elements, span, entries, "`rows`", route);
-            rules.push(RowRule {
-                scope,
-                array,
-                filter,
-                span,
-            });
+            rules.push(RowRule { scope, array, filter, span });
         }
         rules
     }
@@ -703,19 +520,12 @@ impl<'a, 'd> Resolver<'a, 'd> {
         what: &str,
         route: &RouteDraft<'_>,
     ) {
-        if entries.is_empty()
-            || entries
-                .iter()
-                .any(|entry| entry.path.reaches_into(elements))
-        {
+        if entries.is_empty() || entries.iter().any(|entry| entry.path.reaches_into(elements)) {
             return;
         }
         let mut arrays: BTreeSet<String> = BTreeSet::new();
         for entry in entries {
-            let mut array = FieldPath {
-                segments: Vec::new(),
-                open: false,
-            };
+            let mut array = FieldPath { segments: Vec::new(), open: false };
             for segment in &entry.path.segments {
                 if !matches!(segment, super::field_path::Segment::Member(_)) {
                     arrays.insert(array.to_string());
@@ -734,10 +544,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
             Diagnostic::at(
                 Code::NamesNothing,
                 span,
-                format!(
-                    "{what} names an array in which route `{}` classifies nothing: `{wanted}`",
-                    route.name
-                ),
+                format!("{what} names an array in which route `{}` classifies nothing: `{wanted}`", route.name),
             )
             .label(route.span, "the route")
             .help(help),
@@ -747,12 +554,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
 
 /// "did you mean" among a shape's places.
 fn similar(path: &FieldPath, expansion: &Expansion<'_>) -> Option<String> {
-    let known: Vec<String> = expansion
-        .places
-        .iter()
-        .map(|place| place.path.to_string())
-        .collect();
+    let known: Vec<String> = expansion.places.iter().map(|place| place.path.to_string()).collect();
     let word = path.to_string();
-    nearest(&word, known.iter().map(String::as_str))
-        .map(|similar| format!("did you mean `{similar}`?"))
+    nearest(&word, known.iter().map(String::as_str)).map(|similar| format!("did you mean `{similar}`?"))
 }

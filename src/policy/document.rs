@@ -104,10 +104,7 @@ impl Node {
     /// The member of that name, if it is a map that has one.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Node> {
-        self.members()?
-            .iter()
-            .find(|member| &*member.key == key)
-            .map(|member| &member.node)
+        self.members()?.iter().find(|member| &*member.key == key).map(|member| &member.node)
     }
 
     /// What kind it is of, with its article, for a sentence.

@@ -52,22 +52,23 @@ impl FieldPath {
         let mut open = false;
         for segment in &query.segments {
             if open {
-                return Err(PathFault::profile("`..*` is not the path's last segment")
-                    .help("name the members on the way"));
+                return Err(
+                    PathFault::profile("`..*` is not the path's last segment").help("name the members on the way")
+                );
             }
             match segment {
                 jp::Segment::Selector(selector) => segments.push(step(selector)?),
                 jp::Segment::Selectors(_) => {
                     return Err(
-                        PathFault::profile("it names several members in one bracket")
-                            .help("write one entry for each"),
+                        PathFault::profile("it names several members in one bracket").help("write one entry for each")
                     );
                 }
                 jp::Segment::Descendant(inner) => match &**inner {
                     jp::Segment::Selector(jp::Selector::Wildcard) => open = true,
                     _ => {
-                        return Err(PathFault::profile("it searches at any depth")
-                            .help("name the members on the way; only `..*` at the very end is possible, and shows all below"));
+                        return Err(PathFault::profile("it searches at any depth").help(
+                            "name the members on the way; only `..*` at the very end is possible, and shows all below",
+                        ));
                     }
                 },
             }
@@ -78,32 +79,16 @@ impl FieldPath {
     /// The path of `relative` below this one (rule 10). This one's `..*`, if it has one, is lost: mounts have none.
     #[must_use]
     pub fn join(&self, relative: &Self) -> Self {
-        let segments = self
-            .segments
-            .iter()
-            .chain(&relative.segments)
-            .cloned()
-            .collect();
-        Self {
-            segments,
-            open: relative.open,
-        }
+        let segments = self.segments.iter().chain(&relative.segments).cloned().collect();
+        Self { segments, open: relative.open }
     }
 
     /// Whether some scalar may be at both places, in some body.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        let (short, long) = if self.segments.len() <= other.segments.len() {
-            (self, other)
-        } else {
-            (other, self)
-        };
+        let (short, long) = if self.segments.len() <= other.segments.len() { (self, other) } else { (other, self) };
         // `..*` speaks of what is below its place, never of the place itself.
-        let fits = if short.segments.len() == long.segments.len() {
-            short.open == long.open
-        } else {
-            short.open
-        };
+        let fits = if short.segments.len() == long.segments.len() { short.open == long.open } else { short.open };
         fits && meet(&short.segments, &long.segments)
     }
 
@@ -118,13 +103,9 @@ impl FieldPath {
     #[must_use]
     pub fn split_filter(&self) -> Option<(Self, &Filter)> {
         match self.segments.split_last() {
-            Some((Segment::Filtered(filter), array)) if !self.open => Some((
-                Self {
-                    segments: array.to_vec(),
-                    open: false,
-                },
-                filter,
-            )),
+            Some((Segment::Filtered(filter), array)) if !self.open => {
+                Some((Self { segments: array.to_vec(), open: false }, filter))
+            }
             _ => None,
         }
     }
@@ -132,20 +113,16 @@ impl FieldPath {
     /// Whether it has a filter.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
-        self.segments
-            .iter()
-            .any(|segment| matches!(segment, Segment::Filtered(_)))
+        self.segments.iter().any(|segment| matches!(segment, Segment::Filtered(_)))
     }
 }
 
 /// Whether the shorter of two step lists can be the start of a path to the same place as the longer.
 fn meet(left: &[Segment], right: &[Segment]) -> bool {
-    left.iter()
-        .zip(right)
-        .all(|(left, right)| match (left, right) {
-            (Segment::Member(left), Segment::Member(right)) => left == right,
-            _ => true,
-        })
+    left.iter().zip(right).all(|(left, right)| match (left, right) {
+        (Segment::Member(left), Segment::Member(right)) => left == right,
+        _ => true,
+    })
 }
 
 impl fmt::Display for FieldPath {
@@ -158,11 +135,7 @@ impl fmt::Display for FieldPath {
                 Segment::Filtered(filter) => write!(f, "[?{}]", filter.as_str())?,
             }
         }
-        if self.open {
-            f.write_str("..*")
-        } else {
-            Ok(())
-        }
+        if self.open { f.write_str("..*") } else { Ok(()) }
     }
 }
 
@@ -187,8 +160,7 @@ fn index_fault(index: i64) -> PathFault {
 }
 
 fn slice_fault() -> PathFault {
-    PathFault::profile("it takes a slice of an array")
-        .help("use `[*]`; `max_records` bounds how many elements leave")
+    PathFault::profile("it takes a slice of an array").help("use `[*]`; `max_records` bounds how many elements leave")
 }
 
 fn expression(filter: &jp::Filter) -> Result<Expression, PathFault> {
@@ -196,9 +168,7 @@ fn expression(filter: &jp::Filter) -> Result<Expression, PathFault> {
     match filter {
         jp::Filter::Or(parts) => Ok(Expression::Or(all(parts)?)),
         jp::Filter::And(parts) => Ok(Expression::And(all(parts)?)),
-        jp::Filter::Atom(jp::FilterAtom::Filter { expr, not }) => {
-            Ok(negate(*not, expression(expr)?))
-        }
+        jp::Filter::Atom(jp::FilterAtom::Filter { expr, not }) => Ok(negate(*not, expression(expr)?)),
         jp::Filter::Atom(jp::FilterAtom::Test { expr, not }) => Ok(negate(*not, test(expr)?)),
         jp::Filter::Atom(jp::FilterAtom::Comparison(comparison)) => {
             use jp::Comparison as C;
@@ -211,21 +181,13 @@ fn expression(filter: &jp::Filter) -> Result<Expression, PathFault> {
                 C::Gte(..) => Operator::GreaterOrEqual,
             };
             let (left, right) = comparison.vals();
-            Ok(Expression::Compare(
-                operator,
-                comparable(left)?,
-                comparable(right)?,
-            ))
+            Ok(Expression::Compare(operator, comparable(left)?, comparable(right)?))
         }
     }
 }
 
 fn negate(not: bool, expression: Expression) -> Expression {
-    if not {
-        Expression::Not(Box::new(expression))
-    } else {
-        expression
-    }
+    if not { Expression::Not(Box::new(expression)) } else { expression }
 }
 
 fn test(test: &jp::Test) -> Result<Expression, PathFault> {
@@ -234,10 +196,8 @@ fn test(test: &jp::Test) -> Result<Expression, PathFault> {
         jp::Test::AbsQuery(_) => Err(absolute_fault()),
         jp::Test::Function(function) => {
             function_operand(function)?;
-            Err(
-                PathFault::profile("it tests a function's result without comparing it")
-                    .help("compare it: `length(@.a) > 0`"),
-            )
+            Err(PathFault::profile("it tests a function's result without comparing it")
+                .help("compare it: `length(@.a) > 0`"))
         }
     }
 }
@@ -251,27 +211,19 @@ fn relative(segments: &[jp::Segment]) -> Result<Query, PathFault> {
     let step = |segment: &jp::Segment| match segment {
         jp::Segment::Selector(jp::Selector::Name(name)) => Ok(Step::Member(name.clone())),
         jp::Segment::Selector(jp::Selector::Wildcard) => Ok(Step::Any),
-        jp::Segment::Selector(jp::Selector::Filter(_)) => {
-            Err(PathFault::profile("it has a filter inside a filter")
-                .help("write the inner one as a step of the path, or test members directly"))
-        }
+        jp::Segment::Selector(jp::Selector::Filter(_)) => Err(PathFault::profile("it has a filter inside a filter")
+            .help("write the inner one as a step of the path, or test members directly")),
         jp::Segment::Selector(jp::Selector::Index(_)) => Err(inner_index_fault()),
         jp::Segment::Selector(jp::Selector::Slice(..)) => {
-            Err(PathFault::profile("its filter takes a slice of an array")
-                .help("test a member, or use `[*]`"))
+            Err(PathFault::profile("its filter takes a slice of an array").help("test a member, or use `[*]`"))
         }
-        jp::Segment::Selectors(_) => Err(PathFault::profile(
-            "its filter names several members in one bracket",
-        )
-        .help("write a test for each and join them with `||`")),
-        jp::Segment::Descendant(_) => Err(PathFault::profile("its filter searches at any depth")
-            .help("name the members on the way")),
+        jp::Segment::Selectors(_) => Err(PathFault::profile("its filter names several members in one bracket")
+            .help("write a test for each and join them with `||`")),
+        jp::Segment::Descendant(_) => {
+            Err(PathFault::profile("its filter searches at any depth").help("name the members on the way"))
+        }
     };
-    segments
-        .iter()
-        .map(step)
-        .collect::<Result<_, _>>()
-        .map(Query)
+    segments.iter().map(step).collect::<Result<_, _>>().map(Query)
 }
 
 fn inner_index_fault() -> PathFault {
@@ -289,11 +241,7 @@ fn comparable(comparable: &jp::Comparable) -> Result<Operand, PathFault> {
                 jp::SingularQuerySegment::Name(name) => Ok(Step::Member(name.clone())),
                 jp::SingularQuerySegment::Index(_) => Err(inner_index_fault()),
             };
-            segments
-                .iter()
-                .map(step)
-                .collect::<Result<_, _>>()
-                .map(|steps| Operand::Single(Query(steps)))
+            segments.iter().map(step).collect::<Result<_, _>>().map(|steps| Operand::Single(Query(steps)))
         }
     }
 }
@@ -301,9 +249,9 @@ fn comparable(comparable: &jp::Comparable) -> Result<Operand, PathFault> {
 fn literal(literal: &jp::Literal) -> Result<Operand, PathFault> {
     let value = match literal {
         jp::Literal::Int(number) => Value::from(*number),
-        jp::Literal::Float(number) => serde_json::Number::from_f64(*number)
-            .map(Value::Number)
-            .ok_or_else(path_fault::number)?,
+        jp::Literal::Float(number) => {
+            serde_json::Number::from_f64(*number).map(Value::Number).ok_or_else(path_fault::number)?
+        }
         jp::Literal::String(text) => Value::from(text.as_str()),
         jp::Literal::Bool(value) => Value::from(*value),
         jp::Literal::Null => Value::Null,
@@ -314,9 +262,7 @@ fn literal(literal: &jp::Literal) -> Result<Operand, PathFault> {
 /// A function of ValueType with well-typed arguments (RFC 9535 §2.4.4 to §2.4.8).
 fn function_operand(function: &jp::TestFunction) -> Result<Operand, PathFault> {
     match function {
-        jp::TestFunction::Length(argument) => {
-            value_argument(argument).map(|of| Operand::Length(Box::new(of)))
-        }
+        jp::TestFunction::Length(argument) => value_argument(argument).map(|of| Operand::Length(Box::new(of))),
         jp::TestFunction::Count(argument) => nodes_argument(argument, "count").map(Operand::Count),
         jp::TestFunction::Value(argument) => nodes_argument(argument, "value").map(Operand::Value),
         jp::TestFunction::Match(..) => Err(regex_fault("match")),
@@ -339,10 +285,8 @@ fn value_argument(argument: &jp::FnArg) -> Result<Operand, PathFault> {
                 if query.is_singular() {
                     Ok(Operand::Single(query))
                 } else {
-                    Err(PathFault::profile(format!(
-                        "`length({query})` asks for the length of several nodes"
-                    ))
-                    .help(format!("use `count({query})` for how many there are")))
+                    Err(PathFault::profile(format!("`length({query})` asks for the length of several nodes"))
+                        .help(format!("use `count({query})` for how many there are")))
                 }
             }
             jp::Test::AbsQuery(_) => Err(absolute_fault()),

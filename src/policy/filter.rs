@@ -20,10 +20,7 @@ pub struct Filter {
 
 impl Filter {
     pub(super) fn new(expression: Expression) -> Self {
-        Self {
-            text: expression.to_string().into(),
-            expression: Rc::new(expression),
-        }
+        Self { text: expression.to_string().into(), expression: Rc::new(expression) }
     }
 
     /// The expression in canonical spelling, without `[?` and `]`.
@@ -150,9 +147,7 @@ impl Operand {
             Self::Single(query) | Self::Value(query) => query.single(child).map(Operated::Borrowed),
             Self::Count(query) => Some(Operated::Count(query.nodes(child).len())),
             Self::Length(of) => match of.value(child)? {
-                Operated::Borrowed(Value::String(text)) => {
-                    Some(Operated::Count(text.chars().count()))
-                }
+                Operated::Borrowed(Value::String(text)) => Some(Operated::Count(text.chars().count())),
                 Operated::Borrowed(Value::Array(elements)) => Some(Operated::Count(elements.len())),
                 Operated::Borrowed(Value::Object(members)) => Some(Operated::Count(members.len())),
                 _ => None,
@@ -189,24 +184,20 @@ impl Expression {
     /// Collects the queries of `!=` comparisons for which no conjunct beside or above tests existence.
     fn unguarded<'e>(&'e self, known: &mut Vec<&'e Query>, found: &mut Vec<String>) {
         match self {
-            Self::Or(any) => any
-                .iter()
-                .for_each(|expression| expression.unguarded(known, found)),
+            Self::Or(any) => any.iter().for_each(|expression| expression.unguarded(known, found)),
             Self::And(all) => {
                 let before = known.len();
                 known.extend(all.iter().filter_map(|conjunct| match conjunct {
                     Self::Exists(query) => Some(query),
                     _ => None,
                 }));
-                all.iter()
-                    .for_each(|expression| expression.unguarded(known, found));
+                all.iter().for_each(|expression| expression.unguarded(known, found));
                 known.truncate(before);
             }
             // Under a negation an `==` is what a missing member turns.
             Self::Not(expression) => match &**expression {
                 Self::Compare(Operator::Equal, left, right) => {
-                    Self::Compare(Operator::NotEqual, left.clone(), right.clone())
-                        .report(known, found);
+                    Self::Compare(Operator::NotEqual, left.clone(), right.clone()).report(known, found);
                 }
                 other => other.unguarded(known, found),
             },
@@ -243,10 +234,7 @@ fn equal(left: Option<&Operated<'_>>, right: Option<&Operated<'_>>) -> bool {
 /// RFC 9535 §2.3.5.2.2 for `<`: numbers with numbers, strings with strings by code points, which is UTF-8's byte order.
 fn less(left: Option<&Operated<'_>>, right: Option<&Operated<'_>>) -> bool {
     match (left, right) {
-        (
-            Some(Operated::Borrowed(Value::String(left))),
-            Some(Operated::Borrowed(Value::String(right))),
-        ) => left < right,
+        (Some(Operated::Borrowed(Value::String(left))), Some(Operated::Borrowed(Value::String(right)))) => left < right,
         (Some(left), Some(right)) => compare_numbers(left, right) == Some(Ordering::Less),
         _ => false,
     }
@@ -259,17 +247,11 @@ fn same(left: &Value, right: &Value) -> bool {
             Numeric::of(left).compare(Numeric::of(right)) == Some(Ordering::Equal)
         }
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .zip(right)
-                    .all(|(left, right)| same(left, right))
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
         }
         (Value::Object(left), Value::Object(right)) => {
             left.len() == right.len()
-                && left
-                    .iter()
-                    .all(|(name, left)| right.get(name).is_some_and(|right| same(left, right)))
+                && left.iter().all(|(name, left)| right.get(name).is_some_and(|right| same(left, right)))
         }
         _ => left == right,
     }
@@ -389,14 +371,8 @@ impl fmt::Display for Query {
 
 /// A name selector: the shorthand where the name allows it (RFC 9535 §2.5.1.1).
 pub(super) fn member(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
-    let plain =
-        |c: char| c.is_ascii_alphanumeric() || c == '_' || (!c.is_ascii() && !c.is_whitespace());
-    if name.chars().all(plain)
-        && name
-            .chars()
-            .next()
-            .is_some_and(|first| !first.is_ascii_digit())
-    {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || (!c.is_ascii() && !c.is_whitespace());
+    if name.chars().all(plain) && name.chars().next().is_some_and(|first| !first.is_ascii_digit()) {
         write!(f, ".{name}")
     } else {
         f.write_str("[")?;

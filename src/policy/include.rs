@@ -32,10 +32,7 @@ impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         let length = std::fs::metadata(path)?.len();
         if length > u64::try_from(super::MAX_BYTES).unwrap_or(u64::MAX) {
-            return Err(io::Error::other(format!(
-                "it is over {} bytes",
-                super::MAX_BYTES
-            )));
+            return Err(io::Error::other(format!("it is over {} bytes", super::MAX_BYTES)));
         }
         std::fs::read(path)
     }
@@ -51,17 +48,11 @@ impl Files for Disk {
 /// A table of paths and texts.
 impl Files for std::collections::BTreeMap<String, String> {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        self.get(path)
-            .map(|text| text.clone().into_bytes())
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        self.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        let prefix = if directory.is_empty() {
-            String::new()
-        } else {
-            format!("{directory}/")
-        };
+        let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
         let names: BTreeSet<&str> = self
             .keys()
             .filter_map(|path| path.strip_prefix(&prefix))
@@ -79,12 +70,7 @@ impl Files for std::collections::BTreeMap<String, String> {
 /// # Errors
 /// The diagnostics, if a file cannot be read or its syntax leaves no tree.
 pub fn load(files: &dyn Files, root: &str) -> Result<PolicyDoc, Diagnostics> {
-    let mut loader = Loader {
-        files,
-        sources: Sources::default(),
-        found: Vec::new(),
-        broken: false,
-    };
+    let mut loader = Loader { files, sources: Sources::default(), found: Vec::new(), broken: false };
     let tree = loader.file(root, None);
     let merged = tree.map(|mut tree| {
         let includes = loader.includes(root, &mut tree);
@@ -95,11 +81,7 @@ pub fn load(files: &dyn Files, root: &str) -> Result<PolicyDoc, Diagnostics> {
     });
     let sources = Rc::new(loader.sources);
     match merged {
-        Some(root) if !loader.broken => Ok(PolicyDoc {
-            root,
-            sources,
-            found: loader.found,
-        }),
+        Some(root) if !loader.broken => Ok(PolicyDoc { root, sources, found: loader.found }),
         _ => Err(Diagnostics::new(loader.found, sources)),
     }
 }
@@ -116,8 +98,7 @@ impl Loader<'_> {
     /// One file's tree; `from` is where it is included.
     fn file(&mut self, path: &str, from: Option<Span>) -> Option<Node> {
         let text = self.files.read(path).map_err(|error| error.to_string());
-        let text = text
-            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
+        let text = text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
         let text = match text {
             Ok(text) => text,
             Err(error) => {
@@ -130,31 +111,14 @@ impl Loader<'_> {
                 return None;
             }
         };
-        let source = Source {
-            name: path.to_owned(),
-            text: text.as_str().into(),
-            origin: Origin::Text,
-        };
+        let source = Source { name: path.to_owned(), text: text.as_str().into(), origin: Origin::Text };
         let file = self.sources.add(source);
-        let json = Path::new(path)
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        let tree = if json {
-            json::read(&text, file, &mut self.found)
-        } else {
-            yaml::read(&text, file, &mut self.found)
-        };
+        let json = Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        let tree =
+            if json { json::read(&text, file, &mut self.found) } else { yaml::read(&text, file, &mut self.found) };
         if tree.is_none() {
-            if !self
-                .found
-                .iter()
-                .any(|found| found.span.is_some_and(|span| span.file == file))
-            {
-                let span = Span {
-                    file,
-                    start: 0,
-                    end: 0,
-                };
+            if !self.found.iter().any(|found| found.span.is_some_and(|span| span.file == file)) {
+                let span = Span { file, start: 0, end: 0 };
                 self.found.push(
                     Diagnostic::at(Code::WrongKind, span, format!("`{path}` is empty"))
                         .help("a policy starts with `language: 1`"),
@@ -214,13 +178,9 @@ impl Loader<'_> {
             ));
             return Vec::new();
         };
-        let finding = if pattern.starts_with('/') || pattern.contains('\\') || pattern.contains(':')
-        {
+        let finding = if pattern.starts_with('/') || pattern.contains('\\') || pattern.contains(':') {
             Some("is not relative to the root file")
-        } else if pattern
-            .split('/')
-            .any(|step| matches!(step, "" | "." | ".."))
-        {
+        } else if pattern.split('/').any(|step| matches!(step, "" | "." | "..")) {
             Some("leaves the root file's directory, or has an empty step")
         } else if pattern.contains("**") {
             Some("has `**`: one `*` stands for one name")
@@ -239,11 +199,7 @@ impl Loader<'_> {
             let mut next = Vec::new();
             for directory in at {
                 let join = |name: &str| {
-                    if directory.is_empty() {
-                        name.to_owned()
-                    } else {
-                        format!("{directory}/{name}")
-                    }
+                    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
                 };
                 if step.contains(['*', '?']) {
                     let names = self.files.list(&directory).unwrap_or_default();
@@ -274,12 +230,8 @@ impl Loader<'_> {
     fn merge(&mut self, into: &mut Node, from: Node) {
         let Tree::Map(theirs) = from.value else {
             self.found.push(
-                Diagnostic::at(
-                    Code::WrongKind,
-                    from.span,
-                    format!("an included file is {}, not a map", from.kind()),
-                )
-                .help("it has sections, like the root file: `shapes: …`"),
+                Diagnostic::at(Code::WrongKind, from.span, format!("an included file is {}, not a map", from.kind()))
+                    .help("it has sections, like the root file: `shapes: …`"),
             );
             return;
         };
@@ -289,12 +241,8 @@ impl Loader<'_> {
         for member in theirs {
             if &*member.key == "include" {
                 self.found.push(
-                    Diagnostic::at(
-                        Code::Include,
-                        member.key_span,
-                        "`include` in a file that is itself included",
-                    )
-                    .help("name the files in the root file: only that includes"),
+                    Diagnostic::at(Code::Include, member.key_span, "`include` in a file that is itself included")
+                        .help("name the files in the root file: only that includes"),
                 );
                 continue;
             }
@@ -302,17 +250,9 @@ impl Loader<'_> {
                 ours.push(member);
                 continue;
             };
-            match (
-                section(&member.key),
-                &mut known.node.value,
-                member.node.value,
-            ) {
-                (true, Tree::Map(known), Tree::Map(members)) => {
-                    union(&mut self.found, &member.key, known, members)
-                }
-                _ => self
-                    .found
-                    .push(twice(&member.key, "", member.key_span, known.key_span)),
+            match (section(&member.key), &mut known.node.value, member.node.value) {
+                (true, Tree::Map(known), Tree::Map(members)) => union(&mut self.found, &member.key, known, members),
+                _ => self.found.push(twice(&member.key, "", member.key_span, known.key_span)),
             }
         }
     }
@@ -323,12 +263,7 @@ fn section(key: &str) -> bool {
     matches!(key, "classes" | "shapes" | "routes" | "scopes" | "clients")
 }
 
-fn union(
-    found: &mut Vec<Diagnostic>,
-    section: &str,
-    known: &mut Vec<Member>,
-    members: Vec<Member>,
-) {
+fn union(found: &mut Vec<Diagnostic>, section: &str, known: &mut Vec<Member>, members: Vec<Member>) {
     for member in members {
         match known.iter().find(|known| known.key == member.key) {
             Some(first) => found.push(twice(&member.key, section, member.key_span, first.key_span)),
@@ -338,18 +273,10 @@ fn union(
 }
 
 fn twice(key: &str, section: &str, span: Span, first: Span) -> Diagnostic {
-    let place = if section.is_empty() {
-        String::new()
-    } else {
-        format!(" of `{section}`")
-    };
-    Diagnostic::at(
-        Code::DuplicateKey,
-        span,
-        format!("the key `{key}`{place} is in two files"),
-    )
-    .label(first, "first here")
-    .help("keep one of them: no file replaces or adds to what another says")
+    let place = if section.is_empty() { String::new() } else { format!(" of `{section}`") };
+    Diagnostic::at(Code::DuplicateKey, span, format!("the key `{key}`{place} is in two files"))
+        .label(first, "first here")
+        .help("keep one of them: no file replaces or adds to what another says")
 }
 
 /// Whether a name fits a pattern in which `*` stands for any characters and `?` for one.

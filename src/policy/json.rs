@@ -10,13 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, 
 
 /// Reads a document. Findings go to `found`; `None` if there is no tree at all.
 pub(super) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        file,
-        found,
-        depth: 0,
-    };
+    let mut reader = Reader { text, at: 0, file, found, depth: 0 };
     let node = reader.value()?;
     reader.space();
     if reader.at < text.len() {
@@ -33,28 +27,15 @@ pub(super) fn source(name: &str, text: &str, root: Option<&Node>) -> Source {
         pointers.push((root.span, String::new()));
         point(root, "", &mut pointers);
     }
-    Source {
-        name: name.to_owned(),
-        text: text.into(),
-        origin: Origin::Pointers(pointers),
-    }
+    Source { name: name.to_owned(), text: text.into(), origin: Origin::Pointers(pointers) }
 }
 
 fn point(node: &Node, above: &str, pointers: &mut Vec<(Span, String)>) {
     match &node.value {
         Tree::Map(members) => {
             for member in members {
-                let pointer = format!(
-                    "{above}/{}",
-                    member.key.replace('~', "~0").replace('/', "~1")
-                );
-                pointers.push((
-                    Span {
-                        end: member.node.span.end,
-                        ..member.key_span
-                    },
-                    pointer.clone(),
-                ));
+                let pointer = format!("{above}/{}", member.key.replace('~', "~0").replace('/', "~1"));
+                pointers.push((Span { end: member.node.span.end, ..member.key_span }, pointer.clone()));
                 point(&member.node, &pointer, pointers);
             }
         }
@@ -80,21 +61,13 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn span(&self, start: usize) -> Span {
         let clip = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Span {
-            file: self.file,
-            start: clip(start),
-            end: clip(self.at),
-        }
+        Span { file: self.file, start: clip(start), end: clip(self.at) }
     }
 
     fn fault(&mut self, what: &str) {
         let offset = self.at;
         let span = self.span(offset);
-        self.found.push(Diagnostic::at(
-            Code::Syntax,
-            span,
-            format!("this is not JSON: {what} at byte {offset}"),
-        ));
+        self.found.push(Diagnostic::at(Code::Syntax, span, format!("this is not JSON: {what} at byte {offset}")));
     }
 
     fn peek(&self) -> Option<u8> {
@@ -127,20 +100,14 @@ impl Reader<'_> {
         let value = match self.peek() {
             Some(b'{') => self.container(Self::map)?,
             Some(b'[') => self.container(Self::list)?,
-            Some(b'"') => Tree::Text {
-                text: self.string()?,
-                plain: false,
-            },
+            Some(b'"') => Tree::Text { text: self.string()?, plain: false },
             Some(_) => self.word()?,
             None => {
                 self.fault("the document ends early");
                 return None;
             }
         };
-        Some(Node {
-            span: self.span(start),
-            value,
-        })
+        Some(Node { span: self.span(start), value })
     }
 
     fn container(&mut self, inside: fn(&mut Self) -> Option<Tree>) -> Option<Tree> {
@@ -176,19 +143,11 @@ impl Reader<'_> {
             let node = self.value()?;
             match members.iter().find(|member| member.key == key) {
                 Some(first) => self.found.push(
-                    Diagnostic::at(
-                        Code::DuplicateKey,
-                        key_span,
-                        format!("the key `{key}` is here twice"),
-                    )
-                    .label(first.key_span, "first here")
-                    .help("keep one of them: a later one never replaces an earlier one"),
+                    Diagnostic::at(Code::DuplicateKey, key_span, format!("the key `{key}` is here twice"))
+                        .label(first.key_span, "first here")
+                        .help("keep one of them: a later one never replaces an earlier one"),
                 ),
-                None => members.push(Member {
-                    key,
-                    key_span,
-                    node,
-                }),
+                None => members.push(Member { key, key_span, node }),
             }
             if self.take(b'}') {
                 return Some(Tree::Map(members));
@@ -248,10 +207,7 @@ impl Reader<'_> {
 
     fn word(&mut self) -> Option<Tree> {
         let start = self.at;
-        while self
-            .peek()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-        {
+        while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')) {
             self.step();
         }
         match self.text.get(start..self.at) {
@@ -288,10 +244,7 @@ pub(super) fn is_number(text: &str) -> bool {
         None => rest,
     };
     match rest.strip_prefix(['e', 'E']) {
-        Some(exponent) => matches!(
-            digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)),
-            ("", true)
-        ),
+        Some(exponent) => matches!(digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)), ("", true)),
         None => rest.is_empty(),
     }
 }
@@ -309,18 +262,10 @@ pub fn to_json(doc: &PolicyDoc) -> String {
 fn write(node: &Node, indent: usize, out: &mut String) {
     match &node.value {
         Tree::Map(members) => {
-            let items = members
-                .iter()
-                .map(|member| (Some(&*member.key), &member.node));
+            let items = members.iter().map(|member| (Some(&*member.key), &member.node));
             write_all('{', '}', items, indent, out);
         }
-        Tree::List(elements) => write_all(
-            '[',
-            ']',
-            elements.iter().map(|element| (None, element)),
-            indent,
-            out,
-        ),
+        Tree::List(elements) => write_all('[', ']', elements.iter().map(|element| (None, element)), indent, out),
         Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text { .. } => {
             out.push_str(&scalar(&node.value).unwrap_or_default());
         }
@@ -402,10 +347,7 @@ pub fn json_document(name: &str, text: &[u8]) -> Result<PolicyDoc, Diagnostics> 
     let mut sources = Sources::default();
     let tree = match std::str::from_utf8(text) {
         Ok(_) if text.len() > super::MAX_BYTES => {
-            found.push(Diagnostic::nowhere(
-                Code::TooMuch,
-                format!("the policy is over {} bytes", super::MAX_BYTES),
-            ));
+            found.push(Diagnostic::nowhere(Code::TooMuch, format!("the policy is over {} bytes", super::MAX_BYTES)));
             None
         }
         Ok(text) => {
@@ -420,11 +362,7 @@ pub fn json_document(name: &str, text: &[u8]) -> Result<PolicyDoc, Diagnostics> 
     };
     let sources = Rc::new(sources);
     match tree {
-        Some(root) => Ok(PolicyDoc {
-            root,
-            sources,
-            found,
-        }),
+        Some(root) => Ok(PolicyDoc { root, sources, found }),
         None => Err(Diagnostics::new(found, sources)),
     }
 }

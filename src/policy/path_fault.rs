@@ -25,19 +25,11 @@ pub enum PathFaultKind {
 
 impl PathFault {
     pub(super) fn profile(message: impl Into<String>) -> Self {
-        Self {
-            kind: PathFaultKind::Profile,
-            message: message.into(),
-            help: None,
-        }
+        Self { kind: PathFaultKind::Profile, message: message.into(), help: None }
     }
 
     fn syntax(message: impl Into<String>) -> Self {
-        Self {
-            kind: PathFaultKind::Syntax,
-            message: message.into(),
-            help: None,
-        }
+        Self { kind: PathFaultKind::Syntax, message: message.into(), help: None }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
@@ -62,9 +54,7 @@ pub(super) fn before(text: &str, length: usize, nesting: usize) -> Result<(), Pa
         return Err(PathFault::syntax("it is empty").help("`$` is the body itself"));
     }
     if text.len() > length {
-        return Err(PathFault::syntax(format!(
-            "it is longer than {length} bytes"
-        )));
+        return Err(PathFault::syntax(format!("it is longer than {length} bytes")));
     }
     if text.trim() != text {
         return Err(PathFault::syntax("it starts or ends with white space").help("leave that out"));
@@ -74,11 +64,7 @@ pub(super) fn before(text: &str, length: usize, nesting: usize) -> Result<(), Pa
         return Err(if let Some(pointer) = text.strip_prefix('/') {
             let path = pointer.split('/').fold("$".to_owned(), |path, step| {
                 let step = step.replace("~1", "/").replace("~0", "~");
-                if step.bytes().all(|byte| byte.is_ascii_digit()) {
-                    path + "[*]"
-                } else {
-                    path + "." + &step
-                }
+                if step.bytes().all(|byte| byte.is_ascii_digit()) { path + "[*]" } else { path + "." + &step }
             });
             fault.help(format!("paths are JSONPath, not JSON Pointer: `{path}`"))
         } else if text.starts_with('@') {
@@ -87,33 +73,23 @@ pub(super) fn before(text: &str, length: usize, nesting: usize) -> Result<(), Pa
             fault.help(format!("write `$.{}`", text.trim_start_matches('.')))
         });
     }
-    let bare = without_strings(text).ok_or_else(|| {
-        PathFault::syntax("a quote is not closed").help("strings in paths stand between '…'")
-    })?;
-    if bare
-        .chars()
-        .any(|c| !c.is_ascii() && c.is_whitespace() || c.is_control())
-    {
-        return Err(PathFault::syntax(
-            "it has an unusual white space or control character outside quotes",
-        )
-        .help("retype it with plain spaces"));
+    let bare = without_strings(text)
+        .ok_or_else(|| PathFault::syntax("a quote is not closed").help("strings in paths stand between '…'"))?;
+    if bare.chars().any(|c| !c.is_ascii() && c.is_whitespace() || c.is_control()) {
+        return Err(PathFault::syntax("it has an unusual white space or control character outside quotes")
+            .help("retype it with plain spaces"));
     }
     let mut depth = 0_usize;
     for c in bare.chars() {
         match c {
             '(' | '[' => depth = depth.saturating_add(1),
             ')' | ']' => {
-                depth = depth
-                    .checked_sub(1)
-                    .ok_or_else(|| PathFault::syntax(format!("a `{c}` closes nothing")))?;
+                depth = depth.checked_sub(1).ok_or_else(|| PathFault::syntax(format!("a `{c}` closes nothing")))?;
             }
             _ => {}
         }
         if depth > nesting {
-            return Err(PathFault::syntax(format!(
-                "more than {nesting} brackets are open at once"
-            )));
+            return Err(PathFault::syntax(format!("more than {nesting} brackets are open at once")));
         }
     }
     if depth > 0 {
@@ -151,11 +127,7 @@ fn without_strings(text: &str) -> Option<String> {
 /// The likeliest slip in a text that does not parse.
 pub(super) fn guess(text: &str) -> PathFault {
     let bare = without_strings(text).unwrap_or_default();
-    let digits = bare
-        .split(|c: char| !c.is_ascii_digit())
-        .map(str::len)
-        .max()
-        .unwrap_or(0);
+    let digits = bare.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
     if digits > 15 {
         return number();
     }
@@ -163,21 +135,12 @@ pub(super) fn guess(text: &str) -> PathFault {
         return PathFault::syntax("its filter has a regular expression")
             .help("compare with `==`, one value at a time, joined by `||`");
     }
-    for (wrong, right) in [
-        (" and ", "&&"),
-        (" AND ", "&&"),
-        (" or ", "||"),
-        (" OR ", "||"),
-        ("?not ", "!"),
-        (" not ", "!"),
-        ("<>", "!="),
-    ] {
+    for (wrong, right) in
+        [(" and ", "&&"), (" AND ", "&&"), (" or ", "||"), (" OR ", "||"), ("?not ", "!"), (" not ", "!"), ("<>", "!=")]
+    {
         if bare.contains(wrong) {
-            return PathFault::syntax(format!(
-                "`{}` is no operator",
-                wrong.trim().trim_start_matches('?')
-            ))
-            .help(format!("write `{right}`"));
+            return PathFault::syntax(format!("`{}` is no operator", wrong.trim().trim_start_matches('?')))
+                .help(format!("write `{right}`"));
         }
     }
     let single = |operator: char| {
@@ -187,17 +150,12 @@ pub(super) fn guess(text: &str) -> PathFault {
     if bare.contains("===") {
         return PathFault::syntax("`===` is no operator").help("write `==`");
     }
-    let assigned = bare
-        .replace("==", "")
-        .replace("!=", "")
-        .replace("<=", "")
-        .replace(">=", "");
+    let assigned = bare.replace("==", "").replace("!=", "").replace("<=", "").replace(">=", "");
     if assigned.contains('=') {
         return PathFault::syntax("`=` is no operator").help("write `==`");
     }
     if single('&') || single('|') {
-        return PathFault::syntax("a condition is joined by a single sign")
-            .help("write `&&` or `||`");
+        return PathFault::syntax("a condition is joined by a single sign").help("write `&&` or `||`");
     }
     if let Some(name) = called(&bare) {
         return unknown_function(name);
@@ -207,25 +165,17 @@ pub(super) fn guess(text: &str) -> PathFault {
             .help(format!("write `{}`", text.replace(".[", "[")));
     }
     if bare.ends_with('.') {
-        return PathFault::syntax("it ends in a full stop")
-            .help(format!("write `{}`", text.trim_end_matches('.')));
+        return PathFault::syntax("it ends in a full stop").help(format!("write `{}`", text.trim_end_matches('.')));
     }
     let outside = outside_brackets(&bare);
-    if let Some(step) = outside
-        .split('.')
-        .skip(1)
-        .find(|step| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()))
+    if let Some(step) =
+        outside.split('.').skip(1).find(|step| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()))
     {
-        return PathFault::syntax(format!("`.{step}` is no member name")).help(format!(
-            "`[*]` is every element; a member of that name is `['{step}']`"
-        ));
+        return PathFault::syntax(format!("`.{step}` is no member name"))
+            .help(format!("`[*]` is every element; a member of that name is `['{step}']`"));
     }
     let shorthand = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '*') || !c.is_ascii();
-    if let Some(step) = outside
-        .split('.')
-        .skip(1)
-        .find(|step| !step.is_empty() && !step.chars().all(shorthand))
-    {
+    if let Some(step) = outside.split('.').skip(1).find(|step| !step.is_empty() && !step.chars().all(shorthand)) {
         return PathFault::syntax(format!("`.{step}` has a character that needs quotes"))
             .help(format!("write `['{step}']`"));
     }
@@ -244,12 +194,10 @@ pub(super) fn guess(text: &str) -> PathFault {
 fn called(bare: &str) -> Option<&str> {
     bare.match_indices('(').find_map(|(at, _)| {
         let before = bare.get(..at)?;
-        let start = before
-            .rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .map_or(0, |at| at.saturating_add(1));
+        let start =
+            before.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map_or(0, |at| at.saturating_add(1));
         let name = before.get(start..)?;
-        (!name.is_empty() && !matches!(name, "length" | "count" | "value" | "match" | "search"))
-            .then_some(name)
+        (!name.is_empty() && !matches!(name, "length" | "count" | "value" | "match" | "search")).then_some(name)
     })
 }
 
@@ -276,9 +224,7 @@ fn unquoted(bare: &str) -> Option<&str> {
     bare.split('[').skip(1).find_map(|rest| {
         let word = rest.split(']').next()?;
         let name = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && word
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
         name.then_some(word)
     })
 }

@@ -1,21 +1,13 @@
 //! "Did you mean": the nearest of the names that exist.
 
 /// The candidate nearest to `word`, if it is near enough to be a slip: at most a third of the letters differ.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters = word.chars().count().max(1);
     let allowed = letters.div_ceil(3);
     candidates
         .into_iter()
         .filter(|candidate| candidate.chars().count().abs_diff(letters) <= allowed)
-        .map(|candidate| {
-            (
-                distance(&word.to_lowercase(), &candidate.to_lowercase()),
-                candidate,
-            )
-        })
+        .map(|candidate| (distance(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min()
         .map(|(_, candidate)| candidate)

@@ -57,32 +57,18 @@ pub(super) fn document(name: &str, bytes: &[u8]) -> Result<PolicyDoc, Diagnostic
     let mut found = Vec::new();
     let mut sources = Sources::default();
     let tree = if bytes.len() > super::MAX_BYTES {
-        found.push(Diagnostic::nowhere(
-            Code::TooMuch,
-            format!("the policy is over {} bytes", super::MAX_BYTES),
-        ));
+        found.push(Diagnostic::nowhere(Code::TooMuch, format!("the policy is over {} bytes", super::MAX_BYTES)));
         None
     } else if let Ok(decoded) = Struct::decode(bytes) {
-        Reader {
-            next: 0,
-            found: &mut found,
-        }
-        .map(decoded, 0)
+        Reader { next: 0, found: &mut found }.map(decoded, 0)
     } else {
-        found.push(Diagnostic::nowhere(
-            Code::Syntax,
-            "the policy is not a google.protobuf.Struct",
-        ));
+        found.push(Diagnostic::nowhere(Code::Syntax, "the policy is not a google.protobuf.Struct"));
         None
     };
     sources.add(super::json::source(name, "", tree.as_ref()));
     let sources = Rc::new(sources);
     match tree {
-        Some(root) => Ok(PolicyDoc {
-            root,
-            sources,
-            found,
-        }),
+        Some(root) => Ok(PolicyDoc { root, sources, found }),
         None => Err(Diagnostics::new(found, sources)),
     }
 }
@@ -100,22 +86,14 @@ impl Reader<'_> {
     }
 
     fn span(&self, start: u32) -> Span {
-        Span {
-            file: 0,
-            start,
-            end: self.next,
-        }
+        Span { file: 0, start, end: self.next }
     }
 
     fn deep(&mut self, depth: usize, start: u32) -> bool {
         let deep = depth >= super::MAX_DEPTH;
         if deep {
             let span = self.span(start);
-            self.found.push(Diagnostic::at(
-                Code::Syntax,
-                span,
-                "more containers are open at once than a policy needs",
-            ));
+            self.found.push(Diagnostic::at(Code::Syntax, span, "more containers are open at once than a policy needs"));
         }
         deep
     }
@@ -130,16 +108,9 @@ impl Reader<'_> {
             let key_start = self.tick();
             let key_span = self.span(key_start);
             let node = self.value(value, depth.saturating_add(1))?;
-            members.push(Member {
-                key: key.into(),
-                key_span,
-                node,
-            });
+            members.push(Member { key: key.into(), key_span, node });
         }
-        Some(Node {
-            span: self.span(start),
-            value: Tree::Map(members),
-        })
+        Some(Node { span: self.span(start), value: Tree::Map(members) })
     }
 
     fn value(&mut self, from: Value, depth: usize) -> Option<Node> {
@@ -153,36 +124,19 @@ impl Reader<'_> {
                     return None;
                 }
                 let inner = depth.saturating_add(1);
-                Tree::List(
-                    list.values
-                        .into_iter()
-                        .map(|value| self.value(value, inner))
-                        .collect::<Option<_>>()?,
-                )
+                Tree::List(list.values.into_iter().map(|value| self.value(value, inner)).collect::<Option<_>>()?)
             }
-            Some(Kind::Text(text)) => Tree::Text {
-                text: text.into(),
-                plain: false,
-            },
+            Some(Kind::Text(text)) => Tree::Text { text: text.into(), plain: false },
             Some(Kind::Bool(value)) => Tree::Bool(value),
-            Some(Kind::Number(number)) if number.is_finite() => {
-                Tree::Number(number_text(number).into())
-            }
+            Some(Kind::Number(number)) if number.is_finite() => Tree::Number(number_text(number).into()),
             Some(Kind::Number(_)) => {
                 let span = self.span(start);
-                self.found.push(Diagnostic::at(
-                    Code::Syntax,
-                    span,
-                    "a number that JSON cannot spell",
-                ));
+                self.found.push(Diagnostic::at(Code::Syntax, span, "a number that JSON cannot spell"));
                 Tree::Null
             }
             Some(Kind::Null(_) | Kind::Struct(_)) | None => Tree::Null,
         };
-        Some(Node {
-            span: self.span(start),
-            value,
-        })
+        Some(Node { span: self.span(start), value })
     }
 }
 
@@ -192,7 +146,6 @@ fn number_text(number: f64) -> String {
     if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 {
         format!("{number:.0}")
     } else {
-        serde_json::Number::from_f64(number)
-            .map_or_else(|| "null".to_owned(), |number| number.to_string())
+        serde_json::Number::from_f64(number).map_or_else(|| "null".to_owned(), |number| number.to_string())
     }
 }

@@ -29,7 +29,7 @@ fn spanless(policy: &PolicySet) -> String {
 
 #[test]
 fn the_telco_policy_checks_without_an_error() {
-    let (policy, found) = yaml(TELCO).unwrap_or_else(|found| panic!("{found}"));
+    let (policy, _) = yaml(TELCO).unwrap_or_else(|found| panic!("{found}"));
     assert_eq!(policy.name, "telco-accounts");
     assert_eq!(policy.routes.len(), 3);
 }
@@ -39,7 +39,6 @@ fn yaml_and_its_json_form_give_equal_policies() {
     let files = BTreeMap::from([("policy.yaml".to_owned(), TELCO.to_owned())]);
     let doc = load(&files, "policy.yaml").unwrap();
     let (from_yaml, _) = check(&doc).unwrap();
-    let (from_json, _) =
-        from_json(to_json(&doc).as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    let (from_json, _) = from_json(to_json(&doc).as_bytes()).unwrap_or_else(|found| panic!("{found}"));
     assert_eq!(spanless(&from_yaml), spanless(&from_json));
 }

@@ -19,14 +19,7 @@ pub(super) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option
     options.emit_anchor_events = true;
     options.flow_nesting_limit = super::MAX_DEPTH;
     options.block_nesting_limit = super::MAX_DEPTH;
-    let mut reader = Reader {
-        text,
-        file,
-        found,
-        stack: Vec::new(),
-        root: None,
-        documents: 0,
-    };
+    let mut reader = Reader { text, file, found, stack: Vec::new(), root: None, documents: 0 };
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => {
@@ -72,28 +65,16 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn span(&self, start: usize, end: usize) -> Span {
         let clip = |at: usize| u32::try_from(at.min(self.text.len())).unwrap_or(u32::MAX);
-        Span {
-            file: self.file,
-            start: clip(start),
-            end: clip(end.max(start)),
-        }
+        Span { file: self.file, start: clip(start), end: clip(end.max(start)) }
     }
 
     fn event(&mut self, event: Event<'_>, start: usize, end: usize, tag: Option<usize>) {
         if let Some(at) = tag {
-            let word = self
-                .text
-                .get(at..)
-                .and_then(|rest| rest.split_whitespace().next())
-                .unwrap_or("!");
+            let word = self.text.get(at..).and_then(|rest| rest.split_whitespace().next()).unwrap_or("!");
             let span = self.span(at, at.saturating_add(word.len()));
             self.found.push(
-                Diagnostic::at(
-                    Code::YamlFeature,
-                    span,
-                    format!("`{word}` is a YAML tag: a policy has none"),
-                )
-                .help("leave the tag out; quote the value if it has to be a string"),
+                Diagnostic::at(Code::YamlFeature, span, format!("`{word}` is a YAML tag: a policy has none"))
+                    .help("leave the tag out; quote the value if it has to be a string"),
             );
         }
         match event {
@@ -114,36 +95,19 @@ impl Reader<'_> {
             Event::Anchor(_, name) => {
                 let span = self.span(start, end);
                 self.found.push(
-                    Diagnostic::at(
-                        Code::YamlFeature,
-                        span,
-                        format!("`&{name}` is a YAML anchor: a policy has none"),
-                    )
-                    .help("write it out, or make it a shape and mount that"),
+                    Diagnostic::at(Code::YamlFeature, span, format!("`&{name}` is a YAML anchor: a policy has none"))
+                        .help("write it out, or make it a shape and mount that"),
                 );
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => self.alias(start, end),
             Event::Scalar(text, style, _, tag) => {
-                self.scalar(
-                    &text,
-                    style == ScalarStyle::Plain && tag.is_none(),
-                    start,
-                    end,
-                );
+                self.scalar(&text, style == ScalarStyle::Plain && tag.is_none(), start, end);
             }
             Event::SequenceStart(..) => {
-                self.stack.push(Open {
-                    start,
-                    last_end: end,
-                    kind: OpenKind::List(Vec::new()),
-                });
+                self.stack.push(Open { start, last_end: end, kind: OpenKind::List(Vec::new()) });
             }
             Event::MappingStart(..) => {
-                self.stack.push(Open {
-                    start,
-                    last_end: end,
-                    kind: OpenKind::Map(Vec::new(), None),
-                });
+                self.stack.push(Open { start, last_end: end, kind: OpenKind::Map(Vec::new(), None) });
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(end),
             _ => {}
@@ -153,11 +117,8 @@ impl Reader<'_> {
     fn alias(&mut self, start: usize, end: usize) {
         let span = self.span(start, end);
         let word = self.text.get(start..end).unwrap_or("*");
-        let diagnostic = Diagnostic::at(
-            Code::YamlFeature,
-            span,
-            format!("`{word}` is a YAML alias: a policy has none"),
-        );
+        let diagnostic =
+            Diagnostic::at(Code::YamlFeature, span, format!("`{word}` is a YAML alias: a policy has none"));
         self.found.push(if word == "*" || word == "*:" {
             diagnostic.help("quote the asterisk: \"*\"")
         } else {
@@ -166,29 +127,16 @@ impl Reader<'_> {
         if self.waits_for_key() {
             self.put_key(None);
         } else {
-            self.put(Node {
-                span,
-                value: Tree::Null,
-            });
+            self.put(Node { span, value: Tree::Null });
         }
     }
 
     fn waits_for_key(&self) -> bool {
-        matches!(
-            self.stack.last(),
-            Some(Open {
-                kind: OpenKind::Map(_, None),
-                ..
-            })
-        )
+        matches!(self.stack.last(), Some(Open { kind: OpenKind::Map(_, None), .. }))
     }
 
     fn put_key(&mut self, key: Option<(Rc<str>, Span)>) {
-        if let Some(Open {
-            kind: OpenKind::Map(_, waiting),
-            ..
-        }) = self.stack.last_mut()
-        {
+        if let Some(Open { kind: OpenKind::Map(_, waiting), .. }) = self.stack.last_mut() {
             *waiting = Some(key);
         }
     }
@@ -200,14 +148,7 @@ impl Reader<'_> {
             self.put_key(key);
             return;
         }
-        let value = if plain {
-            self.plain(text, span)
-        } else {
-            Tree::Text {
-                text: text.into(),
-                plain: false,
-            }
-        };
+        let value = if plain { self.plain(text, span) } else { Tree::Text { text: text.into(), plain: false } };
         self.put(Node { span, value });
     }
 
@@ -215,12 +156,8 @@ impl Reader<'_> {
     fn key(&mut self, text: &str, plain: bool, span: Span) -> Option<(Rc<str>, Span)> {
         if plain && text == "<<" {
             self.found.push(
-                Diagnostic::at(
-                    Code::YamlFeature,
-                    span,
-                    "`<<` is a YAML merge key: a policy has none",
-                )
-                .help("write the keys out, or make them a shape and mount that"),
+                Diagnostic::at(Code::YamlFeature, span, "`<<` is a YAML merge key: a policy has none")
+                    .help("write the keys out, or make them a shape and mount that"),
             );
             return None;
         }
@@ -230,26 +167,16 @@ impl Reader<'_> {
             } else {
                 format!("the key `{text}` is not a string to every YAML reader")
             };
-            self.found.push(
-                Diagnostic::at(Code::NotAString, span, message)
-                    .help(format!("quote it: \"{text}\"")),
-            );
+            self.found.push(Diagnostic::at(Code::NotAString, span, message).help(format!("quote it: \"{text}\"")));
         }
         let members = match self.stack.last() {
-            Some(Open {
-                kind: OpenKind::Map(members, _),
-                ..
-            }) => members.as_slice(),
+            Some(Open { kind: OpenKind::Map(members, _), .. }) => members.as_slice(),
             _ => &[],
         };
         if let Some(first) = members.iter().find(|member| &*member.key == text) {
-            let diagnostic = Diagnostic::at(
-                Code::DuplicateKey,
-                span,
-                format!("the key `{text}` is here twice"),
-            )
-            .label(first.key_span, "first here")
-            .help("keep one of them: a later one never replaces an earlier one");
+            let diagnostic = Diagnostic::at(Code::DuplicateKey, span, format!("the key `{text}` is here twice"))
+                .label(first.key_span, "first here")
+                .help("keep one of them: a later one never replaces an earlier one");
             self.found.push(diagnostic);
             return None;
         }
@@ -269,14 +196,9 @@ impl Reader<'_> {
                         span,
                         format!("`{text}` is a number to one YAML reader and a string to another"),
                     )
-                    .help(format!(
-                        "quote it if it is a string: \"{text}\"; else spell the number as JSON does"
-                    )),
+                    .help(format!("quote it if it is a string: \"{text}\"; else spell the number as JSON does")),
                 );
-                Tree::Text {
-                    text: text.into(),
-                    plain: true,
-                }
+                Tree::Text { text: text.into(), plain: true }
             }
             Core::Text => {
                 if is_yaml11_boolean(text) {
@@ -284,19 +206,12 @@ impl Reader<'_> {
                         Diagnostic::at(
                             Code::NotAString,
                             span,
-                            format!(
-                                "`{text}` is a boolean to one YAML reader and a string to another"
-                            ),
+                            format!("`{text}` is a boolean to one YAML reader and a string to another"),
                         )
-                        .help(format!(
-                            "quote it if it is a string: \"{text}\"; else write `true` or `false`"
-                        )),
+                        .help(format!("quote it if it is a string: \"{text}\"; else write `true` or `false`")),
                     );
                 }
-                Tree::Text {
-                    text: text.into(),
-                    plain: true,
-                }
+                Tree::Text { text: text.into(), plain: true }
             }
         }
     }
@@ -304,16 +219,8 @@ impl Reader<'_> {
     fn close(&mut self, end: usize) {
         let Some(open) = self.stack.pop() else { return };
         // A block collection ends where the parser noticed: on a later line. It is written up to its last child.
-        let closed = self
-            .text
-            .as_bytes()
-            .get(end.saturating_sub(1))
-            .is_some_and(|byte| matches!(byte, b']' | b'}'));
-        let flow = self
-            .text
-            .as_bytes()
-            .get(open.start)
-            .is_some_and(|byte| matches!(byte, b'[' | b'{'));
+        let closed = self.text.as_bytes().get(end.saturating_sub(1)).is_some_and(|byte| matches!(byte, b']' | b'}'));
+        let flow = self.text.as_bytes().get(open.start).is_some_and(|byte| matches!(byte, b'[' | b'{'));
         let end = if closed && flow { end } else { open.last_end };
         let span = self.span(open.start, end);
         let value = match open.kind {
@@ -322,12 +229,8 @@ impl Reader<'_> {
         };
         if self.waits_for_key() {
             self.found.push(
-                Diagnostic::at(
-                    Code::NotAString,
-                    span,
-                    "a key that is itself a list or a map",
-                )
-                .help("quote it if it is a path: inside {…}, brackets mean a list"),
+                Diagnostic::at(Code::NotAString, span, "a key that is itself a list or a map")
+                    .help("quote it if it is a path: inside {…}, brackets mean a list"),
             );
             self.put_key(None);
             return;
@@ -342,63 +245,32 @@ impl Reader<'_> {
             }
             return;
         };
-        open.last_end = open
-            .last_end
-            .max(usize::try_from(node.span.end).unwrap_or(0));
+        open.last_end = open.last_end.max(usize::try_from(node.span.end).unwrap_or(0));
         match &mut open.kind {
             OpenKind::List(elements) => elements.push(node),
             OpenKind::Map(members, waiting) => {
                 if let Some(Some((key, key_span))) = waiting.take() {
-                    members.push(Member {
-                        key,
-                        key_span,
-                        node,
-                    });
+                    members.push(Member { key, key_span, node });
                 }
             }
         }
     }
 
     fn syntax(&mut self, error: &ScanError) {
-        let at = error
-            .marker()
-            .byte_offset()
-            .unwrap_or(0)
-            .min(self.text.len());
-        let length = self
-            .text
-            .get(at..)
-            .and_then(|rest| rest.chars().next())
-            .map_or(0, char::len_utf8);
+        let at = error.marker().byte_offset().unwrap_or(0).min(self.text.len());
+        let length = self.text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         let span = self.span(at, at.saturating_add(length));
-        let diagnostic = Diagnostic::at(
-            Code::Syntax,
-            span,
-            format!("this is not YAML: {}", error.info()),
-        );
+        let diagnostic = Diagnostic::at(Code::Syntax, span, format!("this is not YAML: {}", error.info()));
         self.found.push(match self.unquoted_path(at) {
-            Some(path) => diagnostic.help(format!(
-                "inside {{…}} and […], a path with brackets or a comma has to be quoted: \"{path}\""
-            )),
-            None if self
-                .text
-                .get(at..)
-                .is_some_and(|rest| rest.starts_with('\t')) =>
-            {
+            Some(path) => diagnostic
+                .help(format!("inside {{…}} and […], a path with brackets or a comma has to be quoted: \"{path}\"")),
+            None if self.text.get(at..).is_some_and(|rest| rest.starts_with('\t')) => {
                 diagnostic.help("indent with spaces: YAML allows no tab there")
             }
-            None if self
-                .text
-                .get(at..)
-                .is_some_and(|rest| rest.starts_with(['@', '`', '%'])) =>
-            {
-                diagnostic.help(
-                    "quote the value: YAML keeps this character for itself at the start of a value",
-                )
+            None if self.text.get(at..).is_some_and(|rest| rest.starts_with(['@', '`', '%'])) => {
+                diagnostic.help("quote the value: YAML keeps this character for itself at the start of a value")
             }
-            None => diagnostic.help(
-                "look at the quotes, brackets and indentation on this line and the one above",
-            ),
+            None => diagnostic.help("look at the quotes, brackets and indentation on this line and the one above"),
         });
     }
 
@@ -406,17 +278,10 @@ impl Reader<'_> {
     /// inside flow collections.
     fn unquoted_path(&self, at: usize) -> Option<String> {
         let before = self.text.get(..at)?;
-        let start = before.rfind('\n').map_or(0, |line| {
-            before
-                .get(..line)
-                .and_then(|b| b.rfind('\n'))
-                .map_or(0, |b| b.saturating_add(1))
-        });
-        let end = self
-            .text
-            .get(at..)?
-            .find('\n')
-            .map_or(self.text.len(), |line| at.saturating_add(line));
+        let start = before
+            .rfind('\n')
+            .map_or(0, |line| before.get(..line).and_then(|b| b.rfind('\n')).map_or(0, |b| b.saturating_add(1)));
+        let end = self.text.get(at..)?.find('\n').map_or(self.text.len(), |line| at.saturating_add(line));
         let lines = self.text.get(start..end)?;
         lines.lines().rev().find_map(|line| {
             let open = line.find(['{', '['])?;
@@ -473,21 +338,14 @@ fn core(text: &str) -> Core {
         return Core::OddNumber;
     }
     let all = |digits: &str, ok: fn(char) -> bool| !digits.is_empty() && digits.chars().all(ok);
-    if text
-        .strip_prefix("0x")
-        .is_some_and(|digits| all(digits, |c| c.is_ascii_hexdigit()))
-        || text
-            .strip_prefix("0o")
-            .is_some_and(|digits| all(digits, |c| c.is_digit(8)))
+    if text.strip_prefix("0x").is_some_and(|digits| all(digits, |c| c.is_ascii_hexdigit()))
+        || text.strip_prefix("0o").is_some_and(|digits| all(digits, |c| c.is_digit(8)))
     {
         return Core::OddNumber;
     }
     // [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (
-            mantissa,
-            Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)),
-        ),
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
         None => (unsigned, None),
     };
     let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));

@@ -42,10 +42,7 @@ impl Reader {
 
     fn wrong_kind(&mut self, node: &Node, what: &str, expected: &str) -> &mut Diagnostic {
         let message = format!("{what} is {}, not {expected}", node.kind());
-        self.found.push(
-            Diagnostic::at(Code::WrongKind, node.span, message)
-                .here(format!("expected {expected}")),
-        );
+        self.found.push(Diagnostic::at(Code::WrongKind, node.span, message).here(format!("expected {expected}")));
         let last = self.found.len().saturating_sub(1);
         #[expect(clippy::indexing_slicing, reason = "one was pushed the line before")]
         &mut self.found[last]
@@ -57,10 +54,7 @@ impl Reader {
             return members;
         }
         self.wrong_kind(node, what, "a map").help = match &node.value {
-            Tree::Null => Some(
-                "write `{}` if it is meant to be empty; else look at the indentation below"
-                    .to_owned(),
-            ),
+            Tree::Null => Some("write `{}` if it is meant to be empty; else look at the indentation below".to_owned()),
             _ => None,
         };
         &[]
@@ -69,10 +63,7 @@ impl Reader {
     /// A map's members, with a finding for each key that is not one of `allowed`.
     pub(super) fn keys<'d>(&mut self, node: &'d Node, what: &str, allowed: &[&str]) -> Keys<'d> {
         let members = self.map(node, what);
-        for member in members
-            .iter()
-            .filter(|member| !allowed.contains(&&*member.key))
-        {
+        for member in members.iter().filter(|member| !allowed.contains(&&*member.key)) {
             let similar = nearest(&member.key, allowed.iter().copied());
             let help = match similar {
                 Some(similar) => format!("did you mean `{similar}`?"),
@@ -81,10 +72,7 @@ impl Reader {
             let message = format!("{what} has no key `{}`", member.key);
             self.push(Diagnostic::at(Code::UnknownKey, member.key_span, message).help(help));
         }
-        Keys {
-            span: node.span,
-            members,
-        }
+        Keys { span: node.span, members }
     }
 
     /// The value of a key that has to be there.
@@ -98,10 +86,7 @@ impl Reader {
     ) -> Option<&'d Node> {
         let node = keys.get(key);
         if node.is_none() {
-            self.push(
-                Diagnostic::at(Code::MissingKey, place, format!("{what} has no `{key}`"))
-                    .help(help),
-            );
+            self.push(Diagnostic::at(Code::MissingKey, place, format!("{what} has no `{key}`")).help(help));
         }
         node
     }
@@ -111,8 +96,7 @@ impl Reader {
         if let Some(elements) = node.elements() {
             return elements;
         }
-        self.wrong_kind(node, what, "a list").help =
-            node.text().map(|text| format!("write `[{text}]`"));
+        self.wrong_kind(node, what, "a list").help = node.text().map(|text| format!("write `[{text}]`"));
         &[]
     }
 
@@ -157,13 +141,9 @@ impl Reader {
             if let Some((_, first)) = texts.iter().find(|(known, _)| *known == text) {
                 let first = *first;
                 self.push(
-                    Diagnostic::at(
-                        Code::DuplicateKey,
-                        element.span,
-                        format!("{what} names `{text}` twice"),
-                    )
-                    .label(first, "first here")
-                    .help("leave one of them out"),
+                    Diagnostic::at(Code::DuplicateKey, element.span, format!("{what} names `{text}` twice"))
+                        .label(first, "first here")
+                        .help("leave one of them out"),
                 );
             } else {
                 texts.push((text, element.span));
@@ -173,12 +153,7 @@ impl Reader {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(
-        &mut self,
-        node: &Node,
-        what: &str,
-        words: &[(&str, T)],
-    ) -> Option<T> {
+    pub(super) fn word<T: Copy>(&mut self, node: &Node, what: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(node, what)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*value);
@@ -188,14 +163,7 @@ impl Reader {
             Some(similar) => format!("did you mean `{similar}`?"),
             None => format!("write {}", choice(&names)),
         };
-        self.push(
-            Diagnostic::at(
-                Code::BadValue,
-                node.span,
-                format!("{what} cannot be `{text}`"),
-            )
-            .help(help),
-        );
+        self.push(Diagnostic::at(Code::BadValue, node.span, format!("{what} cannot be `{text}`")).help(help));
         None
     }
 
@@ -212,12 +180,7 @@ impl Reader {
     }
 
     /// A whole number in a range.
-    pub(super) fn whole(
-        &mut self,
-        node: &Node,
-        what: &str,
-        range: RangeInclusive<u64>,
-    ) -> Option<u64> {
+    pub(super) fn whole(&mut self, node: &Node, what: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let Tree::Number(text) = &node.value else {
             self.wrong_kind(node, what, "a whole number");
             return None;
@@ -226,12 +189,7 @@ impl Reader {
             Ok(number) if range.contains(&number) => Some(number),
             _ => {
                 self.push(
-                    Diagnostic::at(
-                        Code::BadValue,
-                        node.span,
-                        format!("{what} cannot be `{text}`"),
-                    )
-                    .help(format!(
+                    Diagnostic::at(Code::BadValue, node.span, format!("{what} cannot be `{text}`")).help(format!(
                         "write a whole number from {} to {}",
                         range.start(),
                         range.end()
@@ -250,20 +208,17 @@ impl Reader {
             "means all of them, so nothing can be called that"
         } else if text.len() > MAX_NAME {
             "is longer than 128 bytes"
-        } else if text.chars().any(|c| {
-            c.is_whitespace() || c.is_control() || matches!(c, '`' | '"' | '\'' | '\\' | ',')
-        }) {
+        } else if text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '`' | '"' | '\'' | '\\' | ','))
+        {
             "has a space, comma, quote, backslash or control character"
         } else {
             return true;
         };
         self.push(
-            Diagnostic::at(
-                Code::BadName,
-                span,
-                format!("{what} `{text}` cannot be a name: it {fault}"),
-            )
-            .help("use letters, digits, `-`, `_`, `.`, `:` and `/`"),
+            Diagnostic::at(Code::BadName, span, format!("{what} `{text}` cannot be a name: it {fault}"))
+                .help("use letters, digits, `-`, `_`, `.`, `:` and `/`"),
         );
         false
     }
@@ -287,10 +242,7 @@ impl Reader {
 
     /// A finding about a part of the language that this version does not have.
     pub(super) fn not_yet(&mut self, member: &Member, what: &str) {
-        let message = format!(
-            "`{}` is not in this version of fieldgate: {what}",
-            member.key
-        );
+        let message = format!("`{}` is not in this version of fieldgate: {what}", member.key);
         self.push(
             Diagnostic::at(Code::NotInThisVersion, member.key_span, message)
                 .help("take it out until a version that has it is installed; it is never ignored"),
@@ -313,12 +265,10 @@ impl Reader {
         let similar = similar.and_then(|name| known.iter().find(|(known, _)| *known == name));
         let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
         self.push(match similar {
-            Some((name, place)) => diagnostic
-                .help(format!("did you mean `{name}`?"))
-                .label(*place, "a similar name is declared here"),
-            None if !names.is_empty() && names.len() <= 12 => {
-                diagnostic.help(format!("there is {}", list(&names)))
+            Some((name, place)) => {
+                diagnostic.help(format!("did you mean `{name}`?")).label(*place, "a similar name is declared here")
             }
+            None if !names.is_empty() && names.len() <= 12 => diagnostic.help(format!("there is {}", list(&names))),
             None => diagnostic.help(none),
         });
     }
@@ -338,11 +288,7 @@ fn joined(names: &[&str], last: &str) -> String {
     let mut out = String::new();
     for (index, name) in names.iter().enumerate() {
         if index > 0 {
-            out.push_str(if index.saturating_add(1) == names.len() {
-                last
-            } else {
-                ", "
-            });
+            out.push_str(if index.saturating_add(1) == names.len() { last } else { ", " });
         }
         out.push('`');
         out.push_str(name);

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use super::super::document::{Member, Node};
 use super::super::field_path::{FieldPath, Filter, Segment};
-use super::super::model::{
-    Ceiling, Class, MaxRecords, OtherContent, Over, QueryRule, Template, TemplateSegment,
-};
+use super::super::model::{Ceiling, Class, MaxRecords, OtherContent, Over, QueryRule, Template, TemplateSegment};
 use super::read::{Keys, Reader};
 use super::scopes;
 use super::shapes::{self, Field};
@@ -38,18 +36,8 @@ pub(super) struct GovernedDraft<'d> {
     pub(super) other_content: OtherContent,
 }
 
-const KEYS: [&str; 10] = [
-    "match",
-    "area",
-    "query",
-    "body",
-    "pass",
-    "rows",
-    "max_records",
-    "ceiling",
-    "other_content",
-    "report_until",
-];
+const KEYS: [&str; 10] =
+    ["match", "area", "query", "body", "pass", "rows", "max_records", "ceiling", "other_content", "report_until"];
 
 /// `routes`, in name order.
 pub(super) fn routes<'d>(
@@ -83,65 +71,32 @@ fn route<'d>(
     let help = "say which requests it is for: `match: GET /accounts/{accountId}`";
     let matched = reader
         .required(&keys, "match", &what, member.key_span, help)
-        .and_then(|node| {
-            self::matched(reader, node).map(|(method, template)| (method, template, node.span))
-        });
-    let query = keys
-        .get("query")
-        .map_or(QueryRule::Only(Vec::new()), |node| {
-            self::query(reader, node)
-        });
+        .and_then(|node| self::matched(reader, node).map(|(method, template)| (method, template, node.span)));
+    let query = keys.get("query").map_or(QueryRule::Only(Vec::new()), |node| self::query(reader, node));
     let body = match keys.member("pass") {
         Some(pass) => pass_body(reader, &keys, pass, &what),
         None => governed(reader, classes, shapes, &keys, &what, member.key_span)
             .map(|draft| BodyDraft::Governed(Box::new(draft))),
     };
     let (method, template, match_span) = matched?;
-    Some(RouteDraft {
-        name: &member.key,
-        span: member.key_span,
-        method,
-        template,
-        match_span,
-        query,
-        body: body?,
-    })
+    Some(RouteDraft { name: &member.key, span: member.key_span, method, template, match_span, query, body: body? })
 }
 
-fn pass_body<'d>(
-    reader: &mut Reader,
-    keys: &Keys<'d>,
-    pass: &'d Member,
-    what: &str,
-) -> Option<BodyDraft<'d>> {
-    for key in [
-        "area",
-        "body",
-        "rows",
-        "max_records",
-        "ceiling",
-        "other_content",
-    ] {
+fn pass_body<'d>(reader: &mut Reader, keys: &Keys<'d>, pass: &'d Member, what: &str) -> Option<BodyDraft<'d>> {
+    for key in ["area", "body", "rows", "max_records", "ceiling", "other_content"] {
         if let Some(member) = keys.member(key) {
             reader.push(
-                Diagnostic::at(
-                    Code::Incompatible,
-                    member.key_span,
-                    format!("{what} has both `pass` and `{key}`"),
-                )
-                .label(pass.key_span, "forwarded untouched because of this")
-                .help(format!(
-                    "take `pass` out to filter the route, or `{key}` to forward it untouched"
-                )),
+                Diagnostic::at(Code::Incompatible, member.key_span, format!("{what} has both `pass` and `{key}`"))
+                    .label(pass.key_span, "forwarded untouched because of this")
+                    .help(format!("take `pass` out to filter the route, or `{key}` to forward it untouched")),
             );
         }
     }
     let text = reader.text(&pass.node, "`pass`")?;
     if text.trim().is_empty() {
         reader.push(
-            Diagnostic::at(Code::BadValue, pass.node.span, "`pass` gives no reason").help(
-                "say why nothing has to be withheld: `pass: \"health check, no personal data\"`",
-            ),
+            Diagnostic::at(Code::BadValue, pass.node.span, "`pass` gives no reason")
+                .help("say why nothing has to be withheld: `pass: \"health check, no personal data\"`"),
         );
         return None;
     }
@@ -157,50 +112,23 @@ fn governed<'d>(
     place: Span,
 ) -> Option<GovernedDraft<'d>> {
     let help = "name the area that scopes act on: `area: accounts`";
-    let area = reader
-        .required(keys, "area", what, place, help)
-        .and_then(|node| {
-            let text = reader.text(node, "`area`")?;
-            reader
-                .name(text, node.span, "area")
-                .then_some((text, node.span))
-        });
+    let area = reader.required(keys, "area", what, place, help).and_then(|node| {
+        let text = reader.text(node, "`area`")?;
+        reader.name(text, node.span, "area").then_some((text, node.span))
+    });
     let help = "say what its bodies hold: `body: {$: {shape: account}}`, or forward it with `pass: \"why\"`";
     let fields = reader
         .required(keys, "body", what, place, help)
-        .map(|node| {
-            shapes::fields(
-                reader,
-                classes,
-                shapes,
-                node,
-                &format!("the body of {what}"),
-            )
-        });
+        .map(|node| shapes::fields(reader, classes, shapes, node, &format!("the body of {what}")));
     let rows = keys.get("rows").and_then(|node| self::rows(reader, node));
-    let max_records = keys
-        .get("max_records")
-        .and_then(|node| self::max_records(reader, node));
-    let ceiling = keys
-        .get("ceiling")
-        .map(|node| scopes::ceiling(reader, classes, node, what))
-        .unwrap_or_default();
-    let words = [
-        ("reject", OtherContent::Reject),
-        ("pass", OtherContent::Pass),
-    ];
+    let max_records = keys.get("max_records").and_then(|node| self::max_records(reader, node));
+    let ceiling = keys.get("ceiling").map(|node| scopes::ceiling(reader, classes, node, what)).unwrap_or_default();
+    let words = [("reject", OtherContent::Reject), ("pass", OtherContent::Pass)];
     let other_content = keys
         .get("other_content")
         .and_then(|node| reader.word(node, "`other_content`", &words))
         .unwrap_or(OtherContent::Reject);
-    Some(GovernedDraft {
-        area,
-        fields: fields?,
-        rows,
-        max_records,
-        ceiling,
-        other_content,
-    })
+    Some(GovernedDraft { area, fields: fields?, rows, max_records, ceiling, other_content })
 }
 
 /// `query` (rule 6).
@@ -211,13 +139,7 @@ fn query(reader: &mut Reader, node: &Node) -> QueryRule {
             None => QueryRule::Only(Vec::new()),
         };
     }
-    QueryRule::Only(
-        reader
-            .texts(node, "`query`")
-            .into_iter()
-            .map(|(text, _)| text.to_owned())
-            .collect(),
-    )
+    QueryRule::Only(reader.texts(node, "`query`").into_iter().map(|(text, _)| text.to_owned()).collect())
 }
 
 /// `rows`: the path of an array plus one filter (rule 26).
@@ -228,12 +150,8 @@ pub(super) fn rows(reader: &mut Reader, node: &Node) -> Option<(FieldPath, Filte
         Some((array, filter)) if !array.is_filtered() => Some((array, filter.clone(), node.span)),
         Some(_) => {
             reader.push(
-                Diagnostic::at(
-                    Code::PathProfile,
-                    node.span,
-                    format!("`rows` has more than one filter: `{text}`"),
-                )
-                .help("join the conditions with `&&` in one filter at the end"),
+                Diagnostic::at(Code::PathProfile, node.span, format!("`rows` has more than one filter: `{text}`"))
+                    .help("join the conditions with `&&` in one filter at the end"),
             );
             None
         }
@@ -252,53 +170,32 @@ fn max_records(reader: &mut Reader, node: &Node) -> Option<(MaxRecords, Span)> {
     let what = "`max_records`";
     let keys = reader.keys(node, what, &["at", "max", "over"]);
     let help = "write `max_records: {at: \"$.items[*]\", max: 200, over: truncate}`";
-    let at = reader
-        .required(&keys, "at", what, node.span, help)
-        .and_then(|node| {
-            let text = reader.text(node, "`at`")?;
-            let path = reader.path(text, node.span)?;
-            if path.open
-                || path.is_filtered()
-                || !matches!(path.segments.last(), Some(Segment::Any))
-            {
-                let stem = path
-                    .segments
-                    .iter()
-                    .filter(|segment| matches!(segment, Segment::Member(_)))
-                    .cloned()
-                    .collect();
-                let stem = FieldPath {
-                    segments: stem,
-                    open: false,
-                };
-                reader.push(
-                    Diagnostic::at(
-                        Code::PathProfile,
-                        node.span,
-                        format!("`at` does not name the elements of an array: `{text}`"),
-                    )
-                    .help(format!("end it in `[*]`, without filters: `{stem}[*]`")),
-                );
-                return None;
-            }
-            Some((path, node.span))
-        });
+    let at = reader.required(&keys, "at", what, node.span, help).and_then(|node| {
+        let text = reader.text(node, "`at`")?;
+        let path = reader.path(text, node.span)?;
+        if path.open || path.is_filtered() || !matches!(path.segments.last(), Some(Segment::Any)) {
+            let stem = path.segments.iter().filter(|segment| matches!(segment, Segment::Member(_))).cloned().collect();
+            let stem = FieldPath { segments: stem, open: false };
+            reader.push(
+                Diagnostic::at(
+                    Code::PathProfile,
+                    node.span,
+                    format!("`at` does not name the elements of an array: `{text}`"),
+                )
+                .help(format!("end it in `[*]`, without filters: `{stem}[*]`")),
+            );
+            return None;
+        }
+        Some((path, node.span))
+    });
     let max = reader
         .required(&keys, "max", what, node.span, help)
         .and_then(|node| reader.whole(node, "`max`", 1..=1_000_000_000));
     let words = [("truncate", Over::Truncate), ("reject", Over::Reject)];
-    let over = reader
-        .required(&keys, "over", what, node.span, help)
-        .and_then(|node| reader.word(node, "`over`", &words));
+    let over =
+        reader.required(&keys, "over", what, node.span, help).and_then(|node| reader.word(node, "`over`", &words));
     let (at, span) = at?;
-    Some((
-        MaxRecords {
-            at,
-            max: max?,
-            over: over?,
-        },
-        span,
-    ))
+    Some((MaxRecords { at, max: max?, over: over? }, span))
 }
 
 /// `match`: a method and a path (rules 3 and 4).
@@ -307,23 +204,15 @@ fn matched(reader: &mut Reader, node: &Node) -> Option<(String, Template)> {
     let help = "write a method and a path: `GET /accounts/{accountId}`";
     let Some((method, path)) = text.split_once(' ') else {
         reader.push(
-            Diagnostic::at(
-                Code::RoutePath,
-                node.span,
-                format!("`match: {text}` is not a method and a path"),
-            )
-            .help(help),
+            Diagnostic::at(Code::RoutePath, node.span, format!("`match: {text}` is not a method and a path"))
+                .help(help),
         );
         return None;
     };
-    let fault = |message: String, help: String| {
-        Diagnostic::at(Code::RoutePath, node.span, message).help(help)
-    };
+    let fault = |message: String, help: String| Diagnostic::at(Code::RoutePath, node.span, message).help(help);
     // RFC 9110 §5.6.2: a token. Methods are case-sensitive (§9.1).
     let token = !method.is_empty()
-        && method
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+        && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     let finding = if !token {
         Some(fault(format!("`{method}` is no method"), help.to_owned()))
     } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
@@ -332,10 +221,7 @@ fn matched(reader: &mut Reader, node: &Node) -> Option<(String, Template)> {
             format!("write `{}`", method.to_ascii_uppercase()),
         ))
     } else if method == "HEAD" {
-        Some(fault(
-            "HEAD requests use the GET route".to_owned(),
-            "write `GET`".to_owned(),
-        ))
+        Some(fault("HEAD requests use the GET route".to_owned(), "write `GET`".to_owned()))
     } else if matches!(method, "CONNECT" | "TRACE") {
         Some(fault(
             format!("`{method}` cannot be filtered"),
@@ -360,10 +246,7 @@ fn matched(reader: &mut Reader, node: &Node) -> Option<(String, Template)> {
 fn template(path: &str) -> Result<Template, (String, String)> {
     let fault = |message: String, help: &str| Err((message, help.to_owned()));
     let Some(rest) = path.strip_prefix('/') else {
-        return fault(
-            format!("the path `{path}` does not start with `/`"),
-            "write `GET /path`, with one space",
-        );
+        return fault(format!("the path `{path}` does not start with `/`"), "write `GET /path`, with one space");
     };
     if path.contains('?') {
         return fault(
@@ -372,10 +255,7 @@ fn template(path: &str) -> Result<Template, (String, String)> {
         );
     }
     if path.contains('#') {
-        return fault(
-            format!("the path `{path}` has a fragment"),
-            "leave it out: clients never send one",
-        );
+        return fault(format!("the path `{path}` has a fragment"), "leave it out: clients never send one");
     }
     let (rest, trailing_slash) = match rest.strip_suffix('/') {
         Some(rest) => (rest, true),
@@ -389,27 +269,18 @@ fn template(path: &str) -> Result<Template, (String, String)> {
                 "leave one slash out: such a path matches no route",
             )
         } else {
-            Ok(Template {
-                segments: Vec::new(),
-                trailing_slash: true,
-            })
+            Ok(Template { segments: Vec::new(), trailing_slash: true })
         };
     }
     let mut segments = Vec::new();
     for text in rest.split('/') {
         let segment = segment(path, text)?;
         if segments.contains(&segment) && matches!(segment, TemplateSegment::Parameter(_)) {
-            return fault(
-                format!("the path `{path}` has `{text}` twice"),
-                "give each parameter its own name",
-            );
+            return fault(format!("the path `{path}` has `{text}` twice"), "give each parameter its own name");
         }
         segments.push(segment);
     }
-    Ok(Template {
-        segments,
-        trailing_slash,
-    })
+    Ok(Template { segments, trailing_slash })
 }
 
 fn segment(path: &str, text: &str) -> Result<TemplateSegment, (String, String)> {
@@ -426,10 +297,7 @@ fn segment(path: &str, text: &str) -> Result<TemplateSegment, (String, String)> 
             "write the path that is meant: such a path matches no route".to_owned(),
         );
     }
-    if let Some(name) = text
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'))
-    {
+    if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         let ok = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
         return if !name.is_empty() && name.chars().all(ok) {
             Ok(TemplateSegment::Parameter(name.to_owned()))
@@ -455,9 +323,8 @@ fn segment(path: &str, text: &str) -> Result<TemplateSegment, (String, String)> 
                         .filter(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit))
                         .and_then(|digit| char::from(digit).to_digit(16))
                 };
-                let value = hex(bytes.next())
-                    .zip(hex(bytes.next()))
-                    .map(|(high, low)| high.wrapping_mul(16).wrapping_add(low));
+                let value =
+                    hex(bytes.next()).zip(hex(bytes.next())).map(|(high, low)| high.wrapping_mul(16).wrapping_add(low));
                 let decoded = value.and_then(|value| u8::try_from(value).ok());
                 match decoded {
                     None => {
@@ -476,9 +343,7 @@ fn segment(path: &str, text: &str) -> Result<TemplateSegment, (String, String)> 
                     }
                     Some(byte) if unreserved(byte) => {
                         return fault(
-                            format!(
-                                "the segment `{text}` encodes a character that needs no encoding (RFC 3986 §2.3)"
-                            ),
+                            format!("the segment `{text}` encodes a character that needs no encoding (RFC 3986 §2.3)"),
                             format!("write `{}` as it is", char::from(byte)),
                         );
                     }
@@ -486,23 +351,14 @@ fn segment(path: &str, text: &str) -> Result<TemplateSegment, (String, String)> 
                 }
             }
             b';' => {
-                return fault(
-                    format!("the segment `{text}` has a `;`"),
-                    "such a path matches no route".to_owned(),
-                );
+                return fault(format!("the segment `{text}` has a `;`"), "such a path matches no route".to_owned());
             }
             // RFC 3986 §3.3: pchar.
             _ if unreserved(byte) || b"!$&'()*+,=:@".contains(&byte) => {}
             _ => {
                 let encoded: String = text
                     .bytes()
-                    .map(|byte| {
-                        if unreserved(byte) {
-                            char::from(byte).to_string()
-                        } else {
-                            format!("%{byte:02X}")
-                        }
-                    })
+                    .map(|byte| if unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
                     .collect();
                 return fault(
                     format!("the segment `{text}` has a character that has to be encoded"),
@@ -529,25 +385,15 @@ fn conflicts(reader: &mut Reader, routes: &[RouteDraft<'_>]) {
             TemplateSegment::Literal(text) => Some(text.as_str()),
             TemplateSegment::Parameter(_) => None,
         });
-        let key = (
-            route.method.as_str(),
-            erased.collect(),
-            route.template.trailing_slash,
-        );
+        let key = (route.method.as_str(), erased.collect(), route.template.trailing_slash);
         if let Some(first) = known.get(&key) {
             reader.push(
                 Diagnostic::at(
                     Code::RouteConflict,
                     route.match_span,
-                    format!(
-                        "routes `{}` and `{}` match the same requests",
-                        first.name, route.name
-                    ),
+                    format!("routes `{}` and `{}` match the same requests", first.name, route.name),
                 )
-                .label(
-                    first.match_span,
-                    "the same, but for the names of parameters",
-                )
+                .label(first.match_span, "the same, but for the names of parameters")
                 .help("merge them, or change one of the paths"),
             );
         } else {

@@ -47,32 +47,20 @@ pub(super) fn scopes<'d>(
         let name = &*member.key;
         let what = format!("scope `{name}`");
         reader.name(name, member.key_span, "scope");
-        let keys = reader.keys(
-            &member.node,
-            &what,
-            &["when", "areas", "grant", "fields", "rows"],
-        );
+        let keys = reader.keys(&member.node, &what, &["when", "areas", "grant", "fields", "rows"]);
         let help = "name the areas it acts on: `areas: [accounts]`";
         let areas = match reader.required(&keys, "areas", &what, member.key_span, help) {
             Some(node) => {
                 let areas = reader.texts(node, "`areas`");
                 if areas.is_empty() && node.elements().is_some() {
-                    reader.push(
-                        Diagnostic::at(
-                            Code::BadValue,
-                            node.span,
-                            format!("{what} acts on no area"),
-                        )
-                        .help(help),
-                    );
+                    reader
+                        .push(Diagnostic::at(Code::BadValue, node.span, format!("{what} acts on no area")).help(help));
                 }
                 areas
             }
             None => Vec::new(),
         };
-        let when = keys
-            .get("when")
-            .map_or(When::Named, |node| when(reader, identity, node));
+        let when = keys.get("when").map_or(When::Named, |node| when(reader, identity, node));
         let mut grant = vec![Level::Hide; classes.len()];
         let mut grant_spans = vec![None; classes.len()];
         if let Some(node) = keys.get("grant") {
@@ -89,13 +77,7 @@ pub(super) fn scopes<'d>(
                     );
                     continue;
                 }
-                let class = shapes::class(
-                    reader,
-                    classes,
-                    &granted.key,
-                    granted.key_span,
-                    &format!("{what} grants"),
-                );
+                let class = shapes::class(reader, classes, &granted.key, granted.key_span, &format!("{what} grants"));
                 let (Some(class), Some(level)) = (class, level) else {
                     continue;
                 };
@@ -107,10 +89,7 @@ pub(super) fn scopes<'d>(
                 }
             }
         }
-        let fields = keys
-            .get("fields")
-            .map(|node| overrides(reader, node))
-            .unwrap_or_default();
+        let fields = keys.get("fields").map(|node| overrides(reader, node)).unwrap_or_default();
         let rows = match keys.get("rows") {
             Some(node) if node.text().is_some() => {
                 reader.push(
@@ -126,24 +105,11 @@ pub(super) fn scopes<'d>(
             Some(node) => reader
                 .map(node, "`rows`")
                 .iter()
-                .map(|member| Rows {
-                    route: &member.key,
-                    route_span: member.key_span,
-                    node: &member.node,
-                })
+                .map(|member| Rows { route: &member.key, route_span: member.key_span, node: &member.node })
                 .collect(),
             None => Vec::new(),
         };
-        scopes.push(ScopeDraft {
-            name,
-            span: member.key_span,
-            when,
-            areas,
-            grant,
-            grant_spans,
-            fields,
-            rows,
-        });
+        scopes.push(ScopeDraft { name, span: member.key_span, when, areas, grant, grant_spans, fields, rows });
     }
     scopes.sort_by(|a, b| a.name.cmp(b.name));
     scopes
@@ -159,10 +125,7 @@ fn overrides<'d>(reader: &mut Reader, node: &'d Node) -> Vec<Override<'d>> {
             let (Some(level), Some(path)) = (level, path) else {
                 continue;
             };
-            if let Some(first) = overrides
-                .iter()
-                .find(|known| known.shape == &*shape.key && known.path == path)
-            {
+            if let Some(first) = overrides.iter().find(|known| known.shape == &*shape.key && known.path == path) {
                 let first = first.span;
                 reader.push(
                     Diagnostic::at(
@@ -175,12 +138,7 @@ fn overrides<'d>(reader: &mut Reader, node: &'d Node) -> Vec<Override<'d>> {
                 );
                 continue;
             }
-            overrides.push(Override {
-                shape: &shape.key,
-                path,
-                span: member.key_span,
-                level,
-            });
+            overrides.push(Override { shape: &shape.key, path, span: member.key_span, level });
         }
     }
     overrides
@@ -190,9 +148,7 @@ fn overrides<'d>(reader: &mut Reader, node: &'d Node) -> Vec<Override<'d>> {
 fn when(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> When {
     let never = When::All(vec![Condition::AnyOf(Vec::new())]);
     if node.text().is_some() {
-        return reader
-            .word(node, "`when`", &[("always", ())])
-            .map_or(never, |()| When::Always);
+        return reader.word(node, "`when`", &[("always", ())]).map_or(never, |()| When::Always);
     }
     let keys = reader.keys(node, "`when`", &["all_of", "any_of", "claims"]);
     let mut conditions = Vec::new();
@@ -201,11 +157,8 @@ fn when(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> When {
         ("any_of", Condition::AnyOf as fn(Vec<String>) -> Condition),
     ] {
         let Some(node) = keys.get(key) else { continue };
-        let names: Vec<String> = reader
-            .texts(node, &format!("`{key}`"))
-            .into_iter()
-            .map(|(text, _)| text.to_owned())
-            .collect();
+        let names: Vec<String> =
+            reader.texts(node, &format!("`{key}`")).into_iter().map(|(text, _)| text.to_owned()).collect();
         if names.is_empty() {
             if node.elements().is_some() {
                 reader.push(
@@ -231,19 +184,12 @@ fn when(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> When {
         for claim in reader.map(&member.node, "`claims`") {
             let what = format!("the values of claim `{}`", claim.key);
             let path = settings::claim_path(reader, &claim.key, claim.key_span, "claims");
-            let values: Vec<String> = reader
-                .texts(&claim.node, &what)
-                .into_iter()
-                .map(|(text, _)| text.to_owned())
-                .collect();
+            let values: Vec<String> =
+                reader.texts(&claim.node, &what).into_iter().map(|(text, _)| text.to_owned()).collect();
             if values.is_empty() && claim.node.elements().is_some() {
                 reader.push(
-                    Diagnostic::at(
-                        Code::BadValue,
-                        claim.node.span,
-                        format!("{what} are none, so it never holds"),
-                    )
-                    .help("list the values that the claim may have"),
+                    Diagnostic::at(Code::BadValue, claim.node.span, format!("{what} are none, so it never holds"))
+                        .help("list the values that the claim may have"),
                 );
             }
             match path {
@@ -253,10 +199,7 @@ fn when(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> When {
         }
     }
     if conditions.is_empty() {
-        if node
-            .members()
-            .is_some_and(|members| members.is_empty() || keys.get("claims").is_some())
-        {
+        if node.members().is_some_and(|members| members.is_empty() || keys.get("claims").is_some()) {
             reader.push(
                 Diagnostic::at(Code::BadValue, node.span, "`when` has no condition")
                     .help("write `when: always` if everybody is meant"),
@@ -297,52 +240,33 @@ pub(super) fn clients<'d>(
         let what = format!("client `{}`", member.key);
         if member.key.is_empty() || member.key.chars().any(char::is_control) {
             reader.push(
-                Diagnostic::at(
-                    Code::BadName,
-                    member.key_span,
-                    format!("{what} cannot be a client id"),
-                )
-                .help("a caller without a client id falls under \"*\""),
+                Diagnostic::at(Code::BadName, member.key_span, format!("{what} cannot be a client id"))
+                    .help("a caller without a client id falls under \"*\""),
             );
         }
         let keys = reader.keys(&member.node, &what, &["scopes", "ceiling", "deny"]);
-        let scopes = keys
-            .get("scopes")
-            .map(|node| reader.texts(node, "`scopes`"));
-        let ceiling = keys
-            .get("ceiling")
-            .map(|node| ceiling(reader, classes, node, &what))
-            .unwrap_or_default();
+        let scopes = keys.get("scopes").map(|node| reader.texts(node, "`scopes`"));
+        let ceiling = keys.get("ceiling").map(|node| ceiling(reader, classes, node, &what)).unwrap_or_default();
         let mut denies: Vec<Deny> = Vec::new();
         if let Some(node) = keys.get("deny") {
             for shape in reader.map(node, "`deny`") {
-                for (text, span) in reader.texts(&shape.node, &format!("`deny` of `{}`", shape.key))
-                {
+                for (text, span) in reader.texts(&shape.node, &format!("`deny` of `{}`", shape.key)) {
                     let Some(path) = reader.path(text, span) else {
                         continue;
                     };
-                    denies.push(Deny {
-                        shape: &shape.key,
-                        shape_span: shape.key_span,
-                        path,
-                        span,
-                    });
+                    denies.push(Deny { shape: &shape.key, shape_span: shape.key_span, path, span });
                 }
             }
         }
-        clients.push(ClientDraft {
-            name: &member.key,
-            span: member.key_span,
-            scopes,
-            ceiling,
-            denies,
-        });
+        clients.push(ClientDraft { name: &member.key, span: member.key_span, scopes, ceiling, denies });
     }
     clients.sort_by(|a, b| a.name.cmp(b.name));
     if node.members().is_some() && !clients.iter().any(|client| client.name == "*") {
         reader.push(
             Diagnostic::at(Code::AnyClient, place, "`clients` says nothing of all other clients: `\"*\"` is missing")
-                .help("add `\"*\": {}` if the scopes alone decide for them, or `\"*\": {scopes: []}` if they get nothing"),
+                .help(
+                    "add `\"*\": {}` if the scopes alone decide for them, or `\"*\": {scopes: []}` if they get nothing",
+                ),
         );
     }
     clients
@@ -356,18 +280,12 @@ pub(super) fn ceiling(reader: &mut Reader, classes: &[Class], node: &Node, what:
         return ceiling;
     }
     for member in reader.map(node, "`ceiling`") {
-        let level = reader
-            .level(&member.node, &format!("the ceiling of `{}`", member.key))
-            .unwrap_or(Level::Hide);
+        let level = reader.level(&member.node, &format!("the ceiling of `{}`", member.key)).unwrap_or(Level::Hide);
         if &*member.key == "*" {
             ceiling.rest = Some(level);
-        } else if let Some(class) = shapes::class(
-            reader,
-            classes,
-            &member.key,
-            member.key_span,
-            &format!("{what} has a ceiling for"),
-        ) {
+        } else if let Some(class) =
+            shapes::class(reader, classes, &member.key, member.key_span, &format!("{what} has a ceiling for"))
+        {
             ceiling.classes.push((class, level));
         }
     }

@@ -2,9 +2,7 @@
 
 use super::super::document::{Node, Tree};
 use super::super::field_path::Segment;
-use super::super::model::{
-    ClaimPath, Class, Defaults, HeadMode, Identity, Limits, OtherContent, Unmatched,
-};
+use super::super::model::{ClaimPath, Class, Defaults, HeadMode, Identity, Limits, OtherContent, Unmatched};
 use super::read::Reader;
 use super::shapes;
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -17,21 +15,15 @@ pub(super) fn identity(reader: &mut Reader, node: Option<&Node>, place: Span) ->
         Mtls,
         Header,
     }
-    const HELP: &str = "say who vouches for the caller: `identity: {source: jwt_authn, payload: …, client: azp, scopes: scope}`";
-    const SOURCES: [(&str, Kind); 3] = [
-        ("jwt_authn", Kind::Jwt),
-        ("mtls", Kind::Mtls),
-        ("trusted_header", Kind::Header),
-    ];
+    const HELP: &str =
+        "say who vouches for the caller: `identity: {source: jwt_authn, payload: …, client: azp, scopes: scope}`";
+    const SOURCES: [(&str, Kind); 3] =
+        [("jwt_authn", Kind::Jwt), ("mtls", Kind::Mtls), ("trusted_header", Kind::Header)];
     let Some(node) = node else {
-        reader.push(
-            Diagnostic::at(Code::MissingKey, place, "the policy has no `identity`").help(HELP),
-        );
+        reader.push(Diagnostic::at(Code::MissingKey, place, "the policy has no `identity`").help(HELP));
         return None;
     };
-    let source = node
-        .get("source")
-        .and_then(|source| reader.word(source, "`source`", &SOURCES));
+    let source = node.get("source").and_then(|source| reader.word(source, "`source`", &SOURCES));
     let what = "`identity`";
     match source {
         None => {
@@ -43,31 +35,18 @@ pub(super) fn identity(reader: &mut Reader, node: Option<&Node>, place: Span) ->
             None
         }
         Some(Kind::Jwt) => {
-            let keys = reader.keys(
-                node,
-                "`identity` with `source: jwt_authn`",
-                &["source", "payload", "client", "scopes"],
-            );
+            let keys =
+                reader.keys(node, "`identity` with `source: jwt_authn`", &["source", "payload", "client", "scopes"]);
             let mut claim = |key: &str, help: &str| {
                 let node = reader.required(&keys, key, what, node.span, help)?;
                 claim(reader, node, key)
             };
-            let client = claim(
-                "client",
-                "name the claim that holds the client id: `client: azp`",
-            );
-            let scopes = claim(
-                "scopes",
-                "name the claim that lists the scopes: `scopes: scope`",
-            );
+            let client = claim("client", "name the claim that holds the client id: `client: azp`");
+            let scopes = claim("scopes", "name the claim that lists the scopes: `scopes: scope`");
             let help = "the name that the JWT provider gives in `payload_in_metadata`";
             let payload = reader.required(&keys, "payload", what, node.span, help)?;
             let payload = reader.text(payload, "`payload`")?.to_owned();
-            Some(Identity::JwtAuthn {
-                payload,
-                client: client?,
-                scopes: scopes?,
-            })
+            Some(Identity::JwtAuthn { payload, client: client?, scopes: scopes? })
         }
         Some(Kind::Mtls) => {
             reader.keys(node, "`identity` with `source: mtls`", &["source"]);
@@ -79,24 +58,16 @@ pub(super) fn identity(reader: &mut Reader, node: Option<&Node>, place: Span) ->
                 "`identity` with `source: trusted_header`",
                 &["source", "header", "scopes", "trusted"],
             );
-            let help =
-                "say why the edge overwrites the header whatever a client sends: `trusted: \"…\"`";
-            let trusted = reader
-                .required(&keys, "trusted", what, node.span, help)
-                .and_then(|node| {
-                    let text = reader.text(node, "`trusted`")?;
-                    if text.trim().is_empty() {
-                        reader.push(
-                            Diagnostic::at(Code::BadValue, node.span, "`trusted` gives no reason")
-                                .help(help),
-                        );
-                        return None;
-                    }
-                    Some(())
-                });
-            let scopes = keys
-                .get("scopes")
-                .map(|node| header(reader, node, "`scopes`"));
+            let help = "say why the edge overwrites the header whatever a client sends: `trusted: \"…\"`";
+            let trusted = reader.required(&keys, "trusted", what, node.span, help).and_then(|node| {
+                let text = reader.text(node, "`trusted`")?;
+                if text.trim().is_empty() {
+                    reader.push(Diagnostic::at(Code::BadValue, node.span, "`trusted` gives no reason").help(help));
+                    return None;
+                }
+                Some(())
+            });
+            let scopes = keys.get("scopes").map(|node| header(reader, node, "`scopes`"));
             let help = "name the header that holds the client id: `header: x-client-id`";
             let client = reader.required(&keys, "header", what, node.span, help)?;
             let client = header(reader, client, "`header`")?;
@@ -116,16 +87,10 @@ pub(super) fn claim(reader: &mut Reader, node: &Node, key: &str) -> Option<Claim
     claim_path(reader, text, node.span, key)
 }
 
-pub(super) fn claim_path(
-    reader: &mut Reader,
-    text: &str,
-    span: Span,
-    key: &str,
-) -> Option<ClaimPath> {
+pub(super) fn claim_path(reader: &mut Reader, text: &str, span: Span, key: &str) -> Option<ClaimPath> {
     if text.is_empty() {
         reader.push(
-            Diagnostic::at(Code::BadValue, span, format!("`{key}` names no claim"))
-                .help("write its name: `azp`"),
+            Diagnostic::at(Code::BadValue, span, format!("`{key}` names no claim")).help("write its name: `azp`"),
         );
         return None;
     }
@@ -145,12 +110,8 @@ pub(super) fn claim_path(
         Some(names) if !names.is_empty() && !path.open => Some(ClaimPath(names)),
         _ => {
             reader.push(
-                Diagnostic::at(
-                    Code::BadValue,
-                    span,
-                    format!("`{text}` does not name one claim"),
-                )
-                .help("write member names only: `$.realm_access.roles`"),
+                Diagnostic::at(Code::BadValue, span, format!("`{text}` does not name one claim"))
+                    .help("write member names only: `$.realm_access.roles`"),
             );
             None
         }
@@ -168,12 +129,8 @@ fn header_name(reader: &mut Reader, text: &str, span: Span) -> Option<String> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if text.is_empty() || !text.bytes().all(token) {
         reader.push(
-            Diagnostic::at(
-                Code::Header,
-                span,
-                format!("`{text}` is no header name (RFC 9110 §5.1)"),
-            )
-            .help("use letters, digits and `-`"),
+            Diagnostic::at(Code::Header, span, format!("`{text}` is no header name (RFC 9110 §5.1)"))
+                .help("use letters, digits and `-`"),
         );
         return None;
     }
@@ -215,22 +172,13 @@ pub(super) fn defaults(reader: &mut Reader, classes: &[Class], node: Option<&Nod
         classified_headers: Vec::new(),
     };
     let Some(node) = node else { return defaults };
-    let keys = reader.keys(
-        node,
-        "`defaults`",
-        &["unmatched_route", "other_content", "errors", "headers"],
-    );
+    let keys = reader.keys(node, "`defaults`", &["unmatched_route", "other_content", "errors", "headers"]);
     if let Some(node) = keys.get("unmatched_route") {
         let words = [("reject", Unmatched::Reject), ("pass", Unmatched::Pass)];
-        defaults.unmatched_route = reader
-            .word(node, "`unmatched_route`", &words)
-            .unwrap_or(Unmatched::Reject);
+        defaults.unmatched_route = reader.word(node, "`unmatched_route`", &words).unwrap_or(Unmatched::Reject);
     }
     if let Some(node) = keys.get("other_content") {
-        let words = [
-            ("reject", OtherContent::Reject),
-            ("pass", OtherContent::Pass),
-        ];
+        let words = [("reject", OtherContent::Reject), ("pass", OtherContent::Pass)];
         if reader.word(node, "`other_content`", &words) == Some(OtherContent::Pass) {
             reader.push(
                 Diagnostic::at(Code::BadValue, node.span, "`other_content: pass` for every route at once")
@@ -241,11 +189,8 @@ pub(super) fn defaults(reader: &mut Reader, classes: &[Class], node: Option<&Nod
     if let Some(node) = keys.get("errors") {
         let keys = reader.keys(node, "`errors`", &["show"]);
         if let Some(show) = keys.get("show") {
-            defaults.error_members = reader
-                .texts(show, "`show`")
-                .into_iter()
-                .map(|(text, _)| text.to_owned())
-                .collect();
+            defaults.error_members =
+                reader.texts(show, "`show`").into_iter().map(|(text, _)| text.to_owned()).collect();
         }
     }
     if let Some(node) = keys.get("headers") {
@@ -264,9 +209,7 @@ fn headers(reader: &mut Reader, classes: &[Class], node: &Node, defaults: &mut D
                 Diagnostic::at(
                     Code::Header,
                     span,
-                    format!(
-                        "`{text}` describes the body before it was filtered, or the connection"
-                    ),
+                    format!("`{text}` describes the body before it was filtered, or the connection"),
                 )
                 .help("leave it out: it is dropped or set anew (rule 31)"),
             );
@@ -274,13 +217,9 @@ fn headers(reader: &mut Reader, classes: &[Class], node: &Node, defaults: &mut D
         }
         if let Some((_, first)) = known.iter().find(|(other, _)| *other == name) {
             reader.push(
-                Diagnostic::at(
-                    Code::DuplicateKey,
-                    span,
-                    format!("the header `{name}` is named twice"),
-                )
-                .label(*first, "first here")
-                .help("keep it, or classify it"),
+                Diagnostic::at(Code::DuplicateKey, span, format!("the header `{name}` is named twice"))
+                    .label(*first, "first here")
+                    .help("keep it, or classify it"),
             );
             return None;
         }
@@ -297,26 +236,13 @@ fn headers(reader: &mut Reader, classes: &[Class], node: &Node, defaults: &mut D
             let what = format!("header `{}`", member.key);
             let ids = if member.node.members().is_some() {
                 let keys = reader.keys(&member.node, &what, &["class"]);
-                let node = reader.required(
-                    &keys,
-                    "class",
-                    &what,
-                    member.node.span,
-                    "write `{class: …}`",
-                );
-                node.map(|node| shapes::class_list(reader, classes, node, &what))
-                    .unwrap_or_default()
+                let node = reader.required(&keys, "class", &what, member.node.span, "write `{class: …}`");
+                node.map(|node| shapes::class_list(reader, classes, node, &what)).unwrap_or_default()
             } else {
                 match reader.text(&member.node, &what) {
-                    Some(text) => shapes::class(
-                        reader,
-                        classes,
-                        text,
-                        member.node.span,
-                        &format!("{what} has"),
-                    )
-                    .into_iter()
-                    .collect(),
+                    Some(text) => shapes::class(reader, classes, text, member.node.span, &format!("{what} has"))
+                        .into_iter()
+                        .collect(),
                     None => Vec::new(),
                 }
             };
@@ -334,29 +260,20 @@ pub(super) fn hosts(reader: &mut Reader, node: Option<&Node>) -> Vec<String> {
     let texts = reader.texts(node, "`hosts`");
     if texts.is_empty() && node.elements().is_some() {
         reader.push(
-            Diagnostic::at(
-                Code::BadValue,
-                node.span,
-                "`hosts` names no host, so the policy would govern nothing",
-            )
-            .help("name the authorities, or leave `hosts` out for all of them"),
+            Diagnostic::at(Code::BadValue, node.span, "`hosts` names no host, so the policy would govern nothing")
+                .help("name the authorities, or leave `hosts` out for all of them"),
         );
     }
     let mut hosts = Vec::new();
     for (text, span) in texts {
-        let ok = |byte: u8| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']' | b'_')
-        };
+        let ok = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']' | b'_');
         if text.is_empty() || !text.bytes().all(ok) {
             let help = if text.contains('*') {
                 "name each host: there are no wildcards"
             } else {
                 "write a host, or host:port: `api.example.com`"
             };
-            reader.push(
-                Diagnostic::at(Code::BadValue, span, format!("`{text}` is no authority"))
-                    .help(help),
-            );
+            reader.push(Diagnostic::at(Code::BadValue, span, format!("`{text}` is no authority")).help(help));
         } else {
             hosts.push(text.to_ascii_lowercase());
         }
@@ -369,8 +286,7 @@ pub(super) fn hosts(reader: &mut Reader, node: Option<&Node>) -> Vec<String> {
 /// `head` (rule 40).
 pub(super) fn head(reader: &mut Reader, node: Option<&Node>) -> HeadMode {
     let words = [("held", HeadMode::Held), ("released", HeadMode::Released)];
-    node.and_then(|node| reader.word(node, "`head`", &words))
-        .unwrap_or(HeadMode::Held)
+    node.and_then(|node| reader.word(node, "`head`", &words)).unwrap_or(HeadMode::Held)
 }
 
 /// Largest `limits.body`: a gibibyte is what one worker's VM has in all.
@@ -389,8 +305,7 @@ pub(super) fn limits(reader: &mut Reader, node: Option<&Node>) -> Limits {
         limits.body = size(reader, node, "`body`", MAX_BODY).unwrap_or(limits.body);
     }
     if let Some(node) = keys.get("record") {
-        let size =
-            size(reader, node, "`record`", MAX_RECORD).and_then(|size| u32::try_from(size).ok());
+        let size = size(reader, node, "`record`", MAX_RECORD).and_then(|size| u32::try_from(size).ok());
         limits.record = size.unwrap_or(limits.record);
     }
     if let Some(node) = keys.get("hold") {
@@ -398,17 +313,12 @@ pub(super) fn limits(reader: &mut Reader, node: Option<&Node>) -> Limits {
         limits.hold = size.unwrap_or(limits.hold);
     }
     if let Some(node) = keys.get("depth") {
-        let depth = reader
-            .whole(node, "`depth`", 1..=64)
-            .and_then(|depth| u8::try_from(depth).ok());
+        let depth = reader.whole(node, "`depth`", 1..=64).and_then(|depth| u8::try_from(depth).ok());
         limits.depth = depth.unwrap_or(limits.depth);
     }
     for (name, size) in [("hold", limits.hold), ("record", limits.record)] {
         if u64::from(size) > limits.body {
-            let span = keys
-                .get(name)
-                .or_else(|| keys.get("body"))
-                .map_or(node.span, |node| node.span);
+            let span = keys.get(name).or_else(|| keys.get("body")).map_or(node.span, |node| node.span);
             reader.push(
                 Diagnostic::at(
                     Code::Incompatible,
@@ -429,19 +339,12 @@ fn size(reader: &mut Reader, node: &Node, what: &str, most: u64) -> Option<u64> 
         Tree::Number(text) | Tree::Text { text, .. } => text,
         _ => {
             reader.push(
-                Diagnostic::at(
-                    Code::WrongKind,
-                    node.span,
-                    format!("{what} is {}, not a size", node.kind()),
-                )
-                .help(help),
+                Diagnostic::at(Code::WrongKind, node.span, format!("{what} is {}, not a size", node.kind())).help(help),
             );
             return None;
         }
     };
-    let digits = text
-        .len()
-        .saturating_sub(text.trim_start_matches(|c: char| c.is_ascii_digit()).len());
+    let digits = text.len().saturating_sub(text.trim_start_matches(|c: char| c.is_ascii_digit()).len());
     let (number, unit) = text.split_at_checked(digits)?;
     let factor = match unit {
         "" => Some(1_u64),
@@ -450,33 +353,18 @@ fn size(reader: &mut Reader, node: &Node, what: &str, most: u64) -> Option<u64> 
         "GiB" => Some(1 << 30),
         _ => None,
     };
-    let bytes = number
-        .parse::<u64>()
-        .ok()
-        .zip(factor)
-        .and_then(|(number, factor)| number.checked_mul(factor));
+    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
     match bytes {
         Some(bytes) if (1..=most).contains(&bytes) => Some(bytes),
         Some(_) => {
             reader.push(
-                Diagnostic::at(
-                    Code::BadValue,
-                    node.span,
-                    format!("{what} cannot be `{text}`"),
-                )
-                .help(format!("stay between 1 and {most} bytes")),
+                Diagnostic::at(Code::BadValue, node.span, format!("{what} cannot be `{text}`"))
+                    .help(format!("stay between 1 and {most} bytes")),
             );
             None
         }
         None => {
-            reader.push(
-                Diagnostic::at(
-                    Code::BadValue,
-                    node.span,
-                    format!("{what} cannot be `{text}`"),
-                )
-                .help(help),
-            );
+            reader.push(Diagnostic::at(Code::BadValue, node.span, format!("{what} cannot be `{text}`")).help(help));
             None
         }
     }

@@ -70,20 +70,9 @@ pub(super) fn classes(reader: &mut Reader, node: Option<&Node>) -> Vec<Class> {
         if let Some(cost) = keys.member("cost") {
             reader.not_yet(cost, "budgets do not count yet");
         }
-        let about = keys
-            .get("about")
-            .and_then(|about| reader.text(about, "`about`"))
-            .unwrap_or_default()
-            .to_owned();
-        let blank = keys
-            .get("blank")
-            .and_then(|blank| scalar(reader, blank, "`blank`"));
-        classes.push(Class {
-            name: member.key.to_string(),
-            about,
-            blank,
-            span: member.key_span,
-        });
+        let about = keys.get("about").and_then(|about| reader.text(about, "`about`")).unwrap_or_default().to_owned();
+        let blank = keys.get("blank").and_then(|blank| scalar(reader, blank, "`blank`"));
+        classes.push(Class { name: member.key.to_string(), about, blank, span: member.key_span });
     }
     classes.sort_by(|a, b| a.name.cmp(&b.name));
     classes
@@ -95,46 +84,25 @@ fn scalar(reader: &mut Reader, node: &Node, what: &str) -> Option<Rc<str>> {
     if text.is_none() {
         let message = format!("{what} is {}, not a scalar", node.kind());
         reader.push(
-            Diagnostic::at(Code::WrongKind, node.span, message)
-                .help("write a string, a number, true, false or null"),
+            Diagnostic::at(Code::WrongKind, node.span, message).help("write a string, a number, true, false or null"),
         );
     }
     text.map(Into::into)
 }
 
 /// One class name, resolved.
-pub(super) fn class(
-    reader: &mut Reader,
-    classes: &[Class],
-    text: &str,
-    span: Span,
-    what: &str,
-) -> Option<ClassId> {
+pub(super) fn class(reader: &mut Reader, classes: &[Class], text: &str, span: Span, what: &str) -> Option<ClassId> {
     if let Ok(index) = classes.binary_search_by(|class| class.name.as_str().cmp(text)) {
         return u16::try_from(index).ok().map(ClassId);
     }
-    let known = classes
-        .iter()
-        .map(|class| (class.name.as_str(), class.span));
+    let known = classes.iter().map(|class| (class.name.as_str(), class.span));
     let message = format!("{what} a class that does not exist: `{text}`");
-    reader.unknown(
-        Code::UnknownClass,
-        span,
-        message,
-        text,
-        known,
-        "declare it under `classes`",
-    );
+    reader.unknown(Code::UnknownClass, span, message, text, known, "declare it under `classes`");
     None
 }
 
 /// The value of `class`: a name, or a list of names that all have to be granted.
-pub(super) fn class_list(
-    reader: &mut Reader,
-    classes: &[Class],
-    node: &Node,
-    what: &str,
-) -> Vec<ClassId> {
+pub(super) fn class_list(reader: &mut Reader, classes: &[Class], node: &Node, what: &str) -> Vec<ClassId> {
     let mut ids: Vec<ClassId> = match &node.value {
         Tree::List(elements) if elements.is_empty() => {
             reader.push(
@@ -147,9 +115,7 @@ pub(super) fn class_list(
             let names = reader.texts(node, "`class`");
             names
                 .into_iter()
-                .filter_map(|(text, span)| {
-                    class(reader, classes, text, span, &format!("{what} has"))
-                })
+                .filter_map(|(text, span)| class(reader, classes, text, span, &format!("{what} has")))
                 .collect()
         }
         _ => reader
@@ -164,29 +130,17 @@ pub(super) fn class_list(
 }
 
 /// All shapes, in the order written; mounts are resolved, recursion is found.
-pub(super) fn shapes<'d>(
-    reader: &mut Reader,
-    classes: &[Class],
-    node: Option<&'d Node>,
-) -> Vec<Shape<'d>> {
+pub(super) fn shapes<'d>(reader: &mut Reader, classes: &[Class], node: Option<&'d Node>) -> Vec<Shape<'d>> {
     let Some(node) = node else { return Vec::new() };
     let members = reader.map(node, "`shapes`");
-    let names: Vec<(&str, Span)> = members
-        .iter()
-        .map(|member| (&*member.key, member.key_span))
-        .collect();
+    let names: Vec<(&str, Span)> = members.iter().map(|member| (&*member.key, member.key_span)).collect();
     let mut shapes: Vec<Shape> = members
         .iter()
         .map(|member| {
             reader.name(&member.key, member.key_span, "shape");
             let what = format!("shape `{}`", member.key);
             let fields = fields(reader, classes, &names, &member.node, &what);
-            Shape {
-                name: &member.key,
-                span: member.key_span,
-                fields,
-                endless: false,
-            }
+            Shape { name: &member.key, span: member.key_span, fields, endless: false }
         })
         .collect();
     recursion(reader, &mut shapes);
@@ -206,12 +160,8 @@ pub(super) fn fields(
     let members = reader.map(node, what);
     if members.is_empty() && node.members().is_some() {
         reader.push(
-            Diagnostic::at(
-                Code::MissingKey,
-                node.span,
-                format!("{what} names no field"),
-            )
-            .help("name at least one: `$.name: class`"),
+            Diagnostic::at(Code::MissingKey, node.span, format!("{what} names no field"))
+                .help("name at least one: `$.name: class`"),
         );
     }
     for member in members {
@@ -244,23 +194,13 @@ pub(super) fn fields(
             continue;
         }
         known.insert(path.clone(), member.key_span);
-        fields.push(Field {
-            path,
-            span: member.key_span,
-            what: behind,
-        });
+        fields.push(Field { path, span: member.key_span, what: behind });
     }
     fields
 }
 
 /// What stands behind one path.
-fn what(
-    reader: &mut Reader,
-    classes: &[Class],
-    shapes: &[(&str, Span)],
-    node: &Node,
-    path: &str,
-) -> Option<What> {
+fn what(reader: &mut Reader, classes: &[Class], shapes: &[(&str, Span)], node: &Node, path: &str) -> Option<What> {
     let what = format!("field `{path}`");
     match &node.value {
         Tree::Text { text, .. } => {
@@ -297,14 +237,7 @@ fn what(
                 None => {
                     let message = format!("{what} mounts a shape that does not exist: `{text}`");
                     let known = shapes.iter().copied();
-                    reader.unknown(
-                        Code::UnknownName,
-                        name.span,
-                        message,
-                        text,
-                        known,
-                        "declare it under `shapes`",
-                    );
+                    reader.unknown(Code::UnknownName, name.span, message, text, known, "declare it under `shapes`");
                     None
                 }
             }
@@ -312,12 +245,8 @@ fn what(
         Tree::Map(_) => field(reader, classes, node, &what).map(What::Leaf),
         _ => {
             reader.push(
-                Diagnostic::at(
-                    Code::WrongKind,
-                    node.span,
-                    format!("{what} is {}, not a class", node.kind()),
-                )
-                .help("write a class, `{class: …}` with forms, or `{shape: …}`"),
+                Diagnostic::at(Code::WrongKind, node.span, format!("{what} is {}, not a class", node.kind()))
+                    .help("write a class, `{class: …}` with forms, or `{shape: …}`"),
             );
             None
         }
@@ -325,52 +254,21 @@ fn what(
 }
 
 fn leaf(classes: Vec<ClassId>) -> Leaf {
-    Leaf {
-        classes,
-        mask: None,
-        pseudonym: None,
-        blank: None,
-        subject: None,
-        detect: Vec::new(),
-    }
+    Leaf { classes, mask: None, pseudonym: None, blank: None, subject: None, detect: Vec::new() }
 }
 
 /// A field with forms.
 fn field(reader: &mut Reader, classes: &[Class], node: &Node, what: &str) -> Option<Leaf> {
-    let allowed = [
-        "class",
-        "mask",
-        "pseudonym",
-        "blank",
-        "subject",
-        "detect",
-        "shape",
-    ];
+    let allowed = ["class", "mask", "pseudonym", "blank", "subject", "detect", "shape"];
     let keys = reader.keys(node, what, &allowed);
-    let named = reader.required(
-        &keys,
-        "class",
-        what,
-        node.span,
-        "every field has a class: `{class: …}`",
-    );
-    let mut leaf = leaf(
-        named
-            .map(|node| class_list(reader, classes, node, what))
-            .unwrap_or_default(),
-    );
+    let named = reader.required(&keys, "class", what, node.span, "every field has a class: `{class: …}`");
+    let mut leaf = leaf(named.map(|node| class_list(reader, classes, node, what)).unwrap_or_default());
     leaf.mask = keys.get("mask").and_then(|node| mask(reader, node));
-    leaf.pseudonym = keys
-        .get("pseudonym")
-        .and_then(|node| pseudonym(reader, node));
-    leaf.blank = keys
-        .get("blank")
-        .and_then(|node| scalar(reader, node, "`blank`"));
+    leaf.pseudonym = keys.get("pseudonym").and_then(|node| pseudonym(reader, node));
+    leaf.blank = keys.get("blank").and_then(|node| scalar(reader, node, "`blank`"));
     leaf.subject = keys.get("subject").and_then(|node| {
         let text = reader.text(node, "`subject`")?;
-        reader
-            .name(text, node.span, "subject")
-            .then(|| text.to_owned())
+        reader.name(text, node.span, "subject").then(|| text.to_owned())
     });
     if let Some(node) = keys.get("detect") {
         leaf.detect = detect(reader, node);
@@ -380,22 +278,14 @@ fn field(reader: &mut Reader, classes: &[Class], node: &Node, what: &str) -> Opt
 
 /// A form at mask (rules 20 to 22).
 fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
-    const WORDS: [(&str, Mask); 4] = [
-        ("email", Mask::Email),
-        ("year", Mask::Year),
-        ("month", Mask::Month),
-        ("initials", Mask::Initials),
-    ];
+    const WORDS: [(&str, Mask); 4] =
+        [("email", Mask::Email), ("year", Mask::Year), ("month", Mask::Month), ("initials", Mask::Initials)];
     let Tree::Map(members) = &node.value else {
         if matches!(node.text(), Some("first" | "last" | "round")) {
             let word = node.text().unwrap_or_default();
             reader.push(
-                Diagnostic::at(
-                    Code::BadValue,
-                    node.span,
-                    format!("`mask: {word}` does not say how many"),
-                )
-                .help(format!("write `mask: {{{word}: 4}}`")),
+                Diagnostic::at(Code::BadValue, node.span, format!("`mask: {word}` does not say how many"))
+                    .help(format!("write `mask: {{{word}: 4}}`")),
             );
             return None;
         }
@@ -403,21 +293,13 @@ fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
     };
     let keys = reader.keys(node, "`mask`", &["first", "last", "round"]);
     let count = |reader: &mut Reader, node: &Node, what: &str| {
-        reader
-            .whole(node, what, 1..=1000)
-            .and_then(|n| u32::try_from(n).ok())
+        reader.whole(node, what, 1..=1000).and_then(|n| u32::try_from(n).ok())
     };
     let found = [
-        keys.get("first")
-            .map(|node| count(reader, node, "`first`").map(Mask::First)),
-        keys.get("last")
-            .map(|node| count(reader, node, "`last`").map(Mask::Last)),
+        keys.get("first").map(|node| count(reader, node, "`first`").map(Mask::First)),
+        keys.get("last").map(|node| count(reader, node, "`last`").map(Mask::Last)),
         // 15 digits: what every reader of JSON numbers agrees on (RFC 7493 §2.2).
-        keys.get("round").map(|node| {
-            reader
-                .whole(node, "`round`", 1..=999_999_999_999_999)
-                .map(Mask::Round)
-        }),
+        keys.get("round").map(|node| reader.whole(node, "`round`", 1..=999_999_999_999_999).map(Mask::Round)),
     ];
     let mut given = found.into_iter().flatten();
     match (given.next(), given.next()) {
@@ -436,8 +318,7 @@ fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
         (None, _) => {
             if members.is_empty() {
                 reader.push(
-                    Diagnostic::at(Code::MissingKey, node.span, "`mask` has no form")
-                        .help("write `mask: {last: 4}`"),
+                    Diagnostic::at(Code::MissingKey, node.span, "`mask` has no form").help("write `mask: {last: 4}`"),
                 );
             }
             None
@@ -455,20 +336,12 @@ fn pseudonym(reader: &mut Reader, node: &Node) -> Option<Pseudonym> {
                 None => Link::Client,
             };
             let help = "name a namespace: `{ns: customer, link: all}`";
-            (
-                reader.required(&keys, "ns", "`pseudonym`", node.span, help)?,
-                link,
-            )
+            (reader.required(&keys, "ns", "`pseudonym`", node.span, help)?, link)
         }
         _ => (node, Link::Client),
     };
     let text = reader.text(name, "the namespace of `pseudonym`")?;
-    reader
-        .name(text, name.span, "namespace")
-        .then(|| Pseudonym {
-            namespace: text.into(),
-            link,
-        })
+    reader.name(text, name.span, "namespace").then(|| Pseudonym { namespace: text.into(), link })
 }
 
 /// Detectors (rule 27).
@@ -480,22 +353,15 @@ fn detect(reader: &mut Reader, node: &Node) -> Vec<Detector> {
         ("phone", Detector::Phone),
         ("ssn", Detector::Ssn),
     ];
-    let mut detectors: Vec<Detector> = reader
-        .list(node, "`detect`")
-        .iter()
-        .filter_map(|element| reader.word(element, "a detector", &WORDS))
-        .collect();
+    let mut detectors: Vec<Detector> =
+        reader.list(node, "`detect`").iter().filter_map(|element| reader.word(element, "a detector", &WORDS)).collect();
     let written = detectors.len();
     detectors.sort_unstable();
     detectors.dedup();
     if detectors.len() < written {
         reader.push(
-            Diagnostic::at(
-                Code::DuplicateKey,
-                node.span,
-                "`detect` names a detector twice",
-            )
-            .help("leave one of them out"),
+            Diagnostic::at(Code::DuplicateKey, node.span, "`detect` names a detector twice")
+                .help("leave one of them out"),
         );
     }
     detectors
@@ -520,10 +386,7 @@ fn recursion(reader: &mut Reader, shapes: &mut [Shape<'_>]) {
             let mut stack = vec![(root, 0_usize, false)];
             self.set(root, State::Open);
             while let Some((shape, next, endless)) = stack.pop() {
-                let field = self
-                    .shapes
-                    .get(shape)
-                    .and_then(|shape| shape.fields.get(next));
+                let field = self.shapes.get(shape).and_then(|shape| shape.fields.get(next));
                 let Some(field) = field else {
                     self.set(shape, State::Done { endless });
                     if let Some(top) = stack.last_mut() {
@@ -559,44 +422,25 @@ fn recursion(reader: &mut Reader, shapes: &mut [Shape<'_>]) {
             }
         }
 
-        fn report(
-            &mut self,
-            stack: &[(usize, usize, bool)],
-            last: usize,
-            first: usize,
-            span: Span,
-        ) {
+        fn report(&mut self, stack: &[(usize, usize, bool)], last: usize, first: usize, span: Span) {
             let name = |index: usize| self.shapes.get(index).map_or("", |shape| shape.name);
-            let mut ring: Vec<&str> = stack
-                .iter()
-                .map(|(shape, ..)| *shape)
-                .skip_while(|shape| *shape != first)
-                .map(name)
-                .collect();
+            let mut ring: Vec<&str> =
+                stack.iter().map(|(shape, ..)| *shape).skip_while(|shape| *shape != first).map(name).collect();
             ring.push(name(last));
             ring.push(name(first));
             ring.dedup();
             let message = if last == first {
                 format!("shape `{}` mounts itself", name(first))
             } else {
-                format!(
-                    "shape `{}` mounts itself: {}",
-                    name(first),
-                    ring.join(" > ")
-                )
+                format!("shape `{}` mounts itself: {}", name(first), ring.join(" > "))
             };
             self.found.push(
-                Diagnostic::at(Code::ShapeRecursion, span, message).help(
-                    "write the levels out that callers may see, or cover the rest with `..*`",
-                ),
+                Diagnostic::at(Code::ShapeRecursion, span, message)
+                    .help("write the levels out that callers may see, or cover the rest with `..*`"),
             );
         }
     }
-    let mut walk = Walk {
-        states: vec![State::Fresh; shapes.len()],
-        shapes,
-        found: Vec::new(),
-    };
+    let mut walk = Walk { states: vec![State::Fresh; shapes.len()], shapes, found: Vec::new() };
     for root in 0..walk.states.len() {
         if walk.states.get(root) == Some(&State::Fresh) {
             walk.visit(root);
@@ -634,13 +478,7 @@ impl<'s> Expansion<'s> {
         expansion
     }
 
-    fn mount(
-        &mut self,
-        shapes: &'s [Shape<'_>],
-        shape: usize,
-        chain: &mut Vec<(usize, FieldPath)>,
-        at: FieldPath,
-    ) {
+    fn mount(&mut self, shapes: &'s [Shape<'_>], shape: usize, chain: &mut Vec<(usize, FieldPath)>, at: FieldPath) {
         let Some(found) = shapes.get(shape) else {
             return;
         };
@@ -658,29 +496,15 @@ impl<'s> Expansion<'s> {
         chain.pop();
     }
 
-    fn fields(
-        &mut self,
-        shapes: &'s [Shape<'_>],
-        fields: &'s [Field],
-        chain: &[(usize, FieldPath)],
-        at: &FieldPath,
-    ) {
+    fn fields(&mut self, shapes: &'s [Shape<'_>], fields: &'s [Field], chain: &[(usize, FieldPath)], at: &FieldPath) {
         for field in fields {
             if self.too_many {
                 return;
             }
-            let names = chain
-                .iter()
-                .map(|(shape, within)| (*shape, within.join(&field.path)))
-                .collect();
+            let names = chain.iter().map(|(shape, within)| (*shape, within.join(&field.path))).collect();
             match &field.what {
                 What::Leaf(leaf) => {
-                    self.places.push(Place {
-                        path: at.join(&field.path),
-                        names,
-                        leaf,
-                        span: field.span,
-                    });
+                    self.places.push(Place { path: at.join(&field.path), names, leaf, span: field.span });
                     self.too_many |= self.places.len() > MAX_ENTRIES;
                 }
                 What::Mount(inner) => {
@@ -694,8 +518,5 @@ impl<'s> Expansion<'s> {
 
 /// `$`.
 fn root() -> FieldPath {
-    FieldPath {
-        segments: Vec::new(),
-        open: false,
-    }
+    FieldPath { segments: Vec::new(), open: false }
 }
