@@ -1,9 +1,49 @@
 //! Fieldgate: a filter for API responses that shows each caller only the fields it needs.
+//!
+//! An Envoy WebAssembly plugin rewrites JSON responses by YAML field policies, deny by default; a command line checks,
+//! tests and previews the same policies on the same core.
+//!
+//! # The map
+//!
+//! A policy has three forms, with one function between each. An untrusted document becomes a [`policy::PolicySet`], valid
+//! by construction; that becomes a [`program::Program`], which is what runs. Nothing after `check` can fail for a reason
+//! that the author could mend.
+//!
+//! ```text
+//!  YAML, JSON, Struct ─► policy ─► PolicySet ─► program ─► View (one kind of caller × one route)
+//!                          │                                 │
+//!                          ▼                                 ▼
+//!                      diagnostic        exchange ◄──── rewrite ◄── json (what is JSON), transform (one scalar)
+//!                                          │  ▲
+//!                        refusal ◄─────────┘  └── caller (who is asking)
+//!                                          │
+//!                     plugin (wasm32) ◄────┴───► suite, cli (native)
+//! ```
+//!
+//! The core does no input or output: events go in, directives come out ([`exchange::Exchange`]). Only `plugin` knows
+//! Envoy, and it decides nothing.
+//!
+//! # What happens when something fails
+//!
+//! | what | the caller gets |
+//! |---|---|
+//! | the policy does not check | Envoy does not start, or keeps the policy it has |
+//! | no route, or a path that is not canonical | 403 |
+//! | a query parameter that is not listed | 400 |
+//! | nothing would be visible | 403 before the upstream is asked (GET, HEAD) |
+//! | an upstream body that is not strict JSON, or is encoded, partial or too large | 502, or a reset once the head is gone |
+//! | an upstream error | its status, and the few members that `errors.show` names |
+//! | a state that should not exist | 500, or a reset once the head is gone |
+//! | the VM traps | its streams end; Envoy makes a new one (`FAIL_RELOAD`) |
+//!
+//! No refusal holds a byte of what it refuses ([`refusal::Refusal`] is `Copy`).
 
 pub mod caller;
 pub mod diagnostic;
 pub mod exchange;
 pub mod json;
+#[cfg(target_arch = "wasm32")]
+mod plugin;
 pub mod policy;
 pub mod program;
 pub mod protobuf;

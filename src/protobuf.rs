@@ -52,6 +52,13 @@ struct Metadata {
     filter_metadata: BTreeMap<String, Struct>,
 }
 
+impl Struct {
+    /// Decodes a message; `None` if it is malformed.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        Self::decode(bytes).ok()
+    }
+}
+
 /// The namespace that Envoy's `jwt_authn` filter writes to.
 const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
 

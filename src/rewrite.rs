@@ -8,7 +8,22 @@ use crate::refusal::Refusal;
 
 /// What became of the scalars of a body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {}
+pub struct Counts {
+    /// Scalars shown.
+    pub shown: u64,
+    /// Scalars masked.
+    pub masked: u64,
+    /// Scalars pseudonymised.
+    pub pseudonymised: u64,
+    /// Scalars replaced.
+    pub blanked: u64,
+    /// Values removed.
+    pub hidden: u64,
+    /// Values of another kind than the policy expects.
+    pub shape_mismatch: u64,
+    /// Records that `max_records` counted.
+    pub records: u64,
+}
 
 /// Rewrites one body. Without an engine it refuses every body.
 #[derive(Debug)]

@@ -3,50 +3,11 @@
 //! A `Struct` keeps no member order and no number spelling: numbers are doubles. Whole ones up to 2^53 come back as they
 //! were; a `blank` such as `1.50` comes back as `1.5`.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
-
-use prost::Message;
 
 use super::document::{Member, Node, PolicyDoc, Tree};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
-
-/// `google.protobuf.Struct`.
-#[derive(Clone, PartialEq, Message)]
-struct Struct {
-    #[prost(btree_map = "string, message", tag = "1")]
-    fields: BTreeMap<String, Value>,
-}
-
-/// `google.protobuf.Value`.
-#[derive(Clone, PartialEq, Message)]
-struct Value {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
-    kind: Option<Kind>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum Kind {
-    #[prost(int32, tag = "1")]
-    Null(i32),
-    #[prost(double, tag = "2")]
-    Number(f64),
-    #[prost(string, tag = "3")]
-    Text(String),
-    #[prost(bool, tag = "4")]
-    Bool(bool),
-    #[prost(message, tag = "5")]
-    Struct(Struct),
-    #[prost(message, tag = "6")]
-    List(List),
-}
-
-/// `google.protobuf.ListValue`.
-#[derive(Clone, PartialEq, Message)]
-struct List {
-    #[prost(message, repeated, tag = "1")]
-    values: Vec<Value>,
-}
+use crate::protobuf::{Kind, Struct, Value};
 
 /// Reads a document. The depth is bounded twice: prost refuses more than 100 messages inside each other, and the tree more
 /// than [`super::MAX_DEPTH`] containers.
@@ -59,7 +20,7 @@ pub(super) fn document(name: &str, bytes: &[u8]) -> Result<PolicyDoc, Diagnostic
     let tree = if bytes.len() > super::MAX_BYTES {
         found.push(Diagnostic::nowhere(Code::TooMuch, format!("the policy is over {} bytes", super::MAX_BYTES)));
         None
-    } else if let Ok(decoded) = Struct::decode(bytes) {
+    } else if let Some(decoded) = Struct::read(bytes) {
         Reader { next: 0, found: &mut found }.map(decoded, 0)
     } else {
         found.push(Diagnostic::nowhere(Code::Syntax, "the policy is not a google.protobuf.Struct"));

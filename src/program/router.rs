@@ -215,7 +215,7 @@ mod tests {
             ("empty pieces", "/a?&page=2&&", Ok(())),
             ("an encoded spelling of a listed one", "/a?p%61ge=2", Ok(())),
             ("a plus as the space of a listed one", "/a?from+date=1", Ok(())),
-            ("another one", "/a?page=2&select=ssn", Err(&"select"[..])),
+            ("another one", "/a?page=2&select=ssn", Err("select")),
             ("another one behind a semicolon", "/a?page=2;select=ssn", Err("select")),
             ("another case", "/a?Page=2", Err("Page")),
             ("a name that only starts like a listed one", "/a?page[]=2", Err("page[]")),

@@ -1,0 +1,262 @@
+//! The Envoy plugin: hands events to [`Exchange`] and does what it is told. It decides nothing.
+//!
+//! The SDK panics where the host answers with a status that it does not expect, and a panic ends every stream of the
+//! worker. So each thing is touched only in its own phase: the head while it is held or passing, the body only in a
+//! body callback, or at the trailers while it is held back.
+
+mod metrics;
+
+use std::rc::Rc;
+
+use log::{Level, log, log_enabled};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType};
+use serde_json::Value;
+
+use crate::caller::{Caller, Evidence};
+use crate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective, TrailersDirective};
+use crate::policy::model::Identity;
+use crate::program::Program;
+use crate::protobuf::verified_claims;
+use crate::refusal::{Problem, Refusal};
+use crate::{policy, transform};
+use metrics::Metrics;
+
+/// The environment variable that holds the key of pseudonyms, in base64 (rule 23).
+const KEY: &str = "FIELDGATE_KEY";
+
+/// The filter state `wasm.fieldgate` of a request that may go on. A route can ask for it, so that nothing reaches the
+/// upstream unless the plugin has seen it.
+const MARK: [&str; 1] = ["fieldgate"];
+const SEEN: &[u8] = b"seen";
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Plugin::default()));
+}}
+
+/// One configuration of the plugin in one VM.
+#[derive(Default)]
+struct Plugin {
+    /// None until a policy has been taken: then every stream is refused.
+    program: Option<Rc<Program>>,
+    metrics: Rc<Metrics>,
+}
+
+impl Context for Plugin {}
+
+impl RootContext for Plugin {
+    /// A pure function of the configuration and the VM's environment, so that every worker decides like the VM in which
+    /// Envoy tried the configuration first.
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let configuration = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten();
+        match program(&configuration.unwrap_or_default()) {
+            Ok(program) => {
+                self.program = Some(Rc::new(program));
+                true
+            }
+            Err(faults) => {
+                for fault in faults {
+                    log!(Level::Error, "{fault}");
+                }
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream {
+            exchange: self.program.as_ref().map(|program| Exchange::new(Rc::clone(program))),
+            program: self.program.clone(),
+            metrics: Rc::clone(&self.metrics),
+        }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// The program of a configuration: JSON from a `StringValue`, or the bytes of a `Struct`. What cannot be run comes back
+/// as lines for the log, which name places of the policy.
+fn program(configuration: &[u8]) -> Result<Program, Vec<String>> {
+    // A Struct's bytes cannot be mistaken for JSON: before the first `{` of one stands more than white space.
+    let is_json = configuration.trim_ascii_start().first() == Some(&b'{');
+    let loaded = if is_json { policy::from_json(configuration) } else { policy::from_struct(configuration) };
+    let (policy, _) = loaded.map_err(|found| found.lines().collect::<Vec<_>>())?;
+    let key = match std::env::var(KEY) {
+        Ok(text) => {
+            let key = transform::PseudonymKey::from_base64(&text);
+            Some(key.map_err(|fault| vec![format!("{KEY}: {fault}")])?)
+        }
+        Err(_) => None,
+    };
+    Program::new(policy, key).map_err(|missing| vec![missing.to_string()])
+}
+
+/// One stream.
+struct Stream {
+    program: Option<Rc<Program>>,
+    /// None without a policy.
+    exchange: Option<Exchange>,
+    metrics: Rc<Metrics>,
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        let (Some(program), Some(exchange)) = (&self.program, &mut self.exchange) else { return refuse_unconfigured() };
+        let Some(headers) = read_map(MapType::HttpRequestHeaders) else { return refuse_unconfigured() };
+        let caller = identify(program, &headers);
+        let directive = exchange.on_request(&headers, caller);
+        if !matches!(directive, RequestDirective::Refuse(_))
+            && hostcalls::set_property(MARK.to_vec(), Some(SEEN)).is_err()
+        {
+            return reply(&Problem::new(Refusal::Host, ""));
+        }
+        match directive {
+            RequestDirective::Pass => Action::Continue,
+            RequestDirective::Forward { remove, set } => {
+                let present = |name: &str| headers.iter().any(|(known, _)| known.as_slice() == name.as_bytes());
+                let removed = remove.iter().filter(|name| present(name));
+                let done =
+                    removed
+                        .map(|name| hostcalls::remove_map_value(MapType::HttpRequestHeaders, name))
+                        .chain(set.iter().map(|(name, value)| {
+                            hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value))
+                        }))
+                        .all(|outcome| outcome.is_ok());
+                if done { Action::Continue } else { reply(&Problem::new(Refusal::Host, "")) }
+            }
+            RequestDirective::Refuse(problem) => reply(&problem),
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        // Without a policy the request was refused, and this is the head of that reply.
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
+        let Some(headers) = read_map(MapType::HttpResponseHeaders) else {
+            return reply(&Problem::new(Refusal::Host, ""));
+        };
+        let (head, then) = match exchange.on_response_head(&headers, end(end_of_stream)) {
+            HeadDirective::Pass => return Action::Continue,
+            HeadDirective::Send(head) => (head, Action::Continue),
+            HeadDirective::Hold(head) => (head, Action::Pause),
+            HeadDirective::Refuse(problem) => return reply(&problem),
+        };
+        if write_map(MapType::HttpResponseHeaders, &head) { then } else { reply(&Problem::new(Refusal::Host, "")) }
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
+        let from = exchange.held_back();
+        let wanted = size.saturating_sub(from);
+        let chunk = if wanted == 0 {
+            Vec::new()
+        } else {
+            hostcalls::get_buffer(BufferType::HttpResponseBody, from, wanted).ok().flatten().unwrap_or_default()
+        };
+        if chunk.len() != wanted || size < from {
+            return reset();
+        }
+        match exchange.on_response_body(&chunk, size, end(end_of_stream)) {
+            BodyDirective::Pass => Action::Continue,
+            BodyDirective::Send(bytes) => write_body(bytes, size, Action::Continue),
+            BodyDirective::Hold(bytes) => write_body(bytes, size, Action::Pause),
+            BodyDirective::Refuse(problem) => reply(&problem),
+            BodyDirective::Reset => reset(),
+        }
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
+        match exchange.on_response_trailers() {
+            TrailersDirective::Pass => return Action::Continue,
+            TrailersDirective::Drop => {}
+            TrailersDirective::Send(bytes) => {
+                if hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes).is_err() {
+                    return reset();
+                }
+            }
+            TrailersDirective::Refuse(problem) => return reply(&problem),
+            TrailersDirective::Reset => return reset(),
+        }
+        if write_map(MapType::HttpResponseTrailers, &Vec::new()) { Action::Continue } else { reset() }
+    }
+
+    fn on_log(&mut self) {
+        let (Some(program), Some(exchange)) = (&self.program, &self.exchange) else { return };
+        let report = exchange.report();
+        self.metrics.record(&report);
+        if let Some(refusal) = report.refusal {
+            let level = if refusal.status() >= 500 { Level::Warn } else { Level::Info };
+            if log_enabled!(level) {
+                let route = report.route.and_then(|route| program.policy().routes.get(usize::from(route.0)));
+                let route = route.map_or("-", |route| route.name.as_str());
+                log!(level, "refused with {}: {refusal}, route {route}", refusal.status());
+            }
+        }
+    }
+}
+
+fn end(end_of_stream: bool) -> End {
+    if end_of_stream { End::Last } else { End::More }
+}
+
+fn identify(program: &Program, headers: &Headers) -> Caller {
+    let policy = program.policy();
+    match &policy.identity {
+        Identity::JwtAuthn { payload, .. } => {
+            let metadata = hostcalls::get_property(vec!["metadata"]).ok().flatten();
+            let claims: Option<Value> = metadata.and_then(|metadata| verified_claims(&metadata, payload));
+            let evidence = claims.as_ref().map_or(Evidence::Nothing, Evidence::Claims);
+            Caller::identify(policy, evidence, headers)
+        }
+        Identity::Mtls => {
+            let uri = hostcalls::get_property(vec!["connection", "uri_san_peer_certificate"]).ok().flatten();
+            Caller::identify(policy, uri.as_deref().map_or(Evidence::Nothing, Evidence::PeerUri), headers)
+        }
+        Identity::TrustedHeader { .. } => Caller::identify(policy, Evidence::Nothing, headers),
+    }
+}
+
+fn read_map(map: MapType) -> Option<Headers> {
+    let pairs = hostcalls::get_map_bytes(map).ok()?;
+    Some(pairs.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect())
+}
+
+fn write_map(map: MapType, headers: &Headers) -> bool {
+    let pairs = headers.iter().filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value.as_slice())));
+    hostcalls::set_map_bytes(map, pairs.collect()).is_ok()
+}
+
+/// Puts `bytes` in the place of all that the host has of the body.
+fn write_body(bytes: &[u8], host_has: usize, then: Action) -> Action {
+    if host_has == 0 && bytes.is_empty() {
+        return then;
+    }
+    match hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes) {
+        Ok(()) => then,
+        Err(_) => reset(),
+    }
+}
+
+fn refuse_unconfigured() -> Action {
+    reply(&Problem::new(Refusal::Host, ""))
+}
+
+fn reply(problem: &Problem) -> Action {
+    let sent =
+        hostcalls::send_http_response(problem.status.into(), Problem::HEADERS.to_vec(), Some(problem.body.as_bytes()));
+    if sent.is_err() { reset() } else { Action::Pause }
+}
+
+fn reset() -> Action {
+    // The stream is held back whatever the host says: nothing more of it may go.
+    if hostcalls::reset_http_response().is_err() {
+        log!(Level::Error, "the host could not reset a stream");
+    }
+    Action::Pause
+}
