@@ -1,54 +1,89 @@
 //! [`Rewriter`]: View × bytes → bytes.
+//!
+//! A chunk goes in, what may leave of it comes out, and nothing is kept back but what a decision still hangs on: a member
+//! name whose value has not begun, a scalar that is to be masked, an element that a filter must see whole. Each is
+//! bounded, and so is the rest of the state: the body's size shows nowhere in it.
+//!
+//! Three parts see each block of sixty-four bytes in turn: the lexer, which finds the tokens; the validator, which
+//! refuses what is not JSON; the walker, which follows the view and decides. The walker never sees what the validator has
+//! not passed.
+
+mod held;
+mod sink;
+mod walker;
 
 use std::rc::Rc;
 
+use self::sink::Sink;
+use self::walker::Walker;
 use crate::json::Texts;
+use crate::json::scanner::Scanner;
 use crate::program::View;
 use crate::refusal::Refusal;
 
-/// What became of the scalars of a body.
+/// What became of a body, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Scalars shown.
+    /// Scalars that left as they came, and open containers, each as one.
     pub shown: u64,
-    /// Scalars masked.
+    /// Strings that left at show with something taken out by a detector (rule 27).
+    pub detected: u64,
+    /// Scalars that left masked.
     pub masked: u64,
-    /// Scalars pseudonymised.
+    /// Scalars that left as pseudonyms.
     pub pseudonymised: u64,
-    /// Scalars replaced.
+    /// Scalars that left as replacement values, misfits of other forms included.
     pub blanked: u64,
-    /// Values removed.
+    /// Members and elements removed, each as one with all below it.
     pub hidden: u64,
-    /// Values of another kind than the policy expects.
+    /// Containers where the policy knows a scalar, and scalars where it knows a container (rules 12, 25).
     pub shape_mismatch: u64,
-    /// Records that `max_records` counted.
+    /// Records that `max_records` counted and let stay, visible or not (rule 28).
     pub records: u64,
+    /// Texts in the body.
+    pub texts: u64,
 }
 
-/// Rewrites one body. Without an engine it refuses every body.
+/// Rewrites one body.
 #[derive(Debug)]
-pub struct Rewriter {}
+pub struct Rewriter {
+    scanner: Scanner,
+    walker: Walker,
+}
 
 impl Rewriter {
     /// For one body of texts that follow each other as `texts` says.
     #[must_use]
-    pub fn new(_view: Rc<View>, _texts: Texts) -> Self {
-        Self {}
+    pub fn new(view: Rc<View>, texts: Texts) -> Self {
+        let scanner = Scanner::new(texts, view.limits().depth);
+        Self { scanner, walker: Walker::new(view, texts) }
     }
 
-    /// Takes the next bytes and appends what may leave of them to `out`.
+    /// Takes the next bytes, at least one, and appends what may leave of them to `out`. Once the root value has closed,
+    /// nothing is kept back.
     ///
     /// # Errors
-    /// What is wrong with the body; nothing appended by this call may leave then.
-    pub fn push(self, _chunk: &[u8], _out: &mut Vec<u8>) -> Result<Self, Refusal> {
-        Err(Refusal::Internal)
+    /// What is wrong with the body; what this call appended must not leave then.
+    pub fn push(self, chunk: &[u8], out: &mut Vec<u8>) -> Result<Self, Refusal> {
+        let Self { scanner, mut walker } = self;
+        let offset = scanner.offset();
+        let mut sink = Sink::new(chunk, out);
+        let scanner = scanner
+            .push(chunk, |base, _, tokens| walker.block(&mut sink, base, tokens).map_err(|fault| fault.at(offset)))?;
+        walker.suspend(&mut sink).map_err(|fault| fault.at(offset))?;
+        Ok(Self { scanner, walker })
     }
 
-    /// Ends the body.
+    /// Ends the body. Only a number or literal name at the top can still be appended to `out`.
     ///
     /// # Errors
     /// If the body is incomplete.
-    pub fn finish(self, _out: &mut Vec<u8>) -> Result<Counts, Refusal> {
-        Err(Refusal::Internal)
+    pub fn finish(self, out: &mut Vec<u8>) -> Result<Counts, Refusal> {
+        let Self { scanner, mut walker } = self;
+        let offset = scanner.offset();
+        let mut sink = Sink::new(Scanner::END, out);
+        scanner.finish(|base, _, tokens| walker.block(&mut sink, base, tokens).map_err(|fault| fault.at(offset)))?;
+        sink.flush();
+        walker.counts().ok_or(Refusal::Internal)
     }
 }

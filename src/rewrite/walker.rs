@@ -1,0 +1,593 @@
+//! [`Walker`]: follows a view through validated tokens, and decides what becomes of each.
+//!
+//! It steps from mask to mask: in each phase only certain tokens can end what is going on, so the next one of those is
+//! looked for and all between is passed over. A phase may last over any number of blocks and chunks.
+
+mod hold;
+mod scalar;
+
+use std::rc::Rc;
+
+use self::hold::Inner;
+use super::Counts;
+use super::sink::Sink;
+use crate::json::Texts;
+use crate::json::lexer::Tokens;
+use crate::json::simd::BLOCK;
+use crate::json::unescape::unescape;
+use crate::policy::model::Over;
+use crate::program::{ContainerRule, State, StateId, View};
+use crate::refusal::{JsonFault, Refusal};
+
+/// Longest member name that is kept, in bytes as it is spelled. It is more than any policy's own names, which are 6
+/// times as long at most when every character is spelled as an escape; a longer name's member is removed.
+const LONGEST_NAME: usize = 64 << 10;
+
+/// A refusal whose offset is from the start of the chunk.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Halt {
+    /// A name that the policy knows, twice; the second one's place.
+    Duplicate(Place),
+    /// An element that is too large to be held.
+    Record(Place),
+    /// One without a place.
+    Whole(Refusal),
+}
+
+/// A place in a chunk, or so many bytes before it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    at: usize,
+    before: u64,
+}
+
+impl Halt {
+    /// The refusal, in a chunk that begins at `offset` of the body.
+    #[cold]
+    pub(super) fn at(self, offset: u64) -> Refusal {
+        let absolute = |place: Place| {
+            let at = u64::try_from(place.at).unwrap_or(u64::MAX);
+            offset.saturating_add(at).saturating_sub(place.before)
+        };
+        match self {
+            Self::Duplicate(place) => Refusal::Malformed { fault: JsonFault::DuplicateName, offset: absolute(place) },
+            Self::Record(place) => Refusal::RecordTooLarge { offset: absolute(place) },
+            Self::Whole(refusal) => refusal,
+        }
+    }
+}
+
+/// What is going on, and so which tokens are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// A value is to begin, or an array to end.
+    Value,
+    /// A name is to begin, or an object to end.
+    Name,
+    /// In a name.
+    NameEnd,
+    /// A value has ended: a comma, or the container's end.
+    After,
+    /// A member or element that is to be removed whatever its value, which may have begun, but if so is no container.
+    Drop,
+    /// In a container that is removed.
+    Skip,
+    /// In a container that is kept with all below it.
+    Copy,
+    /// In a string that is kept.
+    ShowString,
+    /// In a number or literal name that is kept.
+    ShowPlain,
+    /// In a string that is to be transformed.
+    TakeString,
+    /// In a number or boolean that is to be transformed.
+    TakePlain,
+    /// In a string that a filter is to see.
+    HoldString,
+    /// In a number or literal name that a filter is to see.
+    HoldPlain,
+    /// In a container that a filter is to see.
+    HoldContainer,
+    /// Behind the last text.
+    Done,
+}
+
+/// An open container that is walked.
+#[derive(Debug)]
+struct Frame {
+    id: StateId,
+    state: Rc<State>,
+    /// The state of its elements; of an object, of no use.
+    element: Rc<State>,
+    array: bool,
+    /// Whether something of it has been written.
+    begun: bool,
+    /// Whether nothing of it is.
+    muted: bool,
+    /// Where its bits of [`Walker::seen`] begin.
+    seen: usize,
+}
+
+/// Where the name of the member in hand is.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    /// In this chunk, quotation marks included.
+    Chunk { start: usize, end: usize },
+    /// In [`Walker::saved`], wholly or, while it is being read, so far.
+    Saved,
+}
+
+/// What the walker's root is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Root {
+    /// That of texts of a body: it must not be removed (rule 25).
+    Texts(Texts),
+    /// A held element or member: it may be.
+    Held,
+}
+
+/// Follows a view through a body, or through one held value of it.
+#[derive(Debug)]
+pub(super) struct Walker {
+    view: Rc<View>,
+    root: Root,
+    root_state: Rc<State>,
+    root_id: StateId,
+    phase: Phase,
+    /// What the policy says of the value in hand or next.
+    here: Rc<State>,
+    here_id: StateId,
+    frames: Vec<Frame>,
+    /// For each open object a bit for each name that the policy knows in it: whether it has come.
+    seen: Vec<u64>,
+    /// Open containers of the value that is skipped, copied or held.
+    nested: u32,
+    /// Where in the chunk what is going on began; 0 if before the chunk.
+    start: usize,
+    name: Name,
+    /// A name that began in an earlier chunk.
+    saved: Vec<u8>,
+    /// A scalar or held value that began in an earlier chunk.
+    taken: Vec<u8>,
+    /// Whether nothing of the root is written.
+    muted: bool,
+    max_records: Option<(u64, Over)>,
+    counts: Counts,
+    inner: Option<Box<Inner>>,
+}
+
+/// Bits behind `bit`.
+#[inline(always)]
+fn behind(bit: u32) -> u64 {
+    (!1u64).wrapping_shl(bit)
+}
+
+/// A bit's place in the chunk.
+#[inline(always)]
+fn place(base: usize, bit: u32) -> usize {
+    base.wrapping_add(bit as usize)
+}
+
+impl Walker {
+    pub(super) fn new(view: Rc<View>, texts: Texts) -> Self {
+        let root = view.root();
+        Self::with_root(view, Root::Texts(texts), root)
+    }
+
+    fn with_root(view: Rc<View>, root: Root, id: StateId) -> Self {
+        let state = view.state(id);
+        let max_records = view.max_records();
+        Self {
+            view,
+            root,
+            root_state: Rc::clone(&state),
+            root_id: id,
+            phase: Phase::Value,
+            here: state,
+            here_id: id,
+            frames: Vec::new(),
+            seen: Vec::new(),
+            nested: 0,
+            start: 0,
+            name: Name::Saved,
+            saved: Vec::new(),
+            taken: Vec::new(),
+            muted: false,
+            max_records,
+            counts: Counts::default(),
+            inner: None,
+        }
+    }
+
+    /// What became of the body; `None` while a text is open.
+    pub(super) fn counts(&self) -> Option<Counts> {
+        (self.frames.is_empty() && matches!(self.phase, Phase::Value | Phase::Done)).then_some(self.counts)
+    }
+
+    /// Takes a block of which bit 0 is at `base` of the chunk.
+    #[inline(always)]
+    pub(super) fn block(&mut self, sink: &mut Sink<'_>, base: usize, tokens: &Tokens) -> Result<(), Halt> {
+        let mut from = u64::MAX;
+        loop {
+            let wanted = from
+                & match self.phase {
+                    Phase::Name => tokens.quote_open | tokens.close,
+                    Phase::NameEnd | Phase::ShowString | Phase::TakeString | Phase::HoldString => tokens.quote_close,
+                    Phase::Value => tokens.quote_open | tokens.open | tokens.scalar_start | tokens.close,
+                    Phase::After => tokens.comma | tokens.close,
+                    Phase::Drop => tokens.comma | tokens.open | tokens.close,
+                    Phase::ShowPlain | Phase::TakePlain | Phase::HoldPlain => tokens.scalar_after,
+                    Phase::Skip | Phase::Copy | Phase::HoldContainer => match self.cross(from, tokens) {
+                        Some(bit) => 1u64.wrapping_shl(bit),
+                        None => 0,
+                    },
+                    Phase::Done => 0,
+                };
+            if wanted == 0 {
+                return self.check_held(base.wrapping_add(BLOCK));
+            }
+            let bit = wanted.trailing_zeros();
+            let at = place(base, bit);
+            from = behind(bit);
+            match self.phase {
+                Phase::Name if tokens.close & (wanted & wanted.wrapping_neg()) == 0 => {
+                    self.name = Name::Chunk { start: at, end: at };
+                    self.start = at;
+                    self.phase = Phase::NameEnd;
+                }
+                Phase::Name => self.close(sink, at),
+                Phase::NameEnd => self.named(sink, at)?,
+                Phase::Value => match sink.at(at) {
+                    b'}' | b']' => self.close(sink, at),
+                    byte => self.begin(sink, at, byte)?,
+                },
+                Phase::After | Phase::Drop => match sink.at(at) {
+                    b',' => self.next(),
+                    b'}' | b']' => self.close(sink, at),
+                    _ => {
+                        self.nested = 1;
+                        self.phase = Phase::Skip;
+                    }
+                },
+                Phase::Skip => self.ended(sink),
+                Phase::Copy | Phase::ShowString => {
+                    sink.copy(self.start, at.wrapping_add(1));
+                    self.ended(sink);
+                }
+                Phase::ShowPlain => {
+                    sink.copy(self.start, at);
+                    self.ended(sink);
+                    from = u64::MAX.wrapping_shl(bit);
+                }
+                Phase::TakeString => self.transform(sink, at.wrapping_add(1)),
+                Phase::TakePlain => {
+                    self.transform(sink, at);
+                    from = u64::MAX.wrapping_shl(bit);
+                }
+                Phase::HoldString | Phase::HoldContainer => self.release(sink, at.wrapping_add(1))?,
+                Phase::HoldPlain => {
+                    self.release(sink, at)?;
+                    from = u64::MAX.wrapping_shl(bit);
+                }
+                Phase::Done => {}
+            }
+        }
+    }
+
+    /// Ends a chunk: copies what is kept of it, and saves what is still undecided.
+    pub(super) fn suspend(&mut self, sink: &mut Sink<'_>) -> Result<(), Halt> {
+        let (start, end) = (self.start, sink.end());
+        let undecided = match self.phase {
+            Phase::Copy | Phase::ShowString | Phase::ShowPlain => {
+                sink.copy(start, end);
+                false
+            }
+            Phase::NameEnd => {
+                if matches!(self.name, Name::Chunk { .. }) {
+                    self.saved.clear();
+                    self.name = Name::Saved;
+                }
+                self.save_name(sink.span(start, end));
+                false
+            }
+            Phase::TakeString | Phase::TakePlain => {
+                self.take(sink.span(start, end), scalar::LONGEST);
+                true
+            }
+            Phase::HoldString | Phase::HoldPlain | Phase::HoldContainer => {
+                self.check_held(end)?;
+                self.take(sink.span(start, end), usize::MAX);
+                true
+            }
+            Phase::Value => true,
+            Phase::Name | Phase::After | Phase::Drop | Phase::Skip | Phase::Done => false,
+        };
+        if let (true, Name::Chunk { start, end }) = (undecided, self.name) {
+            self.saved.clear();
+            self.save_name(sink.span(start, end));
+            self.name = Name::Saved;
+        }
+        self.start = 0;
+        sink.flush();
+        Ok(())
+    }
+
+    /// Keeps more bytes of a name, one more than the longest at most: enough to know that it is too long.
+    fn save_name(&mut self, bytes: &[u8]) {
+        let room = LONGEST_NAME.saturating_add(1).saturating_sub(self.saved.len());
+        self.saved.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    /// Counts brackets up to the one that closes the value in hand.
+    #[inline(always)]
+    fn cross(&mut self, from: u64, tokens: &Tokens) -> Option<u32> {
+        let (open, close) = (tokens.open & from, tokens.close & from);
+        if close.count_ones() < self.nested {
+            self.nested = self.nested.wrapping_add(open.count_ones()).wrapping_sub(close.count_ones());
+            return None;
+        }
+        let mut left = open | close;
+        while left != 0 {
+            let here = left & left.wrapping_neg();
+            if open & here != 0 {
+                self.nested = self.nested.wrapping_add(1);
+            } else {
+                self.nested = self.nested.wrapping_sub(1);
+                if self.nested == 0 {
+                    return Some(here.trailing_zeros());
+                }
+            }
+            left ^= here;
+        }
+        None
+    }
+
+    /// A comma: what comes next in the container.
+    #[inline(always)]
+    fn next(&mut self) {
+        let Some(frame) = self.frames.last() else { return };
+        if !frame.array {
+            self.phase = Phase::Name;
+            return;
+        }
+        self.await_element();
+    }
+
+    /// An element is next.
+    #[inline(always)]
+    fn await_element(&mut self) {
+        let Some(frame) = self.frames.last() else { return };
+        if !frame.state.filtered {
+            self.here = Rc::clone(&frame.element);
+            self.here_id = frame.state.element;
+        }
+        self.phase = Phase::Value;
+    }
+
+    /// A name has ended with the quotation mark at `at`: what the policy says of its member.
+    #[inline(always)]
+    fn named(&mut self, sink: &Sink<'_>, at: usize) -> Result<(), Halt> {
+        let end = at.wrapping_add(1);
+        let place = match self.name {
+            Name::Chunk { start, .. } => {
+                self.name = Name::Chunk { start, end };
+                Place { at: start, before: 0 }
+            }
+            Name::Saved => {
+                let before = u64::try_from(self.saved.len()).unwrap_or(u64::MAX);
+                self.save_name(sink.span(0, end));
+                Place { at: 0, before }
+            }
+        };
+        let quoted = match self.name {
+            Name::Chunk { start, end } => sink.span(start, end),
+            Name::Saved => &self.saved,
+        };
+        let Some(frame) = self.frames.last() else { return Err(Halt::Whole(Refusal::Internal)) };
+        if quoted.len() > LONGEST_NAME {
+            self.counts.hidden = self.counts.hidden.wrapping_add(1);
+            self.phase = Phase::Drop;
+            return Ok(());
+        }
+        let child = match known(&frame.state, quoted) {
+            Some((index, child)) => {
+                let word = self.seen.get_mut(frame.seen.wrapping_add(index >> 6));
+                let bit = 1u64.wrapping_shl((index & 63) as u32);
+                match word {
+                    Some(word) if *word & bit == 0 => *word |= bit,
+                    Some(_) => return Err(Halt::Duplicate(place)),
+                    None => return Err(Halt::Whole(Refusal::Internal)),
+                }
+                child
+            }
+            None => frame.state.other,
+        };
+        self.phase = Phase::Value;
+        if frame.state.filtered {
+            return Ok(());
+        }
+        if child == StateId::DEAD {
+            self.counts.hidden = self.counts.hidden.wrapping_add(1);
+            self.phase = Phase::Drop;
+        } else {
+            self.here = self.view.state(child);
+            self.here_id = child;
+        }
+        Ok(())
+    }
+
+    /// A value begins at `at` with `byte`.
+    #[inline(always)]
+    fn begin(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<(), Halt> {
+        if self.frames.last().is_some_and(|frame| frame.state.filtered) {
+            self.hold(at, byte);
+            return Ok(());
+        }
+        if self.here.counted && !self.record()? {
+            return self.remove(byte);
+        }
+        match byte {
+            b'{' | b'[' => self.container(sink, at, byte),
+            _ => self.scalar(sink, at, byte),
+        }
+    }
+
+    /// Counts a record: whether it may stay (rule 28).
+    fn record(&mut self) -> Result<bool, Halt> {
+        match self.max_records {
+            Some((max, over)) if self.counts.records >= max => match over {
+                Over::Truncate => Ok(false),
+                Over::Reject => Err(Halt::Whole(Refusal::TooManyRecords)),
+            },
+            _ => {
+                self.counts.records = self.counts.records.wrapping_add(1);
+                Ok(true)
+            }
+        }
+    }
+
+    /// The value that begins with `byte` is removed.
+    fn remove(&mut self, byte: u8) -> Result<(), Halt> {
+        self.counts.hidden = self.counts.hidden.wrapping_add(1);
+        if self.frames.is_empty() {
+            if self.root != Root::Held {
+                return Err(Halt::Whole(Refusal::RootHidden));
+            }
+            self.phase = Phase::Done;
+            return Ok(());
+        }
+        self.phase = if matches!(byte, b'{' | b'[') { Phase::Skip } else { Phase::After };
+        self.nested = 1;
+        Ok(())
+    }
+
+    /// Whether nothing of the container in hand is written.
+    fn is_muted(&self) -> bool {
+        self.frames.last().map_or(self.muted, |frame| frame.muted)
+    }
+
+    /// A container begins at `at`.
+    #[inline(always)]
+    fn container(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<(), Halt> {
+        let muted = self.is_muted();
+        let rule = self.here.container;
+        if rule == ContainerRule::Drop || (muted && rule == ContainerRule::Open) {
+            if self.here.classified {
+                self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
+            }
+            return self.remove(byte);
+        }
+        if rule == ContainerRule::Open {
+            self.counts.shown = self.counts.shown.wrapping_add(1);
+            self.lead(sink, at);
+            self.start = at;
+            self.nested = 1;
+            self.phase = Phase::Copy;
+            return Ok(());
+        }
+        let muted = muted || rule == ContainerRule::Mute;
+        if muted && self.frames.is_empty() && self.root != Root::Held {
+            return Err(Halt::Whole(Refusal::RootHidden));
+        }
+        if !muted {
+            self.lead(sink, at);
+            sink.copy(at, at.wrapping_add(1));
+        }
+        let array = byte == b'[';
+        let state = Rc::clone(&self.here);
+        let seen = self.seen.len();
+        let (element, words) = match array {
+            true => (self.view.state(state.element), 0),
+            false => (Rc::clone(&state), state.members.len().div_ceil(64)),
+        };
+        self.seen.resize(seen.saturating_add(words), 0);
+        self.frames.push(Frame { id: self.here_id, state, element, array, begun: false, muted, seen });
+        match array {
+            true => self.await_element(),
+            false => self.phase = Phase::Name,
+        }
+        Ok(())
+    }
+
+    /// The container in hand ends at `at`.
+    #[inline(always)]
+    fn close(&mut self, sink: &mut Sink<'_>, at: usize) {
+        let Some(frame) = self.frames.pop() else { return };
+        self.seen.truncate(frame.seen);
+        if !frame.muted {
+            sink.copy(at, at.wrapping_add(1));
+        }
+        self.ended(sink);
+    }
+
+    /// Writes what stands before a value: a comma, its name.
+    #[inline(always)]
+    fn lead(&mut self, sink: &mut Sink<'_>, at: usize) {
+        let Some(frame) = self.frames.last_mut() else {
+            if self.root == Root::Texts(Texts::Sequence) {
+                sink.write(&[Texts::RECORD_SEPARATOR]);
+            }
+            return;
+        };
+        let comma = std::mem::replace(&mut frame.begun, true);
+        if frame.array {
+            if comma {
+                sink.byte(b',', at.wrapping_sub(1));
+            }
+            return;
+        }
+        match self.name {
+            Name::Chunk { start, end } => {
+                if comma {
+                    sink.byte(b',', start.wrapping_sub(1));
+                }
+                sink.copy(start, end);
+                sink.byte(b':', end);
+            }
+            Name::Saved => {
+                if comma {
+                    sink.write(b",");
+                }
+                sink.write(&self.saved);
+                sink.write(b":");
+            }
+        }
+    }
+
+    /// A value has ended, and is written if it is to be.
+    #[inline(always)]
+    fn ended(&mut self, sink: &mut Sink<'_>) {
+        self.phase = Phase::After;
+        if self.frames.is_empty() {
+            self.root_ended(sink);
+        }
+    }
+
+    fn root_ended(&mut self, sink: &mut Sink<'_>) {
+        self.phase = Phase::Done;
+        self.counts.texts = self.counts.texts.wrapping_add(1);
+        if let Root::Texts(Texts::Lines | Texts::Sequence) = self.root {
+            sink.write(b"\n");
+            self.here = Rc::clone(&self.root_state);
+            self.here_id = self.root_id;
+            self.phase = Phase::Value;
+        }
+    }
+}
+
+/// Which of the names that the policy knows a quoted name is, and the state of its member.
+#[inline(always)]
+fn known(state: &State, quoted: &[u8]) -> Option<(usize, StateId)> {
+    let [b'"', raw @ .., b'"'] = quoted else { return None };
+    if raw.contains(&b'\\') {
+        let name = unescape(raw)?;
+        return find(state, name.as_bytes());
+    }
+    find(state, raw)
+}
+
+#[inline(always)]
+fn find(state: &State, name: &[u8]) -> Option<(usize, StateId)> {
+    let index = state.members.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok()?;
+    state.members.get(index).map(|(_, child)| (index, *child))
+}

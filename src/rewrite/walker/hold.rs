@@ -1,0 +1,148 @@
+//! Values that a filter must see whole before anything of them is decided (rules 11, 26).
+
+use std::rc::Rc;
+
+use super::super::held::{self, Unreadable};
+use super::super::sink::Sink;
+use super::{Halt, Name, Phase, Place, Root, Walker};
+use crate::json::Texts;
+use crate::json::lexer::{Block, Lexer};
+use crate::json::scanner::Scanner;
+use crate::json::simd::BLOCK;
+use crate::json::unescape::unescape;
+use crate::program::{StateId, Step};
+use crate::refusal::Refusal;
+
+/// A walker for held values, and what it writes of one.
+#[derive(Debug)]
+pub(super) struct Inner {
+    walker: Walker,
+    out: Vec<u8>,
+}
+
+impl Walker {
+    /// A value that a filter must see begins at `at`.
+    pub(super) fn hold(&mut self, at: usize, byte: u8) {
+        self.start = at;
+        self.nested = 1;
+        self.phase = match byte {
+            b'{' | b'[' => Phase::HoldContainer,
+            b'"' => Phase::HoldString,
+            _ => Phase::HoldPlain,
+        };
+    }
+
+    /// Refuses a held value that goes on at `end`, and is too large by now.
+    pub(super) fn check_held(&self, end: usize) -> Result<(), Halt> {
+        if !matches!(self.phase, Phase::HoldString | Phase::HoldPlain | Phase::HoldContainer) {
+            return Ok(());
+        }
+        let size = self.taken.len().saturating_add(end.saturating_sub(self.start));
+        let limit = usize::try_from(self.view.limits().record).unwrap_or(usize::MAX);
+        if size > limit { Err(Halt::Record(self.held_place())) } else { Ok(()) }
+    }
+
+    /// Where the held value begins.
+    fn held_place(&self) -> Place {
+        Place { at: self.start, before: u64::try_from(self.taken.len()).unwrap_or(u64::MAX) }
+    }
+
+    /// The held value ends before `end`: asks the filters, then walks it from the state that they say.
+    #[cold]
+    pub(super) fn release(&mut self, sink: &mut Sink<'_>, end: usize) -> Result<(), Halt> {
+        self.check_held(end)?;
+        let place = self.held_place();
+        let mut taken = std::mem::take(&mut self.taken);
+        let bytes = if taken.is_empty() {
+            sink.span(self.start, end)
+        } else {
+            taken.extend_from_slice(sink.span(0, end));
+            &taken
+        };
+        let id = self.select(sink, bytes, place)?;
+        let mut inner = match self.inner.take() {
+            Some(inner) => inner,
+            None => Box::new(Inner { walker: Self::with_root(Rc::clone(&self.view), Root::Held, id), out: Vec::new() }),
+        };
+        inner.walk(id, self, bytes)?;
+        self.counts = inner.walker.counts;
+        if !inner.out.is_empty() {
+            self.lead(sink, self.start);
+            sink.write(&inner.out);
+        }
+        self.inner = Some(inner);
+        taken.clear();
+        self.taken = taken;
+        self.phase = Phase::After;
+        Ok(())
+    }
+
+    /// The state of a held value.
+    fn select(&self, sink: &Sink<'_>, bytes: &[u8], place: Place) -> Result<StateId, Halt> {
+        let value = held::read(bytes).map_err(|unreadable| match unreadable {
+            Unreadable::Duplicate(within) => {
+                Halt::Duplicate(Place { at: place.at.saturating_add(within), before: place.before })
+            }
+            Unreadable::Internal => Halt::Whole(Refusal::Internal),
+        })?;
+        let full = Halt::Whole(Refusal::Internal);
+        let frame = self.frames.last().ok_or(full)?;
+        if frame.array {
+            return self.view.select(frame.id, Step::Element, &value).ok_or(full);
+        }
+        let quoted = match self.name {
+            Name::Chunk { start, end } => sink.span(start, end),
+            Name::Saved => &self.saved,
+        };
+        let [b'"', raw @ .., b'"'] = quoted else { return Err(full) };
+        let name = unescape(raw).ok_or(full)?;
+        self.view.select(frame.id, Step::Member(&name), &value).ok_or(full)
+    }
+}
+
+impl Inner {
+    /// Walks a value from a state, on behalf of `outer`.
+    fn walk(&mut self, id: StateId, outer: &Walker, bytes: &[u8]) -> Result<(), Halt> {
+        self.out.clear();
+        let walker = &mut self.walker;
+        walker.restart(id, outer);
+        let mut lexer = Lexer::new(Texts::One);
+        let texts = outer.counts.texts;
+        for chunk in [bytes, Scanner::END] {
+            let mut sink = Sink::new(chunk, &mut self.out);
+            let (blocks, rest) = chunk.as_chunks::<BLOCK>();
+            let mut base = 0usize;
+            for whole in blocks {
+                walker.block(&mut sink, base, &lexer.lex(Block::whole(whole)))?;
+                base = base.wrapping_add(BLOCK);
+            }
+            let mut room = [0; BLOCK];
+            if let Some(part) = Block::part(rest, &mut room) {
+                let shift = usize::try_from(part.shift()).unwrap_or_default();
+                walker.block(&mut sink, base.wrapping_sub(shift), &lexer.lex(part))?;
+            }
+            walker.suspend(&mut sink)?;
+        }
+        walker.counts.texts = texts;
+        if walker.phase == Phase::Done && walker.frames.is_empty() {
+            Ok(())
+        } else {
+            Err(Halt::Whole(Refusal::Internal))
+        }
+    }
+}
+
+impl Walker {
+    /// Makes a walker ready for another held value.
+    fn restart(&mut self, id: StateId, outer: &Walker) {
+        self.here = self.view.state(id);
+        self.here_id = id;
+        self.phase = Phase::Value;
+        self.frames.clear();
+        self.seen.clear();
+        self.taken.clear();
+        self.start = 0;
+        self.muted = outer.is_muted();
+        self.counts = outer.counts;
+    }
+}

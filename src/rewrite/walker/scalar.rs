@@ -1,0 +1,112 @@
+//! Scalars: shown, blanked, or taken whole to be transformed.
+
+use super::super::sink::Sink;
+use super::{Halt, Phase, Walker};
+use crate::program::{ContainerRule, ScalarRule};
+use crate::transform::{detect, mask, pseudonym};
+
+/// Longest token that is transformed, in bytes as it is spelled (rule 27); a longer one becomes blank.
+pub(super) const LONGEST: usize = 64 << 10;
+
+impl Walker {
+    /// A string, number or literal name begins at `at`.
+    #[inline(always)]
+    pub(super) fn scalar(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<(), Halt> {
+        if self.is_muted() {
+            return self.remove(byte);
+        }
+        let null = byte == b'n';
+        match &self.here.scalar {
+            ScalarRule::Show => {}
+            ScalarRule::Hide => {
+                if self.here.container == ContainerRule::Drop {
+                    return self.remove(byte);
+                }
+                // `null` passes where the container would (rule 25).
+                if !null {
+                    self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
+                    return self.remove(byte);
+                }
+            }
+            ScalarRule::Blank(_) => {
+                self.lead(sink, at);
+                self.blank(sink);
+                self.ended(sink);
+                return Ok(());
+            }
+            ScalarRule::Detect { .. } if byte != b'"' => {}
+            ScalarRule::Mask { .. } | ScalarRule::Pseudonym { .. } if null => {}
+            ScalarRule::Detect { .. } | ScalarRule::Mask { .. } | ScalarRule::Pseudonym { .. } => {
+                self.start = at;
+                self.phase = if byte == b'"' { Phase::TakeString } else { Phase::TakePlain };
+                return Ok(());
+            }
+        }
+        self.counts.shown = self.counts.shown.wrapping_add(1);
+        self.lead(sink, at);
+        self.start = at;
+        self.phase = if byte == b'"' { Phase::ShowString } else { Phase::ShowPlain };
+        Ok(())
+    }
+
+    /// Keeps bytes of a scalar or held value for the next chunk, one more than `longest` at most.
+    pub(super) fn take(&mut self, bytes: &[u8], longest: usize) {
+        let room = longest.saturating_add(1).saturating_sub(self.taken.len());
+        self.taken.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    /// The scalar that was taken ends before `end`: writes what it becomes.
+    pub(super) fn transform(&mut self, sink: &mut Sink<'_>, end: usize) {
+        self.lead(sink, self.start);
+        let mut taken = std::mem::take(&mut self.taken);
+        let token = if taken.is_empty() {
+            sink.span(self.start, end)
+        } else {
+            let room = LONGEST.saturating_add(1).saturating_sub(taken.len());
+            let rest = sink.span(0, end);
+            taken.extend_from_slice(rest.get(..room).unwrap_or(rest));
+            &taken
+        };
+        let fits = token.len() <= LONGEST && self.write_transformed(token, sink.out());
+        if !fits {
+            self.blank(sink);
+        }
+        taken.clear();
+        self.taken = taken;
+        self.ended(sink);
+    }
+
+    fn write_transformed(&mut self, token: &[u8], out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        let (fits, count) = match &self.here.scalar {
+            ScalarRule::Mask { form, .. } => (mask(*form, token, out), &mut self.counts.masked),
+            ScalarRule::Pseudonym { form, .. } => {
+                let fits = self.view.key().is_some_and(|key| pseudonym(key, form, self.view.client(), token, out));
+                (fits, &mut self.counts.pseudonymised)
+            }
+            ScalarRule::Detect { detectors, .. } => {
+                let fits = detect(detectors, token, out);
+                let same = out.get(before..) == Some(token);
+                (fits, if same { &mut self.counts.shown } else { &mut self.counts.detected })
+            }
+            ScalarRule::Hide | ScalarRule::Show | ScalarRule::Blank(_) => return false,
+        };
+        if fits {
+            *count = count.wrapping_add(1);
+        }
+        fits
+    }
+
+    /// Writes the replacement value of the scalar in hand.
+    fn blank(&mut self, sink: &mut Sink<'_>) {
+        self.counts.blanked = self.counts.blanked.wrapping_add(1);
+        let text: &str = match &self.here.scalar {
+            ScalarRule::Blank(text)
+            | ScalarRule::Mask { blank: text, .. }
+            | ScalarRule::Pseudonym { blank: text, .. }
+            | ScalarRule::Detect { blank: text, .. } => text,
+            ScalarRule::Hide | ScalarRule::Show => "null",
+        };
+        sink.write(text.as_bytes());
+    }
+}
