@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("json", &["refusal"]),
     ("lib", &[]),
     ("plugin", &["caller", "exchange", "policy", "program", "protobuf", "refusal", "transform"]),
-    ("policy", &["diagnostic", "program", "protobuf"]),
+    ("policy", &["diagnostic", "protobuf"]),
     ("program", &["caller", "policy", "refusal", "transform"]),
     ("protobuf", &[]),
     ("refusal", &[]),

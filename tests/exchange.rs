@@ -1,0 +1,342 @@
+//! An exchange against a host that behaves as Envoy does: it keeps what a filter holds back, hands on what it lets go,
+//! ends bodies by end of stream or by trailers, and has a buffer that a write must not overfill.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::rc::Rc;
+
+use fieldgate::caller::Caller;
+use fieldgate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective, TrailersDirective};
+use fieldgate::policy;
+use fieldgate::program::Program;
+use fieldgate::refusal::Refusal;
+use fieldgate::transform::PseudonymKey;
+
+/// The smallest buffer that hosts in use have, in bytes.
+const SMALLEST_BUFFER: usize = 16 << 10;
+
+/// How the response comes.
+#[derive(Debug, Clone, Copy)]
+struct Framing<'a> {
+    cuts: &'a [usize],
+    ending: Ending,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    WithTheLastByte,
+    InAnEmptyPart,
+    ByTrailers,
+}
+
+/// What the caller gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    /// A status and a body.
+    Answer(u16, String),
+    /// The head, and a body that is cut.
+    Cut(u16, String),
+}
+
+/// A filter chain of one.
+struct Host {
+    exchange: Exchange,
+    /// What the filter holds back.
+    buffer: Vec<u8>,
+    held: bool,
+    status: u16,
+    sent: Vec<u8>,
+}
+
+enum Step {
+    On,
+    Done(Outcome),
+}
+
+impl Host {
+    fn part(&mut self, chunk: &[u8], end: End) -> Step {
+        let buffering = self.held;
+        self.buffer.extend_from_slice(chunk);
+        assert!(!buffering || self.buffer.len() <= chunk.len() + SMALLEST_BUFFER, "the host's buffer is overfull");
+        let known = self.exchange.held_back();
+        assert_eq!(self.buffer.len() - chunk.len(), known, "the filter knows what the host holds back");
+        let host_has = self.buffer.len();
+        match self.exchange.on_response_body(&self.buffer[known..], host_has, end) {
+            BodyDirective::Pass => {}
+            BodyDirective::Send(bytes) => {
+                assert!(!buffering || bytes.len() <= host_has.max(SMALLEST_BUFFER), "a write over the budget");
+                self.buffer = bytes.to_vec();
+            }
+            BodyDirective::Hold(bytes) => {
+                assert!(bytes.len() <= host_has.max(SMALLEST_BUFFER), "more is held back than fits");
+                self.buffer = bytes.to_vec();
+                self.held = true;
+                return Step::On;
+            }
+            BodyDirective::Refuse(problem) => return Step::Done(Outcome::Answer(problem.status, problem.body)),
+            BodyDirective::Reset => return self.cut(),
+        }
+        self.let_go();
+        Step::On
+    }
+
+    fn trailers(&mut self) -> Step {
+        match self.exchange.on_response_trailers() {
+            TrailersDirective::Pass => panic!("trailers of a governed response pass"),
+            TrailersDirective::Drop => {}
+            TrailersDirective::Send(bytes) => {
+                assert!(self.held, "a write at the trailers, when the body is gone");
+                assert!(bytes.len() <= self.buffer.len().max(SMALLEST_BUFFER), "a write over the budget");
+                self.buffer = bytes.to_vec();
+            }
+            TrailersDirective::Refuse(problem) => return Step::Done(Outcome::Answer(problem.status, problem.body)),
+            TrailersDirective::Reset => return self.cut(),
+        }
+        self.let_go();
+        Step::On
+    }
+
+    fn let_go(&mut self) {
+        self.held = false;
+        self.sent.append(&mut self.buffer);
+    }
+
+    fn cut(&self) -> Step {
+        Step::Done(Outcome::Cut(self.status, String::from_utf8(self.sent.clone()).unwrap()))
+    }
+}
+
+fn program(head: &str, more: &str) -> Rc<Program> {
+    let text = format!(
+        r#"{{"language": 1, "policy": "test", "head": "{head}",
+            "identity": {{"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"}},
+            "defaults": {{"errors": {{"show": ["title", "status"]}}}},
+            "classes": {{"open": {{"about": "open"}}, "key": {{"about": "key"}}}},
+            "routes": {{"r": {{"match": "GET /r", "area": "a", {more}
+                "body": {{"$.a": "open", "$.list[*].id": {{"class": "key", "pseudonym": "n"}}, "$.list[*].x": "open"}}}}}},
+            "scopes": {{"s": {{"areas": ["a"], "grant": {{"open": "show", "key": "pseudonym"}}}}}}}}"#
+    );
+    let (policy, _) = policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    let key = PseudonymKey::from_base64("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").unwrap();
+    Rc::new(Program::new(policy, Some(key)).unwrap())
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Headers {
+    pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+}
+
+fn run(program: &Rc<Program>, head: &[(&str, &str)], body: &[u8], framing: Framing<'_>) -> (Outcome, Option<Refusal>) {
+    let mut exchange = Exchange::new(Rc::clone(program));
+    let caller = Caller::new(program.policy(), "c", vec!["s".into()], serde_json::Value::Null);
+    let request = pairs(&[(":method", "GET"), (":path", "/r"), (":authority", "h")]);
+    assert!(
+        matches!(exchange.on_request(&request, caller), RequestDirective::Forward { .. }),
+        "the request is forwarded"
+    );
+    let (held, rewritten) = match exchange.on_response_head(&pairs(head), End::More) {
+        HeadDirective::Send(head) => (false, head),
+        HeadDirective::Hold(head) => (true, head),
+        HeadDirective::Refuse(problem) => {
+            return (Outcome::Answer(problem.status, problem.body), exchange.report().refusal);
+        }
+        HeadDirective::Pass => panic!("the head of a governed response passes"),
+    };
+    let status = rewritten.iter().find(|(name, _)| name == b":status").unwrap();
+    let status = String::from_utf8(status.1.clone()).unwrap().parse().unwrap();
+    // The head is held, the body is not buffered yet.
+    let _ = held;
+    let mut host = Host { exchange, buffer: Vec::new(), held: false, status, sent: Vec::new() };
+    let mut parts: Vec<&[u8]> = Vec::new();
+    let mut from = 0;
+    for cut in framing.cuts.iter().copied().chain([body.len()]) {
+        parts.push(&body[from..cut]);
+        from = cut;
+    }
+    let last = parts.len() - 1;
+    for (index, part) in parts.into_iter().enumerate() {
+        let end = if index == last && framing.ending == Ending::WithTheLastByte { End::Last } else { End::More };
+        if let Step::Done(outcome) = host.part(part, end) {
+            return (outcome, host.exchange.report().refusal);
+        }
+    }
+    let ended = match framing.ending {
+        Ending::WithTheLastByte => Step::On,
+        Ending::InAnEmptyPart => host.part(&[], End::Last),
+        Ending::ByTrailers => host.trailers(),
+    };
+    match ended {
+        Step::Done(outcome) => (outcome, host.exchange.report().refusal),
+        Step::On => {
+            (Outcome::Answer(host.status, String::from_utf8(host.sent).unwrap()), host.exchange.report().refusal)
+        }
+    }
+}
+
+const ENDINGS: [Ending; 3] = [Ending::WithTheLastByte, Ending::InAnEmptyPart, Ending::ByTrailers];
+const OK: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
+
+/// Every way to cut a body in at most three, in single bytes, or not at all.
+fn cuts(length: usize) -> Vec<Vec<usize>> {
+    let mut cuts = vec![vec![], (1..length).collect()];
+    cuts.extend((1..length).map(|cut| vec![cut]));
+    cuts.extend((2..length).map(|cut| vec![cut / 2, cut]));
+    cuts
+}
+
+#[test]
+fn a_response_is_the_same_in_every_framing() {
+    let rows: [(&str, &[(&str, &str)], &str, u16, &str); 12] = [
+        ("a body is rewritten", OK, r#"{"a": 1, "b": 2}"#, 200, r#"{"a":1}"#),
+        ("white space around the root is dropped", OK, " {\"a\":1}\n\n", 200, r#"{"a":1}"#),
+        ("a body without a content-type is read as JSON", &[(":status", "200")], r#"{"a":1,"b":2}"#, 200, r#"{"a":1}"#),
+        (
+            "other successes follow the route too",
+            &[(":status", "201"), ("content-type", "application/hal+json")],
+            r#"{"b":2}"#,
+            201,
+            "{}",
+        ),
+        (
+            "an error keeps the members that the policy names",
+            &[(":status", "404"), ("content-type", "application/problem+json")],
+            r#"{"title": "no", "detail": "ana@example.com", "status": 404}"#,
+            404,
+            r#"{"title":"no","status":404}"#,
+        ),
+        (
+            "a malformed error is emptied",
+            &[(":status", "500"), ("content-type", "application/json")],
+            r#"{"title": "no", "detail": }"#,
+            500,
+            "",
+        ),
+        (
+            "an error that is a list is emptied",
+            &[(":status", "500"), ("content-type", "application/json")],
+            "[1]",
+            500,
+            "",
+        ),
+        (
+            "an error of other content is emptied",
+            &[(":status", "503"), ("content-type", "text/html")],
+            "<h1>x",
+            503,
+            "",
+        ),
+        (
+            "an encoded error is emptied",
+            &[(":status", "503"), ("content-type", "application/json"), ("content-encoding", "gzip")],
+            "xxxx",
+            503,
+            "",
+        ),
+        ("a redirect's body is treated as an error's", &[(":status", "302")], r#"{"a":1}"#, 302, "{}"),
+        ("a status without a body has none", &[(":status", "204")], "leak", 204, ""),
+        ("not modified has none", &[(":status", "304")], "leak", 304, ""),
+    ];
+    for (claim, head, body, status, expected) in rows {
+        for mode in ["held", "released"] {
+            let program = program(mode, "");
+            for cuts in cuts(body.len()) {
+                for ending in ENDINGS {
+                    let framing = Framing { cuts: &cuts, ending };
+                    let (outcome, _) = run(&program, head, body.as_bytes(), framing);
+                    assert_eq!(outcome, Outcome::Answer(status, expected.into()), "{claim}: {mode}, {framing:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_clean_while_the_head_is_held_and_a_cut_after_it() {
+    let rows: [(&str, &[(&str, &str)], &str, &str); 8] = [
+        ("malformed JSON", OK, r#"{"a":1,"b"}"#, "json_syntax"),
+        ("a body that ends early", OK, r#"{"a":1,"b":"#, "json_incomplete"),
+        ("something behind the root", OK, r#"{"a":1}{}"#, "json_trailing"),
+        ("a known name twice", OK, r#"{"a":1,"\u0061":2}"#, "json_duplicate_name"),
+        ("a byte-order mark", OK, "\u{feff}{}", "json_byte_order_mark"),
+        ("a root that would be removed", OK, "7", "root_hidden"),
+        ("a body of other content", &[(":status", "200"), ("content-type", "text/csv")], "a,b", "content_type"),
+        ("a partial answer", &[(":status", "206")], r#"{"a":1}"#, "status"),
+    ];
+    for (claim, head, body, reason) in rows {
+        for mode in ["held", "released"] {
+            let program = program(mode, "");
+            for cuts in cuts(body.len()) {
+                for ending in ENDINGS {
+                    let framing = Framing { cuts: &cuts, ending };
+                    let (outcome, refusal) = run(&program, head, body.as_bytes(), framing);
+                    assert_eq!(refusal.map(Refusal::reason), Some(reason), "{claim}: {mode}, {framing:?}");
+                    match (mode, outcome) {
+                        (_, Outcome::Answer(502, problem)) => {
+                            assert!(problem.contains("cannot be passed on"), "{claim}: the fixed problem");
+                        }
+                        ("released", Outcome::Cut(200, sent)) => {
+                            assert!(r#"{"a":1}"#.starts_with(&sent), "{claim}: only allowed bytes: {sent}");
+                        }
+                        (_, other) => panic!("{claim}: {mode}, {framing:?}: {other:?}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_write_keeps_to_its_budget_at_every_size() {
+    // Pseudonyms grow a body: 9 bytes in, 40 out.
+    for count in [1, 10, 300, 500, 700, 1_000, 5_000] {
+        let body = format!(r#"{{"list":[{}]}}"#, vec![r#"{"id":7}"#; count].join(","));
+        for mode in ["held", "released"] {
+            let program = program(mode, "");
+            for size in [16, 100, 1_000, 4_096, 16_384, 65_536] {
+                let cuts: Vec<usize> = (1..).map(|part| part * size).take_while(|cut| *cut < body.len()).collect();
+                for ending in ENDINGS {
+                    let framing = Framing { cuts: &cuts, ending };
+                    let (outcome, refusal) = run(&program, OK, body.as_bytes(), framing);
+                    if refusal == Some(Refusal::WriteBudget) {
+                        // A body that grew over the hold window in its very last part is refused, and cleanly.
+                        assert!(
+                            mode == "held" && matches!(outcome, Outcome::Answer(502, _)),
+                            "{count}, {size}, {ending:?}"
+                        );
+                        continue;
+                    }
+                    let Outcome::Answer(200, sent) = outcome else {
+                        panic!("{count}, {size}, {ending:?}: {outcome:?}")
+                    };
+                    assert_eq!(
+                        sent.len(),
+                        r#"{"list":[]}"#.len() + count * 38 + (count - 1),
+                        "{count}, {size}, {ending:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_state_refuses() {
+    let program = program("held", "");
+    let mut exchange = Exchange::new(Rc::clone(&program));
+    assert!(
+        matches!(exchange.on_response_head(&pairs(OK), End::More), HeadDirective::Refuse(_)),
+        "a head before its request"
+    );
+    let mut exchange = Exchange::new(Rc::clone(&program));
+    assert!(
+        matches!(exchange.on_response_body(b"{}", 2, End::Last), BodyDirective::Refuse(_)),
+        "a body before its head"
+    );
+    let mut exchange = Exchange::new(program);
+    assert!(matches!(exchange.on_response_trailers(), TrailersDirective::Refuse(_)), "trailers before their head");
+}
