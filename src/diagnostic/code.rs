@@ -77,6 +77,7 @@ codes! {
     Note {
         50 OpenSubtree "`..*`: everything below, future members included (rule 12).",
         51 PassRoute "A route that is forwarded untouched (rule 5).",
+        52 PublicScope "A scope that is active for everybody (rule 8).",
     }
 }
 

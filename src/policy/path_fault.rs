@@ -54,7 +54,7 @@ pub(super) fn before(text: &str, length: usize, nesting: usize) -> Result<(), Pa
         return Err(PathFault::syntax("it is empty").help("`$` is the body itself"));
     }
     if text.len() > length {
-        return Err(PathFault::syntax(format!("it is longer than {length} bytes")));
+        return Err(PathFault::syntax(format!("it is longer than {length} bytes")).help("say it with fewer conditions"));
     }
     if text.trim() != text {
         return Err(PathFault::syntax("it starts or ends with white space").help("leave that out"));
@@ -84,16 +84,19 @@ pub(super) fn before(text: &str, length: usize, nesting: usize) -> Result<(), Pa
         match c {
             '(' | '[' => depth = depth.saturating_add(1),
             ')' | ']' => {
-                depth = depth.checked_sub(1).ok_or_else(|| PathFault::syntax(format!("a `{c}` closes nothing")))?;
+                depth = depth.checked_sub(1).ok_or_else(|| {
+                    PathFault::syntax(format!("a `{c}` closes nothing")).help("open it, or take it out")
+                })?;
             }
             _ => {}
         }
         if depth > nesting {
-            return Err(PathFault::syntax(format!("more than {nesting} brackets are open at once")));
+            return Err(PathFault::syntax(format!("more than {nesting} brackets are open at once"))
+                .help("take out those that change nothing"));
         }
     }
     if depth > 0 {
-        return Err(PathFault::syntax("a bracket is not closed"));
+        return Err(PathFault::syntax("a bracket is not closed").help("count `[` and `]`, `(` and `)`"));
     }
     Ok(())
 }
@@ -188,6 +191,7 @@ pub(super) fn guess(text: &str) -> PathFault {
             .help("wrap it: `value(@.a[*]) == …`");
     }
     PathFault::syntax("it is not a JSONPath query (RFC 9535)")
+        .help("write member names and `[*]`: `$.lines[*].number`; or a condition: `$.lines[?@.kind == 'sim'].number`")
 }
 
 /// The name in front of a `(` that is no function.

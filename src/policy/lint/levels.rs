@@ -1,0 +1,188 @@
+//! What callers come to get: forms that are missing, masks that add up, routes that nobody sees (rules 15 to 18; threat D4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::field_path::{FieldPath, Segment};
+use super::super::model::{ClassId, Entry, Governed, Level, Mask, Route, RouteBody, Scope, ScopeId};
+use super::{Lint, count, some};
+use crate::diagnostic::{Code, Diagnostic, Span};
+
+/// What decides a level.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Decider {
+    /// The grant of a class.
+    Grant(ClassId),
+    /// The scope's `fields`.
+    Field(Span),
+}
+
+impl Lint<'_> {
+    pub(super) fn levels(&mut self) {
+        self.falls_to_blank();
+        self.complementary_masks();
+    }
+
+    /// Routes whose requests are refused because no scope gets anything there (rule 33).
+    pub(super) fn nobody_sees(&mut self) {
+        for route in &self.policy.routes {
+            let RouteBody::Governed(governed) = &route.body else { continue };
+            let seen = self.scopes_on(route).any(|(id, scope)| {
+                governed
+                    .entries
+                    .iter()
+                    .any(|entry| level(entry, id, scope).is_some_and(|(level, _)| level > Level::Hide))
+            });
+            if !seen {
+                let message = if self.policy.scopes.iter().any(|scope| scope.areas.contains(&route.area)) {
+                    format!(
+                        "nobody sees anything of route `{}`: no scope that acts on area `{}` is granted any of its classes",
+                        route.name, route.area
+                    )
+                } else {
+                    format!("nobody sees anything of route `{}`: no scope acts on area `{}`", route.name, route.area)
+                };
+                self.push(Diagnostic::at(Code::NobodySees, route.span, message).help(
+                    "grant a class to a scope of its area, or take the route out: its requests are refused either way",
+                ));
+            }
+        }
+    }
+
+    /// Scopes that act on a route, with their ids.
+    fn scopes_on<'r>(&self, route: &'r Route) -> impl Iterator<Item = (ScopeId, &Scope)> + use<'_, 'r> {
+        self.policy
+            .scopes
+            .iter()
+            .enumerate()
+            .filter(|(_, scope)| scope.areas.contains(&route.area))
+            .filter_map(|(index, scope)| Some((ScopeId(u16::try_from(index).ok()?), scope)))
+    }
+
+    fn governed(&self) -> impl Iterator<Item = (&Route, &Governed)> {
+        self.policy.routes.iter().filter_map(|route| match &route.body {
+            RouteBody::Governed(governed) => Some((route, governed)),
+            RouteBody::Pass(_) => None,
+        })
+    }
+
+    /// Levels that fields have no form for, down to blank (rule 18).
+    fn falls_to_blank(&mut self) {
+        // By scope, level and what decides; then by where the field is declared, so that a shape counts once.
+        let mut falls: BTreeMap<(ScopeId, Level, Decider), BTreeMap<Span, String>> = BTreeMap::new();
+        for (route, governed) in self.governed() {
+            for (id, scope) in self.scopes_on(route) {
+                for entry in &governed.entries {
+                    let Some((granted, decider)) = level(entry, id, scope) else { continue };
+                    let has_form = match granted {
+                        Level::Mask => entry.mask.is_some() || entry.pseudonym.is_some(),
+                        Level::Pseudonym => entry.pseudonym.is_some(),
+                        Level::Show | Level::Blank | Level::Hide => true,
+                    };
+                    // A field's own `blank` says that its author thought of it.
+                    if has_form || entry.blank.is_some() {
+                        continue;
+                    }
+                    let decider = decider.map_or_else(|| Decider::Field(self.field_span(scope, entry)), Decider::Grant);
+                    falls.entry((id, granted, decider)).or_default().insert(entry.span, entry.path.to_string());
+                }
+            }
+        }
+        for ((id, level, decider), fields) in falls {
+            let Some(scope) = self.policy.scopes.get(usize::from(id.0)) else { continue };
+            let form = if level == Level::Mask { "mask" } else { "pseudonym" };
+            let fields = (fields.len(), some(fields.values().map(String::as_str)));
+            let diagnostic = match decider {
+                Decider::Grant(class) => {
+                    let name = self.policy.classes.get(usize::from(class.0)).map_or("", |class| class.name.as_str());
+                    let span = scope.grant_spans.get(usize::from(class.0)).copied().flatten().unwrap_or(scope.span);
+                    let message = format!(
+                        "`{}` gets blank on {} of class `{name}` (no {form} form): {}",
+                        scope.name,
+                        count(fields.0, "field"),
+                        fields.1
+                    );
+                    Diagnostic::at(Code::FallsToBlank, span, message)
+                }
+                Decider::Field(span) => {
+                    let message = format!("`{}` gets blank (no {form} form): {}", scope.name, fields.1);
+                    Diagnostic::at(Code::FallsToBlank, span, message)
+                }
+            };
+            self.push(
+                diagnostic.help(format!("give each a `{form}` form, or a `blank` of its own to say that it is meant")),
+            );
+        }
+    }
+
+    /// Where a scope's `fields` names an entry.
+    fn field_span(&self, scope: &Scope, entry: &Entry) -> Span {
+        let named = self
+            .members(&["scopes", &scope.name, "fields"])
+            .iter()
+            .flat_map(|shape| shape.node.members().unwrap_or_default().iter().map(move |member| (&*shape.key, member)));
+        named
+            .filter_map(|(shape, member)| Some((shape, FieldPath::parse(&member.key).ok()?, member.key_span)))
+            .find(|(shape, path, _)| entry.names.iter().any(|(known, at)| known == shape && at == path))
+            .map_or(scope.span, |(.., span)| span)
+    }
+
+    /// Places of one member name that show the first characters here and the last there: together more than either.
+    fn complementary_masks(&mut self) {
+        let mut masked: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+        for (route, governed) in self.governed() {
+            for entry in &governed.entries {
+                let Some(name) = last_member(&entry.path) else { continue };
+                let reached = matches!(entry.mask, Some(Mask::First(_) | Mask::Last(_)))
+                    && self
+                        .scopes_on(route)
+                        .any(|(id, scope)| level(entry, id, scope).is_some_and(|(level, _)| level == Level::Mask));
+                if reached {
+                    masked.entry(name.to_lowercase()).or_default().push(entry);
+                }
+            }
+        }
+        let mut seen: BTreeSet<(Span, Span)> = BTreeSet::new();
+        let mut found = Vec::new();
+        for (name, entries) in &masked {
+            let firsts = entries.iter().filter(|entry| matches!(entry.mask, Some(Mask::First(_))));
+            for first in firsts {
+                let lasts = entries.iter().filter(|entry| matches!(entry.mask, Some(Mask::Last(_))));
+                for last in lasts.filter(|last| last.classes.iter().any(|class| first.classes.contains(class))) {
+                    let (one, other) = if first.span <= last.span { (first, last) } else { (last, first) };
+                    if seen.insert((one.span, other.span)) {
+                        found.push(
+                            Diagnostic::at(
+                                Code::ComplementaryMasks,
+                                other.span,
+                                format!(
+                                    "masks of `{name}` add up: the first characters at `{}`, the last at `{}`",
+                                    first.path, last.path
+                                ),
+                            )
+                            .label(one.span, "the other end")
+                            .help("keep the same end everywhere: whoever gets both has more than either mask shows"),
+                        );
+                    }
+                }
+            }
+        }
+        self.found.extend(found);
+    }
+}
+
+/// What a scope alone gives of an entry (rule 15), and the class that decides; `None` for a class where `fields` does.
+fn level(entry: &Entry, id: ScopeId, scope: &Scope) -> Option<(Level, Option<ClassId>)> {
+    if let Some((_, level)) = entry.overrides.iter().find(|(of, _)| *of == id) {
+        return Some((*level, None));
+    }
+    let granted = |class: ClassId| scope.grant.get(usize::from(class.0)).copied().unwrap_or(Level::Hide);
+    let lowest = entry.classes.iter().map(|class| (granted(*class), *class)).min()?;
+    Some((lowest.0, Some(lowest.1)))
+}
+
+fn last_member(path: &FieldPath) -> Option<&str> {
+    path.segments.iter().rev().find_map(|segment| match segment {
+        Segment::Member(name) => Some(name.as_str()),
+        Segment::Any | Segment::Filtered(_) => None,
+    })
+}

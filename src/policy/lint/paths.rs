@@ -1,0 +1,178 @@
+//! What field paths reach that their author may not have meant (rules 11 to 13; threat C8).
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::super::Member;
+use super::super::field_path::{FieldPath, Segment};
+use super::super::model::{Entry, Governed, RouteBody};
+use super::Lint;
+use crate::diagnostic::{Code, Diagnostic, Span};
+
+/// Most pairs of entries that are compared in one route: the lint is worth a moment, not a minute.
+const MAX_PAIRS: usize = 4_000_000;
+
+impl Lint<'_> {
+    pub(super) fn paths(&mut self) {
+        for shape in self.members(&["shapes"]) {
+            for member in shape.node.members().unwrap_or_default() {
+                self.field(member);
+            }
+        }
+        for route in self.members(&["routes"]) {
+            for member in route.node.get("body").and_then(|body| body.members()).unwrap_or_default() {
+                self.field(member);
+            }
+            if let Some(rows) = route.node.get("rows") {
+                self.condition(rows.text().unwrap_or_default(), rows.span);
+            }
+        }
+        for scope in self.members(&["scopes"]) {
+            for rows in scope.node.get("rows").and_then(|rows| rows.members()).unwrap_or_default() {
+                self.condition(rows.node.text().unwrap_or_default(), rows.node.span);
+            }
+        }
+        self.form_conflicts();
+    }
+
+    /// One path of a shape or body.
+    fn field(&mut self, member: &Member) {
+        let text = &*member.key;
+        let Ok(path) = FieldPath::parse(text) else { return };
+        self.condition(text, member.key_span);
+        if path.open {
+            self.push(
+                Diagnostic::at(
+                    Code::OpenSubtree,
+                    member.key_span,
+                    format!(
+                        "`{text}` covers everything below, with the members' names, also what the upstream adds later"
+                    ),
+                )
+                .help("name the members if you know them"),
+            );
+        }
+        if let Some(place) = dynamic(&path, text) {
+            self.push(
+                Diagnostic::at(
+                    Code::DynamicNames,
+                    member.key_span,
+                    format!("`{text}` lets the member names at `{place}` through, whatever they are"),
+                )
+                .help("write `[*]` if it is an array; if it is a map, make sure that its keys are not personal data"),
+            );
+        }
+    }
+
+    /// `!=` without an existence test, in every filter of one path.
+    fn condition(&mut self, text: &str, span: Span) {
+        let Ok(path) = FieldPath::parse(text) else { return };
+        for segment in &path.segments {
+            let Segment::Filtered(filter) = segment else { continue };
+            for query in filter.unguarded() {
+                self.push(
+                    Diagnostic::at(
+                        Code::UnguardedNotEqual,
+                        span,
+                        format!("`{query} != …` is true where `{query}` is missing (RFC 9535 §2.3.5.2.2)"),
+                    )
+                    .help(format!("write `{query} && …` in front if such elements are to be left out")),
+                );
+            }
+        }
+    }
+
+    /// Entries that may meet in one scalar and disagree on a form, so that it has none (rule 13).
+    fn form_conflicts(&mut self) {
+        let mut seen: BTreeSet<(Span, Span)> = BTreeSet::new();
+        for route in &self.policy.routes {
+            let RouteBody::Governed(governed) = &route.body else { continue };
+            for (first, second) in meetings(governed) {
+                let (first, second) = if first.span <= second.span { (first, second) } else { (second, first) };
+                let Some(form) = disagreement(first, second) else { continue };
+                if !seen.insert((first.span, second.span)) {
+                    continue;
+                }
+                self.push(
+                    Diagnostic::at(
+                        Code::FormConflict,
+                        second.span,
+                        format!(
+                            "`{}` and `{}` of route `{}` may be one place, but give it different forms at {form}: it has none",
+                            first.path, second.path, route.name
+                        ),
+                    )
+                    .label(first.span, "the other form")
+                    .help("give both the same form, or let only one of them declare it"),
+                );
+            }
+        }
+    }
+}
+
+/// Pairs of entries that may be at one place.
+fn meetings(governed: &Governed) -> Vec<(&Entry, &Entry)> {
+    let plain =
+        |entry: &&Entry| !entry.path.open && entry.path.segments.iter().all(|s| matches!(s, Segment::Member(_)));
+    let forms = |entry: &&Entry| entry.mask.is_some() || entry.pseudonym.is_some() || entry.blank.is_some();
+    let (plain, wild): (Vec<&Entry>, Vec<&Entry>) = governed.entries.iter().filter(forms).partition(plain);
+    let mut pairs = Vec::new();
+    let mut by_path: HashMap<&FieldPath, Vec<&Entry>> = HashMap::new();
+    for entry in &plain {
+        let same = by_path.entry(&entry.path).or_default();
+        pairs.extend(same.iter().map(|other| (*other, *entry)));
+        same.push(entry);
+    }
+    if wild.len().saturating_mul(plain.len().saturating_add(wild.len())) <= MAX_PAIRS {
+        for (index, entry) in wild.iter().enumerate() {
+            let others = plain.iter().chain(wild.iter().take(index));
+            pairs.extend(others.filter(|other| other.path.overlaps(&entry.path)).map(|other| (*other, *entry)));
+        }
+    }
+    pairs
+}
+
+/// The first level at which two entries declare different forms.
+fn disagreement(first: &Entry, second: &Entry) -> Option<&'static str> {
+    fn differ<T: PartialEq>(first: Option<&T>, second: Option<&T>) -> bool {
+        first.zip(second).is_some_and(|(first, second)| first != second)
+    }
+    if differ(first.mask.as_ref(), second.mask.as_ref()) {
+        Some("mask")
+    } else if differ(first.pseudonym.as_ref(), second.pseudonym.as_ref()) {
+        Some("pseudonym")
+    } else if differ(first.blank.as_ref(), second.blank.as_ref()) {
+        Some("blank")
+    } else {
+        None
+    }
+}
+
+/// The place of a `*` that looks like one over the members of a map: written `.*`, or behind a name that says so. An
+/// array's `[*]` cannot be told from a map's, so the spelling is what there is to go by.
+fn dynamic(path: &FieldPath, text: &str) -> Option<String> {
+    let stem = text.strip_suffix("..*").unwrap_or(text);
+    let dotted = stem.contains(".*");
+    let mut at = FieldPath { segments: Vec::new(), open: false };
+    for segment in &path.segments {
+        if *segment == Segment::Any {
+            let keyed = match at.segments.last() {
+                Some(Segment::Member(name)) => keyed(name),
+                _ => false,
+            };
+            if dotted || keyed {
+                return Some(at.to_string());
+            }
+        }
+        at.segments.push(segment.clone());
+    }
+    None
+}
+
+/// Whether a member's name says that it holds a map: `byEmail`, `users_by_id`, `addressMap`.
+fn keyed(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let by = name.starts_with("by") && name.chars().nth(2).is_some_and(|c| c.is_uppercase() || c == '_');
+    by || name.contains("By")
+        || lower.contains("_by_")
+        || ["map", "index", "lookup", "dict"].iter().any(|end| lower.ends_with(end))
+}

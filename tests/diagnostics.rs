@@ -1,0 +1,132 @@
+//! What an author is told, word for word: rows of broken or doubtful policies with every finding of each.
+//!
+//! `tests/diagnostics/*.txt` hold the rows. `UPDATE_GOLDENS=1 cargo test --test diagnostics` writes what is said now; the
+//! difference is for a reviewer to read.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use fieldgate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, Span};
+use fieldgate::policy;
+
+#[path = "support/fragments.rs"]
+mod fragments;
+
+/// One row: `## claim`, the policy's fragment, `=>`, the findings.
+struct Row {
+    claim: String,
+    fragment: String,
+    says: String,
+}
+
+fn rows(text: &str) -> Vec<Row> {
+    text.split("\n## ")
+        .skip(1)
+        .map(|part| {
+            let (claim, rest) = part.split_once('\n').expect("a claim has a policy below it");
+            let (fragment, says) = rest.split_once("\n=>").unwrap_or((rest, ""));
+            Row {
+                claim: claim.trim().to_owned(),
+                fragment: format!("{}\n", fragment.trim_end_matches('\n')),
+                says: says.trim().to_owned(),
+            }
+        })
+        .collect()
+}
+
+fn findings(fragment: &str) -> Diagnostics {
+    let files = fragments::files(fragment);
+    match policy::load(&files, "policy.yaml").and_then(|doc| policy::check(&doc)) {
+        Ok((_, found)) | Err(found) => found,
+    }
+}
+
+fn place(sources: &Sources, span: Span) -> String {
+    let location = sources.location(span).to_string();
+    let source = sources.get(span.file).unwrap();
+    let word = &source.text[span.start as usize..span.end as usize];
+    let word = word.lines().next().unwrap_or_default();
+    format!("{} `{word}`", location.strip_prefix("policy.yaml:").unwrap_or(&location))
+}
+
+fn said(found: &Diagnostics) -> String {
+    let mut out = String::new();
+    let sources = found.sources();
+    for Diagnostic { code, message, span, here, labels, help, .. } in found.items() {
+        let severity = code.severity();
+        let place = span.map(|span| format!(" at {}", self::place(sources, span))).unwrap_or_default();
+        writeln!(out, "{severity}[{code}]{place}: {message}").unwrap();
+        if let Some(here) = here {
+            writeln!(out, "  here: {here}").unwrap();
+        }
+        for label in labels {
+            writeln!(out, "  see {}: {}", self::place(sources, label.span), label.text).unwrap();
+        }
+        if let Some(help) = help {
+            writeln!(out, "  help: {help}").unwrap();
+        }
+    }
+    if out.is_empty() {
+        out.push_str("nothing\n");
+    }
+    out
+}
+
+#[test]
+fn every_row_says_what_its_golden_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
+    let update = std::env::var_os("UPDATE_GOLDENS").is_some();
+    let mut claims = BTreeSet::new();
+    let mut wrong = String::new();
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "txt")) {
+        let text = std::fs::read_to_string(path).unwrap();
+        let head = text.split("\n## ").next().unwrap().to_owned();
+        let mut rewritten = head;
+        for row in rows(&text) {
+            assert!(claims.insert(row.claim.clone()), "two rows claim: {}", row.claim);
+            let said = said(&findings(&row.fragment));
+            if said.trim() != row.says {
+                writeln!(wrong, "{}: {}\n--- golden\n{}\n--- now\n{said}", path.display(), row.claim, row.says)
+                    .unwrap();
+            }
+            write!(rewritten, "\n## {}\n{}=>\n{said}", row.claim, row.fragment).unwrap();
+        }
+        if update {
+            std::fs::write(path, rewritten).unwrap();
+        }
+    }
+    assert!(update || wrong.is_empty(), "{wrong}");
+    assert!(claims.len() >= 100, "only {} rows", claims.len());
+}
+
+#[test]
+fn the_base_that_fragments_stand_on_is_clean() {
+    assert_eq!(said(&findings("")), "nothing\n");
+}
+
+#[test]
+fn every_error_and_warning_has_a_place_and_a_way_out() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "txt") {
+            continue;
+        }
+        for row in rows(&std::fs::read_to_string(&path).unwrap()) {
+            for item in findings(&row.fragment).items().iter().filter(|item| item.severity() != Severity::Note) {
+                assert!(item.span.is_some(), "{}: {} has no place", row.claim, item.message);
+                assert!(item.help.is_some(), "{}: {} has no help", row.claim, item.message);
+            }
+        }
+    }
+}
