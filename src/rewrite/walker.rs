@@ -495,6 +495,10 @@ impl Walker {
         }
         let array = byte == b'[';
         let state = Rc::clone(&self.here);
+        if array && state.element == StateId::DEAD && !state.members.is_empty() && !state.filtered {
+            // Entries go through names only: it comes out empty (rule 25).
+            self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
+        }
         let seen = self.seen.len();
         let (element, words) = match array {
             true => (self.view.state(state.element), 0),

@@ -96,8 +96,9 @@ pub(crate) async fn ask(address: SocketAddr, protocol: Protocol, request: &Reque
 /// The bytes of an HTTP/1.1 request. `connection: close` makes the server end the connection after its response, so that
 /// bytes that spill over the end of the response are seen.
 pub(crate) fn http1_bytes(request: &Request) -> Vec<u8> {
-    let mut bytes = format!("{} {} HTTP/1.1\r\nhost: api.example\r\nconnection: close\r\n", request.method, request.path)
-        .into_bytes();
+    let mut bytes =
+        format!("{} {} HTTP/1.1\r\nhost: api.example\r\nconnection: close\r\n", request.method, request.path)
+            .into_bytes();
     for (name, value) in &request.fields {
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(b": ");
@@ -252,7 +253,11 @@ struct Recorded {
 }
 
 impl AsyncRead for Recorded {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.socket).poll_read(context, buffer);
         self.wire.lock().unwrap().extend_from_slice(&buffer.filled()[before..]);

@@ -66,7 +66,8 @@ pub(crate) fn chunked(bytes: &[u8], partial: &mut Body) -> Parsed<()> {
     let mut at = 0;
     loop {
         let Some(line) = bytes[at..].windows(2).position(|window| window == b"\r\n") else { return Parsed::More };
-        let size = std::str::from_utf8(&bytes[at..at + line]).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let size =
+            std::str::from_utf8(&bytes[at..at + line]).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
         let Some(size) = size else { return Parsed::Wrong(format!("no chunk size: {:?}", &bytes[at..at + line])) };
         at += line + 2;
         if size == 0 {

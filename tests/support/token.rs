@@ -28,7 +28,8 @@ impl Issuer {
     /// The public key, as the file that `local_jwks` names.
     pub(crate) fn jwks(&self) -> String {
         let point = self.key.verifying_key().to_sec1_point(false);
-        let coordinate = |bytes: Option<&_>| URL_SAFE_NO_PAD.encode::<&[u8]>(bytes.map(AsRef::as_ref).unwrap_or_default());
+        let coordinate =
+            |bytes: Option<&_>| URL_SAFE_NO_PAD.encode::<&[u8]>(bytes.map(AsRef::as_ref).unwrap_or_default());
         json!({"keys": [{
             "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KEY_ID,
             "x": coordinate(point.x()), "y": coordinate(point.y()),

@@ -78,8 +78,7 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) async fn start() -> std::io::Result<Self> {
         let (first, second) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
-        let upstream =
-            Self { book: Arc::default(), http1: first.local_addr()?, http2: second.local_addr()? };
+        let upstream = Self { book: Arc::default(), http1: first.local_addr()?, http2: second.local_addr()? };
         let book = Arc::clone(&upstream.book);
         tokio::spawn(async move {
             while let Ok((socket, _)) = first.accept().await {

@@ -19,7 +19,7 @@ impl Walker {
         match &self.here.scalar {
             ScalarRule::Show => {}
             ScalarRule::Hide => {
-                if self.here.container == ContainerRule::Drop {
+                if matches!(self.here.container, ContainerRule::Drop | ContainerRule::Mute) {
                     return self.remove(byte);
                 }
                 // `null` passes where the container would (rule 25).
