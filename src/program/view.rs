@@ -273,7 +273,7 @@ impl Automaton {
         let mut table = self.table.try_borrow_mut().ok()?;
         let place = Rc::clone(table.places.get(usize::try_from(from.0).ok()?)?);
         let Some(scopes) = self.kept_scopes(&place, child) else { return Some(StateId::DEAD) };
-        let next = self.follow(&place, step, scopes, |filter, _| filter.selects(child));
+        let next = self.follow(&place, step, scopes, |filter| filter.selects(child));
         let next = self.intern(&mut table, next);
         self.close(&mut table);
         (!table.full).then_some(next)
@@ -298,7 +298,7 @@ impl Automaton {
         place: &Place,
         step: Step<'_>,
         scopes: Vec<ScopeId>,
-        mut selected: impl FnMut(&Filter, NodeId) -> bool,
+        mut selected: impl FnMut(&Filter) -> bool,
     ) -> Place {
         let mut nodes = BTreeSet::new();
         let mut open: BTreeSet<EntryId> = place.open.iter().copied().collect();
@@ -307,7 +307,7 @@ impl Automaton {
                 nodes.extend(node.members.get(name));
             }
             nodes.extend(node.any);
-            nodes.extend(node.filtered.iter().filter(|(filter, to)| selected(filter, *to)).map(|(_, to)| *to));
+            nodes.extend(node.filtered.iter().filter(|(filter, _)| selected(filter)).map(|(_, to)| *to));
             open.extend(&node.open);
         }
         let mut next = Place {
@@ -377,7 +377,7 @@ impl Automaton {
         let known: BTreeSet<&str> =
             self.nodes(place).flat_map(|node| node.members.keys()).map(String::as_str).collect();
         let child = |table: &mut Table, step| {
-            let next = self.follow(place, step, place.scopes.clone(), |_, _| false);
+            let next = self.follow(place, step, place.scopes.clone(), |_| false);
             self.intern(table, next)
         };
         state.members = known.into_iter().map(|name| (name.into(), child(table, Step::Member(name)))).collect();
@@ -439,7 +439,7 @@ impl Automaton {
     }
 
     /// Whether some entry below a place can be above hide, entries judged one by one (rule 25). A filter may select or
-    /// not, so an entry behind it counts; what it does with the others of its kind is not asked.
+    /// not, so an entry behind it counts; the same filter does the same on every path that has it.
     fn visible(&self, table: &mut Table, place: &Place) -> bool {
         if place.denied {
             return false;
@@ -452,14 +452,15 @@ impl Automaton {
         }
         let names: BTreeSet<&str> =
             self.nodes(place).flat_map(|node| node.members.keys()).map(String::as_str).collect();
-        let filters: Vec<NodeId> = self.nodes(place).flat_map(|node| node.filtered.iter().map(|(_, to)| *to)).collect();
+        let filters: Vec<&Filter> =
+            self.nodes(place).flat_map(|node| node.filtered.iter().map(|(filter, _)| filter)).collect();
         let steps = names.into_iter().map(Step::Member).chain([Step::Element]);
         let mut children = steps.flat_map(|step| {
             let ways = filters.iter().copied().map(Some).chain([None]);
             ways.map(move |way| (step, way))
         });
         let found = children.any(|(step, way)| {
-            let child = self.follow(place, step, place.scopes.clone(), |_, to| Some(to) == way);
+            let child = self.follow(place, step, place.scopes.clone(), |filter| Some(filter) == way);
             !child.denied
                 && (self.entries(&child).into_iter().any(|entry| self.shows(entry, &child.scopes))
                     || self.visible(table, &child))
@@ -469,9 +470,13 @@ impl Automaton {
     }
 
     fn is_filtered(&self, place: &Place) -> bool {
+        // Where a child is also reached without the filter, even a hidden entry behind it counts: its classes come on top
+        // (rule 13) and can only lower what the others give.
+        let also_reached = !place.open.is_empty()
+            || self.nodes(place).any(|node| node.any.is_some() || !node.open.is_empty() || !node.members.is_empty());
         self.nodes(place).any(|node| {
             node.rows.iter().any(|(of, _)| of.is_none_or(|scope| place.scopes.contains(&scope)))
-                || node.filtered.iter().any(|(_, to)| self.matters(*to, &place.scopes))
+                || node.filtered.iter().any(|(_, to)| also_reached || self.matters(*to, &place.scopes))
         })
     }
 
