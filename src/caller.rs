@@ -131,3 +131,92 @@ fn header<'a>(headers: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Header<'a> {
         (Some(value), None) => std::str::from_utf8(value).map_or(Header::Many, Header::One),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn policy(identity: &Value) -> PolicySet {
+        let text = json!({
+            "language": 1, "policy": "test", "identity": identity,
+            "classes": {"open": {"about": "open"}},
+            "routes": {"r": {"match": "GET /r", "area": "x", "body": {"$.a": "open"}}},
+            "scopes": {"a": {"areas": ["x"], "grant": {"open": "show"}}, "b": {"areas": ["x"], "grant": {"open": "show"}}},
+            "clients": {"*": {}, "acme": {"scopes": ["a"]}, "spiffe://x/app": {"scopes": ["b"]}},
+        });
+        crate::policy::from_json(text.to_string().as_bytes()).unwrap_or_else(|found| panic!("{found}")).0
+    }
+
+    /// Client, entry and scopes, as one line.
+    fn line(policy: &PolicySet, caller: &Caller) -> String {
+        let entry = caller.entry.map_or("-", |entry| policy.clients[usize::from(entry.0)].name.as_str());
+        format!("{}|{entry}|{}", caller.client, caller.scopes.join(","))
+    }
+
+    #[test]
+    fn a_token_says_who_is_asking() {
+        let policy =
+            policy(&json!({"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "$.access.scopes"}));
+        let rows = [
+            ("scopes are separated by spaces", json!({"azp": "acme", "access": {"scopes": "a  b "}}), "acme|acme|a,b"),
+            ("scopes may be an array", json!({"azp": "acme", "access": {"scopes": ["a", "b c"]}}), "acme|acme|a,b c"),
+            (
+                "an array of anything else is no scopes",
+                json!({"azp": "acme", "access": {"scopes": ["a", 1]}}),
+                "acme|acme|",
+            ),
+            ("an object is no scopes", json!({"azp": "acme", "access": {"scopes": {"a": true}}}), "acme|acme|"),
+            ("a missing claim is no scopes", json!({"azp": "acme"}), "acme|acme|"),
+            ("a null claim is no scopes", json!({"azp": "acme", "access": null}), "acme|acme|"),
+            ("tabs do not separate scopes", json!({"azp": "acme", "access": {"scopes": "a\tb"}}), "acme|acme|a\tb"),
+            ("an unknown client falls under the star", json!({"azp": "other"}), "other|*|"),
+            ("clients are compared exactly", json!({"azp": "Acme"}), "Acme|*|"),
+            ("no client falls under the star", json!({}), "|*|"),
+            ("a client that is no string is none", json!({"azp": ["acme"]}), "|*|"),
+            ("a client called star is no entry of its own", json!({"azp": "*"}), "*|*|"),
+            ("claims that are no object are none", json!("acme"), "|*|"),
+        ];
+        for (claim, claims, expected) in rows {
+            let caller = Caller::identify(&policy, Evidence::Claims(&claims), &[]);
+            assert_eq!(line(&policy, &caller), expected, "{claim}: {claims}");
+        }
+        let forged = [(b"x-client".to_vec(), b"acme".to_vec())];
+        let caller = Caller::identify(&policy, Evidence::Nothing, &forged);
+        assert_eq!(line(&policy, &caller), "|*|", "without a token there is nobody, whatever the headers say");
+        let caller = Caller::identify(&policy, Evidence::PeerUri(b"acme"), &[]);
+        assert_eq!(line(&policy, &caller), "|*|", "a certificate is not what the policy asks for");
+    }
+
+    #[test]
+    fn a_certificate_says_who_is_asking() {
+        let policy = policy(&json!({"source": "mtls"}));
+        let rows: [(&str, &[u8], &str); 4] = [
+            ("the scopes are those of the entry", b"spiffe://x/app", "spiffe://x/app|spiffe://x/app|b"),
+            ("an unknown peer has those of the star", b"spiffe://x/other", "spiffe://x/other|*|"),
+            ("no SAN is nobody", b"", "|*|"),
+            ("a SAN that is not UTF-8 is nobody", b"\xff", "|*|"),
+        ];
+        for (claim, uri, expected) in rows {
+            let caller = Caller::identify(&policy, Evidence::PeerUri(uri), &[]);
+            assert_eq!(line(&policy, &caller), expected, "{claim}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_header_says_who_is_asking() {
+        let policy = policy(&json!({"source": "trusted_header", "header": "x-client", "trusted": "the edge sets it"}));
+        let rows: [(&str, &[(&str, &[u8])], &str); 4] = [
+            ("one header is the client", &[("x-client", b"acme")], "acme|acme|a"),
+            ("none is nobody", &[], "|*|"),
+            ("a repeated one is nobody", &[("x-client", b"acme"), ("x-client", b"acme")], "|*|"),
+            ("one that is not UTF-8 is nobody", &[("x-client", b"acme\xff")], "|*|"),
+        ];
+        for (claim, headers, expected) in rows {
+            let headers: Vec<_> =
+                headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
+            let caller = Caller::identify(&policy, Evidence::Nothing, &headers);
+            assert_eq!(line(&policy, &caller), expected, "{claim}");
+        }
+    }
+}

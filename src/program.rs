@@ -116,8 +116,11 @@ impl Program {
             Some((path, _)) => (path, Some(path.len().saturating_add(1))),
             None => (target, None),
         };
-        let found = if target.contains('#') { None } else { self.router.find(authority, method, path) };
-        let Some(id) = found else {
+        // Another reader could take such a path for one of a governed route: it does not pass, whatever else does.
+        if target.contains('#') || !is_canonical(path) {
+            return Err(Refusal::NoRoute);
+        }
+        let Some(id) = self.router.find(authority, method, path) else {
             return match self.policy.defaults.unmatched_route {
                 Unmatched::Reject => Err(Refusal::NoRoute),
                 Unmatched::Pass => Ok(Way::Pass),
@@ -254,5 +257,91 @@ fn holds(claims: &Value, path: &ClaimPath, values: &[String]) -> bool {
         Some(Value::Array(items)) => items.iter().any(listed),
         Some(value) => listed(value),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(defaults: &str) -> Program {
+        let text = format!(
+            r#"{{"language": 1, "policy": "test", "hosts": ["api.example", "api.example:8443"],
+                "identity": {{"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"}},
+                "defaults": {{{defaults}}},
+                "classes": {{"open": {{"about": "open"}}}},
+                "routes": {{
+                    "one": {{"match": "GET /a/{{id}}", "area": "x", "query": ["page"], "body": {{"$.a": "open"}}}},
+                    "me": {{"match": "GET /a/me", "area": "x", "body": {{"$.a": "open"}}}},
+                    "deep": {{"match": "GET /a/me/b/{{id}}", "area": "x", "body": {{"$.a": "open"}}}},
+                    "dead-end": {{"match": "GET /a/{{id}}/b/c", "area": "x", "body": {{"$.a": "open"}}}},
+                    "slash": {{"match": "GET /a/", "area": "x", "body": {{"$.a": "open"}}}},
+                    "write": {{"match": "POST /a/{{id}}", "area": "x", "body": {{"$.a": "open"}}}},
+                    "health": {{"match": "GET /healthz", "pass": "no personal data"}}}},
+                "scopes": {{"s": {{"areas": ["x"], "grant": {{"open": "show"}}}}}}}}"#
+        );
+        let (policy, _) = crate::policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+        Program::new(policy, None).unwrap()
+    }
+
+    #[test]
+    fn a_request_goes_where_the_policy_says() {
+        const HOST: &str = "api.example";
+        let rows = [
+            ("a parameter takes a segment", HOST, "GET", "/a/42", Ok("one")),
+            ("a literal beats a parameter", HOST, "GET", "/a/me", Ok("me")),
+            ("HEAD uses the GET route", HOST, "HEAD", "/a/42", Ok("one")),
+            ("the method decides too", HOST, "POST", "/a/me", Ok("write")),
+            ("a literal that leads nowhere hides no parameter", HOST, "GET", "/a/me/b/c", Ok("deep")),
+            ("the order is among the routes that match", HOST, "GET", "/a/you/b/c", Ok("dead-end")),
+            ("a slash at the end is another path", HOST, "GET", "/a/", Ok("slash")),
+            ("a passed route passes", HOST, "GET", "/healthz", Ok("-")),
+            ("a listed parameter passes", HOST, "GET", "/a/42?page=2", Ok("one")),
+            ("an unlisted parameter is refused", HOST, "GET", "/a/42?sort=2", Err("query_parameter")),
+            ("parameters are listed route by route", HOST, "GET", "/a/me?page=2", Err("query_parameter")),
+            ("a passed route lists none either", HOST, "GET", "/healthz?x", Err("query_parameter")),
+            ("methods are compared exactly", HOST, "get", "/a/42", Err("no_route")),
+            ("no route, no answer", HOST, "GET", "/b", Err("no_route")),
+            ("a fragment matches nothing", HOST, "GET", "/a/42#x", Err("no_route")),
+            ("a fragment in the query matches nothing", HOST, "GET", "/a/42?page=1#x", Err("no_route")),
+            ("authorities are compared without case", "API.example", "GET", "/a/42", Ok("one")),
+            ("an authority may bring its port", "api.example:443", "GET", "/a/42", Ok("one")),
+            ("a listed port is that port", "api.example:8443", "GET", "/a/42", Ok("one")),
+            ("another authority is not the policy's", "example", "GET", "/a/42", Err("no_route")),
+            ("a longer authority is not the policy's", "api.example.org", "GET", "/a/42", Err("no_route")),
+        ];
+        let program = program("");
+        for (claim, authority, method, target, expected) in rows {
+            let way = program.way(authority, method, target);
+            let found = match way {
+                Ok(Way::Pass) => Ok("-"),
+                Ok(Way::Governed(id)) => Ok(program.policy().routes[usize::from(id.0)].name.as_str()),
+                Err(refusal) => Err(refusal.reason()),
+            };
+            assert_eq!(found, expected, "{claim}: {method} {authority}{target}");
+        }
+    }
+
+    #[test]
+    fn what_matches_nothing_may_pass_but_not_under_a_path_that_can_be_read_twice() {
+        let program = program(r#""unmatched_route": "pass""#);
+        assert_eq!(program.way("api.example", "GET", "/b"), Ok(Way::Pass), "no route");
+        assert_eq!(program.way("elsewhere", "GET", "/a/42"), Ok(Way::Pass), "another authority");
+        for path in ["//a/42", "/a/%34%32", "/b/../a/42", "/a;x/42", "/a/42#"] {
+            assert_eq!(program.way("api.example", "GET", path), Err(Refusal::NoRoute), "{path}");
+        }
+    }
+
+    #[test]
+    fn pseudonyms_need_a_key() {
+        let text = r#"{"language": 1, "policy": "test",
+            "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+            "classes": {"key": {"about": "ids"}},
+            "routes": {"r": {"match": "GET /r", "area": "x", "body": {"$.a": {"class": "key", "pseudonym": "n"}}}},
+            "scopes": {"s": {"areas": ["x"], "grant": {"key": "pseudonym"}}}}"#;
+        let policy = || crate::policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}")).0;
+        assert_eq!(Program::new(policy(), None).err(), Some(KeyMissing));
+        let key = PseudonymKey::from_base64("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").unwrap();
+        assert!(Program::new(policy(), Some(key)).is_ok());
     }
 }
