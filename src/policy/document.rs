@@ -53,6 +53,8 @@ pub enum Tree {
     Bool(bool),
     /// A number, by its JSON spelling (RFC 8259 §6).
     Number(Rc<str>),
+    /// What the reader refused, and has said so: nothing more is said of it.
+    Refused,
     /// A string.
     Text {
         /// The string.
@@ -113,7 +115,7 @@ impl Node {
         match &self.value {
             Tree::Map(_) => "a map",
             Tree::List(_) => "a list",
-            Tree::Null => "nothing",
+            Tree::Null | Tree::Refused => "nothing",
             Tree::Bool(_) => "a boolean",
             Tree::Number(_) => "a number",
             Tree::Text { .. } => "a string",

@@ -301,12 +301,8 @@ fn nodes_argument(argument: &jp::FnArg, name: &str) -> Result<Query, PathFault> 
         jp::FnArg::Test(test) => match &**test {
             jp::Test::RelQuery(segments) => relative(segments),
             jp::Test::AbsQuery(_) => Err(absolute_fault()),
-            jp::Test::Function(_) => Err(query_fault(name)),
+            jp::Test::Function(_) => Err(path_fault::query_wanted(name)),
         },
-        jp::FnArg::Literal(_) | jp::FnArg::Filter(_) => Err(query_fault(name)),
+        jp::FnArg::Literal(_) | jp::FnArg::Filter(_) => Err(path_fault::query_wanted(name)),
     }
-}
-
-fn query_fault(name: &str) -> PathFault {
-    PathFault::profile(format!("`{name}()` takes a query")).help(format!("write `{name}(@.a[*])`"))
 }

@@ -103,10 +103,11 @@ impl Loader<'_> {
             Ok(text) => text,
             Err(error) => {
                 let message = format!("`{path}` cannot be read: {error}");
-                self.found.push(match from {
+                let diagnostic = match from {
                     Some(span) => Diagnostic::at(Code::Unreadable, span, message),
                     None => Diagnostic::nowhere(Code::Unreadable, message),
-                });
+                };
+                self.found.push(diagnostic.help("check its name, whether it is a file, and who may read it"));
                 self.broken = true;
                 return None;
             }
@@ -171,11 +172,10 @@ impl Loader<'_> {
     /// The files that a pattern finds, never the root itself and never a test suite.
     fn pattern(&mut self, directory: &str, root: &str, node: &Node) -> Vec<String> {
         let Some(pattern) = node.text() else {
-            self.found.push(Diagnostic::at(
-                Code::WrongKind,
-                node.span,
-                format!("a pattern of `include` is {}", node.kind()),
-            ));
+            self.found.push(
+                Diagnostic::at(Code::WrongKind, node.span, format!("a pattern of `include` is {}", node.kind()))
+                    .help("write a path: `shapes/*.yaml`"),
+            );
             return Vec::new();
         };
         let finding = if pattern.starts_with('/') || pattern.contains('\\') || pattern.contains(':') {

@@ -266,7 +266,7 @@ fn write(node: &Node, indent: usize, out: &mut String) {
             write_all('{', '}', items, indent, out);
         }
         Tree::List(elements) => write_all('[', ']', elements.iter().map(|element| (None, element)), indent, out),
-        Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text { .. } => {
+        Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text { .. } | Tree::Refused => {
             out.push_str(&scalar(&node.value).unwrap_or_default());
         }
     }
@@ -304,7 +304,7 @@ fn write_all<'a>(
 /// A scalar's JSON text; `None` for a container.
 pub(super) fn scalar(value: &Tree) -> Option<String> {
     match value {
-        Tree::Map(_) | Tree::List(_) => None,
+        Tree::Map(_) | Tree::List(_) | Tree::Refused => None,
         Tree::Null => Some("null".to_owned()),
         Tree::Bool(true) => Some("true".to_owned()),
         Tree::Bool(false) => Some("false".to_owned()),

@@ -43,6 +43,10 @@ pub(super) fn number() -> PathFault {
         .help("stay between -9007199254740991 and 9007199254740991")
 }
 
+pub(super) fn query_wanted(name: &str) -> PathFault {
+    PathFault::profile(format!("`{name}()` takes a query")).help(format!("write `{name}(@.a[*])`"))
+}
+
 pub(super) fn unknown_function(name: &str) -> PathFault {
     PathFault::profile(format!("its filter calls `{name}()`, which does not exist"))
         .help("there are `length()`, `count()` and `value()`")
@@ -160,6 +164,13 @@ pub(super) fn guess(text: &str) -> PathFault {
     if single('&') || single('|') {
         return PathFault::syntax("a condition is joined by a single sign").help("write `&&` or `||`");
     }
+    if let Some(name) = ["count", "value"].into_iter().find(|name| {
+        bare.match_indices(&format!("{name}(")).any(|(at, call)| {
+            bare.get(at.saturating_add(call.len())..).is_some_and(|rest| !rest.trim_start().starts_with(['@', '$']))
+        })
+    }) {
+        return query_wanted(name);
+    }
     if let Some(name) = called(&bare) {
         return unknown_function(name);
     }
@@ -180,7 +191,7 @@ pub(super) fn guess(text: &str) -> PathFault {
     let shorthand = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '*') || !c.is_ascii();
     if let Some(step) = outside.split('.').skip(1).find(|step| !step.is_empty() && !step.chars().all(shorthand)) {
         return PathFault::syntax(format!("`.{step}` has a character that needs quotes"))
-            .help(format!("write `['{step}']`"));
+            .help(format!("write `{}`", text.replacen(&format!(".{step}"), &format!("['{step}']"), 1)));
     }
     if let Some(word) = unquoted(&bare) {
         return PathFault::syntax(format!("`[{word}]` names a member without quotes"))

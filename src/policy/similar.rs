@@ -1,9 +1,9 @@
 //! "Did you mean": the nearest of the names that exist.
 
-/// The candidate nearest to `word`, if it is near enough to be a slip: at most a third of the letters differ.
+/// The candidate nearest to `word`, if it is near enough to be a slip: one letter, or a third of them.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters = word.chars().count().max(1);
-    let allowed = letters.div_ceil(3);
+    let allowed = letters.checked_div(3).unwrap_or(0).max(1);
     candidates
         .into_iter()
         .filter(|candidate| candidate.chars().count().abs_diff(letters) <= allowed)

@@ -127,7 +127,7 @@ impl Reader<'_> {
         if self.waits_for_key() {
             self.put_key(None);
         } else {
-            self.put(Node { span, value: Tree::Null });
+            self.put(Node { span, value: Tree::Refused });
         }
     }
 
@@ -258,13 +258,27 @@ impl Reader<'_> {
 
     fn syntax(&mut self, error: &ScanError) {
         let at = error.marker().byte_offset().unwrap_or(0).min(self.text.len());
+        let line = self.text.get(..at).and_then(|before| before.rfind('\n')).unwrap_or(0);
+        let told = |found: &Diagnostic| {
+            found.span.is_some_and(|span| {
+                span.file == self.file && usize::try_from(span.start).is_ok_and(|start| start >= line)
+            })
+        };
+        if self.found.iter().any(told) {
+            // An alias that was meant to be an asterisk, most likely: what follows from it helps nobody.
+            return;
+        }
         let length = self.text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         let span = self.span(at, at.saturating_add(length));
         let diagnostic = Diagnostic::at(Code::Syntax, span, format!("this is not YAML: {}", error.info()));
         self.found.push(match self.unquoted_path(at) {
             Some(path) => diagnostic
                 .help(format!("inside {{…}} and […], a path with brackets or a comma has to be quoted: \"{path}\"")),
-            None if self.text.get(at..).is_some_and(|rest| rest.starts_with('\t')) => {
+            None if self
+                .text
+                .get(line..at)
+                .is_some_and(|line| line.trim_start_matches(['\n', ' ']).starts_with('\t')) =>
+            {
                 diagnostic.help("indent with spaces: YAML allows no tab there")
             }
             None if self.text.get(at..).is_some_and(|rest| rest.starts_with(['@', '`', '%'])) => {
@@ -298,6 +312,10 @@ impl Reader<'_> {
             for (index, c) in path.char_indices() {
                 match c {
                     '[' => depth = depth.saturating_add(1),
+                    ']' if depth == 0 => {
+                        stop = index;
+                        break;
+                    }
                     ']' => depth = depth.saturating_sub(1),
                     ':' | ',' | '}' if depth == 0 => {
                         stop = index;

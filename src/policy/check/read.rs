@@ -42,7 +42,14 @@ impl Reader {
 
     fn wrong_kind(&mut self, node: &Node, what: &str, expected: &str) -> &mut Diagnostic {
         let message = format!("{what} is {}, not {expected}", node.kind());
-        self.found.push(Diagnostic::at(Code::WrongKind, node.span, message).here(format!("expected {expected}")));
+        let help = match expected {
+            "a map" => "write `name: value` pairs below it, each indented by two spaces",
+            "a list" => "write `[a, b]`",
+            "a whole number" => "write digits, without quotes",
+            _ => "write one word or a text in quotes",
+        };
+        self.found
+            .push(Diagnostic::at(Code::WrongKind, node.span, message).here(format!("expected {expected}")).help(help));
         let last = self.found.len().saturating_sub(1);
         #[expect(clippy::indexing_slicing, reason = "one was pushed the line before")]
         &mut self.found[last]
@@ -53,21 +60,49 @@ impl Reader {
         if let Some(members) = node.members() {
             return members;
         }
-        self.wrong_kind(node, what, "a map").help = match &node.value {
-            Tree::Null => Some("write `{}` if it is meant to be empty; else look at the indentation below".to_owned()),
-            _ => None,
-        };
+        match &node.value {
+            Tree::Refused => {}
+            Tree::Null => {
+                self.wrong_kind(node, what, "a map").help =
+                    Some("write `{}` if it is meant to be empty; else look at the indentation below".to_owned());
+            }
+            _ => {
+                self.wrong_kind(node, what, "a map");
+            }
+        }
         &[]
     }
 
     /// A map's members, with a finding for each key that is not one of `allowed`.
     pub(super) fn keys<'d>(&mut self, node: &'d Node, what: &str, allowed: &[&str]) -> Keys<'d> {
+        self.keys_with(node, what, allowed, &[])
+    }
+
+    /// The same, with a finding of its own for each key of `not_yet`: the language has it, this version does not.
+    pub(super) fn keys_with<'d>(
+        &mut self,
+        node: &'d Node,
+        what: &str,
+        allowed: &[&str],
+        not_yet: &[(&str, &str)],
+    ) -> Keys<'d> {
         let members = self.map(node, what);
-        for member in members.iter().filter(|member| !allowed.contains(&&*member.key)) {
+        let mut above: Option<&Member> = None;
+        for member in members {
+            let empty = above.filter(|above| above.node.value == Tree::Null);
+            above = Some(member);
+            if allowed.contains(&&*member.key) {
+                continue;
+            }
+            if let Some((_, why)) = not_yet.iter().find(|(key, _)| *key == &*member.key) {
+                self.not_yet(member, why);
+                continue;
+            }
             let similar = nearest(&member.key, allowed.iter().copied());
-            let help = match similar {
-                Some(similar) => format!("did you mean `{similar}`?"),
-                None => format!("{what} has {}", list(allowed)),
+            let help = match (empty, similar) {
+                (Some(section), _) => format!("indent it by two spaces if it belongs below `{}`", section.key),
+                (None, Some(similar)) => format!("did you mean `{similar}`?"),
+                (None, None) => format!("{what} has {}", list(allowed)),
             };
             let message = format!("{what} has no key `{}`", member.key);
             self.push(Diagnostic::at(Code::UnknownKey, member.key_span, message).help(help));
@@ -96,7 +131,15 @@ impl Reader {
         if let Some(elements) = node.elements() {
             return elements;
         }
-        self.wrong_kind(node, what, "a list").help = node.text().map(|text| format!("write `[{text}]`"));
+        match &node.value {
+            Tree::Refused => {}
+            Tree::Text { text, .. } => {
+                self.wrong_kind(node, what, "a list").help = Some(format!("write `[{text}]`"));
+            }
+            _ => {
+                self.wrong_kind(node, what, "a list");
+            }
+        }
         &[]
     }
 
@@ -104,6 +147,7 @@ impl Reader {
     pub(super) fn text<'d>(&mut self, node: &'d Node, what: &str) -> Option<&'d str> {
         match &node.value {
             Tree::Text { text, .. } => return Some(text),
+            Tree::Refused => {}
             Tree::Bool(value) => {
                 self.push(
                     Diagnostic::at(
@@ -182,7 +226,9 @@ impl Reader {
     /// A whole number in a range.
     pub(super) fn whole(&mut self, node: &Node, what: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let Tree::Number(text) = &node.value else {
-            self.wrong_kind(node, what, "a whole number");
+            if node.value != Tree::Refused {
+                self.wrong_kind(node, what, "a whole number");
+            }
             return None;
         };
         match text.parse::<u64>() {
@@ -233,7 +279,11 @@ impl Reader {
                     PathFaultKind::Profile => Code::PathProfile,
                 };
                 let short: String = text.chars().take(200).collect();
-                let message = format!("field path `{short}`: {}", fault.message);
+                // House style: the sentence has one subject, the path.
+                let message = match fault.message.strip_prefix("it ") {
+                    Some(does) => format!("field path `{short}` {does}"),
+                    None => format!("field path `{short}`: {}", fault.message),
+                };
                 self.push(Diagnostic::at(code, span, message).maybe_help(fault.help));
                 None
             }
@@ -241,7 +291,7 @@ impl Reader {
     }
 
     /// A finding about a part of the language that this version does not have.
-    pub(super) fn not_yet(&mut self, member: &Member, what: &str) {
+    fn not_yet(&mut self, member: &Member, what: &str) {
         let message = format!("`{}` is not in this version of fieldgate: {what}", member.key);
         self.push(
             Diagnostic::at(Code::NotInThisVersion, member.key_span, message)

@@ -182,13 +182,13 @@ fn when(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> When {
             );
         }
         for claim in reader.map(&member.node, "`claims`") {
-            let what = format!("the values of claim `{}`", claim.key);
+            let what = format!("claim `{}`", claim.key);
             let path = settings::claim_path(reader, &claim.key, claim.key_span, "claims");
             let values: Vec<String> =
                 reader.texts(&claim.node, &what).into_iter().map(|(text, _)| text.to_owned()).collect();
             if values.is_empty() && claim.node.elements().is_some() {
                 reader.push(
-                    Diagnostic::at(Code::BadValue, claim.node.span, format!("{what} are none, so it never holds"))
+                    Diagnostic::at(Code::BadValue, claim.node.span, format!("{what} has no value, so it never holds"))
                         .help("list the values that the claim may have"),
                 );
             }

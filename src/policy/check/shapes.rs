@@ -1,12 +1,11 @@
 //! Classes, and shapes with what they mount (rules 10 to 14, 18 to 23).
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use super::super::document::{Node, Tree};
 use super::super::field_path::FieldPath;
-use super::super::json;
-use super::super::model::{Class, ClassId, Detector, Link, Mask, Pseudonym};
+use super::super::model::{Class, ClassId};
+use super::forms::{self, Leaf};
 use super::read::Reader;
 use crate::diagnostic::{Code, Diagnostic, Span};
 
@@ -15,17 +14,6 @@ pub(super) const MAX_ENTRIES: usize = 20_000;
 
 /// Most shapes mounted inside each other: a body has at most 64 containers open at once (rule 30).
 pub(super) const MAX_MOUNTS: usize = 64;
-
-/// What an author says of one scalar place.
-#[derive(Debug, Clone)]
-pub(super) struct Leaf {
-    pub(super) classes: Vec<ClassId>,
-    pub(super) mask: Option<Mask>,
-    pub(super) pseudonym: Option<Pseudonym>,
-    pub(super) blank: Option<Rc<str>>,
-    pub(super) subject: Option<String>,
-    pub(super) detect: Vec<Detector>,
-}
 
 /// What stands behind a path in a shape or a body.
 pub(super) enum What {
@@ -66,28 +54,14 @@ pub(super) fn classes(reader: &mut Reader, node: Option<&Node>) -> Vec<Class> {
     for member in reader.map(node, "`classes`") {
         let what = format!("class `{}`", member.key);
         reader.name(&member.key, member.key_span, "class");
-        let keys = reader.keys(&member.node, &what, &["about", "blank", "cost"]);
-        if let Some(cost) = keys.member("cost") {
-            reader.not_yet(cost, "budgets do not count yet");
-        }
+        let keys =
+            reader.keys_with(&member.node, &what, &["about", "blank"], &[("cost", "nothing counts what leaves yet")]);
         let about = keys.get("about").and_then(|about| reader.text(about, "`about`")).unwrap_or_default().to_owned();
-        let blank = keys.get("blank").and_then(|blank| scalar(reader, blank, "`blank`"));
+        let blank = keys.get("blank").and_then(|blank| forms::scalar(reader, blank, "`blank`"));
         classes.push(Class { name: member.key.to_string(), about, blank, span: member.key_span });
     }
     classes.sort_by(|a, b| a.name.cmp(&b.name));
     classes
-}
-
-/// A scalar's JSON text.
-fn scalar(reader: &mut Reader, node: &Node, what: &str) -> Option<Rc<str>> {
-    let text = json::scalar(&node.value);
-    if text.is_none() {
-        let message = format!("{what} is {}, not a scalar", node.kind());
-        reader.push(
-            Diagnostic::at(Code::WrongKind, node.span, message).help("write a string, a number, true, false or null"),
-        );
-    }
-    text.map(Into::into)
 }
 
 /// One class name, resolved.
@@ -219,7 +193,7 @@ fn what(reader: &mut Reader, classes: &[Class], shapes: &[(&str, Span)], node: &
                 return None;
             }
             let id = class(reader, classes, text, node.span, &format!("{what} has"))?;
-            Some(What::Leaf(leaf(vec![id])))
+            Some(What::Leaf(Leaf::new(vec![id])))
         }
         Tree::List(_) => {
             reader.push(
@@ -242,7 +216,7 @@ fn what(reader: &mut Reader, classes: &[Class], shapes: &[(&str, Span)], node: &
                 }
             }
         }
-        Tree::Map(_) => field(reader, classes, node, &what).map(What::Leaf),
+        Tree::Map(_) => forms::field(reader, classes, node, &what).map(What::Leaf),
         _ => {
             reader.push(
                 Diagnostic::at(Code::WrongKind, node.span, format!("{what} is {}, not a class", node.kind()))
@@ -251,120 +225,6 @@ fn what(reader: &mut Reader, classes: &[Class], shapes: &[(&str, Span)], node: &
             None
         }
     }
-}
-
-fn leaf(classes: Vec<ClassId>) -> Leaf {
-    Leaf { classes, mask: None, pseudonym: None, blank: None, subject: None, detect: Vec::new() }
-}
-
-/// A field with forms.
-fn field(reader: &mut Reader, classes: &[Class], node: &Node, what: &str) -> Option<Leaf> {
-    let allowed = ["class", "mask", "pseudonym", "blank", "subject", "detect", "shape"];
-    let keys = reader.keys(node, what, &allowed);
-    let named = reader.required(&keys, "class", what, node.span, "every field has a class: `{class: …}`");
-    let mut leaf = leaf(named.map(|node| class_list(reader, classes, node, what)).unwrap_or_default());
-    leaf.mask = keys.get("mask").and_then(|node| mask(reader, node));
-    leaf.pseudonym = keys.get("pseudonym").and_then(|node| pseudonym(reader, node));
-    leaf.blank = keys.get("blank").and_then(|node| scalar(reader, node, "`blank`"));
-    leaf.subject = keys.get("subject").and_then(|node| {
-        let text = reader.text(node, "`subject`")?;
-        reader.name(text, node.span, "subject").then(|| text.to_owned())
-    });
-    if let Some(node) = keys.get("detect") {
-        leaf.detect = detect(reader, node);
-    }
-    (!leaf.classes.is_empty()).then_some(leaf)
-}
-
-/// A form at mask (rules 20 to 22).
-fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
-    const WORDS: [(&str, Mask); 4] =
-        [("email", Mask::Email), ("year", Mask::Year), ("month", Mask::Month), ("initials", Mask::Initials)];
-    let Tree::Map(members) = &node.value else {
-        if matches!(node.text(), Some("first" | "last" | "round")) {
-            let word = node.text().unwrap_or_default();
-            reader.push(
-                Diagnostic::at(Code::BadValue, node.span, format!("`mask: {word}` does not say how many"))
-                    .help(format!("write `mask: {{{word}: 4}}`")),
-            );
-            return None;
-        }
-        return reader.word(node, "`mask`", &WORDS);
-    };
-    let keys = reader.keys(node, "`mask`", &["first", "last", "round"]);
-    let count = |reader: &mut Reader, node: &Node, what: &str| {
-        reader.whole(node, what, 1..=1000).and_then(|n| u32::try_from(n).ok())
-    };
-    let found = [
-        keys.get("first").map(|node| count(reader, node, "`first`").map(Mask::First)),
-        keys.get("last").map(|node| count(reader, node, "`last`").map(Mask::Last)),
-        // 15 digits: what every reader of JSON numbers agrees on (RFC 7493 §2.2).
-        keys.get("round").map(|node| reader.whole(node, "`round`", 1..=999_999_999_999_999).map(Mask::Round)),
-    ];
-    let mut given = found.into_iter().flatten();
-    match (given.next(), given.next()) {
-        (Some(mask), None) => mask,
-        (Some(_), Some(_)) => {
-            reader.push(
-                Diagnostic::at(
-                    Code::Incompatible,
-                    node.span,
-                    "`mask` has two forms: together they would show more than either",
-                )
-                .help("keep one of `first`, `last` and `round`"),
-            );
-            None
-        }
-        (None, _) => {
-            if members.is_empty() {
-                reader.push(
-                    Diagnostic::at(Code::MissingKey, node.span, "`mask` has no form").help("write `mask: {last: 4}`"),
-                );
-            }
-            None
-        }
-    }
-}
-
-/// A form at pseudonym (rule 23).
-fn pseudonym(reader: &mut Reader, node: &Node) -> Option<Pseudonym> {
-    let (name, link) = match &node.value {
-        Tree::Map(_) => {
-            let keys = reader.keys(node, "`pseudonym`", &["ns", "link"]);
-            let link = match keys.get("link") {
-                Some(link) => reader.word(link, "`link`", &[("all", Link::All)])?,
-                None => Link::Client,
-            };
-            let help = "name a namespace: `{ns: customer, link: all}`";
-            (reader.required(&keys, "ns", "`pseudonym`", node.span, help)?, link)
-        }
-        _ => (node, Link::Client),
-    };
-    let text = reader.text(name, "the namespace of `pseudonym`")?;
-    reader.name(text, name.span, "namespace").then(|| Pseudonym { namespace: text.into(), link })
-}
-
-/// Detectors (rule 27).
-fn detect(reader: &mut Reader, node: &Node) -> Vec<Detector> {
-    const WORDS: [(&str, Detector); 5] = [
-        ("card", Detector::Card),
-        ("email", Detector::Email),
-        ("iban", Detector::Iban),
-        ("phone", Detector::Phone),
-        ("ssn", Detector::Ssn),
-    ];
-    let mut detectors: Vec<Detector> =
-        reader.list(node, "`detect`").iter().filter_map(|element| reader.word(element, "a detector", &WORDS)).collect();
-    let written = detectors.len();
-    detectors.sort_unstable();
-    detectors.dedup();
-    if detectors.len() < written {
-        reader.push(
-            Diagnostic::at(Code::DuplicateKey, node.span, "`detect` names a detector twice")
-                .help("leave one of them out"),
-        );
-    }
-    detectors
 }
 
 /// Finds shapes that hold themselves, reports each ring once and marks all that lead into one.

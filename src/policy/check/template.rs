@@ -1,0 +1,193 @@
+//! `match`: a method and a path template (rules 3 and 4).
+
+use super::super::document::Node;
+use super::super::model::{Template, TemplateSegment};
+use super::read::Reader;
+use crate::diagnostic::{Code, Diagnostic, Span};
+
+/// Which requests a route is for.
+pub(super) struct Matched {
+    pub(super) method: String,
+    pub(super) template: Template,
+    pub(super) span: Span,
+}
+
+/// `match`: a method and a path (rules 3 and 4).
+pub(super) fn matched(reader: &mut Reader, node: &Node) -> Option<Matched> {
+    let text = reader.text(node, "`match`")?;
+    let help = "write a method and a path: `GET /accounts/{accountId}`";
+    let Some((method, path)) = text.split_once(' ') else {
+        reader.push(
+            Diagnostic::at(Code::RoutePath, node.span, format!("`match: {text}` is not a method and a path"))
+                .help(help),
+        );
+        return None;
+    };
+    let fault = |message: String, help: String| Diagnostic::at(Code::RoutePath, node.span, message).help(help);
+    // RFC 9110 §5.6.2: a token. Methods are case-sensitive (§9.1).
+    let token = !method.is_empty()
+        && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+    let finding = if !token {
+        Some(fault(format!("`{method}` is no method"), help.to_owned()))
+    } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        Some(fault(
+            format!("methods are case-sensitive: `{method}` matches no usual request"),
+            format!("write `{}`", method.to_ascii_uppercase()),
+        ))
+    } else if method == "HEAD" {
+        Some(fault("HEAD requests use the GET route".to_owned(), "write `GET`".to_owned()))
+    } else if matches!(method, "CONNECT" | "TRACE") {
+        Some(fault(
+            format!("`{method}` cannot be filtered"),
+            "leave the route out: such requests are refused".to_owned(),
+        ))
+    } else {
+        None
+    };
+    let refused = finding.is_some();
+    reader.found.extend(finding);
+    match template(path) {
+        Ok(template) if !refused => Some(Matched { method: method.to_owned(), template, span: node.span }),
+        Ok(_) => None,
+        Err((message, help)) => {
+            reader.push(fault(message, help));
+            None
+        }
+    }
+}
+
+/// A path template's segments, each literal in canonical percent-encoding (rules 3 and 4).
+fn template(path: &str) -> Result<Template, (String, String)> {
+    let fault = |message: String, help: &str| Err((message, help.to_owned()));
+    let Some(rest) = path.strip_prefix('/') else {
+        return fault(format!("the path `{path}` does not start with `/`"), "write `GET /path`, with one space");
+    };
+    if path.contains('?') {
+        return fault(
+            format!("the path `{path}` has a query"),
+            "list the parameters that callers may send: `query: [page]`",
+        );
+    }
+    if path.contains('#') {
+        return fault(format!("the path `{path}` has a fragment"), "leave it out: clients never send one");
+    }
+    let (rest, trailing_slash) = match rest.strip_suffix('/') {
+        Some(rest) => (rest, true),
+        None => (rest, false),
+    };
+    if rest.is_empty() {
+        // `/` is one empty segment at the end: no segments and a trailing slash.
+        return if trailing_slash {
+            fault(
+                format!("the path `{path}` has an empty segment"),
+                "leave one slash out: such a path matches no route",
+            )
+        } else {
+            Ok(Template { segments: Vec::new(), trailing_slash: true })
+        };
+    }
+    let mut segments = Vec::new();
+    for text in rest.split('/') {
+        let segment = segment(path, text)?;
+        if segments.contains(&segment) && matches!(segment, TemplateSegment::Parameter(_)) {
+            return fault(format!("the path `{path}` has `{text}` twice"), "give each parameter its own name");
+        }
+        segments.push(segment);
+    }
+    Ok(Template { segments, trailing_slash })
+}
+
+fn segment(path: &str, text: &str) -> Result<TemplateSegment, (String, String)> {
+    let fault = |message: String, help: String| Err((message, help));
+    if text.is_empty() {
+        return fault(
+            format!("the path `{path}` has an empty segment"),
+            "leave one slash out: such a path matches no route".to_owned(),
+        );
+    }
+    if matches!(text, "." | "..") {
+        return fault(
+            format!("the path `{path}` has the segment `{text}`"),
+            "write the path that is meant: such a path matches no route".to_owned(),
+        );
+    }
+    if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        let ok = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        return if !name.is_empty() && name.chars().all(ok) {
+            Ok(TemplateSegment::Parameter(name.to_owned()))
+        } else {
+            fault(
+                format!("`{text}` is no parameter"),
+                "name it with letters, digits, `_`, `-` and `.`: `{accountId}`".to_owned(),
+            )
+        };
+    }
+    if text.contains(['{', '}']) {
+        return fault(
+            format!("the segment `{text}` is a parameter only in part"),
+            "a parameter is a whole segment: `{name}`".to_owned(),
+        );
+    }
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let hex = |digit: Option<u8>| {
+                    digit
+                        .filter(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit))
+                        .and_then(|digit| char::from(digit).to_digit(16))
+                };
+                let value =
+                    hex(bytes.next()).zip(hex(bytes.next())).map(|(high, low)| high.wrapping_mul(16).wrapping_add(low));
+                let decoded = value.and_then(|value| u8::try_from(value).ok());
+                match decoded {
+                    None => {
+                        return fault(
+                            format!(
+                                "the segment `{text}` has a percent-encoding that is not two upper-case hexadecimal digits"
+                            ),
+                            "write `%` and two of 0-9, A-F".to_owned(),
+                        );
+                    }
+                    Some(b'/' | b'\\' | 0) => {
+                        return fault(
+                            format!("the segment `{text}` has an encoded slash, backslash or NUL"),
+                            "take it out: a request with it matches no route (rule 3)".to_owned(),
+                        );
+                    }
+                    Some(byte) if unreserved(byte) => {
+                        return fault(
+                            format!("the segment `{text}` encodes a character that needs no encoding (RFC 3986 §2.3)"),
+                            format!("write `{}` as it is", char::from(byte)),
+                        );
+                    }
+                    Some(_) => {}
+                }
+            }
+            b';' => {
+                return fault(
+                    format!("the segment `{text}` has a `;`"),
+                    "take it out: a request with it matches no route (rule 3)".to_owned(),
+                );
+            }
+            // RFC 3986 §3.3: pchar.
+            _ if unreserved(byte) || b"!$&'()*+,=:@".contains(&byte) => {}
+            _ => {
+                let encoded: String = text
+                    .bytes()
+                    .map(|byte| if unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+                    .collect();
+                return fault(
+                    format!("the segment `{text}` has a character that has to be encoded"),
+                    format!("write `{encoded}`"),
+                );
+            }
+        }
+    }
+    Ok(TemplateSegment::Literal(text.to_owned()))
+}
+
+/// RFC 3986 §2.3.
+fn unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
