@@ -46,8 +46,8 @@ pub(crate) enum Meaning {
     /// These bytes come out, with no white space between tokens.
     Passes {
         body: Vec<u8>,
-        /// Whether it may also be refused for a duplicate name: the name is not known to the policy at its place, or its place
-        /// does not come out (rule 30).
+        /// Whether it may also be refused for a duplicate name: there is one, though the policy does not know it at its place, or
+        /// its place does not come out (rule 30).
         or_duplicate: bool,
     },
 }
@@ -202,46 +202,50 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// What becomes of a body for a caller.
+    /// What becomes of a body of one text for a caller.
     pub(crate) fn read(&self, asker: &Asker, key: Option<&PseudonymKey>, body: &[u8]) -> Meaning {
-        if body.len() as u64 > self.policy.limits.body {
-            return refused("body_too_large");
+        self.read_texts(asker, key, &[body], b"")
+    }
+
+    /// What becomes of a body of several texts, each followed by `end` in what comes out (rule 30).
+    pub(crate) fn read_texts(&self, asker: &Asker, key: Option<&PseudonymKey>, texts: &[&[u8]], end: &[u8]) -> Meaning {
+        let mut trees = Vec::new();
+        for text in texts {
+            match Tree::parse(text, usize::from(self.policy.limits.depth)) {
+                Ok(tree) => trees.push(tree),
+                Err(fault) => return Meaning::Refused(BTreeSet::from([fault.reason()])),
+            }
         }
-        let tree = match Tree::parse(body, usize::from(self.policy.limits.depth)) {
-            Ok(tree) => tree,
-            Err(fault) => return refused(fault.reason()),
-        };
-        let value = tree.value();
-        let sets = self.sets(&value);
-        let mut walk =
-            Walk { oracle: self, asker, key, sets: &sets, records: 0, refusals: BTreeSet::new(), duplicates: false };
-        let scopes = asker.scopes.clone();
-        let denied = walk.denied(&value);
         let mut out = Vec::new();
-        let came_out = walk.node(&tree, &value, &scopes, denied, &mut out);
-        if !came_out {
-            // Rule 25: a root that would be removed is refused.
-            walk.refusals.insert("root_hidden");
+        let mut refusals = BTreeSet::new();
+        let mut or_duplicate = false;
+        // Rule 28: records are counted over the whole response.
+        let mut records = 0;
+        for tree in &trees {
+            let value = tree.value();
+            let sets = self.sets(&value);
+            let mut walk = Walk { oracle: self, asker, key, sets: &sets, records, refusals: BTreeSet::new() };
+            let denied = walk.denied(&value);
+            if !walk.node(tree, &value, &asker.scopes, denied, &mut out) {
+                // Rule 25: a root that would be removed is refused.
+                walk.refusals.insert("root_hidden");
+            }
+            out.extend_from_slice(end);
+            records = walk.records;
+            refusals.append(&mut walk.refusals);
+            or_duplicate |= tree.has_duplicates();
         }
-        if walk.refusals.is_empty() {
-            Meaning::Passes { body: out, or_duplicate: walk.duplicates }
-        } else {
-            Meaning::Refused(walk.refusals)
+        if refusals.is_empty() {
+            return Meaning::Passes { body: out, or_duplicate };
         }
+        refusals.extend(or_duplicate.then_some("json_duplicate_name"));
+        Meaning::Refused(refusals)
     }
 
     /// What the policy says of every node of a document, those that are left out by rows excepted.
     pub(crate) fn places(&self, asker: &Asker, document: &Value) -> Vec<Place> {
         let sets = self.sets(document);
-        let walk = Walk {
-            oracle: self,
-            asker,
-            key: None,
-            sets: &sets,
-            records: 0,
-            refusals: BTreeSet::new(),
-            duplicates: false,
-        };
+        let walk = Walk { oracle: self, asker, key: None, sets: &sets, records: 0, refusals: BTreeSet::new() };
         let mut found = Vec::new();
         walk.places(document, &asker.scopes, walk.denied(document), &mut Vec::new(), &mut found);
         found
@@ -325,7 +329,6 @@ struct Walk<'o, 'a> {
     sets: &'o Sets,
     records: u64,
     refusals: BTreeSet<&'static str>,
-    duplicates: bool,
 }
 
 impl Walk<'_, '_> {
@@ -484,17 +487,13 @@ impl Walk<'_, '_> {
     }
 
     /// Rule 30: a name twice in one object refuses the body, if the policy knows it there. *Reading*: what lies below a
-    /// container that does not come out vanishes with it, so there it may be refused or not; and so may a name that is only
-    /// reached through `*`, `..*` or a filter.
+    /// container that does not come out, or in an element that rows leave out, vanishes with it, so there it may be refused or
+    /// not; and so may a name that is only reached through `*`, `..*` or a filter, which comes out each time if it is not.
     fn judge_duplicates<'n>(&mut self, names: impl Iterator<Item = &'n str>, node: &Value, container: bool) {
         let mut seen = HashSet::new();
         for name in names {
-            if !seen.insert(name) {
-                if container && self.is_known(name, node) {
-                    self.refusals.insert("json_duplicate_name");
-                } else {
-                    self.duplicates = true;
-                }
+            if !seen.insert(name) && container && self.is_known(name, node) {
+                self.refusals.insert("json_duplicate_name");
             }
         }
     }
@@ -576,10 +575,6 @@ fn covers(deny: &[Segment], way: &[Segment]) -> bool {
         })
 }
 
-fn refused(reason: &'static str) -> Meaning {
-    Meaning::Refused(BTreeSet::from([reason]))
-}
-
 impl Fault {
     /// The word that a refusal for it has.
     pub(crate) fn reason(self) -> &'static str {
@@ -628,6 +623,18 @@ fn kept(row: &RowRule) -> String {
 }
 
 impl Tree<'_> {
+    /// Whether some object has a name twice.
+    fn has_duplicates(&self) -> bool {
+        match self {
+            Self::Scalar(_) => false,
+            Self::Array(elements) => elements.iter().any(Tree::has_duplicates),
+            Self::Object(members) => {
+                let names: HashSet<&str> = members.iter().map(|member| member.name.as_str()).collect();
+                names.len() < members.len() || members.iter().any(|member| member.tree.has_duplicates())
+            }
+        }
+    }
+
     /// The document as jsonpath-rust takes it. A name that comes again in one object gets a name of its own there, which no
     /// policy knows: what is not refused for it is judged like any other unknown member.
     pub(crate) fn value(&self) -> Value {
