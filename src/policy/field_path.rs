@@ -14,6 +14,9 @@ use super::path_fault::{self, PathFault};
 
 pub use super::filter::Filter;
 
+#[cfg(test)]
+mod tests;
+
 /// Longest path, in bytes: parsing goes back and forth over nested brackets, and nobody reads a longer one.
 pub(super) const MAX_LENGTH: usize = 1024;
 

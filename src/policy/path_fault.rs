@@ -83,6 +83,9 @@ pub(super) fn before(text: &str, length: usize, nesting: usize) -> Result<(), Pa
         return Err(PathFault::syntax("it has an unusual white space or control character outside quotes")
             .help("retype it with plain spaces"));
     }
+    if let Err(fault) = spaces(&bare) {
+        return Err(operator_word(&bare).unwrap_or(fault));
+    }
     let mut depth = 0_usize;
     for c in bare.chars() {
         match c {
@@ -101,6 +104,33 @@ pub(super) fn before(text: &str, length: usize, nesting: usize) -> Result<(), Pa
     }
     if depth > 0 {
         return Err(PathFault::syntax("a bracket is not closed").help("count `[` and `]`, `(` and `)`"));
+    }
+    Ok(())
+}
+
+/// White space that jsonpath-rust would take as part of a name, or leave out of one: inside and in front of names, and
+/// between segments outside brackets, where the standard allows it but nobody means it.
+fn spaces(bare: &str) -> Result<(), PathFault> {
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '@') || !c.is_ascii();
+    let mut depth = 0_usize;
+    let mut before: Option<char> = None;
+    let mut chars = bare.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '[' | '(' => depth = depth.saturating_add(1),
+            ']' | ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if c != ' ' {
+            before = Some(c);
+            continue;
+        }
+        let next = chars.peek().copied();
+        let joins = before.is_some_and(word) && next.is_some_and(word);
+        if depth == 0 || before == Some('.') || joins {
+            return Err(PathFault::syntax("it has a space where names are joined")
+                .help("leave the space out; a member whose name has one is `['a b']`"));
+        }
     }
     Ok(())
 }
@@ -142,13 +172,8 @@ pub(super) fn guess(text: &str) -> PathFault {
         return PathFault::syntax("its filter has a regular expression")
             .help("compare with `==`, one value at a time, joined by `||`");
     }
-    for (wrong, right) in
-        [(" and ", "&&"), (" AND ", "&&"), (" or ", "||"), (" OR ", "||"), ("?not ", "!"), (" not ", "!"), ("<>", "!=")]
-    {
-        if bare.contains(wrong) {
-            return PathFault::syntax(format!("`{}` is no operator", wrong.trim().trim_start_matches('?')))
-                .help(format!("write `{right}`"));
-        }
+    if let Some(fault) = operator_word(&bare) {
+        return fault;
     }
     let single = |operator: char| {
         let doubled: String = [operator, operator].iter().collect();
@@ -203,6 +228,21 @@ pub(super) fn guess(text: &str) -> PathFault {
     }
     PathFault::syntax("it is not a JSONPath query (RFC 9535)")
         .help("write member names and `[*]`: `$.lines[*].number`; or a condition: `$.lines[?@.kind == 'sim'].number`")
+}
+
+/// An operator of another language.
+fn operator_word(bare: &str) -> Option<PathFault> {
+    for (wrong, right) in
+        [(" and ", "&&"), (" AND ", "&&"), (" or ", "||"), (" OR ", "||"), ("?not ", "!"), (" not ", "!"), ("<>", "!=")]
+    {
+        if bare.contains(wrong) {
+            return Some(
+                PathFault::syntax(format!("`{}` is no operator", wrong.trim().trim_start_matches('?')))
+                    .help(format!("write `{right}`")),
+            );
+        }
+    }
+    None
 }
 
 /// The name in front of a `(` that is no function.

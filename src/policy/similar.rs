@@ -39,3 +39,25 @@ fn distance(a: &str, b: &str) -> usize {
     }
     above.last().copied().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_one_slip_away() {
+        let names = ["financial", "contact", "key", "reference", "birthDate"];
+        for (word, near) in [
+            ("finacial", Some("financial")),
+            ("contcat", Some("contact")),
+            ("KEY", Some("key")),
+            ("birthdate", Some("birthDate")),
+            ("refrence", Some("reference")),
+            ("ky", Some("key")),
+            ("notes", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, names), near, "{word}");
+        }
+    }
+}

@@ -196,9 +196,12 @@ fn max_records(reader: &mut Reader, node: &Node) -> Option<(MaxRecords, Span)> {
     Some((MaxRecords { at, max: max?, over: over? }, span))
 }
 
+/// A route's method, segments with parameter names erased, and trailing slash.
+type Erased<'r> = (&'r str, Vec<Option<&'r str>>, bool);
+
 /// Two routes that are equal once parameter names are erased (rule 4).
 fn conflicts(reader: &mut Reader, routes: &[RouteDraft<'_>]) {
-    let mut known: HashMap<(&str, Vec<Option<&str>>, bool), (&str, Span)> = HashMap::new();
+    let mut known: HashMap<Erased<'_>, (&str, Span)> = HashMap::new();
     let mut ordered: Vec<(&str, &Matched)> =
         routes.iter().filter_map(|route| Some((route.name, route.matched.as_ref()?))).collect();
     ordered.sort_by_key(|(_, matched)| matched.span);
