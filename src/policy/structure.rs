@@ -9,6 +9,9 @@ use super::document::{Member, Node, PolicyDoc, Tree};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
 use crate::protobuf::{Kind, Struct, Value};
 
+#[cfg(test)]
+mod tests;
+
 /// Reads a document. The depth is bounded twice: prost refuses more than 100 messages inside each other, and the tree more
 /// than [`super::MAX_DEPTH`] containers.
 ///

@@ -1,0 +1,97 @@
+//! A `Struct` gives the same policy as the JSON that an Envoy configuration wrote it from, and a bad one gives findings.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+use super::*;
+use crate::protobuf::List;
+use crate::policy::model::RouteBody;
+use crate::policy::tests::{TELCO, spanless, yaml};
+use crate::policy::{PolicySet, from_json, from_struct, load, to_json};
+
+fn value(json: &serde_json::Value) -> Value {
+    let kind = match json {
+        serde_json::Value::Null => Kind::Null(0),
+        serde_json::Value::Bool(value) => Kind::Bool(*value),
+        serde_json::Value::Number(number) => Kind::Number(number.as_f64().unwrap()),
+        serde_json::Value::String(text) => Kind::Text(text.clone()),
+        serde_json::Value::Array(elements) => Kind::List(List { values: elements.iter().map(value).collect() }),
+        serde_json::Value::Object(members) => Kind::Struct(Struct {
+            fields: members.iter().map(|(name, member)| (name.clone(), value(member))).collect(),
+        }),
+    };
+    Value { kind: Some(kind) }
+}
+
+fn bytes(json: &str) -> Vec<u8> {
+    match value(&serde_json::from_str(json).unwrap()).kind {
+        Some(Kind::Struct(root)) => root.encode_to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_struct_gives_the_policy_that_its_yaml_gives() {
+    let files = std::collections::BTreeMap::from([("policy.yaml".to_owned(), TELCO.to_owned())]);
+    let json = to_json(&load(&files, "policy.yaml").unwrap());
+    let (from_struct, _) = from_struct(&bytes(&json)).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(spanless(&unordered(from_struct)), spanless(&unordered(yaml(TELCO).unwrap().0)));
+}
+
+/// A policy with what has no order (rule 1) in one: a `Struct` keeps none.
+fn unordered(mut policy: PolicySet) -> PolicySet {
+    policy.defaults.classified_headers.sort();
+    for route in &mut policy.routes {
+        if let RouteBody::Governed(governed) = &mut route.body {
+            governed.entries.sort_by_key(|entry| entry.path.to_string());
+            governed.denies.sort_by_key(|(client, path)| (*client, path.to_string()));
+        }
+    }
+    policy
+}
+
+#[test]
+fn a_finding_in_a_struct_has_a_json_pointer() {
+    let found =
+        from_struct(&bytes(r#"{"language": 1, "policy": "x", "routes": {"a/b": {"match": "get /a"}}}"#)).unwrap_err();
+    let lines: Vec<String> = found.lines().collect();
+    assert!(lines.iter().any(|line| line.starts_with("policy#/routes/a~1b/match: error[FG020]")), "{lines:#?}");
+}
+
+#[test]
+fn a_finding_in_a_json_document_has_a_json_pointer() {
+    let found =
+        from_json(br#"{"language": 1, "policy": "x", "routes": {"a": {"match": "get /a", "query": ["p", "p"]}}}"#)
+            .unwrap_err();
+    let lines: Vec<String> = found.lines().collect();
+    assert!(lines.iter().any(|line| line.starts_with("policy.json#/routes/a/match: error[FG020]")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("policy.json#/routes/a/query/1: error[FG004]")), "{lines:#?}");
+}
+
+#[test]
+fn whole_numbers_come_back_as_they_were() {
+    for (number, text) in [(1.0, "1"), (-0.0, "-0"), (9_007_199_254_740_991.0, "9007199254740991"), (1.5, "1.5")] {
+        assert_eq!(number_text(number), text);
+    }
+}
+
+#[test]
+fn a_struct_that_is_none_or_too_deep_is_a_finding() {
+    assert!(from_struct(b"\xff\xff\xff").is_err());
+    assert!(from_struct(b"").is_err());
+    let found = from_struct(&bytes_of_any_depth(32)).unwrap_err();
+    assert!(found.to_string().contains("more containers"), "{found}");
+    assert!(from_struct(&bytes_of_any_depth(31)).unwrap_err().to_string().contains("language"));
+    assert!(from_struct(&bytes_of_any_depth(5000)).is_err());
+}
+
+/// Maps inside maps, deeper than a JSON reader would go.
+fn bytes_of_any_depth(depth: usize) -> Vec<u8> {
+    let mut root = Struct::default();
+    for _ in 0..depth {
+        let inner = Value { kind: Some(Kind::Struct(root)) };
+        root = Struct { fields: BTreeMap::from([("a".to_owned(), inner)]) };
+    }
+    root.encode_to_vec()
+}
