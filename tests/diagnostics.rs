@@ -130,3 +130,28 @@ fn every_error_and_warning_has_a_place_and_a_way_out() {
         }
     }
 }
+
+#[test]
+fn every_code_has_a_page_whose_examples_hold() {
+    use fieldgate::diagnostic::{Code, catalogue};
+    let mut wrong = String::new();
+    for code in Code::ALL {
+        let Some(page) = catalogue::page(*code) else {
+            writeln!(wrong, "{code} has no page").unwrap();
+            continue;
+        };
+        let yields = |fragment: &str| findings(fragment).items().iter().any(|item| item.code == *code);
+        if !yields(page.wrong) {
+            writeln!(wrong, "{code}: the wrong example says\n{}", said(&findings(page.wrong))).unwrap();
+        }
+        let right = findings(page.right);
+        if yields(page.right) || right.has_errors() {
+            writeln!(wrong, "{code}: the right example says\n{}", said(&right)).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert_eq!(catalogue::PAGES.len(), Code::ALL.len());
+    assert!(catalogue::PAGES.is_sorted_by_key(|page| page.code), "pages are in the order of their codes");
+    assert_eq!(Code::parse("fg012"), Some(Code::UnknownClass));
+    assert_eq!(Code::parse("FG999"), None);
+}

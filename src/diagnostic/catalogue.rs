@@ -1,1 +1,389 @@
-//! What each code means. Not in the plugin.
+//! What each code means: what it says, why it matters, a wrong and a right example. `explain` and the reference page are
+//! made from it. Not in the plugin.
+//!
+//! The examples are fragments: the sections that matter, of an otherwise valid policy. A test holds that each wrong one
+//! yields its code and that each right one does not.
+
+use super::Code;
+
+/// What a code means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// The code.
+    pub code: Code,
+    /// A few words.
+    pub title: &'static str,
+    /// What was found.
+    pub what: &'static str,
+    /// Why it is an error, or worth a look.
+    pub why: &'static str,
+    /// A fragment that yields the code.
+    pub wrong: &'static str,
+    /// The same, mended.
+    pub right: &'static str,
+}
+
+/// The page of a code.
+#[must_use]
+pub fn page(code: Code) -> Option<&'static Page> {
+    PAGES.iter().find(|page| page.code == code)
+}
+
+const fn page_of(
+    code: Code,
+    title: &'static str,
+    what: &'static str,
+    why: &'static str,
+    wrong: &'static str,
+    right: &'static str,
+) -> Page {
+    Page { code, title, what, why, wrong, right }
+}
+
+/// All pages, by number.
+pub const PAGES: &[Page] = &[
+    page_of(
+        Code::Unreadable,
+        "a file cannot be read",
+        "The policy, or a file that its `include` names, is not there, is no file, is not UTF-8, or may not be read.",
+        "A policy is loaded whole or not at all: half of one would withhold the wrong half.",
+        "include: [shapes.yaml]\n",
+        "include: [shapes.yaml]\n# file: shapes.yaml\nshapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n",
+    ),
+    page_of(
+        Code::Syntax,
+        "not YAML, not JSON, or not a Struct",
+        "The text cannot be read as what it should be. The usual slips: a bracket or quote that is not closed, a tab, or a path with brackets inside `{…}` without quotes.",
+        "Nothing can be said of the rest before this is mended, so it is reported alone for its file.",
+        "clients:\n  \"*\": {deny: {account: [$.lines[*].number]}}\n",
+        "clients:\n  \"*\": {deny: {account: [\"$.lines[*].number\"]}}\n",
+    ),
+    page_of(
+        Code::YamlFeature,
+        "a YAML feature that a policy does not have",
+        "Anchors (`&a`), aliases (`*a`), merge keys (`<<`), tags (`!a`) and second documents are not part of the policy language (rule 2).",
+        "They make one line mean something that is written elsewhere. A reviewer of a policy reads one place at a time.",
+        "classes:\n  key: &plain {about: \"Ids\"}\n  contact: *plain\n  financial: {about: \"Money\"}\n",
+        "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address, e-mail, phone\"}\n  financial: {about: \"Money\"}\n",
+    ),
+    page_of(
+        Code::DuplicateKey,
+        "the same thing twice",
+        "A key, a place or a name is written twice: in one map, in two files, or in two spellings (`$.id` and `$['id']`).",
+        "There is no override: if a later line could replace an earlier one, no line could be trusted alone (rules 1 and 2).",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $['id']: contact\n    $.balance: financial\n",
+        "shapes:\n  account:\n    $.id: {class: [key, contact], pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n",
+    ),
+    page_of(
+        Code::UnknownKey,
+        "a key that the language does not have",
+        "The key means nothing in its place. Mostly it is misspelt, or indented too little or too much.",
+        "A key that is ignored is a rule that its author believes in and nobody enforces.",
+        "defaults:\n  unmatched_routes: reject\n",
+        "defaults:\n  unmatched_route: reject\n",
+    ),
+    page_of(
+        Code::MissingKey,
+        "a key that has to be there",
+        "Something that has no safe default is not said.",
+        "What decides who sees what is written down, not guessed.",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    body: {$: {shape: account}}\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n",
+    ),
+    page_of(
+        Code::WrongKind,
+        "a list where a map is expected, or the like",
+        "The value is of another kind than the language has in its place: a list, a map, a string, a number, nothing.",
+        "A value that is taken for something else would say something else.",
+        "scopes:\n  care.read:\n    areas: accounts\n    grant: {key: show, contact: mask, financial: show}\n",
+        "scopes:\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, financial: show}\n",
+    ),
+    page_of(
+        Code::NotAString,
+        "not a string to every YAML reader",
+        "A word without quotes that YAML takes for a boolean, a number or null, or that YAML 1.1 and 1.2 read differently: `on`, `yes`, `no`, `012`, `0x1f`.",
+        "Editors, schema checkers and other tools would read another policy than the one that is enforced.",
+        "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address\", blank: no}\n  financial: {about: \"Money\"}\n",
+        "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address\", blank: \"no\"}\n  financial: {about: \"Money\"}\n",
+    ),
+    page_of(
+        Code::UnknownLanguage,
+        "an unknown language",
+        "`language` is not a version that this fieldgate knows.",
+        "A policy in a newer language may say things that an older reader would overlook, so it refuses to load.",
+        "language: 2\n",
+        "language: 1\n",
+    ),
+    page_of(
+        Code::Include,
+        "an include that cannot be followed",
+        "A pattern finds no file or leaves the root file's directory, or `include` stands in a file that is itself included.",
+        "Which files make up a policy is said in one place, and a pattern that finds nothing is a file that somebody misses.",
+        "include: [shapes/*.yaml]\n",
+        "include: [shapes/*.yaml]\n# file: shapes/account.yaml\nshapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n",
+    ),
+    page_of(
+        Code::NotInThisVersion,
+        "not in this version",
+        "The policy language has it, this version of fieldgate does not yet: budgets, `cost`, canaries, `report_until`.",
+        "A limit that is written down and not enforced is worse than none.",
+        "budgets:\n  hourly: {clients: [\"*\"], count: {records: true}, per: 1h, max: 500}\n",
+        "limits: {body: 64MiB}\n",
+    ),
+    page_of(
+        Code::UnknownClass,
+        "a class that does not exist",
+        "A field, a grant or a ceiling names a class that is not declared under `classes`.",
+        "A grant of a misspelt class grants nothing; a ceiling on one holds nothing back.",
+        "scopes:\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, finacial: show}\n",
+        "scopes:\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, financial: show}\n",
+    ),
+    page_of(
+        Code::UnknownName,
+        "a shape, scope, route or area that does not exist",
+        "A name is used that nothing in the policy declares.",
+        "What was to be shown, or held back, by it would not be.",
+        "scopes:\n  care.read:\n    areas: [acounts]\n    grant: {key: show, contact: mask, financial: show}\n",
+        "scopes:\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, financial: show}\n",
+    ),
+    page_of(
+        Code::PathProfile,
+        "JSONPath, but not of the profile",
+        "The field path is valid RFC 9535, but uses what policies do not have: indexes, slices, several selectors in one bracket, search at any depth, `match()`, `search()`, `$` inside filters, filters inside filters (rule 11).",
+        "An entry speaks about every element: which one comes first is the upstream's choice. And what cannot be decided while a body streams by cannot be enforced.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.balance: financial\n    $.lines[0].number: {class: contact, mask: {last: 3}}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.balance: financial\n    $.lines[*].number: {class: contact, mask: {last: 3}}\n",
+    ),
+    page_of(
+        Code::PathSyntax,
+        "not a field path",
+        "The text is not a JSONPath query (RFC 9535).",
+        "A path that means nothing classifies nothing, and an unclassified field is seen by nobody.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.e-mail: {class: contact, mask: email}\n    $.balance: financial\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $['e-mail']: {class: contact, mask: email}\n    $.balance: financial\n",
+    ),
+    page_of(
+        Code::BadValue,
+        "a word or number that means nothing in its place",
+        "The value is of the right kind, but not one that the language has there.",
+        "There is no nearest value that would be safe to take instead.",
+        "scopes:\n  care.read:\n    areas: [accounts]\n    grant: {key: shown, contact: mask, financial: show}\n",
+        "scopes:\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, financial: show}\n",
+    ),
+    page_of(
+        Code::BadName,
+        "a name that cannot be one",
+        "A name is empty, longer than 128 bytes, `*`, or has a space, comma, quote, backslash or control character.",
+        "Names stand in tables, logs and command lines; `*` means all of them.",
+        "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address\"}\n  financial: {about: \"Money\"}\n  bank details: {about: \"IBAN\"}\n",
+        "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address\"}\n  financial: {about: \"Money\"}\n  bank-details: {about: \"IBAN\"}\n",
+    ),
+    page_of(
+        Code::ShapeRecursion,
+        "a shape that holds itself",
+        "A shape mounts itself, or one that mounts it again (rule 10).",
+        "Mounts are written out before anything is enforced; one that never ends has no end to write.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n    $.parent: {shape: account}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n    $.parent.id: {class: key, pseudonym: account}\n",
+    ),
+    page_of(
+        Code::TooMuch,
+        "more than a policy may hold",
+        "The policy is over 8 MiB, a route comes to over 20,000 fields once its shapes are mounted, or shapes are mounted more than 64 deep.",
+        "Every worker of the proxy holds the whole policy in memory.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n    $.a: {shape: a}\n    $.b: {shape: a}\n    $.c: {shape: a}\n  a: {$.a: {shape: b}, $.b: {shape: b}, $.c: {shape: b}, $.d: {shape: b}, $.e: {shape: b}, $.f: {shape: b}}\n  b: {$.a: {shape: c}, $.b: {shape: c}, $.c: {shape: c}, $.d: {shape: c}, $.e: {shape: c}, $.f: {shape: c}}\n  c: {$.a: {shape: d}, $.b: {shape: d}, $.c: {shape: d}, $.d: {shape: d}, $.e: {shape: d}, $.f: {shape: d}}\n  d: {$.a: {shape: e}, $.b: {shape: e}, $.c: {shape: e}, $.d: {shape: e}, $.e: {shape: e}, $.f: {shape: e}}\n  e: {$.a: financial, $.b: financial, $.c: financial, $.d: financial, $.e: financial, $.f: financial}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n    $.history..*: {class: financial}\n",
+    ),
+    page_of(
+        Code::RoutePath,
+        "a match that no request can meet as meant",
+        "`match` is not a method and a path, or the path is not in its one canonical spelling: empty or dot segments, `;`, a query, a percent-encoding that RFC 3986 would write otherwise, `{name}` in a part of a segment (rules 3 and 4).",
+        "Paths are compared as they are forwarded, without decoding: a route in another spelling would govern nothing.",
+        "routes:\n  get-account:\n    match: get /accounts/{accountId}?page={page}\n    area: accounts\n    body: {$: {shape: account}}\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    query: [page]\n    area: accounts\n    body: {$: {shape: account}}\n",
+    ),
+    page_of(
+        Code::RouteConflict,
+        "two routes that match the same requests",
+        "The routes have one method and one path once the names of parameters are erased (rule 4).",
+        "One of the two would never be used, and which one would be a matter of chance.",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n  read-account:\n    match: GET /accounts/{id}\n    area: accounts\n    body: {$: {shape: account}}\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n  list-accounts:\n    match: GET /accounts\n    area: accounts\n    body: {\"$[*]\": {shape: account}}\n",
+    ),
+    page_of(
+        Code::NamesNothing,
+        "a path that names no classified place",
+        "`fields`, `deny`, `rows` or `max_records` names a place that the shape, or the route, does not classify (rule 13).",
+        "Most likely it is misspelt: what it was to show stays hidden, or what it was to hold back is shown.",
+        "clients:\n  \"*\": {deny: {account: [$.emial]}}\n",
+        "clients:\n  \"*\": {deny: {account: [$.email]}}\n",
+    ),
+    page_of(
+        Code::Incompatible,
+        "two things that exclude each other",
+        "Each of the two is fine, both together mean nothing: `pass` and `body`, two forms in one `mask`, a `hold` over the `body`.",
+        "Whichever of them won, somebody would have meant the other.",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    pass: \"nothing personal\"\n    area: accounts\n    body: {$: {shape: account}}\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n",
+    ),
+    page_of(
+        Code::AnyClient,
+        "clients without \"*\"",
+        "`clients` has entries, but none for all the others (rule 9).",
+        "Whether an unknown client gets what its scopes give, or nothing, is for the author to say.",
+        "clients:\n  acme: {scopes: [care.read]}\n",
+        "clients:\n  acme: {scopes: [care.read]}\n  \"*\": {scopes: []}\n",
+    ),
+    page_of(
+        Code::Header,
+        "a header that cannot be named there",
+        "The text is no header name, or the header describes the body before it was filtered: its length, digest, tag, encoding, date (rule 31).",
+        "Such a header would be wrong for the filtered body, and lets a caller check guesses of what was withheld.",
+        "defaults:\n  headers: {keep: [x-request-id, etag]}\n",
+        "defaults:\n  headers: {keep: [x-request-id]}\n",
+    ),
+    page_of(
+        Code::FallsToBlank,
+        "a level that falls to blank",
+        "A scope is granted mask or pseudonym, but fields of the class have no such form, so callers get the blank value (rule 18).",
+        "It is safe, but seldom what the grant was for. A field with a `blank` of its own is taken as meant.",
+        "scopes:\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, financial: mask}\n",
+        "scopes:\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, financial: mask}\nshapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: {class: financial, mask: {round: 100}}\n",
+    ),
+    page_of(
+        Code::UnguardedNotEqual,
+        "!= without an existence test",
+        "A filter compares with `!=` (or negates an `==`) without testing that the member exists.",
+        "By RFC 9535 a missing member is not equal to anything, so the comparison is true where the member is missing.",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n    rows: $.lines[?@.status != 'closed']\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n    rows: $.lines[?@.status && @.status != 'closed']\n",
+    ),
+    page_of(
+        Code::UnmatchedPass,
+        "unmatched routes pass",
+        "Requests that match no route are forwarded, and their responses pass unfiltered (rule 5).",
+        "Every endpoint that is forgotten, or added later, is open.",
+        "defaults: {unmatched_route: pass}\n",
+        "defaults: {unmatched_route: reject}\n",
+    ),
+    page_of(
+        Code::QueryAny,
+        "any query parameter",
+        "Callers may send any query parameter on the route (rule 6).",
+        "Many upstreams let a parameter select, rename, expand or filter fields: `select=name:ssn` shows a withheld value under an allowed name.",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    query: any\n    body: {$: {shape: account}}\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    query: [page, limit]\n    body: {$: {shape: account}}\n",
+    ),
+    page_of(
+        Code::QueryName,
+        "a query parameter that may reach withheld fields",
+        "The parameter has a name by which many APIs let callers select, rename, expand, filter, order or search (rule 6).",
+        "Filtering or ordering by a withheld field tells its value, one request at a time.",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    query: [page, sort]\n    body: {$: {shape: account}}\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    query: [page]\n    body: {$: {shape: account}}\n",
+    ),
+    page_of(
+        Code::OtherContentPass,
+        "bodies that are not JSON pass",
+        "Bodies of the route that are not JSON pass unfiltered (rule 30).",
+        "An export in CSV holds what the JSON would have withheld.",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    other_content: pass\n    body: {$: {shape: account}}\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    other_content: reject\n    body: {$: {shape: account}}\n",
+    ),
+    page_of(
+        Code::TrustedHeader,
+        "identity from a header",
+        "The caller is whoever a request header says (rule 7).",
+        "Whoever reaches this proxy without passing the edge that overwrites the header can be anybody.",
+        "identity:\n  source: trusted_header\n  header: x-client-id\n  scopes: x-scopes\n  trusted: \"the edge drops the client's own header\"\n",
+        "identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}\n",
+    ),
+    page_of(
+        Code::Unused,
+        "declared, but used by nothing",
+        "A class that no field has, a shape that no route mounts, a scope that grants nothing or that no client may use.",
+        "Either it is left over, or something that was to use it names another.",
+        "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address\"}\n  financial: {about: \"Money\"}\n  usage: {about: \"Calls\"}\n",
+        "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address\"}\n  financial: {about: \"Money\"}\n",
+    ),
+    page_of(
+        Code::ComplementaryMasks,
+        "masks that add up",
+        "Places of one name and class show the first characters here and the last there.",
+        "Whoever gets both has more of the value than either mask shows.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.balance: financial\n    $.phone: {class: contact, mask: {last: 4}}\n    $.owner.phone: {class: contact, mask: {first: 6}}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.balance: financial\n    $.phone: {class: contact, mask: {last: 4}}\n    $.owner.phone: {class: contact, mask: {last: 4}}\n",
+    ),
+    page_of(
+        Code::DynamicNames,
+        "member names that come from data",
+        "A `*` stands, as far as its spelling tells, for the members of a map, whose names pass as they are.",
+        "A map that is keyed by e-mail addresses shows them, whatever its values are classed as.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.balance: financial\n    $.contactsByEmail.*.name: {class: contact, blank: \"\"}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.balance: financial\n    $.contacts[*].name: {class: contact, blank: \"\"}\n",
+    ),
+    page_of(
+        Code::FormConflict,
+        "entries that disagree on a form",
+        "Two entries of one route may be at one place and declare different forms, so that the place has none (rule 13).",
+        "It is safe: the next lower level that both agree on is used. But neither author gets the form that is written down.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.balance: financial\n    $.lines[*].number: {class: contact, mask: {last: 3}}\n    $.lines[?@.kind == 'sim'].number: {class: contact, mask: {last: 4}}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.balance: financial\n    $.lines[*].number: {class: contact, mask: {last: 3}}\n    $.lines[?@.kind == 'sim'].number: contact\n",
+    ),
+    page_of(
+        Code::RevealingHeader,
+        "a header that tells what is withheld",
+        "A response header is kept that often repeats values, or counts what row conditions leave out (rule 31).",
+        "`x-total-count` tells how many rows are hidden; `location` and `link` repeat ids.",
+        "defaults:\n  headers: {keep: [x-total-count]}\n",
+        "defaults:\n  headers: {keep: [x-request-id]}\n",
+    ),
+    page_of(
+        Code::LiteralLooksLikeParameter,
+        "a literal segment that looks like a parameter",
+        "A segment is `:name` or `*`, which other tools take for a parameter. Here it matches only itself (rule 4).",
+        "The route would govern no real request, and those that it was for would be refused.",
+        "routes:\n  get-account:\n    match: GET /accounts/:accountId\n    area: accounts\n    body: {$: {shape: account}}\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n",
+    ),
+    page_of(
+        Code::NobodySees,
+        "a route of which nobody sees anything",
+        "No scope acts on the route's area, or none that does is granted a class of its fields (rule 33).",
+        "Its GET requests are refused for everybody.",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n  get-usage:\n    match: GET /usage\n    area: usage\n    body: {$.total: financial}\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n  get-usage:\n    match: GET /usage\n    area: accounts\n    body: {$.total: financial}\n",
+    ),
+    page_of(
+        Code::NoEffect,
+        "written, but without effect",
+        "`fields`, `rows` or `deny` is about something that the scope, or any route, does not reach; or nobody can have a scope.",
+        "Its author believes that it does something.",
+        "identity: {source: mtls}\n",
+        "identity: {source: mtls}\nclients:\n  \"spiffe://example.org/care\": {scopes: [care.read]}\n  \"*\": {scopes: []}\n",
+    ),
+    page_of(
+        Code::OpenSubtree,
+        "an open subtree",
+        "`..*` covers every scalar below a place, and the names of the members on the way (rule 12).",
+        "What the upstream adds there later is classified already, before anybody has looked at it.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.balance: financial\n    $.address..*: {class: contact, blank: \"\"}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.balance: financial\n    $.address.street: {class: contact, blank: \"\"}\n",
+    ),
+    page_of(
+        Code::PassRoute,
+        "a route that is forwarded untouched",
+        "The route's responses are not filtered, for the reason given (rule 5).",
+        "It is listed so that a reviewer sees all of them together.",
+        "routes:\n  health: {match: GET /health, pass: \"says only up or down\"}\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n",
+    ),
+    page_of(
+        Code::PublicScope,
+        "a scope that everybody has",
+        "`when: always`: what the scope grants is seen by every caller, also one without a token (rule 8).",
+        "It is listed so that a reviewer sees what is public.",
+        "scopes:\n  public:\n    when: always\n    areas: [accounts]\n    grant: {key: pseudonym}\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, financial: show}\n",
+        "scopes:\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, financial: show}\n",
+    ),
+];
