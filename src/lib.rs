@@ -49,4 +49,6 @@ pub mod program;
 pub mod protobuf;
 pub mod refusal;
 pub mod rewrite;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod suite;
 pub mod transform;

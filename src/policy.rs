@@ -17,10 +17,10 @@ mod json;
 mod lint;
 pub mod model;
 mod path_fault;
-mod similar;
+pub(crate) mod similar;
 mod structure;
 #[cfg(not(target_arch = "wasm32"))]
-mod yaml;
+pub(crate) mod yaml;
 
 pub use check::check;
 pub use document::{Member, Node, PolicyDoc, Tree};

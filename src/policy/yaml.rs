@@ -12,7 +12,7 @@ use super::document::{Member, Node, Tree};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// Reads a file's text. Findings go to `found`; `None` if there is no tree at all.
-pub(super) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> {
+pub(crate) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> {
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.emit_unresolved_aliases = true;
