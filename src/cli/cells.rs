@@ -1,0 +1,119 @@
+//! Every scope's level for every field of every route: what `matrix` draws and `diff` compares.
+
+use fieldgate::policy::PolicySet;
+use fieldgate::policy::field_path::FieldPath;
+use fieldgate::policy::model::{ClientId, Governed, Route, RouteBody, ScopeId};
+use fieldgate::suite::verdict::{self, Verdict};
+
+/// One route's fields.
+pub(crate) struct RouteCells<'p> {
+    /// The route.
+    pub(crate) route: &'p Route,
+    /// What it knows of its bodies.
+    pub(crate) governed: &'p Governed,
+    /// Its fields, in the order of the policy.
+    pub(crate) fields: Vec<FieldCells>,
+}
+
+/// One field of one route.
+pub(crate) struct FieldCells {
+    /// Its path, as text.
+    pub(crate) path: String,
+    /// The names of its classes.
+    pub(crate) classes: Vec<String>,
+    /// Index of its entry among the route's.
+    pub(crate) entry: usize,
+    /// By scope, in scope order; `None` where the scope does not act on the route.
+    pub(crate) verdicts: Vec<Option<Verdict>>,
+}
+
+/// `GET /accounts/{accountId}`.
+pub(crate) fn match_text(route: &Route) -> String {
+    use fieldgate::policy::model::TemplateSegment;
+    let mut text = format!("{} ", route.method);
+    for segment in &route.template.segments {
+        text.push('/');
+        match segment {
+            TemplateSegment::Literal(literal) => text.push_str(literal),
+            TemplateSegment::Parameter(name) => text.push_str(&format!("{{{name}}}")),
+        }
+    }
+    if route.template.trailing_slash || route.template.segments.is_empty() {
+        text.push('/');
+    }
+    text
+}
+
+/// The names of a verdict's classes.
+pub(crate) fn class_names(policy: &PolicySet, verdict: &Verdict) -> Vec<String> {
+    verdict
+        .classes
+        .iter()
+        .filter_map(|id| policy.classes.get(usize::from(id.0)))
+        .map(|class| class.name.clone())
+        .collect()
+}
+
+/// The scopes that can act on the route for callers under that client entry: the others' cells do not exist.
+pub(crate) fn acting(policy: &PolicySet, route: &Route, client: Option<ClientId>) -> Vec<ScopeId> {
+    let allowed = client.and_then(|id| policy.clients.get(usize::from(id.0))).and_then(|entry| entry.scopes.as_ref());
+    policy
+        .scopes
+        .iter()
+        .enumerate()
+        .filter(|(_, scope)| scope.areas.contains(&route.area))
+        .filter(|(_, scope)| allowed.is_none_or(|names| names.contains(&scope.name)))
+        .filter_map(|(index, _)| u16::try_from(index).ok().map(ScopeId))
+        .collect()
+}
+
+/// The cells of every governed route, for callers under that client entry and one scope each.
+pub(crate) fn of(policy: &PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'_>> {
+    policy
+        .routes
+        .iter()
+        .filter_map(|route| match &route.body {
+            RouteBody::Governed(governed) => Some(of_route(policy, route, governed, client)),
+            RouteBody::Pass(_) => None,
+        })
+        .collect()
+}
+
+fn of_route<'p>(
+    policy: &'p PolicySet,
+    route: &'p Route,
+    governed: &'p Governed,
+    client: Option<ClientId>,
+) -> RouteCells<'p> {
+    let acting = acting(policy, route, client);
+    let mut fields: Vec<FieldCells> = Vec::new();
+    let mut seen: Vec<&FieldPath> = Vec::new();
+    for (entry, declared) in governed.entries.iter().enumerate() {
+        // Two mounts may lead to one place: it is one field, with the classes of both.
+        if seen.contains(&&declared.path) {
+            continue;
+        }
+        seen.push(&declared.path);
+        let verdicts: Vec<Option<Verdict>> = (0..policy.scopes.len())
+            .map(|index| {
+                let id = u16::try_from(index).ok().map(ScopeId).filter(|id| acting.contains(id))?;
+                Some(verdict::at_path(policy, governed, &declared.path, client, &[id]))
+            })
+            .collect();
+        let unscoped = verdict::at_path(policy, governed, &declared.path, client, &[]);
+        let classes = class_names(policy, &unscoped);
+        fields.push(FieldCells { path: declared.path.to_string(), classes, entry, verdicts });
+    }
+    RouteCells { route, governed, fields }
+}
+
+/// Scope names, shortened to their first word where that tells them apart: `care` for `care.read`.
+pub(crate) fn short_scopes(policy: &PolicySet) -> Vec<String> {
+    let first = |name: &str| name.split(['.', ':', '/']).next().unwrap_or(name).to_owned();
+    let short: Vec<String> = policy.scopes.iter().map(|scope| first(&scope.name)).collect();
+    let distinct = short
+        .iter()
+        .enumerate()
+        .all(|(index, name)| !name.is_empty() && !short.iter().take(index).any(|other| other == name));
+    if distinct { short } else { policy.scopes.iter().map(|scope| scope.name.clone()).collect() }
+}

@@ -1,0 +1,92 @@
+//! `fieldgate check`: every diagnostic of every policy, in one run.
+
+use std::path::PathBuf;
+
+use fieldgate::diagnostic::{Diagnostics, Severity};
+use fieldgate::policy::Disk;
+use fieldgate::policy::model::RouteBody;
+
+use super::exit::{Exit, Failure};
+use super::load;
+use super::report::{self, Format, number};
+use super::terminal::{Ink, Terminal};
+
+/// Load, check and lint policies, and say everything there is to say
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Policies: files or directories
+    #[arg(default_value = "policies")]
+    paths: Vec<PathBuf>,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// End with 1 for warnings too
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    let found = load::find(&arguments.paths)?;
+    let mut all: Vec<Diagnostics> = Vec::new();
+    let mut read: Vec<String> = Vec::new();
+    let mut fine: Vec<String> = Vec::new();
+    for root in &found.roots {
+        match load::one(&Disk, root) {
+            Ok(one) => {
+                read.extend(one.sources.files().iter().map(|source| source.name.clone()));
+                let policy = &one.policy;
+                let fields: usize = policy
+                    .routes
+                    .iter()
+                    .map(|route| match &route.body {
+                        RouteBody::Governed(governed) => governed.entries.len(),
+                        RouteBody::Pass(_) => 0,
+                    })
+                    .sum();
+                fine.push(format!(
+                    "{}: {}, {}, {}, {}",
+                    one.name,
+                    number(policy.routes.len(), "route"),
+                    number(fields, "field"),
+                    number(policy.classes.len(), "class").replace("classs", "classes"),
+                    number(policy.scopes.len(), "scope"),
+                ));
+                all.push(one.diagnostics);
+            }
+            Err(diagnostics) => {
+                read.extend(diagnostics.sources().files().iter().map(|source| source.name.clone()));
+                all.push(diagnostics);
+            }
+        }
+    }
+    let mut text = report::render(&all, arguments.format, terminal);
+    if arguments.format == Format::Human {
+        text.push_str(&summary(&all, &fine, terminal));
+    }
+    terminal.print(&text)?;
+    for stray in found.others.iter().filter(|name| !read.contains(name)) {
+        terminal.say(&format!(
+            "{} {stray} was not looked at: it has no `policy:`, and no policy that loads includes it\n",
+            terminal.paint_said(Ink::Doubtful, "warning:"),
+        ));
+    }
+    let errors = report::count(&all, Severity::Error);
+    let warnings = report::count(&all, Severity::Warning);
+    Ok(if errors > 0 || (arguments.deny_warnings && warnings > 0) { Exit::Findings } else { Exit::Fine })
+}
+
+fn summary(all: &[Diagnostics], fine: &[String], terminal: Terminal) -> String {
+    let mut text = String::new();
+    for line in fine {
+        text.push_str(&format!("{line}\n"));
+    }
+    let counted = report::counted(all, terminal);
+    if counted.is_empty() {
+        text.push_str(&format!("{}\n", terminal.paint(Ink::Good, "Nothing to mend.")));
+    } else {
+        let worst = all.iter().flat_map(Diagnostics::items).min_by_key(|item| item.severity());
+        let code = worst.map(|item| item.code.to_string()).unwrap_or_default();
+        text.push_str(&format!("{counted}.  `fieldgate explain {code}` tells more.\n"));
+    }
+    text
+}

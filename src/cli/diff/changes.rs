@@ -1,0 +1,497 @@
+//! What changes between two sets of policies, for whom, and in which direction.
+//!
+//! Levels are compared cell by cell, for every scope alone and under every client entry. What is no level but shows more, or
+//! may (a longer mask, a row condition that is gone, a query parameter), counts as a gain: the gate is for a reviewer's eye, and
+//! what cannot be ordered is the reviewer's to judge.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use fieldgate::policy::PolicySet;
+use fieldgate::policy::model::{
+    Entry, Governed, Identity, Level, Link, Mask, OtherContent, QueryRule, Route, RouteBody, Unmatched,
+};
+use fieldgate::suite::verdict::{Verdict, client_entry, word};
+
+use crate::cli::cells::{self, FieldCells, RouteCells};
+use crate::cli::load::Loaded;
+
+/// Who gains by a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Direction {
+    /// Somebody sees more, or may.
+    Gain,
+    /// Somebody sees less.
+    Loss,
+    /// Neither.
+    Other,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) direction: Direction,
+    /// A scope, a scope under a client, or everybody.
+    pub(super) who: String,
+    /// The route's name; empty for what is not of one route.
+    pub(super) route: String,
+    /// A path, or a setting.
+    pub(super) what: String,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) because: Option<String>,
+    /// Where the new state is written.
+    pub(super) at: Option<String>,
+}
+
+/// All changes: gains first, then by who, route and place.
+pub(super) fn between(old: &[Loaded], new: &[Loaded]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let names: BTreeSet<&str> = old.iter().chain(new).map(|one| one.policy.name.as_str()).collect();
+    for name in names {
+        let of = |side: &'_ [Loaded]| side.iter().position(|one| one.policy.name == name);
+        match (of(old).and_then(|index| old.get(index)), of(new).and_then(|index| new.get(index))) {
+            (Some(old), Some(new)) => {
+                settings(&old.policy, &new.policy, &mut changes);
+                routes(&old.policy, new, &mut changes);
+                levels(&old.policy, new, &mut changes);
+            }
+            (None, Some(new)) => {
+                let empty = PolicySet { routes: Vec::new(), ..new.policy.clone() };
+                routes(&empty, new, &mut changes);
+                levels(&empty, new, &mut changes);
+            }
+            (Some(old), None) => changes.push(Change {
+                direction: Direction::Loss,
+                who: "everybody".to_owned(),
+                route: String::new(),
+                what: format!("policy {}", old.policy.name),
+                from: "present".to_owned(),
+                to: "gone".to_owned(),
+                because: None,
+                at: None,
+            }),
+            (None, None) => {}
+        }
+    }
+    changes.sort_by(|a, b| {
+        (a.direction, &a.who, &a.route, &a.what, &a.from, &a.to).cmp(&(
+            b.direction,
+            &b.who,
+            &b.route,
+            &b.what,
+            &b.from,
+            &b.to,
+        ))
+    });
+    changes.dedup();
+    changes
+}
+
+/// A change of a setting that is for everybody.
+fn setting(route: &str, what: &str, direction: Direction, from: impl Into<String>, to: impl Into<String>) -> Change {
+    Change {
+        direction,
+        who: "everybody".to_owned(),
+        route: route.to_owned(),
+        what: what.to_owned(),
+        from: from.into(),
+        to: to.into(),
+        because: None,
+        at: None,
+    }
+}
+
+/// What is in one list and not in the other, each item as a change.
+fn listed(route: &str, what: &str, old: &[String], new: &[String], changes: &mut Vec<Change>) {
+    for item in new.iter().filter(|item| !old.contains(item)) {
+        changes.push(setting(route, &format!("{what} {item}"), Direction::Gain, "no", "yes"));
+    }
+    for item in old.iter().filter(|item| !new.contains(item)) {
+        changes.push(setting(route, &format!("{what} {item}"), Direction::Loss, "yes", "no"));
+    }
+}
+
+fn settings(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
+    let unmatched = |policy: &PolicySet| match policy.defaults.unmatched_route {
+        Unmatched::Reject => "reject",
+        Unmatched::Pass => "pass",
+    };
+    if old.defaults.unmatched_route != new.defaults.unmatched_route {
+        let direction = if new.defaults.unmatched_route == Unmatched::Pass { Direction::Gain } else { Direction::Loss };
+        changes.push(setting("", "unmatched_route", direction, unmatched(old), unmatched(new)));
+    }
+    listed("", "errors.show", &old.defaults.error_members, &new.defaults.error_members, changes);
+    listed("", "headers.keep", &old.defaults.keep_headers, &new.defaults.keep_headers, changes);
+    let headers = |policy: &PolicySet| -> Vec<String> {
+        policy
+            .defaults
+            .classified_headers
+            .iter()
+            .map(|(name, classes)| {
+                let classes: Vec<&str> = classes
+                    .iter()
+                    .filter_map(|id| policy.classes.get(usize::from(id.0)))
+                    .map(|class| class.name.as_str())
+                    .collect();
+                format!("{name} ({})", classes.join("+"))
+            })
+            .collect()
+    };
+    listed("", "headers.classify", &headers(old), &headers(new), changes);
+    if old.identity != new.identity {
+        changes.push(setting("", "identity", Direction::Gain, identity(&old.identity), identity(&new.identity)));
+    }
+    if old.hosts != new.hosts {
+        let text = |hosts: &[String]| if hosts.is_empty() { "any".to_owned() } else { hosts.join(", ") };
+        changes.push(setting("", "hosts", Direction::Other, text(&old.hosts), text(&new.hosts)));
+    }
+    if old.head != new.head {
+        changes.push(setting("", "head", Direction::Other, debug(&old.head), debug(&new.head)));
+    }
+    for scope in &new.scopes {
+        if let Some(before) = old.scopes.iter().find(|before| before.name == scope.name)
+            && before.when != scope.when
+        {
+            changes.push(setting(
+                "",
+                &format!("when of {}", scope.name),
+                Direction::Gain,
+                debug(&before.when),
+                debug(&scope.when),
+            ));
+        }
+    }
+}
+
+fn identity(identity: &Identity) -> String {
+    match identity {
+        Identity::JwtAuthn { payload, client, scopes } => {
+            format!("jwt_authn {payload} client {} scopes {}", client.0.join("."), scopes.0.join("."))
+        }
+        Identity::Mtls => "mtls".to_owned(),
+        Identity::TrustedHeader { client, scopes } => {
+            format!("trusted_header {client} {}", scopes.as_deref().unwrap_or_default()).trim_end().to_owned()
+        }
+    }
+}
+
+fn debug(value: &impl Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+/// What makes two routes the same: what they match, parameter names erased (rule 4).
+fn key(route: &Route) -> String {
+    use fieldgate::policy::model::TemplateSegment;
+    let path: Vec<&str> = route
+        .template
+        .segments
+        .iter()
+        .map(|segment| match segment {
+            TemplateSegment::Literal(literal) => literal.as_str(),
+            TemplateSegment::Parameter(_) => "{}",
+        })
+        .collect();
+    format!("{} /{}{}", route.method, path.join("/"), if route.template.trailing_slash { "/" } else { "" })
+}
+
+fn counterpart<'p>(policy: &'p PolicySet, route: &Route) -> Option<&'p Route> {
+    let wanted = key(route);
+    policy.routes.iter().find(|other| key(other) == wanted)
+}
+
+fn routes(old: &PolicySet, new: &Loaded, changes: &mut Vec<Change>) {
+    for route in &new.policy.routes {
+        let name = route.name.as_str();
+        let before = counterpart(old, route);
+        match (before.map(|route| &route.body), &route.body) {
+            (Some(RouteBody::Pass(_)), RouteBody::Pass(_)) => continue,
+            (before, RouteBody::Pass(why)) => {
+                let from = if before.is_some() { "governed" } else { "no route" };
+                let mut change = setting(name, "the whole route", Direction::Gain, from, "forwarded untouched");
+                change.because = Some(why.clone());
+                changes.push(change);
+                continue;
+            }
+            (Some(RouteBody::Pass(_)), RouteBody::Governed(_)) => {
+                changes.push(setting(name, "the whole route", Direction::Loss, "forwarded untouched", "governed"));
+                continue;
+            }
+            (Some(RouteBody::Governed(was)), RouteBody::Governed(is)) => {
+                governed(name, was, is, old, &new.policy, changes)
+            }
+            (None, RouteBody::Governed(_)) => {}
+        }
+        if let Some(before) = before {
+            query(name, &before.query, &route.query, changes);
+        }
+    }
+    for route in &old.routes {
+        if counterpart(&new.policy, route).is_none() {
+            let pass = matches!(new.policy.defaults.unmatched_route, Unmatched::Pass);
+            let (direction, to) = if pass {
+                (Direction::Gain, "forwarded untouched (unmatched_route: pass)")
+            } else {
+                (Direction::Loss, "no route")
+            };
+            changes.push(setting(&route.name, "the whole route", direction, "present", to));
+        }
+    }
+}
+
+fn query(route: &str, old: &QueryRule, new: &QueryRule, changes: &mut Vec<Change>) {
+    match (old, new) {
+        (QueryRule::Only(old), QueryRule::Only(new)) => listed(route, "query", old, new, changes),
+        (QueryRule::Any, QueryRule::Only(new)) => {
+            changes.push(setting(route, "query", Direction::Loss, "any", format!("[{}]", new.join(", "))));
+        }
+        (QueryRule::Only(old), QueryRule::Any) => {
+            changes.push(setting(route, "query", Direction::Gain, format!("[{}]", old.join(", ")), "any"));
+        }
+        (QueryRule::Any, QueryRule::Any) => {}
+    }
+}
+
+fn governed(route: &str, was: &Governed, is: &Governed, old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
+    if was.other_content != is.other_content {
+        let direction = if is.other_content == OtherContent::Pass { Direction::Gain } else { Direction::Loss };
+        changes.push(setting(route, "other_content", direction, debug(&was.other_content), debug(&is.other_content)));
+    }
+    let rows = |governed: &Governed, policy: &PolicySet| -> Vec<String> {
+        governed
+            .rows
+            .iter()
+            .map(|rule| {
+                let whom = rule
+                    .scope
+                    .and_then(|id| policy.scopes.get(usize::from(id.0)))
+                    .map_or("everybody", |scope| scope.name.as_str());
+                format!("for {whom}: {}[?{}]", rule.array, rule.filter.as_str())
+            })
+            .collect()
+    };
+    let (before, after) = (rows(was, old), rows(is, new));
+    // A condition only takes away: one that is gone gives.
+    for gone in before.iter().filter(|rule| !after.contains(rule)) {
+        changes.push(setting(route, &format!("rows {gone}"), Direction::Gain, "present", "gone"));
+    }
+    for added in after.iter().filter(|rule| !before.contains(rule)) {
+        changes.push(setting(route, &format!("rows {added}"), Direction::Loss, "none", "present"));
+    }
+    let records = |governed: &Governed| {
+        governed.max_records.as_ref().map(|limit| (limit.max, limit.at.to_string(), debug(&limit.over)))
+    };
+    let (before, after) = (records(was), records(is));
+    if before != after {
+        let text = |limit: &Option<(u64, String, String)>| {
+            limit.as_ref().map_or("none".to_owned(), |(max, at, over)| format!("{max} at {at} ({over})"))
+        };
+        let fewer = match (&before, &after) {
+            (None, Some(_)) => true,
+            (Some((was, at, _)), Some((is, other, _))) => is < was && at == other,
+            _ => false,
+        };
+        let direction = if fewer { Direction::Loss } else { Direction::Gain };
+        changes.push(setting(route, "max_records", direction, text(&before), text(&after)));
+    }
+}
+
+fn levels(old: &PolicySet, new: &Loaded, changes: &mut Vec<Change>) {
+    let base = cell_changes(old, new, None);
+    let clients: BTreeSet<&str> = old
+        .clients
+        .iter()
+        .chain(&new.policy.clients)
+        .map(|client| client.name.as_str())
+        .filter(|name| *name != "*")
+        .collect();
+    for client in clients {
+        // What changes for everybody changes for the client too: only what is otherwise is said.
+        let own = cell_changes(old, new, Some(client));
+        changes.extend(
+            own.into_iter()
+                .filter(|change| !base.contains(change))
+                .map(|change| Change { who: format!("{} (client {client})", change.who), ..change }),
+        );
+    }
+    changes.extend(together(base, new.policy.scopes.len()));
+}
+
+/// The same change for all scopes is one change.
+fn together(changes: Vec<Change>, scopes: usize) -> Vec<Change> {
+    let mut kept: Vec<Change> = Vec::new();
+    for change in &changes {
+        let alike = |other: &Change| {
+            (other.direction, &other.route, &other.what, &other.from, &other.to)
+                == (change.direction, &change.route, &change.what, &change.from, &change.to)
+        };
+        let same = changes.iter().filter(|other| alike(other)).count();
+        if scopes > 1 && same == scopes {
+            let who = format!("all {scopes} scopes");
+            if !kept.iter().any(|other| other.who == who && alike(other)) {
+                kept.push(Change { who, ..change.clone() });
+            }
+        } else {
+            kept.push(change.clone());
+        }
+    }
+    kept
+}
+
+fn cell_changes(old: &PolicySet, new: &Loaded, client: Option<&str>) -> Vec<Change> {
+    let before = cells::of(old, client_entry(old, client));
+    let after = cells::of(&new.policy, client_entry(&new.policy, client));
+    let mut changes = Vec::new();
+    for route in &after {
+        let was = before.iter().find(|other| key(other.route) == key(route.route));
+        for field in &route.fields {
+            let was_field = was.and_then(|route| route.fields.iter().find(|other| other.path == field.path));
+            for (index, scope) in new.policy.scopes.iter().enumerate() {
+                let was_scope = old.scopes.iter().position(|other| other.name == scope.name);
+                let was_verdict = was_field.zip(was_scope).and_then(|(field, index)| verdict(field, index));
+                let change = Cell {
+                    scope: &scope.name,
+                    route: &route.route.name,
+                    was: was_verdict,
+                    is: verdict(field, index),
+                    existed: was_field.is_some(),
+                };
+                let entries = was.zip(was_field).and_then(|(route, field)| route.governed.entries.get(field.entry));
+                changes.extend(change.change(new, route, field, entries));
+            }
+        }
+    }
+    for route in &before {
+        let is = after.iter().find(|other| key(other.route) == key(route.route));
+        let Some(is) = is else { continue };
+        for field in route.fields.iter().filter(|field| !is.fields.iter().any(|other| other.path == field.path)) {
+            for (index, scope) in old.scopes.iter().enumerate() {
+                if let Some(was) = verdict(field, index).filter(|was| was.level > Level::Hide) {
+                    changes.push(Change {
+                        direction: Direction::Loss,
+                        who: scope.name.clone(),
+                        route: is.route.name.clone(),
+                        what: field.path.clone(),
+                        from: word(was.level).to_owned(),
+                        to: "gone".to_owned(),
+                        because: None,
+                        at: None,
+                    });
+                }
+            }
+        }
+    }
+    changes
+}
+
+fn verdict(field: &FieldCells, scope: usize) -> Option<&Verdict> {
+    field.verdicts.get(scope).and_then(Option::as_ref)
+}
+
+struct Cell<'a> {
+    scope: &'a str,
+    route: &'a str,
+    was: Option<&'a Verdict>,
+    is: Option<&'a Verdict>,
+    existed: bool,
+}
+
+impl Cell<'_> {
+    fn change(
+        &self,
+        new: &Loaded,
+        route: &RouteCells<'_>,
+        field: &FieldCells,
+        before: Option<&Entry>,
+    ) -> Option<Change> {
+        let level = |verdict: Option<&Verdict>| verdict.map_or(Level::Hide, |verdict| verdict.level);
+        let (was, is) = (level(self.was), level(self.is));
+        let entry = route.governed.entries.get(field.entry);
+        let (direction, from, to) = match was.cmp(&is) {
+            std::cmp::Ordering::Less => {
+                let from = if self.existed { word(was) } else { "new" };
+                (Direction::Gain, from.to_owned(), word(is).to_owned())
+            }
+            std::cmp::Ordering::Greater => (Direction::Loss, word(was).to_owned(), word(is).to_owned()),
+            std::cmp::Ordering::Equal => form_change(is, before?, entry?)?,
+        };
+        Some(Change {
+            direction,
+            who: self.scope.to_owned(),
+            route: self.route.to_owned(),
+            what: field.path.clone(),
+            from,
+            to,
+            because: self.is.filter(|_| direction == Direction::Gain).map(|verdict| because(new, route, verdict)),
+            at: entry.filter(|_| !self.existed).map(|entry| new.sources.location(entry.span).to_string()),
+        })
+    }
+}
+
+/// The deciding reason of a gain.
+fn because(new: &Loaded, route: &RouteCells<'_>, verdict: &Verdict) -> String {
+    let all = fieldgate::suite::reasons(&new.policy, route.governed, verdict, Some(new.doc.root()));
+    let said: Vec<String> = all
+        .iter()
+        .filter(|reason| reason.decides)
+        .map(|reason| match reason.topic.strip_prefix("class ") {
+            Some(class) => format!("class {class}"),
+            None => reason.text.clone(),
+        })
+        .collect();
+    format!("({})", said.join(", "))
+}
+
+/// A change of form at an unchanged level.
+fn form_change(level: Level, was: &Entry, is: &Entry) -> Option<(Direction, String, String)> {
+    match level {
+        Level::Mask if was.mask != is.mask => {
+            let text = |mask: Option<Mask>| mask.map_or("mask".to_owned(), |mask| format!("mask {}", mask_text(mask)));
+            let less = match (was.mask, is.mask) {
+                (Some(Mask::First(was)), Some(Mask::First(is))) | (Some(Mask::Last(was)), Some(Mask::Last(is))) => {
+                    is < was
+                }
+                (Some(Mask::Round(was)), Some(Mask::Round(is))) => is.checked_rem(was) == Some(0),
+                (Some(Mask::Month), Some(Mask::Year)) => true,
+                _ => false,
+            };
+            Some((if less { Direction::Loss } else { Direction::Gain }, text(was.mask), text(is.mask)))
+        }
+        Level::Pseudonym if was.pseudonym != is.pseudonym => {
+            let text = |entry: &Entry| {
+                entry.pseudonym.as_ref().map_or("pseudonym".to_owned(), |form| {
+                    let all = if form.link == Link::All { " linked for all" } else { "" };
+                    format!("pseudonym {}{all}", form.namespace)
+                })
+            };
+            let link = |entry: &Entry| entry.pseudonym.as_ref().map(|form| form.link);
+            let direction = match (link(was), link(is)) {
+                (Some(Link::All), Some(Link::Client)) => Direction::Loss,
+                (Some(Link::Client), Some(Link::All)) => Direction::Gain,
+                _ => Direction::Other,
+            };
+            Some((direction, text(was), text(is)))
+        }
+        Level::Show if was.detect != is.detect => {
+            let gone = was.detect.iter().any(|detector| !is.detect.contains(detector));
+            let text = |entry: &Entry| {
+                let names: Vec<String> = entry.detect.iter().map(debug).collect();
+                format!("show, detect [{}]", names.join(", "))
+            };
+            Some((if gone { Direction::Gain } else { Direction::Loss }, text(was), text(is)))
+        }
+        _ => None,
+    }
+}
+
+fn mask_text(mask: Mask) -> String {
+    match mask {
+        Mask::First(n) => format!("first {n}"),
+        Mask::Last(n) => format!("last {n}"),
+        Mask::Email => "email".to_owned(),
+        Mask::Year => "year".to_owned(),
+        Mask::Month => "month".to_owned(),
+        Mask::Initials => "initials".to_owned(),
+        Mask::Round(n) => format!("round {n}"),
+    }
+}

@@ -1,0 +1,313 @@
+//! `fieldgate matrix`: who sees what.
+
+use std::path::PathBuf;
+
+use fieldgate::diagnostic::Sources;
+use fieldgate::policy::PolicySet;
+use fieldgate::policy::model::{ClientId, Level, RouteBody};
+use fieldgate::suite::verdict::word;
+use serde_json::{Value, json};
+
+use super::cells::{self, FieldCells, RouteCells};
+use super::exit::{Exit, Failure};
+use super::load;
+use super::report::pretty;
+use super::terminal::{Ink, Terminal};
+
+/// Show who sees what: every scope's level for every field
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Policies: files or directories
+    #[arg(default_value = "policies")]
+    paths: Vec<PathBuf>,
+    /// Only these routes
+    #[arg(long = "route", short, value_name = "ROUTE")]
+    routes: Vec<String>,
+    /// Only these scopes
+    #[arg(long = "scope", short, value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// Only fields of these classes
+    #[arg(long = "class", value_name = "CLASS")]
+    classes: Vec<String>,
+    /// For callers with this client id: its ceiling, its scopes and its denied places
+    #[arg(long, short, value_name = "CLIENT")]
+    client: Option<String>,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Term)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For a terminal
+    Term,
+    /// Markdown tables
+    Md,
+    /// One line a field, one column a scope
+    Csv,
+    /// One JSON document
+    Json,
+}
+
+/// What is to be drawn of one policy.
+struct Drawn<'p> {
+    file: &'p str,
+    policy: &'p PolicySet,
+    sources: &'p Sources,
+    client: Option<ClientId>,
+    /// Indexes of the scopes shown.
+    scopes: Vec<usize>,
+    routes: Vec<RouteCells<'p>>,
+}
+
+pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    let loaded = load::valid(&arguments.paths, terminal)?;
+    for (given, known, what) in [
+        (
+            &arguments.routes,
+            loaded.iter().flat_map(|one| one.policy.routes.iter().map(|route| route.name.as_str())).collect::<Vec<_>>(),
+            "route",
+        ),
+        (
+            &arguments.scopes,
+            loaded.iter().flat_map(|one| one.policy.scopes.iter().map(|scope| scope.name.as_str())).collect(),
+            "scope",
+        ),
+        (
+            &arguments.classes,
+            loaded.iter().flat_map(|one| one.policy.classes.iter().map(|class| class.name.as_str())).collect(),
+            "class",
+        ),
+    ] {
+        for name in given {
+            load::known(what, name, &known)?;
+        }
+    }
+    let drawn: Vec<Drawn<'_>> = loaded.iter().map(|one| draw(one, arguments)).collect();
+    let text = match arguments.format {
+        Format::Term => drawn.iter().map(|one| term(one, terminal)).collect::<Vec<_>>().join("\n") + LEGEND,
+        Format::Md => drawn.iter().map(markdown).collect::<String>(),
+        Format::Csv => csv(&drawn),
+        Format::Json => pretty(&json_document(&drawn)),
+    };
+    terminal.print(&text)?;
+    Ok(Exit::Fine)
+}
+
+fn draw<'p>(one: &'p load::Loaded, arguments: &Arguments) -> Drawn<'p> {
+    let policy = &one.policy;
+    let client = fieldgate::suite::verdict::client_entry(policy, arguments.client.as_deref());
+    let wanted = |list: &[String], name: &str| list.is_empty() || list.iter().any(|one| one == name);
+    let mut routes = cells::of(policy, client);
+    routes.retain(|cells| wanted(&arguments.routes, &cells.route.name));
+    for cells in &mut routes {
+        cells.fields.retain(|field| {
+            arguments.classes.is_empty() || field.classes.iter().any(|class| arguments.classes.contains(class))
+        });
+    }
+    routes.retain(|cells| !cells.fields.is_empty());
+    let scopes = policy
+        .scopes
+        .iter()
+        .enumerate()
+        .filter(|(_, scope)| wanted(&arguments.scopes, &scope.name))
+        .map(|(index, _)| index)
+        .collect();
+    Drawn { file: &one.name, policy, sources: &one.sources, client, scopes, routes }
+}
+
+const LEGEND: &str =
+    "S show  M mask  P pseudonym  B blank  . hidden  (a scope without a column does not act on the route)\n";
+
+fn level_at(field: &FieldCells, scope: usize) -> Option<Level> {
+    field.verdicts.get(scope).and_then(Option::as_ref).map(|verdict| verdict.level)
+}
+
+fn letter(level: Option<Level>) -> &'static str {
+    match level {
+        Some(Level::Show) => "S",
+        Some(Level::Mask) => "M",
+        Some(Level::Pseudonym) => "P",
+        Some(Level::Blank) => "B",
+        Some(Level::Hide) => ".",
+        None => "",
+    }
+}
+
+fn ink(level: Option<Level>) -> Ink {
+    match level {
+        Some(Level::Show) => Ink::Strong,
+        Some(Level::Mask) => Ink::Doubtful,
+        Some(Level::Pseudonym) => Ink::Name,
+        _ => Ink::Dim,
+    }
+}
+
+fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
+    let names = cells::short_scopes(drawn.policy);
+    let columns: Vec<(usize, &str)> =
+        drawn.scopes.iter().filter_map(|index| names.get(*index).map(|name| (*index, name.as_str()))).collect();
+    let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let fields = || drawn.routes.iter().flat_map(|route| &route.fields);
+    let paths = width(&mut fields().map(|field| field.path.chars().count()));
+    let classes = width(&mut fields().map(|field| field.classes.join("+").chars().count()));
+    let mut text = String::new();
+    for cells in &drawn.routes {
+        let head = format!("{}  {}", cells.route.name, cells::match_text(cells.route));
+        text.push_str(&format!("{}  {}\n", terminal.paint(Ink::Strong, &head), terminal.paint(Ink::Dim, drawn.file)));
+        let acts = |index: usize| cells.fields.iter().any(|field| level_at(field, index).is_some());
+        let columns: Vec<(usize, &str)> = columns.iter().filter(|(index, _)| acts(*index)).copied().collect();
+        let blank = paths.saturating_add(classes).saturating_add(2);
+        let header: String = columns.iter().map(|(_, name)| format!("  {name}")).collect();
+        text.push_str(&format!("{:blank$}{}\n", "", terminal.paint(Ink::Dim, &header)));
+        for field in &cells.fields {
+            let mut line = format!("{:paths$}  {:classes$}", field.path, field.classes.join("+"));
+            for (index, name) in &columns {
+                let level = level_at(field, *index);
+                let letter = letter(level);
+                let pad = name.chars().count().saturating_sub(letter.len());
+                line.push_str("  ");
+                line.push_str(&terminal.paint(ink(level), letter));
+                line.push_str(&" ".repeat(pad));
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        for rule in &cells.governed.rows {
+            let whom = rule
+                .scope
+                .and_then(|id| drawn.policy.scopes.get(usize::from(id.0)))
+                .map_or("everybody", |scope| scope.name.as_str());
+            let line = format!("  rows for {whom}: {}[?{}]", rule.array, rule.filter.as_str());
+            text.push_str(&format!("{}\n", terminal.paint(Ink::Dim, &line)));
+        }
+        text.push('\n');
+    }
+    for route in &drawn.policy.routes {
+        if let RouteBody::Pass(why) = &route.body {
+            text.push_str(&format!("{}  {}  forwarded untouched: {why}\n", route.name, cells::match_text(route)));
+        }
+    }
+    text
+}
+
+fn markdown(drawn: &Drawn<'_>) -> String {
+    let escape = |text: &str| text.replace('\\', "\\\\").replace('|', "\\|");
+    let mut text = String::new();
+    for cells in &drawn.routes {
+        text.push_str(&format!(
+            "### {} `{}`\n\n| field | class |",
+            escape(&cells.route.name),
+            cells::match_text(cells.route)
+        ));
+        for index in &drawn.scopes {
+            let name = drawn.policy.scopes.get(*index).map_or("", |scope| scope.name.as_str());
+            text.push_str(&format!(" {} |", escape(name)));
+        }
+        text.push_str("\n|---|---|");
+        text.push_str(&"---|".repeat(drawn.scopes.len()));
+        text.push('\n');
+        for field in &cells.fields {
+            text.push_str(&format!("| `{}` | {} |", escape(&field.path), escape(&field.classes.join(" + "))));
+            for index in &drawn.scopes {
+                let level = level_at(field, *index);
+                let said = match level {
+                    Some(Level::Show) => "**show**",
+                    Some(Level::Hide) => "·",
+                    Some(level) => word(level),
+                    None => "",
+                };
+                text.push_str(&format!(" {said} |"));
+            }
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// RFC 4180. A level's word for each scope, empty where the scope does not act on the route.
+fn csv(drawn: &[Drawn<'_>]) -> String {
+    let quote = |text: &str| {
+        if text.contains(['"', ',', '\n', '\r']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text.to_owned()
+        }
+    };
+    let mut scopes: Vec<&str> = Vec::new();
+    for one in drawn {
+        for index in &one.scopes {
+            if let Some(scope) = one.policy.scopes.get(*index)
+                && !scopes.contains(&scope.name.as_str())
+            {
+                scopes.push(&scope.name);
+            }
+        }
+    }
+    let mut text = String::from("policy,route,match,field,classes");
+    for scope in &scopes {
+        text.push_str(&format!(",{}", quote(scope)));
+    }
+    text.push_str("\r\n");
+    for one in drawn {
+        for cells in &one.routes {
+            for field in &cells.fields {
+                let fixed = [
+                    &one.policy.name,
+                    &cells.route.name,
+                    &cells::match_text(cells.route),
+                    &field.path,
+                    &field.classes.join("+"),
+                ];
+                text.push_str(&fixed.map(|part| quote(part)).join(","));
+                for scope in &scopes {
+                    let level = one
+                        .policy
+                        .scopes
+                        .iter()
+                        .position(|known| known.name == *scope)
+                        .and_then(|index| level_at(field, index));
+                    text.push(',');
+                    text.push_str(level.map_or("", word));
+                }
+                text.push_str("\r\n");
+            }
+        }
+    }
+    text
+}
+
+fn json_document(drawn: &[Drawn<'_>]) -> Value {
+    let mut policies = Vec::new();
+    for one in drawn {
+        let mut routes = Vec::new();
+        for cells in &one.routes {
+            let fields: Vec<Value> = cells
+                .fields
+                .iter()
+                .map(|field| {
+                    let levels: serde_json::Map<String, Value> = one
+                        .scopes
+                        .iter()
+                        .filter_map(|index| {
+                            let scope = one.policy.scopes.get(*index)?;
+                            Some((scope.name.clone(), level_at(field, *index).map(word).into()))
+                        })
+                        .collect();
+                    let declared = cells
+                        .governed
+                        .entries
+                        .get(field.entry)
+                        .map(|entry| one.sources.location(entry.span).to_string());
+                    json!({"field": field.path, "classes": field.classes, "declared": declared, "levels": levels})
+                })
+                .collect();
+            routes.push(json!({"route": cells.route.name, "match": cells::match_text(cells.route), "fields": fields}));
+        }
+        let client =
+            one.client.and_then(|id| one.policy.clients.get(usize::from(id.0))).map(|client| client.name.as_str());
+        policies.push(json!({"policy": one.policy.name, "client": client, "routes": routes}));
+    }
+    json!({ "policies": policies })
+}

@@ -1,0 +1,257 @@
+//! The templates. Every line that is not Envoy's default says why, in the file that is written: who installs it reads it there.
+
+use super::{Filling, HeadMode};
+
+/// A JSON or YAML double-quoted string.
+fn quoted(text: &str) -> String {
+    printable(&serde_json::Value::from(text).to_string())
+}
+
+/// JSON text in which every character is one that YAML 1.2 §5.1 can print, so that it can stand in a block: the others
+/// are only ever inside strings, where JSON has an escape for them.
+fn printable(json: &str) -> String {
+    json.chars().fold(String::new(), |mut text, c| {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                text.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => text.push(c),
+        }
+        text
+    })
+}
+
+/// A text with each line but the empty ones that many spaces to the right.
+fn indented(text: &str, spaces: usize) -> String {
+    let pad = " ".repeat(spaces);
+    text.lines().fold(String::new(), |mut out, line| {
+        if !line.is_empty() {
+            out.push_str(&pad);
+            out.push_str(line);
+        }
+        out.push('\n');
+        out
+    })
+}
+
+/// `envoy.extensions.wasm.v3.PluginConfig`, the same whatever carries it.
+fn plugin(filling: &Filling<'_>) -> String {
+    let head = match filling.head {
+        HeadMode::Held => {
+            "\
+# Lets the filter hold status and headers until the body is decided (`head: held` in the policy): a refusal is then a
+# clean answer. Envoy 1.35 or later.
+allow_on_headers_stop_iteration: true
+"
+        }
+        HeadMode::Released => {
+            "\
+# The policy says `head: released`: status and headers go at once, and a refusal after them is a reset.
+"
+        }
+    };
+    format!(
+        "\
+name: fieldgate
+root_id: fieldgate
+# If the filter's virtual machine dies, requests get 503 until a new one stands. FAIL_OPEN would pass responses unfiltered.
+failure_policy: FAIL_RELOAD
+{head}vm_config:
+  # Shared data is one map for each process and vm_id: a name of its own keeps others out.
+  vm_id: fieldgate
+  runtime: envoy.wasm.runtime.v8
+  code:
+    local:
+      filename: {}
+  # The key of pseudonyms, by name: its value stays out of files and out of /config_dump.
+  environment_variables:
+    host_env_keys: [FIELDGATE_KEY]
+configuration:
+  \"@type\": type.googleapis.com/google.protobuf.StringValue
+  value: |-
+{}",
+        quoted(filling.wasm),
+        indented(&printable(&filling.json), 4),
+    )
+}
+
+fn heading(filling: &Filling<'_>) -> String {
+    format!("# The policy {} as it was when this was written; written by `fieldgate render`.\n", quoted(filling.policy))
+}
+
+const ORDER: &str = "\
+# Its place among http_filters: behind what authenticates (jwt_authn), before everything that can produce or store a
+# response (cache, transcoder, router): what stands before it can answer unfiltered.
+# On the HTTP connection manager: `proxy_100_continue: false`, no `upgrade_configs`, no path normalisation.
+# On each route to the governed upstream, so that nothing is reached around the filter:
+#   match: {prefix: /, filter_state: [{key: wasm.fieldgate, string_match: {exact: governed}}]}
+";
+
+/// One element of `http_filters`.
+pub(super) fn filter(filling: &Filling<'_>) -> String {
+    format!(
+        "\
+{}{ORDER}- name: envoy.filters.http.wasm
+  typed_config:
+    \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+    config:
+{}",
+        heading(filling),
+        indented(&plugin(filling), 6),
+    )
+}
+
+/// One element of `http_filters` whose configuration is found in a file.
+pub(super) fn discovered_filter() -> String {
+    format!(
+        "\
+{ORDER}- name: fieldgate
+  config_discovery:
+    config_source:
+      # Envoy reads the file again when another is renamed into its place. It must exist when Envoy starts.
+      path_config_source:
+        path: /etc/fieldgate/fieldgate.ecds.yaml
+        watched_directory: {{path: /etc/fieldgate}}
+      resource_api_version: V3
+    # No default_config: without its policy the listener does not serve. A policy that does not load is rejected, and the
+    # one before it goes on.
+    type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]
+"
+    )
+}
+
+/// The file that [`discovered_filter`] finds.
+pub(super) fn resource(filling: &Filling<'_>) -> String {
+    format!(
+        "\
+{}resources:
+  - \"@type\": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig
+    name: fieldgate
+    typed_config:
+      \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+      config:
+{}",
+        heading(filling),
+        indented(&plugin(filling), 8),
+    )
+}
+
+/// A name that Kubernetes takes (RFC 1123 label).
+fn label(name: &str) -> String {
+    let plain: String =
+        name.to_ascii_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let short: String = plain.trim_matches('-').chars().take(50).collect();
+    format!("fieldgate-{}", if short.is_empty() { "policy" } else { short.trim_end_matches('-') })
+}
+
+/// An EnvoyFilter: the way in Istio to set `allow_on_headers_stop_iteration`.
+pub(super) fn istio_filter(filling: &Filling<'_>) -> String {
+    format!(
+        "\
+{}# A WasmPlugin cannot let the filter hold the response head, so this is an EnvoyFilter.
+# The proxy's environment must have FIELDGATE_KEY (for a gateway: env of its deployment, from a Secret), and the plugin's
+# file must be mounted into it. `identity.payload` in the policy names the metadata key that istiod gives jwt_authn's payload.
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata:
+  name: {}
+  namespace: istio-system
+spec:
+  workloadSelector:
+    labels: {{istio: ingressgateway}}
+  configPatches:
+    - applyTo: HTTP_FILTER
+      match:
+        context: GATEWAY
+        listener:
+          filterChain:
+            filter:
+              name: envoy.filters.network.http_connection_manager
+              subFilter: {{name: envoy.filters.http.router}}
+      patch:
+        operation: INSERT_BEFORE
+        value:
+          name: envoy.filters.http.wasm
+          typed_config:
+            \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+            config:
+{}",
+        heading(filling),
+        label(filling.policy),
+        indented(&plugin(filling), 14),
+    )
+}
+
+/// Where the plugin is, as a URL: a path on the proxy's machine is a `file:` URL.
+fn url(wasm: &str) -> String {
+    if wasm.contains("://") { wasm.to_owned() } else { format!("file://{wasm}") }
+}
+
+/// A WasmPlugin.
+pub(super) fn istio_plugin(filling: &Filling<'_>) -> String {
+    format!(
+        "\
+{}apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata:
+  name: {}
+  namespace: istio-system
+spec:
+  selector:
+    matchLabels: {{istio: ingressgateway}}
+  url: {}
+  # Behind Istio's authentication, before its authorisation.
+  phase: AUTHZ
+  # If the filter fails, requests get 503. FAIL_OPEN would pass responses unfiltered.
+  failStrategy: FAIL_CLOSE
+  vmConfig:
+    env:
+      # From the proxy's environment: the key of pseudonyms is in no manifest.
+      - name: FIELDGATE_KEY
+        valueFrom: HOST
+  # The policy as it is: {}
+  pluginConfig:
+{}",
+        heading(filling),
+        label(filling.policy),
+        quoted(&url(filling.wasm)),
+        "`head: released`, since a WasmPlugin cannot let the filter hold the response head.",
+        indented(&printable(&filling.json), 4),
+    )
+}
+
+/// An EnvoyExtensionPolicy.
+pub(super) fn gateway(filling: &Filling<'_>) -> String {
+    format!(
+        "\
+{}# The proxy's environment must have FIELDGATE_KEY (EnvoyProxy, provider.kubernetes.envoyDeployment.container.env).
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: EnvoyExtensionPolicy
+metadata:
+  name: {}
+spec:
+  targetRefs:
+    - group: gateway.networking.k8s.io
+      kind: Gateway
+      name: eg
+  wasm:
+    - name: fieldgate
+      rootID: fieldgate
+      code:
+        type: HTTP
+        http:
+          # Where Envoy Gateway fetches the plugin; with its digest it takes no other.
+          url: {}
+      # If the filter fails, requests get an error. `true` would pass responses unfiltered.
+      failOpen: false
+      env:
+        # The key of pseudonyms, by name: its value is in no manifest.
+        hostKeys: [FIELDGATE_KEY]
+      config:
+{}",
+        heading(filling),
+        label(filling.policy),
+        quoted(filling.wasm),
+        indented(&printable(&filling.json), 8),
+    )
+}

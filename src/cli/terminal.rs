@@ -1,0 +1,163 @@
+//! The only file that prints and colours.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use super::exit::Failure;
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What a piece of text says, which decides its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ink {
+    /// Something is wrong.
+    Bad,
+    /// Something may be wrong.
+    Doubtful,
+    /// Something is right.
+    Good,
+    /// A name, a place.
+    Name,
+    /// What matters less.
+    Dim,
+    /// What matters more.
+    Strong,
+}
+
+/// Standard output and standard error, and whether each takes colour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terminal {
+    out: bool,
+    err: bool,
+}
+
+impl Terminal {
+    /// Decides on colour once, for the whole run (<https://no-color.org>: any value but the empty one counts).
+    pub(crate) fn new(color: Color) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        match color {
+            Color::Always => Self { out: true, err: true },
+            Color::Never => Self { out: false, err: false },
+            Color::Auto => {
+                Self { out: !plain && io::stdout().is_terminal(), err: !plain && io::stderr().is_terminal() }
+            }
+        }
+    }
+
+    /// Whether standard output takes colour.
+    pub(crate) fn colored(self) -> bool {
+        self.out
+    }
+
+    /// The same terminal for a text that is made with [`Self::paint`] and goes to standard error.
+    pub(crate) fn on_error(self) -> Self {
+        Self { out: self.err, err: self.err }
+    }
+
+    /// Colours a text for standard output.
+    pub(crate) fn paint(self, ink: Ink, text: &str) -> String {
+        painted(self.out, ink, text)
+    }
+
+    /// Writes to standard output.
+    ///
+    /// # Errors
+    /// When it cannot be written to. A reader that went away (`fieldgate matrix | head`) is no failure.
+    pub(crate) fn print(self, text: &str) -> Result<(), Failure> {
+        self.print_bytes(text.as_bytes())
+    }
+
+    /// Writes bytes to standard output exactly.
+    ///
+    /// # Errors
+    /// As [`Self::print`].
+    pub(crate) fn print_bytes(self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::new(format!("cannot write to standard output: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says something on standard error: a summary, progress. A standard error that is gone is nobody's failure.
+    pub(crate) fn say(self, text: &str) {
+        let mut err = io::stderr().lock();
+        drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
+    }
+
+    /// Colours a text for standard error.
+    pub(crate) fn paint_said(self, ink: Ink, text: &str) -> String {
+        painted(self.err, ink, text)
+    }
+
+    /// Says why a verb could not do its work.
+    pub(crate) fn fail(self, failure: &Failure) {
+        let mut text = format!("{} {}\n", painted(self.err, Ink::Bad, "error:"), failure.message);
+        if let Some(help) = &failure.help {
+            text.push_str(&format!("{} {help}\n", painted(self.err, Ink::Strong, "help:")));
+        }
+        self.say(&text);
+    }
+}
+
+fn painted(colored: bool, ink: Ink, text: &str) -> String {
+    if !colored || text.is_empty() {
+        return text.to_owned();
+    }
+    // Select Graphic Rendition, ECMA-48 §8.3.117. Only the sixteen colours that a reader's own theme decides on.
+    let code = match ink {
+        Ink::Bad => "1;31",
+        Ink::Doubtful => "33",
+        Ink::Good => "32",
+        Ink::Name => "36",
+        Ink::Dim => "2",
+        Ink::Strong => "1",
+    };
+    format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
+/// Says how far work has come, on a terminal, once it has taken more than a second.
+pub(crate) struct Progress {
+    terminal: Terminal,
+    what: &'static str,
+    total: usize,
+    done: usize,
+    started: Instant,
+    said: bool,
+}
+
+impl Progress {
+    /// Starts counting.
+    pub(crate) fn new(terminal: Terminal, what: &'static str, total: usize) -> Self {
+        Self { terminal, what, total, done: 0, started: Instant::now(), said: false }
+    }
+
+    /// One more is done.
+    pub(crate) fn step(&mut self) {
+        self.done = self.done.saturating_add(1);
+        if self.started.elapsed() > Duration::from_secs(1) && io::stderr().is_terminal() {
+            self.said = true;
+            self.terminal.say(&format!("\r{} of {} {}", self.done, self.total, self.what));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.said {
+            // Erase in Line, ECMA-48 §8.3.41: what follows starts on a clean line.
+            self.terminal.say("\r\u{1b}[K");
+        }
+    }
+}

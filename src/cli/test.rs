@@ -1,0 +1,297 @@
+//! `fieldgate test`: runs `*.test.yaml` with the plugin's own core.
+
+mod coverage;
+mod output;
+mod update;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use fieldgate::caller::Caller;
+use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
+use fieldgate::exchange::{Headers, Request, Response, respond};
+use fieldgate::policy::{Disk, Node, PolicyDoc};
+use fieldgate::program::{Program, Way};
+use fieldgate::suite::{self, Case, FindingKind, Judgement, Outcome, Refused, Setting, Suite};
+use fieldgate::transform::PseudonymKey;
+
+use super::exit::{Exit, Failure};
+use super::load;
+use super::report;
+use super::terminal::{Progress, Terminal};
+use coverage::Coverage;
+
+/// Run the `*.test.yaml` suites beside the policies
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Suites: files or directories
+    #[arg(default_value = "policies")]
+    paths: Vec<PathBuf>,
+    /// Run only rows whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// List the scope-field cells that no row asserts
+    #[arg(long)]
+    coverage: bool,
+    /// Write what came out into expectations that are not met, after showing the difference
+    #[arg(long)]
+    update: bool,
+    /// With --update: write without asking
+    #[arg(long, requires = "update")]
+    yes: bool,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Every row, and why it fails
+    Human,
+    /// One line for each finding
+    Compact,
+    /// One JSON document
+    Json,
+    /// Workflow commands for GitHub
+    Github,
+    /// JUnit XML
+    Junit,
+}
+
+/// The key of pseudonyms where the environment has none: known to everybody, so that a suite needs no secret. 32 bytes in base64.
+const TEST_KEY: &str = "ZmllbGRnYXRlIHRlc3Qga2V5LCBub3QgYSBzZWNyZXQ=";
+
+/// A row that ran.
+struct Ran {
+    name: String,
+    /// Where its name is written.
+    at: String,
+    judgement: Judgement,
+    /// Index of its policy among those loaded.
+    policy: usize,
+}
+
+impl Ran {
+    fn standing(&self) -> Standing {
+        let is = |kind| self.judgement.findings.iter().any(|finding| finding.kind == kind);
+        if is(FindingKind::Unmet) {
+            Standing::Failed
+        } else if is(FindingKind::Void) {
+            Standing::Void
+        } else {
+            Standing::Passed
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Passed,
+    Failed,
+    Void,
+}
+
+/// A suite that ran, or did not load.
+struct SuiteRan {
+    name: String,
+    sources: Rc<Sources>,
+    rows: Vec<Ran>,
+    /// Why it, or its policy, did not load.
+    broken: Option<Diagnostics>,
+    /// Why its policy cannot run.
+    unable: Option<String>,
+}
+
+/// A policy that suites name.
+struct Ready {
+    program: Rc<Program>,
+    doc: PolicyDoc,
+    coverage: Coverage,
+}
+
+/// Everything that ran.
+struct Run {
+    suites: Vec<SuiteRan>,
+    policies: Vec<Ready>,
+    assertions: usize,
+}
+
+pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    let files = suites(&arguments.paths)?;
+    if files.is_empty() {
+        let places: Vec<String> = arguments.paths.iter().map(|path| path.display().to_string()).collect();
+        terminal.fail(
+            &Failure::new(format!("nothing was tested: no `*.test.yaml` in {}", places.join(", ")))
+                .help("write one beside the policy; `fieldgate test` ends with 3 until there is one"),
+        );
+        return Ok(Exit::Tests);
+    }
+    let key = match load::key()? {
+        Some(key) => key,
+        None => PseudonymKey::from_base64(TEST_KEY).map_err(|fault| Failure::new(format!("the test key: {fault}")))?,
+    };
+    let mut runner = Runner {
+        key,
+        index: BTreeMap::new(),
+        run: Run { suites: Vec::new(), policies: Vec::new(), assertions: 0 },
+        only: arguments.only.as_deref(),
+    };
+    let mut progress = Progress::new(terminal, "suites", files.len());
+    for file in &files {
+        runner.suite(file);
+        progress.step();
+    }
+    drop(progress);
+    let run = runner.run;
+    if arguments.update {
+        return update::run(&run, arguments.yes, terminal);
+    }
+    terminal.print(&output::render(&run, arguments.format, arguments.coverage, terminal))?;
+    Ok(exit(&run, terminal))
+}
+
+fn exit(run: &Run, terminal: Terminal) -> Exit {
+    let broken = run.suites.iter().any(|suite| suite.broken.is_some() || suite.unable.is_some());
+    let failed = run.suites.iter().flat_map(|suite| &suite.rows).any(|row| row.standing() != Standing::Passed);
+    if broken || failed {
+        return Exit::Tests;
+    }
+    if run.assertions == 0 {
+        terminal.fail(
+            &Failure::new("nothing was tested: no assertion was executed")
+                .help("write rows under `tests:`, or widen `--only`"),
+        );
+        return Exit::Tests;
+    }
+    Exit::Fine
+}
+
+fn suites(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let mut files = Vec::new();
+            load::walk(path, &mut files)?;
+            found.extend(files.into_iter().filter(|file| load::is_suite(&file.to_string_lossy())));
+        } else if path.exists() {
+            found.push(path.clone());
+        } else {
+            return Err(load::missing(path));
+        }
+    }
+    found.dedup();
+    Ok(found)
+}
+
+struct Runner<'a> {
+    key: PseudonymKey,
+    /// Policies by path: the index of one that is ready, or why there is none.
+    index: BTreeMap<String, Result<usize, Diagnostics>>,
+    run: Run,
+    only: Option<&'a str>,
+}
+
+impl Runner<'_> {
+    fn suite(&mut self, file: &Path) {
+        let name = load::slashes(file);
+        let mut ran =
+            SuiteRan { name: name.clone(), sources: Rc::default(), rows: Vec::new(), broken: None, unable: None };
+        match suite::load(Path::new(&name)) {
+            Err(diagnostics) => ran.broken = Some(diagnostics),
+            Ok(suite) => {
+                ran.sources = Rc::clone(&suite.sources);
+                match self.policy(&suite) {
+                    Err(diagnostics) => ran.broken = Some(diagnostics),
+                    Ok(None) => ran.unable = Some("its policy cannot run".to_owned()),
+                    Ok(Some(policy)) => ran.rows = self.rows(&suite, policy),
+                }
+            }
+        }
+        self.run.suites.push(ran);
+    }
+
+    /// The index of the suite's policy, loaded once.
+    fn policy(&mut self, suite: &Suite) -> Result<Option<usize>, Diagnostics> {
+        let path = load::slashes(&suite.policy);
+        if let Some(known) = self.index.get(&path) {
+            return known.clone().map(Some);
+        }
+        let loaded = match load::one(&Disk, &path) {
+            Ok(loaded) => loaded,
+            Err(diagnostics) => {
+                self.index.insert(path, Err(diagnostics.clone()));
+                return Err(diagnostics);
+            }
+        };
+        let coverage = Coverage::new(&loaded.policy);
+        let Ok(program) = Program::new(loaded.policy, Some(self.key.clone())) else { return Ok(None) };
+        let index = self.run.policies.len();
+        self.run.policies.push(Ready { program: Rc::new(program), doc: loaded.doc, coverage });
+        self.index.insert(path, Ok(index));
+        Ok(Some(index))
+    }
+
+    fn rows(&mut self, suite: &Suite, policy: usize) -> Vec<Ran> {
+        let wanted = |case: &&Case| self.only.is_none_or(|text| case.name.contains(text));
+        let cases: Vec<&Case> = suite.cases.iter().filter(wanted).collect();
+        let Some(ready) = self.run.policies.get_mut(policy) else { return Vec::new() };
+        let mut rows = Vec::new();
+        for case in cases {
+            let judgement = row(&ready.program, ready.doc.root(), case);
+            ready.coverage.assert(&judgement.cells);
+            self.run.assertions = self.run.assertions.saturating_add(case.assertions());
+            rows.push(Ran {
+                name: case.name.clone(),
+                at: suite.sources.location(case.span).to_string(),
+                judgement,
+                policy,
+            });
+        }
+        rows
+    }
+}
+
+/// Runs one row in the native core.
+fn row(program: &Rc<Program>, written: &Node, case: &Case) -> Judgement {
+    let policy = program.policy();
+    let bytes = |headers: &[(String, String)]| -> Headers {
+        headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect()
+    };
+    let asked = &case.request;
+    let mut headers = bytes(&asked.headers);
+    let named = asked.headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.clone());
+    let authority = named.or_else(|| policy.hosts.first().cloned()).unwrap_or_else(|| "localhost".to_owned());
+    headers.retain(|(name, _)| name.as_slice() != b"host");
+    headers.push((b":authority".to_vec(), authority.clone().into_bytes()));
+    let caller =
+        Caller::new(policy, asked.client.as_deref().unwrap_or_default(), asked.scopes.clone(), asked.claims.clone());
+    let route = match program.way(&authority, &asked.method, &asked.path) {
+        Ok(Way::Governed(id)) => policy.routes.get(usize::from(id.0)),
+        _ => None,
+    };
+    let request = Request { method: asked.method.clone(), target: asked.path.clone(), headers, caller };
+    let upstream = Response {
+        status: case.response.status,
+        headers: bytes(&case.response.headers),
+        body: case.response.body.clone(),
+    };
+    let answer = respond(program, request, &upstream);
+    let outcome = Outcome {
+        status: answer.status,
+        headers: answer
+            .headers
+            .iter()
+            .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.clone()))
+            .collect(),
+        body: answer.body,
+        refused: answer.report.refusal.map_or(Refused::No, Refused::For),
+    };
+    suite::judge(Setting { policy, route, written: Some(written) }, case, &outcome)
+}
+
+/// Warnings of a policy are `check`'s to say: a broken one is said in whole.
+fn broken_text(diagnostics: &Diagnostics, terminal: Terminal) -> String {
+    let text = report::render(std::slice::from_ref(diagnostics), report::Format::Human, terminal);
+    format!("{text}{}\n", report::number(diagnostics.count(Severity::Error), "error"))
+}
