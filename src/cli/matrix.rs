@@ -1,5 +1,7 @@
 //! `fieldgate matrix`: who sees what.
 
+mod html;
+
 use std::path::PathBuf;
 
 use fieldgate::diagnostic::Sources;
@@ -43,6 +45,8 @@ enum Format {
     Term,
     /// Markdown tables
     Md,
+    /// One self-contained page with filters, in which every cell explains itself
+    Html,
     /// One line a field, one column a scope
     Csv,
     /// One JSON document
@@ -88,6 +92,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         Format::Term => drawn.iter().map(|one| term(one, terminal)).collect::<Vec<_>>().join("\n") + LEGEND,
         Format::Md => drawn.iter().map(markdown).collect::<String>(),
         Format::Csv => csv(&drawn),
+        Format::Html => html::page(&loaded),
         Format::Json => pretty(&json_document(&drawn)),
     };
     terminal.print(&text)?;
