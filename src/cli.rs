@@ -16,6 +16,7 @@ mod matrix;
 mod preview;
 mod render;
 mod report;
+mod schema;
 mod terminal;
 mod test;
 
@@ -50,6 +51,7 @@ enum Verb {
     Matrix(matrix::Arguments),
     Diff(diff::Arguments),
     Render(render::Arguments),
+    Schema(schema::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -75,6 +77,7 @@ fn carry_out(verb: &Verb, terminal: Terminal) -> Result<Exit, Failure> {
         Verb::Matrix(arguments) => matrix::run(arguments, terminal),
         Verb::Diff(arguments) => diff::run(arguments, terminal),
         Verb::Render(arguments) => render::run(arguments, terminal),
+        Verb::Schema(arguments) => schema::run(arguments, terminal),
         Verb::Completions(arguments) => completions::run(arguments, terminal),
     }
 }

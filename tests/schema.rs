@@ -1,0 +1,87 @@
+//! The schema for editors agrees with `check` on what is shipped, and on what is broken by a key or a word.
+
+#![allow(clippy::expect_used, reason = "a test may stop where it stands")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fieldgate::policy::{self, Disk};
+use jsonschema::Validator;
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn schema() -> Validator {
+    let text = fs::read_to_string(root().join("policies/fieldgate.v1.schema.json")).expect("the schema");
+    let schema: Value = serde_json::from_str(&text).expect("the schema is JSON");
+    jsonschema::draft202012::meta::validate(&schema).expect("the schema is a schema");
+    jsonschema::validator_for(&schema).expect("the schema compiles")
+}
+
+/// A policy as JSON, without asking whether it checks.
+fn document(path: &Path) -> Value {
+    let doc = policy::load(&Disk, &path.to_string_lossy()).expect("the policy can be read");
+    serde_json::from_str(&policy::to_json(&doc)).expect("a policy's JSON form is JSON")
+}
+
+#[test]
+fn shipped_policies_are_valid() {
+    let schema = schema();
+    let mut seen = 0;
+    for entry in fs::read_dir(root().join("policies")).expect("the shipped policies") {
+        let path = entry.expect("an entry").path();
+        let name = path.to_string_lossy();
+        if name.ends_with(".yaml") && !name.ends_with(".test.yaml") {
+            let faults: Vec<String> =
+                schema.iter_errors(&document(&path)).map(|fault| format!("{fault} at {}", fault.instance_path())).collect();
+            assert!(faults.is_empty(), "{name}: {faults:#?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "there is no shipped policy");
+}
+
+/// A small policy with one line changed: both must refuse it, or both must take it.
+#[test]
+fn schema_and_check_agree_on_keys_and_words() {
+    let schema = schema();
+    let small = fs::read_to_string(root().join("tests/cli/small.yaml")).expect("the small policy");
+    for (from, to, valid) in [
+        ("", "", true),
+        ("language: 1", "language: 2", false),
+        ("policy: small", "policy: small\nhead: hold", false),
+        ("policy: small", "policy: small\nhead: released", true),
+        ("policy: small", "policy: small\nlimits: {depth: 65}", false),
+        ("policy: small", "policy: small\nlimits: {body: 1MiB, record: 64KiB}", true),
+        ("policy: small", "policy: small\nhosts: []", false),
+        ("policy: small", "policy: small\nbudgets: {}", false),
+        ("scopes: scope}", "scopes: scope, header: x}", false),
+        ("payload: verified_jwt, ", "", false),
+        ("$.status: reference", "$.status: {class: reference, mask: {first: 2, last: 2}}", false),
+        ("$.status: reference", "$.status: {class: reference, mask: {last: 0}}", false),
+        ("$.status: reference", "$.status: {class: reference, mask: initials, blank: \"-\"}", true),
+        ("$.status: reference", "$.status: {class: reference, pseudonym: {ns: a, link: some}}", false),
+        ("$.status: reference", "$.status: {class: reference, detect: [email, url]}", false),
+        ("$.status: reference", "status: reference", false),
+        ("area: accounts, ", "", false),
+        ("area: accounts, ", "area: accounts, query: all, ", false),
+        ("area: accounts, ", "area: accounts, query: [page], ", true),
+        ("area: accounts, ", "area: accounts, pass: why, ", false),
+        ("area: accounts, ", "area: accounts, max_records: {at: \"$.a[*]\", max: 2, over: stop}, ", false),
+        ("GET /accounts", "get /accounts", false),
+        ("reference: show", "reference: shown", false),
+        ("areas: [accounts], ", "", false),
+        ("areas: [accounts], ", "areas: [accounts], when: never, ", false),
+        ("areas: [accounts], ", "areas: [accounts], when: {claims: {acr: [loa3]}}, ", true),
+    ] {
+        assert!(small.contains(from), "`{from}` is not in the small policy");
+        let text = small.replacen(from, to, 1);
+        let files = std::collections::BTreeMap::from([("small.yaml".to_owned(), text)]);
+        let doc = policy::load(&files, "small.yaml").expect("the policy can be read");
+        let json: Value = serde_json::from_str(&policy::to_json(&doc)).expect("JSON");
+        assert_eq!(policy::check(&doc).is_ok(), valid, "check: {from} -> {to}: {:?}", policy::check(&doc).err());
+        assert_eq!(schema.is_valid(&json), valid, "schema: {from} -> {to}");
+    }
+}
