@@ -34,8 +34,10 @@ fn shipped_policies_are_valid() {
         let path = entry.expect("an entry").path();
         let name = path.to_string_lossy();
         if name.ends_with(".yaml") && !name.ends_with(".test.yaml") {
-            let faults: Vec<String> =
-                schema.iter_errors(&document(&path)).map(|fault| format!("{fault} at {}", fault.instance_path())).collect();
+            let faults: Vec<String> = schema
+                .iter_errors(&document(&path))
+                .map(|fault| format!("{fault} at {}", fault.instance_path()))
+                .collect();
             assert!(faults.is_empty(), "{name}: {faults:#?}");
             seen += 1;
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fieldgate::diagnostic::Code;
+use fieldgate::diagnostic::{Code, catalogue};
 use fieldgate::policy::field_path::FieldPath;
 use fieldgate::policy::model::{Governed, Level, Route, RouteBody, ScopeId};
 use fieldgate::suite::reasons;
@@ -87,11 +87,16 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
 }
 
 fn code(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
-    let Some(code) = Code::parse(&arguments.target) else {
-        return Err(Failure::new(format!("`{}` is no code", arguments.target))
-            .help("codes are FG and three digits; to explain a field, name a route and a path: fieldgate explain get-account '$.email' --scope care.read"));
+    let page = Code::parse(&arguments.target).and_then(catalogue::page);
+    let Some(page) = page else {
+        return Err(Failure::new(format!("`{}` is no code", arguments.target)).help(
+            "codes are FG and three digits; to explain a field, name a route and a path: fieldgate explain get-account '$.email' --scope care.read",
+        ));
     };
-    terminal.print(&super::code::page(code, terminal))?;
+    terminal.print(&match arguments.format {
+        Format::Human => super::code::human(page, terminal),
+        Format::Json => pretty(&super::code::json(page)),
+    })?;
     Ok(Exit::Fine)
 }
 

@@ -1,7 +1,7 @@
 //! Diagnostics as people and machines read them: `human`, `compact`, `json`, `sarif`, `github`.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use fieldgate::diagnostic::{Diagnostic, Diagnostics, Position, Severity, Sources, Span};
+use fieldgate::diagnostic::{Diagnostic, Diagnostics, Position, Severity, Sources, Span, catalogue};
 use serde_json::{Map, Value, json};
 
 use super::terminal::{Ink, Terminal};
@@ -157,10 +157,12 @@ fn sarif(all: &[Diagnostics]) -> Value {
     for (_, item) in items(all) {
         let id = item.code.to_string();
         if !rules.iter().any(|(known, _)| *known == id) {
+            let page = catalogue::page(item.code);
             let rule = json!({
                 "id": id,
-                "shortDescription": {"text": item.code.title()},
-                "help": {"text": format!("`fieldgate explain {id}` tells more.")},
+                "shortDescription": {"text": page.map_or(id.as_str(), |page| page.title)},
+                "fullDescription": {"text": page.map_or("", |page| page.what)},
+                "help": {"text": page.map_or("", |page| page.why)},
                 "defaultConfiguration": {"level": item.severity().as_str()},
             });
             rules.push((id, rule));

@@ -18,14 +18,6 @@ macro_rules! codes {
             /// All of them, by number within each severity.
             pub const ALL: &'static [Self] = &[$($(Self::$name,)*)*];
 
-            /// What it is about, in a phrase, with the rules of the policy language that it holds to.
-            #[must_use]
-            pub fn title(self) -> &'static str {
-                match self {
-                    $($(Self::$name => $what,)*)*
-                }
-            }
-
             /// How much a diagnostic of that code weighs.
             #[must_use]
             pub fn severity(self) -> Severity {

@@ -42,7 +42,8 @@ impl Explanations {
 fn policy(one: &Loaded) -> Value {
     let policy = &one.policy;
     let mut explanations = Explanations::default();
-    let named: Vec<&str> = policy.clients.iter().map(|client| client.name.as_str()).filter(|name| *name != "*").collect();
+    let named: Vec<&str> =
+        policy.clients.iter().map(|client| client.name.as_str()).filter(|name| *name != "*").collect();
     let mut clients = Vec::new();
     let any = cells::of(policy, client_entry(policy, None));
     for name in std::iter::once(None).chain(named.into_iter().map(Some)) {
@@ -72,7 +73,9 @@ fn policy(one: &Loaded) -> Value {
         .routes
         .iter()
         .filter_map(|route| match &route.body {
-            RouteBody::Pass(why) => Some(format!("{} {} is forwarded untouched: {why}", route.name, cells::match_text(route))),
+            RouteBody::Pass(why) => {
+                Some(format!("{} {} is forwarded untouched: {why}", route.name, cells::match_text(route)))
+            }
             RouteBody::Governed(_) => None,
         })
         .collect();
