@@ -1,4 +1,4 @@
-//! The language guide, `policies/README.md`: each of its examples is checked and run, so that it shows what is so.
+//! The language guide, `policies/README.md`, and the first page: each example is checked and run, so that it shows what is so.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -12,6 +12,7 @@ use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;
 
 const GUIDE: &str = include_str!("../policies/README.md");
+const README: &str = include_str!("../README.md");
 
 /// One fenced block: what stands behind the fence, and its lines.
 fn blocks(text: &str) -> Vec<(&str, String)> {
@@ -90,4 +91,14 @@ fn the_guide_shows_what_is_so() {
         }
     }
     assert!(views >= 10, "the guide has lost its examples");
+}
+
+#[test]
+fn the_first_page_shows_what_is_so() {
+    let blocks = blocks(README);
+    let mut json = blocks.iter().filter(|(info, _)| *info == "json").map(|(_, text)| text);
+    let policy = blocks.iter().find(|(info, _)| *info == "yaml").map(|(_, text)| text).unwrap();
+    let (upstream, seen) = (json.next().unwrap(), json.next().unwrap());
+    assert_eq!(view(&load(policy), "care.read", upstream), seen.trim_end());
+    assert_eq!(policy.lines().count(), 12, "a policy of twelve lines");
 }
