@@ -57,6 +57,12 @@ impl Struct {
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         Self::decode(bytes).ok()
     }
+
+    /// Encodes the message, for tests that hand one to a reader.
+    #[cfg(test)]
+    pub(crate) fn write(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
 }
 
 /// The namespace that Envoy's `jwt_authn` filter writes to.

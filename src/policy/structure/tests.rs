@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use prost::Message;
-
 use super::*;
 use crate::policy::model::RouteBody;
 use crate::policy::tests::{TELCO, spanless, yaml};
@@ -26,7 +24,7 @@ fn value(json: &serde_json::Value) -> Value {
 
 fn bytes(json: &str) -> Vec<u8> {
     match value(&serde_json::from_str(json).unwrap()).kind {
-        Some(Kind::Struct(root)) => root.encode_to_vec(),
+        Some(Kind::Struct(root)) => root.write(),
         other => panic!("{other:?}"),
     }
 }
@@ -93,5 +91,5 @@ fn bytes_of_any_depth(depth: usize) -> Vec<u8> {
         let inner = Value { kind: Some(Kind::Struct(root)) };
         root = Struct { fields: BTreeMap::from([("a".to_owned(), inner)]) };
     }
-    root.encode_to_vec()
+    root.write()
 }
