@@ -15,6 +15,8 @@ mod scopes;
 mod settings;
 mod shapes;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use read::Reader;
 use resolve::Resolver;
@@ -151,6 +153,13 @@ fn language(reader: &mut Reader, doc: &PolicyDoc, place: Span) -> Option<()> {
     };
     match &node.value {
         Tree::Number(text) if &**text == "1" => Some(()),
+        Tree::Text { text, .. } if &**text == "1" => {
+            reader.push(
+                Diagnostic::at(Code::UnknownLanguage, node.span, "`language` is the string `1`, not the number")
+                    .help("write it without quotes: `language: 1`"),
+            );
+            None
+        }
         Tree::Number(text) | Tree::Text { text, .. } => {
             reader.push(
                 Diagnostic::at(Code::UnknownLanguage, node.span, format!("unknown language `{text}`")).help(help),

@@ -71,6 +71,13 @@ fn columns_count_characters_not_bytes() {
 }
 
 #[test]
+fn line_ends_of_either_kind_count_the_same() {
+    let unix = "language: 1\npolicy: 1\n";
+    let places = |text: &str| yaml(text).unwrap_err().lines().collect::<Vec<_>>();
+    assert_eq!(places(unix), places(&unix.replace('\n', "\r\n")));
+}
+
+#[test]
 fn json_that_is_not_strict_is_refused() {
     for text in [
         "",

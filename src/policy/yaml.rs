@@ -17,6 +17,8 @@ pub(crate) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option
     options.set_emit_comments(false);
     options.emit_unresolved_aliases = true;
     options.emit_anchor_events = true;
+    // `%YAML 1.1` would make other values of the same words.
+    options.disallow_directives = true;
     options.flow_nesting_limit = super::MAX_DEPTH;
     options.block_nesting_limit = super::MAX_DEPTH;
     let mut reader = Reader { text, file, found, stack: Vec::new(), root: None, documents: 0 };
@@ -162,12 +164,13 @@ impl Reader<'_> {
             return None;
         }
         if plain && (is_yaml11_boolean(text) || !matches!(core(text), Core::Text)) {
-            let message = if text.is_empty() {
-                "a key is missing in front of the colon".to_owned()
+            self.found.push(if span.start == span.end {
+                Diagnostic::at(Code::NotAString, span, "a key is missing in front of the colon")
+                    .help("name it, or take the line out")
             } else {
-                format!("the key `{text}` is not a string to every YAML reader")
-            };
-            self.found.push(Diagnostic::at(Code::NotAString, span, message).help(format!("quote it: \"{text}\"")));
+                Diagnostic::at(Code::NotAString, span, format!("the key `{text}` is not a string to every YAML reader"))
+                    .help(format!("quote it: \"{text}\""))
+            });
         }
         let members = match self.stack.last() {
             Some(Open { kind: OpenKind::Map(members, _), .. }) => members.as_slice(),
@@ -280,6 +283,9 @@ impl Reader<'_> {
                 .is_some_and(|line| line.trim_start_matches(['\n', ' ']).starts_with('\t')) =>
             {
                 diagnostic.help("indent with spaces: YAML allows no tab there")
+            }
+            None if self.text.get(at..).is_some_and(|rest| rest.starts_with("%YAML") || rest.starts_with("%TAG")) => {
+                diagnostic.help("leave the directive out: a policy is read as YAML 1.2")
             }
             None if self.text.get(at..).is_some_and(|rest| rest.starts_with(['@', '`', '%'])) => {
                 diagnostic.help("quote the value: YAML keeps this character for itself at the start of a value")
