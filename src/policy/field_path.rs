@@ -124,6 +124,7 @@ impl FieldPath {
 fn meet(left: &[Segment], right: &[Segment]) -> bool {
     left.iter().zip(right).all(|(left, right)| match (left, right) {
         (Segment::Member(left), Segment::Member(right)) => left == right,
+        (Segment::Filtered(left), Segment::Filtered(right)) => !left.excludes(right),
         _ => true,
     })
 }

@@ -37,6 +37,16 @@ impl Filter {
         self.expression.holds(child)
     }
 
+    /// Whether no value can be selected by both: each asks that one member equal a literal, and the literals differ.
+    #[must_use]
+    pub fn excludes(&self, other: &Self) -> bool {
+        let theirs = other.expression.asked();
+        self.expression
+            .asked()
+            .iter()
+            .any(|(query, literal)| theirs.iter().any(|(other, different)| query == other && !same(literal, different)))
+    }
+
     /// Queries compared with `!=` that no existence test on every path to the comparison covers (rule 11): a missing
     /// member makes those true.
     #[must_use]
@@ -178,6 +188,18 @@ impl Expression {
                     }
                 }
             }
+        }
+    }
+
+    /// What has to equal a literal wherever it holds.
+    fn asked(&self) -> Vec<(&Query, &Value)> {
+        match self {
+            Self::And(all) => all.iter().flat_map(Self::asked).collect(),
+            Self::Compare(Operator::Equal, Operand::Single(query), Operand::Literal(literal))
+            | Self::Compare(Operator::Equal, Operand::Literal(literal), Operand::Single(query)) => {
+                vec![(query, literal)]
+            }
+            _ => Vec::new(),
         }
     }
 
