@@ -78,8 +78,14 @@ fn updated(suite: &SuiteRan) -> Option<(String, String, usize)> {
     let mut after = before.clone();
     // From the end, so that what is still to do stays in its place.
     for (start, end, text) in edits.iter().rev() {
-        let space = if before.get(..*start)?.ends_with(':') { " " } else { "" };
-        after.replace_range(*start..*end, &format!("{space}{text}"));
+        if start == end {
+            // An empty value stands where its key ends: what replaces it goes behind the colon.
+            let colon =
+                before.get(*start..)?.find(':').map_or(*start, |gap| start.saturating_add(gap).saturating_add(1));
+            after.insert_str(colon, &format!(" {text}"));
+        } else {
+            after.replace_range(*start..*end, text);
+        }
     }
     (!edits.is_empty()).then_some((before, after, edits.len()))
 }

@@ -1,0 +1,208 @@
+//! What the command line does to files and reads from git: each in a directory of its own.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may stop where it stands")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A directory of the test's own, removed at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("fieldgate-test-{name}-{}", std::process::id()));
+        drop(fs::remove_dir_all(&path));
+        fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(path, text).expect("a file");
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.join(name)).expect("a file")
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_fieldgate"))
+            .args(arguments)
+            .current_dir(&self.0)
+            .env_remove("FIELDGATE_KEY")
+            .stdin(Stdio::null())
+            .output()
+            .expect("the command runs")
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let run = Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"])
+            .args(["-c", "init.defaultBranch=main"])
+            .args(arguments)
+            .current_dir(&self.0)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .stdin(Stdio::null())
+            .output()
+            .expect("git runs");
+        assert!(run.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+fn small() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(root.join("tests/cli/small.yaml")).expect("the small policy")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const SUITE: &str = "\
+language: 1
+policy: small.yaml
+tests:
+  - name: the status is seen   # a comment that stays
+    request: {path: GET /accounts/1, scopes: [care.read]}
+    response: {json: {status: active, name: Ana}}
+    expect:
+      $.status: hidden
+      $.name:
+      $.name.length: 3
+";
+
+#[test]
+fn an_update_writes_what_came_out_and_nothing_else() {
+    let scratch = Scratch::new("update");
+    scratch.write("small.yaml", &small());
+    scratch.write("small.test.yaml", &SUITE.replace("      $.name.length: 3\n", ""));
+    let before = scratch.read("small.test.yaml");
+    let asked = scratch.run(&["test", ".", "--update"]);
+    assert_eq!(asked.status.code(), Some(3));
+    assert_eq!(scratch.read("small.test.yaml"), before, "without a yes nothing is written");
+    let written = scratch.run(&["test", ".", "--update", "--yes"]);
+    assert_eq!(written.status.code(), Some(0), "{}", text(&written.stderr));
+    let shown = text(&written.stdout);
+    assert!(shown.contains("-       $.status: hidden") && shown.contains("+       $.status: \"active\""), "{shown}");
+    let after = scratch.read("small.test.yaml");
+    assert_eq!(after, before.replace("$.status: hidden", "$.status: \"active\"").replace("$.name:", "$.name: hidden"));
+    assert_eq!(scratch.run(&["test", "."]).status.code(), Some(0));
+}
+
+#[test]
+fn an_update_leaves_what_it_cannot_mend() {
+    let scratch = Scratch::new("void");
+    scratch.write("small.yaml", &small());
+    scratch.write("small.test.yaml", SUITE);
+    let written = scratch.run(&["test", ".", "--update", "--yes"]);
+    assert_eq!(written.status.code(), Some(3), "a path that matches nothing is the author's to mend");
+    assert!(text(&written.stderr).contains("1 finding cannot be updated"), "{}", text(&written.stderr));
+    assert!(scratch.read("small.test.yaml").contains("$.name.length: 3"));
+}
+
+#[test]
+fn rendering_into_a_directory_leaves_only_whole_files() {
+    let scratch = Scratch::new("render");
+    scratch.write("small.yaml", &small());
+    let run = scratch.run(&["render", "--to", "ecds", "--out", "made/here", "small.yaml"]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    let mut names: Vec<String> = fs::read_dir(scratch.0.join("made/here"))
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["fieldgate.ecds.yaml", "fieldgate.filter.yaml"]);
+}
+
+#[test]
+fn a_rendered_policy_is_the_policy() {
+    let scratch = Scratch::new("json");
+    scratch.write("small.yaml", &small());
+    let json = scratch.run(&["render", "--to", "json", "small.yaml"]);
+    scratch.write("policy.json", &text(&json.stdout));
+    let same = scratch.run(&["diff", "small.yaml", "policy.json", "--fail-on-gain"]);
+    assert_eq!(same.status.code(), Some(0), "{}", text(&same.stderr));
+    assert_eq!(text(&same.stdout), "No difference in what anybody sees.\n");
+}
+
+#[test]
+fn a_difference_is_made_with_what_a_revision_has() {
+    let scratch = Scratch::new("git");
+    scratch.write(
+        "repository/policies/small.yaml",
+        &small().replace("language: 1", "language: 1\ninclude: [shapes/*.yaml]"),
+    );
+    scratch.write("repository/policies/shapes/more.yaml", "shapes: {more: {$.x: reference}}\n");
+    let inside = Scratch(scratch.0.join("repository"));
+    inside.git(&["init", "-q"]);
+    inside.git(&["add", "-A"]);
+    inside.git(&["commit", "-qm", "one"]);
+    for place in [".", "policies", "policies/small.yaml"] {
+        let same = inside.run(&["diff", "git:HEAD", place, "--fail-on-gain"]);
+        assert_eq!(same.status.code(), Some(0), "{place}: {}{}", text(&same.stdout), text(&same.stderr));
+    }
+    let next =
+        inside.read("policies/small.yaml").replace("$.status: reference}", "$.status: reference, $.name: reference}");
+    inside.write("policies/small.yaml", &next);
+    let gain = inside.run(&["diff", "git:main", ".", "--fail-on-gain"]);
+    assert_eq!(gain.status.code(), Some(4), "{}", text(&gain.stderr));
+    assert!(text(&gain.stdout).contains("$.name  new -> show"), "{}", text(&gain.stdout));
+    let loss = inside.run(&["diff", ".", "git:HEAD", "--fail-on-gain"]);
+    assert_eq!(loss.status.code(), Some(0), "{}", text(&loss.stdout));
+    for bad in ["git:nowhere", "git:", "git:--help", "git:HEAD:policies"] {
+        let run = inside.run(&["diff", bad, "."]);
+        assert_eq!(run.status.code(), Some(2), "{bad}");
+        assert!(text(&run.stderr).starts_with("error: "), "{bad}: {}", text(&run.stderr));
+    }
+}
+
+#[test]
+fn a_file_that_no_policy_includes_is_named() {
+    let scratch = Scratch::new("stray");
+    scratch.write("policies/small.yaml", &small());
+    scratch.write("policies/shapes/forgotten.yaml", "shapes: {more: {$.x: reference}}\n");
+    let run = scratch.run(&["check"]);
+    assert_eq!(run.status.code(), Some(0));
+    assert!(text(&run.stderr).contains("policies/shapes/forgotten.yaml was not looked at"), "{}", text(&run.stderr));
+}
+
+#[test]
+fn a_preview_of_pseudonyms_needs_a_key_and_says_so() {
+    let scratch = Scratch::new("key");
+    scratch.write("small.yaml", &small().replace("$.status: reference", "$.status: {class: reference, pseudonym: a}"));
+    let run = scratch.run(&["preview", "get-account", "-p", "small.yaml", "-s", "care.read"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(text(&run.stderr).contains("FIELDGATE_KEY"), "{}", text(&run.stderr));
+}
+
+#[test]
+fn every_completion_script_names_every_verb() {
+    let scratch = Scratch::new("completions");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let run = scratch.run(&["completions", shell]);
+        let script = text(&run.stdout);
+        for verb in ["check", "test", "preview", "explain", "matrix", "diff", "render", "schema"] {
+            assert!(script.contains(verb), "{shell} knows no {verb}");
+        }
+    }
+}
+
+#[test]
+fn the_matrix_page_needs_no_network_and_holds_policy_text_as_text() {
+    let scratch = Scratch::new("page");
+    scratch.write("small.yaml", &small().replace("$.status: reference", "\"$['</script><b>']\": reference"));
+    let run = scratch.run(&["matrix", "small.yaml", "--format", "html"]);
+    let page = text(&run.stdout);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    assert!(!page.contains("http://") && !page.contains("https://"), "the page names something on a network");
+    assert!(!page.contains("</script><b>"), "a policy's text became markup");
+    assert_eq!(page.matches("</script>").count(), 2);
+}
