@@ -105,7 +105,8 @@ pub(super) fn filter(filling: &Filling<'_>) -> String {
 pub(super) fn discovered_filter() -> String {
     format!(
         "\
-{ORDER}- name: fieldgate
+{ORDER}# Envoy asks for a node: start it with --service-node and --service-cluster, or name them under `node` in the bootstrap.
+- name: fieldgate
   config_discovery:
     config_source:
       # Envoy reads the file again when another is renamed into its place. It must exist when Envoy starts.
