@@ -1,6 +1,7 @@
 //! `fieldgate diff`: what each scope gains and loses between two policies.
 
 mod changes;
+mod levels;
 mod revision;
 
 use std::path::PathBuf;

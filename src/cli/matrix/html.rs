@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use fieldgate::diagnostic::{Sources, Span};
 use fieldgate::policy::model::RouteBody;
 use fieldgate::suite::reasons;
 use fieldgate::suite::verdict::{Verdict, client_entry, word};
@@ -26,9 +27,15 @@ pub(super) fn page(loaded: &[Loaded]) -> String {
 struct Explanations {
     known: HashMap<String, usize>,
     all: Vec<Value>,
+    /// Places by span: counting lines takes time, and thousands of cells share a few hundred places.
+    places: HashMap<Span, String>,
 }
 
 impl Explanations {
+    fn place(&mut self, sources: &Sources, span: Span) -> &str {
+        self.places.entry(span).or_insert_with(|| sources.location(span).to_string())
+    }
+
     fn index(&mut self, explanation: Value) -> usize {
         let next = self.all.len();
         let index = *self.known.entry(explanation.to_string()).or_insert(next);
@@ -98,7 +105,7 @@ fn cells_of(one: &Loaded, cells: &RouteCells<'_>, explanations: &mut Explanation
             let said: Vec<Value> = reasons(&one.policy, cells.governed, verdict, Some(one.doc.root()))
                 .into_iter()
                 .map(|reason| {
-                    let place = reason.span.map(|span| one.sources.location(span).to_string());
+                    let place = reason.span.map(|span| explanations.place(&one.sources, span).to_owned());
                     json!([format!("{}: {}", reason.topic, reason.text), place, reason.decides])
                 })
                 .collect();
