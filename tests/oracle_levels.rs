@@ -74,8 +74,8 @@ fn both(policy: &PolicySet, client: &str, scopes: Vec<String>, claims: Value) ->
     (caller, asker)
 }
 
-fn document(choices: &mut Choices<'_>) -> Value {
-    let body = cases::body(choices);
+fn document(choices: &mut Choices<'_>, made: &Made) -> Value {
+    let body = cases::body(choices, &made.paths);
     let tree = Tree::parse(body.as_bytes(), 64).unwrap_or_else(|fault| panic!("{fault:?}: {body}"));
     tree.value()
 }
@@ -181,7 +181,7 @@ fn the_program_gives_every_place_what_the_rules_give_it() {
             let (caller, asker) = caller(choices, policy);
             let view = program.view(route(policy), &caller).unwrap();
             for _ in 0..4 {
-                let document = document(choices);
+                let document = document(choices, made);
                 let read = oracle.places(&asker, &document);
                 cases += 1;
                 places += read.len() as u64;
@@ -406,7 +406,7 @@ fn a_class_a_ceiling_a_deny_and_a_row_condition_can_only_lower() {
         *changed.entry(name).or_default() += 1;
         for _ in 0..6 {
             let (caller, _) = caller(choices, policy);
-            let document = document(choices);
+            let document = document(choices, made);
             let before = amounts(policy, &caller.client, &caller.scopes, &document);
             let after = amounts(&lower, &caller.client, &caller.scopes, &document);
             for (at, (level, container)) in &after {
@@ -429,7 +429,7 @@ fn a_scope_more_can_only_raise() {
     seeded(2000..2600, |seed, choices, made, policy| {
         for _ in 0..4 {
             let (caller, _) = caller(choices, policy);
-            let document = document(choices);
+            let document = document(choices, made);
             let before = amounts(policy, &caller.client, &caller.scopes, &document);
             let mut scopes = caller.scopes.clone();
             scopes.push(choices.of(cases::SCOPES).into());
@@ -456,7 +456,7 @@ fn the_order_of_anything_is_irrelevant() {
         let turned = load(&turned.to_string()).unwrap();
         for _ in 0..4 {
             let (caller, _) = caller(choices, policy);
-            let document = document(choices);
+            let document = document(choices, made);
             let mut scopes = caller.scopes.clone();
             scopes.reverse();
             assert_eq!(

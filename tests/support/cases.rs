@@ -52,6 +52,8 @@ pub(crate) fn choices_of(seed: u64, count: usize) -> Vec<u8> {
 pub(crate) const NAMES: &[&str] = &["a", "b", "c", "d", "é", "x.y"];
 const CLASSES: &[&str] = &["f", "k", "n", "r"];
 const LEVELS: &[&str] = &["show", "mask", "pseudonym", "blank", "hide"];
+/// What scopes mostly grant.
+const GRANTS: &[&str] = &["show", "show", "show", "mask", "mask", "pseudonym", "blank", "hide"];
 pub(crate) const SCOPES: &[&str] = &["s0", "s1", "s2"];
 pub(crate) const CLIENTS: &[&str] = &["", "c1", "c2"];
 
@@ -101,6 +103,8 @@ pub(crate) fn text(path: &[Seg]) -> String {
 /// A policy with one governed route, `r`, of area `m`, and another, `o`, of area `o`.
 pub(crate) struct Made {
     pub(crate) text: String,
+    /// The paths of its entries, for bodies that have what is there.
+    pub(crate) paths: Vec<Path>,
     /// What `r` should come to once its mounts are resolved: path, and what else there is of it.
     pub(crate) entries: Vec<Resolved>,
     /// Client and path of every deny.
@@ -179,8 +183,8 @@ pub(crate) fn policy(choices: &mut Choices<'_>) -> Made {
     for scope in SCOPES {
         let mut grant = Map::new();
         for class in CLASSES {
-            if !choices.now_and_then(3) {
-                grant.insert((*class).into(), json!(choices.of(LEVELS)));
+            if !choices.now_and_then(2) {
+                grant.insert((*class).into(), json!(choices.of(GRANTS)));
             }
         }
         let areas = choices.of(&[&["m"][..], &["m", "o"], &["m"], &["m"], &["o"]]);
@@ -275,6 +279,9 @@ pub(crate) fn policy(choices: &mut Choices<'_>) -> Made {
         "routes": {"r": route, "o": {"match": "GET /o", "area": "o", "body": {"$.a": "k"}}},
         "scopes": scopes,
     });
+    if choices.now_and_then(2) {
+        policy["limits"] = json!({"depth": 3 + choices.pick(4)});
+    }
     if let Some(clients) = clients {
         policy["clients"] = clients.into();
     }
@@ -294,7 +301,8 @@ pub(crate) fn policy(choices: &mut Choices<'_>) -> Made {
             Resolved { path: text(path), classes: classes.clone(), overrides: lowest }
         })
         .collect();
-    Made { text: policy.to_string(), entries, denies }
+    let paths = places.into_iter().map(|(path, ..)| path).collect();
+    Made { text: policy.to_string(), paths, entries, denies }
 }
 
 fn fields(choices: &mut Choices<'_>, mountable: std::ops::Range<usize>, most: usize, deepest: usize) -> Fields {
@@ -438,59 +446,89 @@ const SCALARS: &[&str] = &[
     "0",
 ];
 
-/// Makes a body: valid JSON, now and then with a name twice, with or without white space.
-pub(crate) fn body(choices: &mut Choices<'_>) -> String {
+/// Makes a body: valid JSON, now and then with a name twice, with or without white space. Mostly it has what the paths
+/// lead to.
+pub(crate) fn body(choices: &mut Choices<'_>, paths: &[Path]) -> String {
     let mut text = String::new();
     let spaced = choices.now_and_then(5);
-    value(choices, 5, spaced, &mut text);
+    let paths: Vec<&[Seg]> = paths.iter().map(Vec::as_slice).collect();
+    value(choices, 6, spaced, &paths, &mut text);
     text
 }
 
-fn value(choices: &mut Choices<'_>, depth: usize, spaced: bool, text: &mut String) {
+enum Kind {
+    Object,
+    Array,
+    Scalar,
+}
+
+fn value(choices: &mut Choices<'_>, depth: usize, spaced: bool, paths: &[&[Seg]], text: &mut String) {
     space(choices, spaced, text);
-    // Bodies start as containers; deeper down scalars take over.
-    let kind = if depth == 5 { choices.pick(14) } else { choices.pick(24) };
-    match kind {
-        0..=7 if depth > 0 => {
-            text.push('{');
-            let mut names: Vec<&str> = Vec::new();
-            for _ in 0..choices.pick(6) {
-                let name = choices.of(NAMES);
-                if names.contains(&name) && !choices.now_and_then(1) {
-                    continue;
-                }
-                if !names.is_empty() {
-                    text.push(',');
-                }
-                names.push(name);
-                space(choices, spaced, text);
-                if choices.now_and_then(1) {
-                    let escaped: String = name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-                    text.push_str(&format!("\"{escaped}\""));
-                } else {
-                    text.push_str(&format!("\"{name}\""));
-                }
-                space(choices, spaced, text);
-                text.push(':');
-                value(choices, depth - 1, spaced, text);
+    let named: Vec<&str> = paths
+        .iter()
+        .filter_map(|path| if let Some(Seg::Name(name)) = path.first() { Some(*name) } else { None })
+        .collect();
+    let any = paths.iter().any(|path| matches!(path.first(), Some(Seg::Any | Seg::Filter(_) | Seg::Open)));
+    let ends = paths.iter().any(|path| path.is_empty());
+    let mut kinds = vec![Kind::Scalar as u8];
+    kinds.extend(if ends { &[Kind::Scalar as u8; 3][..] } else { &[] });
+    kinds.extend(if named.is_empty() { &[Kind::Object as u8][..] } else { &[Kind::Object as u8; 9] });
+    kinds.extend(if any { &[Kind::Array as u8; 7][..] } else { &[Kind::Array as u8] });
+    let kind = if depth == 0 { Kind::Scalar as u8 } else { choices.of(&kinds) };
+    if kind == Kind::Object as u8 {
+        text.push('{');
+        let mut names: Vec<&str> = Vec::new();
+        for _ in 0..choices.pick(6) {
+            let name =
+                if !named.is_empty() && choices.now_and_then(10) { choices.of(&named) } else { choices.of(NAMES) };
+            if names.contains(&name) && !(choices.now_and_then(1) && choices.now_and_then(4)) {
+                continue;
+            }
+            if !names.is_empty() {
+                text.push(',');
+            }
+            names.push(name);
+            space(choices, spaced, text);
+            if choices.now_and_then(1) {
+                let escaped: String = name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+                text.push_str(&format!("\"{escaped}\""));
+            } else {
+                text.push_str(&format!("\"{name}\""));
             }
             space(choices, spaced, text);
-            text.push('}');
+            text.push(':');
+            value(choices, depth - 1, spaced, &below(paths, Some(name)), text);
         }
-        8..=12 if depth > 0 => {
-            text.push('[');
-            for index in 0..choices.pick(5) {
-                if index > 0 {
-                    text.push(',');
-                }
-                value(choices, depth - 1, spaced, text);
+        space(choices, spaced, text);
+        text.push('}');
+    } else if kind == Kind::Array as u8 {
+        text.push('[');
+        for index in 0..choices.pick(5) {
+            if index > 0 {
+                text.push(',');
             }
-            space(choices, spaced, text);
-            text.push(']');
+            value(choices, depth - 1, spaced, &below(paths, None), text);
         }
-        _ => text.push_str(choices.of(SCALARS)),
+        space(choices, spaced, text);
+        text.push(']');
+    } else {
+        text.push_str(choices.of(SCALARS));
     }
     space(choices, spaced, text);
+}
+
+/// What is left of paths below a member of that name, or an element.
+fn below<'p>(paths: &[&'p [Seg]], name: Option<&str>) -> Vec<&'p [Seg]> {
+    let mut left = Vec::new();
+    for path in paths {
+        match path.split_first() {
+            Some((Seg::Name(known), rest)) if Some(*known) == name => left.push(rest),
+            Some((Seg::Any | Seg::Filter(_), rest)) => left.push(rest),
+            Some((Seg::Open, rest)) => left.extend([rest, *path]),
+            _ => {}
+        }
+    }
+    left
 }
 
 fn space(choices: &mut Choices<'_>, spaced: bool, text: &mut String) {

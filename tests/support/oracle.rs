@@ -251,16 +251,18 @@ impl<'a> Oracle<'a> {
         found
     }
 
-    /// Where each query finds something, by address: every node of a document has its own.
+    /// Where each query finds something.
     fn sets(&self, document: &Value) -> Sets {
-        self.queries
-            .parsed
-            .iter()
-            .map(|query| {
-                let found = js_path_process(query, document).unwrap_or_else(|fault| panic!("`{query:?}`: {fault}"));
-                found.into_iter().map(|node| address(node.val)).collect()
-            })
-            .collect()
+        let mut numbers = HashMap::new();
+        number(document, &mut numbers);
+        let mut found = vec![vec![false; self.queries.parsed.len()]; numbers.len()];
+        for (number, query) in self.queries.parsed.iter().enumerate() {
+            let nodes = js_path_process(query, document).unwrap_or_else(|fault| panic!("`{query:?}`: {fault}"));
+            for node in nodes {
+                found[numbers[&address(node.val)]][number] = true;
+            }
+        }
+        Sets { numbers, found }
     }
 
     fn ceilings(&self, asker: &Asker) -> Vec<&'a Ceiling> {
@@ -319,8 +321,22 @@ impl<'a> Oracle<'a> {
     }
 }
 
-/// The nodes that each query finds.
-type Sets = Vec<HashSet<usize>>;
+/// Which queries find which nodes of one document.
+struct Sets {
+    /// A number for each node, by its address: every node has its own.
+    numbers: HashMap<usize, usize>,
+    /// By node, then by query.
+    found: Vec<Vec<bool>>,
+}
+
+fn number(node: &Value, numbers: &mut HashMap<usize, usize>) {
+    numbers.insert(address(node), numbers.len());
+    match node {
+        Value::Array(array) => array.iter().for_each(|element| number(element, numbers)),
+        Value::Object(object) => object.values().for_each(|member| number(member, numbers)),
+        _ => {}
+    }
+}
 
 struct Walk<'o, 'a> {
     oracle: &'o Oracle<'a>,
@@ -333,11 +349,17 @@ struct Walk<'o, 'a> {
 
 impl Walk<'_, '_> {
     fn is_at(&self, node: &Value, query: usize) -> bool {
-        self.sets[query].contains(&address(node))
+        self.found(node)[query]
+    }
+
+    /// By query, whether it finds the node.
+    fn found(&self, node: &Value) -> &[bool] {
+        &self.sets.found[self.sets.numbers[&address(node)]]
     }
 
     fn entries(&self, node: &Value) -> Vec<&Entry> {
-        self.oracle.entries.iter().filter(|(_, found)| self.is_at(node, found.whole)).map(|(entry, _)| *entry).collect()
+        let at = self.found(node);
+        self.oracle.entries.iter().filter(|(_, found)| at[found.whole]).map(|(entry, _)| *entry).collect()
     }
 
     /// Whether a deny names this node (rule 17); what lies below is hidden with it.
@@ -361,29 +383,31 @@ impl Walk<'_, '_> {
     /// same filter does the same for every path that has it) and by the document above it (filters on the way have selected
     /// or not). An entry that a deny covers wherever it may come to stand under the node does not count.
     fn container(&self, node: &Value, scopes: &[ScopeId], denied: bool) -> bool {
-        !denied
-            && self.oracle.entries.iter().any(|(entry, found)| {
-                self.oracle.level(&[entry], self.asker, scopes) > Level::Hide
-                    && self.ways_below(found, node).iter().any(|way| {
-                        !self.denies().any(|deny| self.ways_below(deny, node).iter().any(|denied| covers(denied, way)))
-                    })
-            })
+        if denied {
+            return false;
+        }
+        let denies: Vec<_> = self.denies().flat_map(|deny| self.ways_below(deny, node)).collect();
+        self.oracle.entries.iter().any(|(entry, found)| {
+            self.ways_below(found, node).iter().any(|way| !denies.iter().any(|deny| covers(deny, way)))
+                && self.oracle.level(&[entry], self.asker, scopes) > Level::Hide
+        })
     }
 
     /// What is left of a path below a node, in each way that its start leads to the node; never empty.
-    fn ways_below(&self, found: &Found, node: &Value) -> Vec<Vec<Segment>> {
+    fn ways_below<'f>(&self, found: &'f Found, node: &Value) -> Vec<Vec<&'f Segment>> {
         let Found { path, starts, whole } = found;
+        let at = self.found(node);
         let mut ways = Vec::new();
         for (length, start) in starts.iter().enumerate().take(path.segments.len()) {
-            if self.is_at(node, *start) {
-                let mut way = path.segments[length..].to_vec();
+            if at[*start] {
+                let mut way: Vec<&Segment> = path.segments[length..].iter().collect();
                 // The nearest place that `..*` finds: if that is hidden, so is all below.
-                way.extend(path.open.then_some(Segment::Any));
+                way.extend(path.open.then_some(&Segment::Any));
                 ways.push(way);
             }
         }
-        if path.open && (self.is_at(node, starts[path.segments.len()]) || self.is_at(node, *whole)) {
-            ways.push(vec![Segment::Any]);
+        if path.open && (at[starts[path.segments.len()]] || at[*whole]) {
+            ways.push(vec![&Segment::Any]);
         }
         ways
     }
@@ -567,7 +591,7 @@ impl Walk<'_, '_> {
 }
 
 /// Whether whatever stands at `way` is at or below what `deny` names.
-fn covers(deny: &[Segment], way: &[Segment]) -> bool {
+fn covers(deny: &[&Segment], way: &[&Segment]) -> bool {
     deny.len() <= way.len()
         && deny.iter().zip(way).all(|(deny, way)| match deny {
             Segment::Any => true,
