@@ -258,7 +258,7 @@ fn bytes(count: usize) -> impl Strategy<Value = Vec<u8>> {
 fn the_rewriter_does_what_the_policy_means_whole_and_in_pieces() {
     let seen = RefCell::new(Seen::default());
     let strategy = (bytes(700), bytes(8), prop::collection::vec(bytes(400), 8));
-    let outcome = runner(2000).run(&strategy, |(policy, caller, bodies)| agree(&policy, &caller, &bodies, &seen));
+    let outcome = runner(1500).run(&strategy, |(policy, caller, bodies)| agree(&policy, &caller, &bodies, &seen));
     if let Err(fault) = outcome {
         panic!("{fault}");
     }
@@ -266,7 +266,7 @@ fn the_rewriter_does_what_the_policy_means_whole_and_in_pieces() {
     println!("{seen:?}");
     let Counts { shown, detected, masked, pseudonymised, blanked, hidden, shape_mismatch, records, .. } = seen.counts;
     let rare = [shown, detected, masked, pseudonymised, blanked, hidden, shape_mismatch, records].into_iter().min();
-    assert!(seen.passed > 3000 && rare > Some(50), "{seen:?}");
+    assert!(seen.passed > 3000 && rare > Some(30), "{seen:?}");
     for reason in ["json_duplicate_name", "json_syntax", "json_utf8", "root_hidden", "too_many_records"] {
         assert!(seen.refused.get(reason) > Some(&10), "{reason} in {seen:?}");
     }
@@ -275,7 +275,7 @@ fn the_rewriter_does_what_the_policy_means_whole_and_in_pieces() {
 #[test]
 fn several_texts_are_rewritten_one_by_one_and_records_counted_over_all() {
     let mut passed = 0u32;
-    for seed in 0..1500u64 {
+    for seed in 0..1000u64 {
         let bytes = choices_of(seed, 6000);
         let mut choices = Choices::new(&bytes);
         let made = cases::policy(&mut choices);
