@@ -288,27 +288,30 @@ fn several_texts_are_rewritten_one_by_one_and_records_counted_over_all() {
             .map(|_| without_space(cases::body(&mut choices, &made.paths).as_bytes()))
             .collect();
         let texts: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
-        let lines = bodies.iter().flat_map(|body| [body, &b"\n"[..]].concat()).collect::<Vec<u8>>();
-        let meaning = oracle.read_texts(&asker, Some(&key()), &texts, b"\n");
-        for pieces in [vec![&lines[..]], cut(&mut choices, &lines), lines.chunks(1).collect()] {
-            let answer = rewrite(&view, Texts::Lines, pieces);
-            let fault = match (&meaning, &answer) {
-                (Meaning::Passes { body, .. }, Ok((out, counts))) => {
-                    passed += 1;
-                    (out != body || counts.texts != texts.len() as u64)
-                        .then(|| String::from_utf8_lossy(body).into_owned())
-                }
-                _ => disagreement(&meaning, &answer),
-            };
-            assert!(
-                fault.is_none(),
-                "seed {seed}, client `{}`, scopes {:?}\n{}\n{}\n{answer:?}\n{}",
-                caller.client,
-                caller.scopes,
-                made.text,
-                String::from_utf8_lossy(&lines),
-                fault.unwrap()
-            );
+        for (texts_are, before, after) in [(Texts::Lines, "", "\n"), (Texts::Sequence, "\x1e", "\n")] {
+            let (before, after) = (before.as_bytes(), after.as_bytes());
+            let whole: Vec<u8> = texts.iter().flat_map(|text| [before, text, after].concat()).collect();
+            let meaning = oracle.read_texts(&asker, Some(&key()), &texts, (before, after));
+            for pieces in [vec![&whole[..]], cut(&mut choices, &whole), whole.chunks(1).collect()] {
+                let answer = rewrite(&view, texts_are, pieces);
+                let fault = match (&meaning, &answer) {
+                    (Meaning::Passes { body, .. }, Ok((out, counts))) => {
+                        passed += 1;
+                        let same = out == body && counts.texts == texts.len() as u64;
+                        (!same).then(|| String::from_utf8_lossy(body).into_owned())
+                    }
+                    _ => disagreement(&meaning, &answer),
+                };
+                assert!(
+                    fault.is_none(),
+                    "seed {seed}, {texts_are:?}, client `{}`, scopes {:?}\n{}\n{}\n{answer:?}\n{}",
+                    caller.client,
+                    caller.scopes,
+                    made.text,
+                    String::from_utf8_lossy(&whole),
+                    fault.unwrap()
+                );
+            }
         }
     }
     assert!(passed > 1000, "{passed}");

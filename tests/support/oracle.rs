@@ -204,11 +204,17 @@ impl<'a> Oracle<'a> {
 
     /// What becomes of a body of one text for a caller.
     pub(crate) fn read(&self, asker: &Asker, key: Option<&PseudonymKey>, body: &[u8]) -> Meaning {
-        self.read_texts(asker, key, &[body], b"")
+        self.read_texts(asker, key, &[body], (b"", b""))
     }
 
-    /// What becomes of a body of several texts, each followed by `end` in what comes out (rule 30).
-    pub(crate) fn read_texts(&self, asker: &Asker, key: Option<&PseudonymKey>, texts: &[&[u8]], end: &[u8]) -> Meaning {
+    /// What becomes of a body of several texts, each between these bytes in what comes out (rule 30).
+    pub(crate) fn read_texts(
+        &self,
+        asker: &Asker,
+        key: Option<&PseudonymKey>,
+        texts: &[&[u8]],
+        (before, after): (&[u8], &[u8]),
+    ) -> Meaning {
         let mut trees = Vec::new();
         for text in texts {
             match Tree::parse(text, usize::from(self.policy.limits.depth)) {
@@ -222,6 +228,7 @@ impl<'a> Oracle<'a> {
         // Rule 28: records are counted over the whole response.
         let mut records = 0;
         for tree in &trees {
+            out.extend_from_slice(before);
             let value = tree.value();
             let sets = self.sets(&value);
             let mut walk = Walk { oracle: self, asker, key, sets: &sets, records, refusals: BTreeSet::new() };
@@ -230,7 +237,7 @@ impl<'a> Oracle<'a> {
                 // Rule 25: a root that would be removed is refused.
                 walk.refusals.insert("root_hidden");
             }
-            out.extend_from_slice(end);
+            out.extend_from_slice(after);
             records = walk.records;
             refusals.append(&mut walk.refusals);
             or_duplicate |= tree.has_duplicates();
@@ -663,7 +670,9 @@ impl Tree<'_> {
     /// policy knows: what is not refused for it is judged like any other unknown member.
     pub(crate) fn value(&self) -> Value {
         match self {
-            Self::Scalar(token) => serde_json::from_slice(token).unwrap_or(Value::from(f64::MAX)),
+            // Beyond a double's range only its ends can be compared (RFC 7493 §2.2).
+            Self::Scalar(token) => serde_json::from_slice(token)
+                .unwrap_or_else(|_| Value::from(if token.starts_with(b"-") { f64::MIN } else { f64::MAX })),
             Self::Array(elements) => Value::Array(elements.iter().map(Tree::value).collect()),
             Self::Object(members) => {
                 let mut map = Map::new();
