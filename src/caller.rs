@@ -60,9 +60,14 @@ impl Caller {
         }
     }
 
-    /// A caller with a client id (empty for none), scopes and claims.
+    /// A caller with a client id (empty for none), scopes and claims. A client id with a control character is no identity.
     #[must_use]
     pub fn new(policy: &PolicySet, client: &str, scopes: Vec<String>, claims: Value) -> Self {
+        // In a pseudonym's text the client stands beside the value, with a control character between them (rule 23): with
+        // one of its own, a client could give its values another's pseudonyms. No issuer makes such ids.
+        if client.chars().any(char::is_control) {
+            return Self::nobody(policy);
+        }
         Self { client: client.into(), entry: entry(policy, client), scopes, claims }
     }
 
@@ -175,6 +180,11 @@ mod tests {
             ("no client falls under the star", json!({}), "|*|"),
             ("a client that is no string is none", json!({"azp": ["acme"]}), "|*|"),
             ("a client called star is no entry of its own", json!({"azp": "*"}), "*|*|"),
+            (
+                "a client with a control character is nobody",
+                json!({"azp": "acme\u{1f}x", "access": {"scopes": "a"}}),
+                "|*|",
+            ),
             ("claims that are no object are none", json!("acme"), "|*|"),
         ];
         for (claim, claims, expected) in rows {
