@@ -28,7 +28,7 @@ use crate::policy::model::{OtherContent, RouteBody, RouteId};
 use crate::program::{Program, View, Way};
 use crate::refusal::{Problem, Refusal};
 use crate::rewrite::{Counts, Rewriter};
-use body::{Absorbing, Holding, Sniffing, Streaming};
+use body::{Absorbing, Head, Holding, Length, Sniffing, Streaming};
 use head::{Content, Kind, OwnType, Repeated};
 
 /// Header names, in lower case, and values, in order.
@@ -234,6 +234,7 @@ impl Exchange {
         let (status, kind) = head::status(headers)?;
         let rewritten = |own_type| head::rewrite(headers, status, own_type, &self.program, route, &caller);
         let limits = self.program.policy().limits;
+        let length = Length { declared: head::content_length(headers), limits };
         if end == End::Last || kind == Kind::Bodiless || (kind == Kind::Success && view.shows_nothing()) {
             self.phase = Phase::Emptying;
             // A HEAD response names the type that the GET response would have.
@@ -250,7 +251,7 @@ impl Exchange {
                 return Ok(HeadDirective::Send(rewritten(OwnType::None)));
             };
             let rewriter = Rewriter::new(Rc::new(self.program.error_view()?), Texts::One);
-            self.phase = Phase::Absorbing(Box::new(Absorbing::new(rewriter, limits)));
+            self.phase = Phase::Absorbing(Box::new(Absorbing::new(rewriter, length)));
             let rewritten = rewritten(OwnType::Is(media_type));
             return Ok(self.hold_or_send(rewritten));
         }
@@ -258,16 +259,16 @@ impl Exchange {
             Content::Json { texts, media_type } => {
                 let rewriter = Rewriter::new(view, texts);
                 let phase = if head::can_hold(&self.program) {
-                    Phase::Holding(Box::new(Holding::new(rewriter, limits)))
+                    Phase::Holding(Box::new(Holding::new(rewriter, length)))
                 } else {
                     Phase::Streaming(Box::new(Streaming::new(rewriter, limits)))
                 };
                 (phase, OwnType::Is(media_type))
             }
-            Content::Other => (
-                Phase::Sniffing(Box::new(Sniffing::new(view, limits, head::can_hold(&self.program)))),
-                OwnType::Upstream,
-            ),
+            Content::Other => {
+                let head = if head::can_hold(&self.program) { Head::Held } else { Head::Sent };
+                (Phase::Sniffing(Box::new(Sniffing::new(view, length, head))), OwnType::Upstream)
+            }
         };
         let rewritten = rewritten(own_type);
         self.phase = phase;

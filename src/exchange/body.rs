@@ -49,24 +49,24 @@ struct Part<'a> {
     end: End,
 }
 
-/// A body that is read while its head is kept back: it is decided whole, or once the hold window is full.
+/// A body that is read while its head is kept back.
+///
+/// What the host holds back must fit into its buffer together with whatever comes next, and a part may be as large as
+/// the buffer, or larger. So only a body that says that it is no longer than the hold window is awaited. Any other is
+/// decided by its first part, which the host does not hold back yet: small bodies come whole in it.
 #[derive(Debug)]
 pub(super) struct Holding {
     rewriter: Rewriter,
     size: Size,
-    hold: u64,
+    /// Whether the host may be told to hold back.
+    awaited: bool,
     /// Whether the host holds back the output so far.
     buffering: bool,
 }
 
 impl Holding {
-    pub(super) fn new(rewriter: Rewriter, limits: Limits) -> Self {
-        Self { rewriter, size: Size::new(limits), hold: limits.hold.into(), buffering: false }
-    }
-
-    /// The same, for a host that may hold back already.
-    fn while_buffering(self, buffering: bool) -> Self {
-        Self { buffering, ..self }
+    pub(super) fn new(rewriter: Rewriter, length: Length) -> Self {
+        Self { rewriter, size: Size::new(length.limits), awaited: length.fits_hold(), buffering: false }
     }
 
     pub(super) fn held_back(&self, out: &[u8]) -> usize {
@@ -84,12 +84,12 @@ impl Holding {
         }
         // What is held back must fit into the host's buffer, whether or not it was written while it held back.
         let fits = WriteBudget::holding(part.host_has).admit(out.len()).is_ok();
-        if fits && self.size.read <= self.hold {
+        if fits && self.awaited {
             self.buffering = true;
             return Ok(Decided::new(Phase::Holding(Box::new(self)), Emit::Hold));
         }
         let sent = budget.part_of(out.len());
-        let streaming = Streaming { rewriter: self.rewriter, size: self.size, sent, buffering: false };
+        let streaming = Streaming { rewriter: self.rewriter, size: self.size, sent };
         Ok(Decided::new(Phase::Streaming(Box::new(streaming)), Emit::Send(sent)))
     }
 
@@ -110,34 +110,23 @@ pub(super) struct Streaming {
     size: Size,
     /// How much of the output the host has.
     sent: usize,
-    /// Whether the host holds back until the next write.
-    buffering: bool,
 }
 
 impl Streaming {
     pub(super) fn new(rewriter: Rewriter, limits: Limits) -> Self {
-        Self { rewriter, size: Size::new(limits), sent: 0, buffering: false }
-    }
-
-    /// The same, for a host that may hold back until the next write.
-    fn while_buffering(self, buffering: bool) -> Self {
-        Self { buffering, ..self }
+        Self { rewriter, size: Size::new(limits), sent: 0 }
     }
 
     fn on_body(mut self, part: &Part<'_>, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
         out.drain(..self.sent.min(out.len()));
         self.size.add(part.chunk)?;
         self.rewriter = self.rewriter.push(part.chunk, out)?;
-        let budget = if self.buffering { WriteBudget::holding(part.host_has) } else { WriteBudget::unbounded() };
         if part.end == End::Last {
             let counts = self.size.finish(self.rewriter, out)?;
-            budget.admit(out.len())?;
             return Ok(Decided::done(Emit::Send(out.len()), counts));
         }
-        self.sent = budget.part_of(out.len());
-        self.buffering = false;
-        let sent = self.sent;
-        Ok(Decided::new(Phase::Streaming(Box::new(self)), Emit::Send(sent)))
+        self.sent = out.len();
+        Ok(Decided::new(Phase::Streaming(Box::new(self)), Emit::Send(out.len())))
     }
 
     /// The host lets go of each part at once, so at the trailers nothing can be written any more: the body must have
@@ -151,16 +140,18 @@ impl Streaming {
     }
 }
 
-/// An error body: kept back until it is known to be strict JSON, else emptied (rule 29).
+/// An error body: kept back until it is known to be strict JSON, else emptied (rule 29). As with [`Holding`], only one that
+/// says that it is short is awaited; any other is decided by its first part, and streams on if that is not all of it.
 #[derive(Debug)]
 pub(super) struct Absorbing {
     rewriter: Rewriter,
     size: Size,
+    awaited: bool,
 }
 
 impl Absorbing {
-    pub(super) fn new(rewriter: Rewriter, limits: Limits) -> Self {
-        Self { rewriter, size: Size::new(limits) }
+    pub(super) fn new(rewriter: Rewriter, length: Length) -> Self {
+        Self { rewriter, size: Size::new(length.limits), awaited: length.fits_hold() }
     }
 
     /// Never refuses: a body that would be is emptied.
@@ -175,10 +166,19 @@ impl Absorbing {
         self.size.add(part.chunk)?;
         self.rewriter = self.rewriter.push(part.chunk, out)?;
         WriteBudget::holding(0).admit(out.len())?;
-        if part.end == End::More {
+        if part.end == End::Last {
+            return self.finish(out);
+        }
+        if self.awaited {
             return Ok(Decided::new(Phase::Absorbing(Box::new(self)), Emit::HoldNothing));
         }
-        self.finish(out)
+        if !out.is_empty() && !out.starts_with(b"{") {
+            out.clear();
+            return Ok(Decided::new(Phase::Emptying, Emit::Send(0)));
+        }
+        let sent = out.len();
+        let streaming = Streaming { rewriter: self.rewriter, size: self.size, sent };
+        Ok(Decided::new(Phase::Streaming(Box::new(streaming)), Emit::Send(sent)))
     }
 
     fn on_trailers(self, out: &mut Vec<u8>) -> Decided {
@@ -200,20 +200,27 @@ impl Absorbing {
     }
 }
 
-/// A body of other content on a route that passes it: kept back until its first byte shows that it is not JSON.
+/// A body of other content on a route that passes it: nothing of it goes until its first byte shows that it is not JSON.
 #[derive(Debug)]
 pub(super) struct Sniffing {
     view: Rc<View>,
-    limits: Limits,
+    length: Length,
     white_space: Vec<u8>,
-    held_head: bool,
-    /// Whether the host holds back, which it does from the first part on that is all white space.
-    buffering: bool,
+    head: Head,
+}
+
+/// Where the response's head is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    /// Kept back.
+    Held,
+    /// Gone.
+    Sent,
 }
 
 impl Sniffing {
-    pub(super) fn new(view: Rc<View>, limits: Limits, held_head: bool) -> Self {
-        Self { view, limits, white_space: Vec::new(), held_head, buffering: false }
+    pub(super) fn new(view: Rc<View>, length: Length, head: Head) -> Self {
+        Self { view, length, white_space: Vec::new(), head }
     }
 
     fn on_body(mut self, part: &Part<'_>, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
@@ -226,8 +233,8 @@ impl Sniffing {
                     out.append(&mut self.white_space);
                     return Ok(Decided::new(Phase::Opaque, Emit::Send(out.len())));
                 }
-                self.buffering = true;
-                Ok(Decided::new(Phase::Sniffing(Box::new(self)), Emit::HoldNothing))
+                self.head = Head::Sent;
+                Ok(Decided::new(Phase::Sniffing(Box::new(self)), Emit::Send(0)))
             }
             // JSON under another name, or what may be JSON in another encoding.
             Some(b'{' | b'[') => {
@@ -235,10 +242,9 @@ impl Sniffing {
                 whole.extend_from_slice(part.chunk);
                 let rewriter = Rewriter::new(Rc::clone(&self.view), Texts::One);
                 let part = Part { chunk: &whole, ..*part };
-                if self.held_head {
-                    Holding::new(rewriter, self.limits).while_buffering(self.buffering).on_body(&part, out)
-                } else {
-                    Streaming::new(rewriter, self.limits).while_buffering(self.buffering).on_body(&part, out)
+                match self.head {
+                    Head::Held => Holding::new(rewriter, self.length).on_body(&part, out),
+                    Head::Sent => Streaming::new(rewriter, self.length.limits).on_body(&part, out),
                 }
             }
             Some(0x00 | 0xEF | 0xFE | 0xFF) => Err(Refusal::ContentType),
@@ -246,17 +252,24 @@ impl Sniffing {
             Some(_) => {
                 out.append(&mut self.white_space);
                 out.extend_from_slice(part.chunk);
-                let sent = out.len();
-                WriteBudget::holding(part.host_has).admit(sent)?;
-                Ok(Decided::new(Phase::Opaque, Emit::Send(sent)))
+                Ok(Decided::new(Phase::Opaque, Emit::Send(out.len())))
             }
         }
     }
+}
 
-    fn on_trailers(mut self, out: &mut Vec<u8>) -> Decided {
-        out.append(&mut self.white_space);
-        let emit = if out.is_empty() { Emit::Pass } else { Emit::Send(out.len()) };
-        Decided::new(Phase::Opaque, emit)
+/// How long a body says that it is, and how long it may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Length {
+    /// `content-length`, if there is one that can be read.
+    pub(super) declared: Option<u64>,
+    /// The policy's limits.
+    pub(super) limits: Limits,
+}
+
+impl Length {
+    fn fits_hold(self) -> bool {
+        self.declared.is_some_and(|declared| declared <= self.limits.hold.into())
     }
 }
 
@@ -336,7 +349,8 @@ impl Exchange {
             Phase::Holding(holding) => holding.on_trailers(&mut self.out),
             Phase::Streaming(streaming) => streaming.on_trailers(&mut self.out),
             Phase::Absorbing(absorbing) => Ok(absorbing.on_trailers(&mut self.out)),
-            Phase::Sniffing(sniffing) => Ok(sniffing.on_trailers(&mut self.out)),
+            // White space alone: nothing that would be missed, and the host lets nothing be written any more.
+            Phase::Sniffing(_) => Ok(Decided::new(Phase::Opaque, Emit::Pass)),
             Phase::Closed | Phase::Idle | Phase::AwaitingHead(_) => Err(Refusal::Internal),
         };
         match decided {
@@ -361,10 +375,11 @@ impl Exchange {
 
     /// Whether the response's head has gone, so that a refusal can only be a reset.
     fn head_is_sent(&self) -> bool {
-        match self.phase {
-            Phase::Holding(_) => false,
-            Phase::Absorbing(_) | Phase::Sniffing(_) => !head::can_hold(&self.program),
-            _ => matches!(self.phase, Phase::Streaming(_)),
+        match &self.phase {
+            Phase::Streaming(_) => true,
+            Phase::Sniffing(sniffing) => sniffing.head == Head::Sent,
+            Phase::Absorbing(_) => !head::can_hold(&self.program),
+            _ => false,
         }
     }
 }

@@ -112,6 +112,11 @@ pub(super) fn status(headers: &Headers) -> Result<(u16, Kind), Refusal> {
     }
 }
 
+/// How long a body says that it is; `None` if it does not say, or says two things.
+pub(super) fn content_length(headers: &Headers) -> Option<u64> {
+    single(headers, "content-length").ok().flatten()?.parse().ok()
+}
+
 /// What a body is, by its head (rule 30). The type never decides whether a body is filtered: without one it is read as
 /// JSON, and where other content is passed, a body that opens as JSON is filtered all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
