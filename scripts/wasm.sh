@@ -11,6 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=wasm32-wasip1
+built=${CARGO_TARGET_DIR:-target}/$target/release/fieldgate.wasm
 packages=(rustc-web cargo-web rust-web-src lld wasi-libc)
 # Envoy's V8 has both; the scanner's masks need the first, copies get faster with the second.
 flags="-Ctarget-feature=+simd128,+bulk-memory"
@@ -71,7 +72,7 @@ fi
 case ${1:-build} in
   build)
     "${cargo[@]}" build --release --lib --locked --target $target "${build_std[@]}"
-    say "target/$target/release/fieldgate.wasm: $(wc -c <target/$target/release/fieldgate.wasm) bytes"
+    say "$built: $(wc -c <"$built") bytes"
     ;;
   lint)
     if [ $clippy = yes ]; then

@@ -237,9 +237,12 @@ impl Exchange {
         let length = Length { declared: head::content_length(headers), limits };
         if end == End::Last || kind == Kind::Bodiless || (kind == Kind::Success && view.shows_nothing()) {
             self.phase = Phase::Emptying;
-            // A HEAD response names the type that the GET response would have.
+            // A HEAD response names the type that the GET response would have. 204 and 304 name none, however the host tells
+            // that their body ends.
             let own_type = match head::content(headers, OtherContent::Reject) {
-                Ok(Content::Json { media_type, .. }) if end == End::Last => OwnType::Is(media_type),
+                Ok(Content::Json { media_type, .. }) if end == End::Last && kind != Kind::Bodiless => {
+                    OwnType::Is(media_type)
+                }
                 _ => OwnType::None,
             };
             return Ok(HeadDirective::Send(rewritten(own_type)));

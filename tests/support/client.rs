@@ -16,6 +16,9 @@ use super::upstream::{fields, header_map};
 /// Longer than anything that works takes; what is not there by then hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Long enough for a byte that spills over the end of a response to arrive.
+const QUIET: Duration = Duration::from_millis(50);
+
 /// The protocol of one side of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -117,9 +120,25 @@ async fn ask_http1(address: SocketAddr, request: &Request) -> Answer {
     let mut wire = Vec::new();
     let exchange = async {
         let mut socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
         socket.write_all(&http1_bytes(request)).await?;
-        while socket.read_buf(&mut wire).await? > 0 {}
-        io::Result::Ok(())
+        let no_body = request.method == "HEAD";
+        loop {
+            match tokio::time::timeout(QUIET, socket.read_buf(&mut wire)).await {
+                Ok(read) => {
+                    if read? == 0 {
+                        return io::Result::Ok(());
+                    }
+                }
+                // Envoy keeps some connections for a second after its reply, unless the client ends first.
+                Err(_) if read_http1(&wire, no_body).end == End::Complete => {
+                    socket.shutdown().await?;
+                    while socket.read_buf(&mut wire).await? > 0 {}
+                    return Ok(());
+                }
+                Err(_) => {}
+            }
+        }
     };
     let hung = tokio::time::timeout(PATIENCE, exchange).await.is_err();
     let mut answer = read_http1(&wire, request.method == "HEAD");
@@ -213,7 +232,9 @@ async fn exchange_http2(
     wire: Arc<Mutex<Vec<u8>>>,
     answer: &mut Answer,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let socket = Recorded { socket: TcpStream::connect(address).await?, wire };
+    let socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    let socket = Recorded { socket, wire };
     let (client, connection) = h2::client::handshake(socket).await?;
     let connection = tokio::spawn(connection);
     let outcome = async {

@@ -96,7 +96,7 @@ impl Envoy {
     /// Starts Envoy and waits until it serves.
     ///
     /// # Errors
-    /// Envoy's log, if it ends instead.
+    /// What Envoy complained of, if it ends instead.
     pub(crate) fn start(
         tools: &Tools,
         scratch: Scratch,
@@ -128,7 +128,7 @@ impl Envoy {
         let func_e = command.spawn().map_err(|error| format!("{}: {error}", tools.func_e.display()))?;
         let mut envoy =
             Self { func_e, admin: SocketAddr::from(([127, 0, 0, 1], 0)), listeners: BTreeMap::new(), log, scratch };
-        envoy.wait(&admin).map_err(|error| format!("{error}\n{}", envoy.log()))?;
+        envoy.wait(&admin).map_err(|error| format!("{error}\n{}", envoy.complaints()))?;
         Ok(envoy)
     }
 
@@ -177,6 +177,13 @@ impl Envoy {
     pub(crate) fn stat(&self, name: &str) -> u64 {
         let (_, text) = self.admin_get(&format!("/stats?filter=^{name}$")).unwrap_or_default();
         text.trim().rsplit(' ').next().and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    /// What Envoy has logged as a warning or worse.
+    pub(crate) fn complaints(&self) -> String {
+        let log = self.log();
+        let loud = |line: &&str| ["[warning]", "[error]", "[critical]"].iter().any(|level| line.contains(level));
+        log.lines().filter(loud).collect::<Vec<_>>().join("\n")
     }
 
     /// All that Envoy has logged.

@@ -117,6 +117,8 @@ fn look_up(book: &Mutex<Book>, arrived: Arrived) -> Option<Arc<Script>> {
 }
 
 async fn serve_http1(mut socket: TcpStream, book: Arc<Mutex<Book>>) {
+    // Each step is a packet of its own, at once.
+    let _ = socket.set_nodelay(true);
     let mut buffer = Vec::new();
     loop {
         let head = loop {
@@ -173,6 +175,7 @@ async fn serve_http1(mut socket: TcpStream, book: Arc<Mutex<Book>>) {
 }
 
 async fn serve_http2(socket: TcpStream, book: Arc<Mutex<Book>>) {
+    let _ = socket.set_nodelay(true);
     let Ok(mut connection) = h2::server::handshake(socket).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
         let arrived = Arrived {

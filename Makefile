@@ -1,0 +1,61 @@
+# What there is to do here: `make help`.
+
+include scripts/versions.env
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# ENVOY_PATH stands for the newest Envoy.
+NEWEST := $(or $(ENVOY_PATH),$(CURDIR)/.tools/envoy/$(ENVOY_NEWEST)/envoy)
+OLDEST := $(CURDIR)/.tools/envoy/$(ENVOY_OLDEST)/envoy
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: wasm ## Show one account as five scopes, through a real Envoy
+	@scripts/envoy.sh $(ENVOY_NEWEST)
+	@cargo build --quiet --locked --examples
+	@target/debug/examples/demo
+
+.PHONY: up
+up: wasm ## The same, and leave it running for you to try
+	@scripts/envoy.sh $(ENVOY_NEWEST)
+	@cargo build --quiet --locked --examples
+	@target/debug/examples/demo up
+
+.PHONY: test
+test: lint unit policies envoy ## Everything that a change must pass
+
+.PHONY: lint
+lint: ## Formatting and lints, native and wasm
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	scripts/wasm.sh lint
+
+.PHONY: unit
+unit: ## Unit, table and property tests: all that needs no Envoy
+	cargo test --locked --lib --bins
+	cargo test --locked $(addprefix --test ,$(filter-out envoy,$(notdir $(basename $(wildcard tests/*.rs)))))
+	cargo test --locked --doc
+
+.PHONY: policies
+policies: ## The shipped policies: check, and their suites
+	cargo run --quiet --locked -- check policies
+	cargo run --quiet --locked -- test policies
+
+.PHONY: envoy
+envoy: wasm ## Rows in a real Envoy: the newest and the oldest that is tested
+	@scripts/envoy.sh
+	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy
+	ENVOY_PATH=$(OLDEST) cargo test --locked --test envoy
+
+.PHONY: wasm
+wasm: ## Build the plugin: target/wasm32-wasip1/release/fieldgate.wasm
+	@scripts/wasm.sh build
+
+.PHONY: clean
+clean: ## Remove what was built; .tools stays (rm -rf .tools to fetch anew)
+	cargo clean
+	rm -rf .demo

@@ -1,0 +1,162 @@
+//! Starting, reloading, and the facts about Envoy that the design leans on.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::support::bootstrap::with_policy;
+use super::support::client::{self, Answer, Protocol, Request};
+use super::support::envoy::{Envoy, Scratch};
+use super::support::row::{HeadMode, Policy};
+use super::support::upstream::{SCRIPT, Script, Step};
+use super::world::{KEY, World};
+
+type Test = fn(&World) -> Result<(), String>;
+
+pub(crate) const ALL: [(&str, Test); 5] = [
+    ("a broken policy keeps Envoy from starting", broken_policy),
+    ("a policy with pseudonyms keeps Envoy from starting without the key", missing_key),
+    ("on a reload a broken policy is rejected and the old one goes on serving", reload),
+    ("the key is not in the configuration dump", config_dump),
+    ("without a verified token nothing reaches the upstream", no_token),
+];
+
+/// Shows one member to everybody with `things.read`.
+const SHOWS_NAME: &str = r"
+language: 1
+policy: things
+identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
+defaults: {unmatched_route: reject, other_content: reject}
+classes: {plain: {about: Whatever}}
+shapes: {thing: {$.name: plain}}
+routes: {get-thing: {match: 'GET /things/{id}', area: things, body: {$: {shape: thing}}}}
+scopes: {things.read: {areas: [things], grant: {plain: show}}}
+";
+
+const THING: &[u8] = b"{\"name\":\"lamp\",\"price\":12}";
+
+fn broken_policy(world: &World) -> Result<(), String> {
+    let good = World::policy_json(&Policy::Text(SHOWS_NAME), HeadMode::Held)?;
+    for broken in
+        ["{}", "", "{\"language\":1", &good.replace("\"show\"", "\"shwo\""), &good.replace("language", "lnaguage")]
+    {
+        let (scratch, bootstrap) = world.reference(broken);
+        match Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY)) {
+            Ok(_) => return Err(format!("Envoy started with {broken}")),
+            Err(log) if log.contains("Unable to create Wasm plugin fieldgate") => {}
+            Err(log) => return Err(format!("Envoy did not start, but why?\n{log}")),
+        }
+    }
+    let (scratch, bootstrap) = world.reference(&good);
+    Envoy::start(&world.tools, scratch, &bootstrap, None).map(drop)
+}
+
+fn missing_key(world: &World) -> Result<(), String> {
+    let with_pseudonym = SHOWS_NAME
+        .replace("$.name: plain", "$.name: {class: plain, pseudonym: name}")
+        .replace("plain: show", "plain: pseudonym");
+    let scratch = Scratch::new().map_err(|error| error.to_string())?;
+    let path = scratch.write("policy.yaml", &with_pseudonym).map_err(|error| error.to_string())?;
+    let policy = World::policy_json(&Policy::file(path), HeadMode::Held)?;
+    for (key, starts) in [(None, false), (Some("c2hvcnQ="), false), (Some("not base64!"), false), (Some(KEY), true)] {
+        let (scratch, bootstrap) = world.reference(&policy);
+        if Envoy::start(&world.tools, scratch, &bootstrap, key).is_ok() != starts {
+            return Err(format!("with the key {key:?} Envoy started: {}", !starts));
+        }
+    }
+    Ok(())
+}
+
+fn reload(world: &World) -> Result<(), String> {
+    let first = World::policy_json(&Policy::Text(SHOWS_NAME), HeadMode::Held)?;
+    let second = first.replace("$.name", "$.price");
+    let (scratch, bootstrap) = world.reference(&first);
+    let file = scratch.path().join("fieldgate.json");
+    let (bootstrap, discovered) = bootstrap.with_discovery(&file);
+    let load = |scratch: &Scratch, policy: &str| {
+        let response = with_policy(discovered.clone(), policy).to_string();
+        scratch.write("fieldgate.json", &response).map(drop).map_err(|error| error.to_string())
+    };
+    load(&scratch, &first)?;
+    let envoy = Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY))?;
+    let sees = |body: &str| {
+        let answer = ask(world, &envoy, "things.read", |_| {});
+        if answer.body == body.as_bytes() { Ok(()) } else { Err(format!("expected {body}, got {answer:?}")) }
+    };
+    let count = |what: &str| envoy.stat(&format!("extension_config_discovery.http_filter.fieldgate.{what}"));
+    sees(r#"{"name":"lamp"}"#)?;
+
+    let rejected = count("config_fail");
+    load(&envoy.scratch, &first.replace("\"show\"", "\"shwo\""))?;
+    until("the broken policy is rejected", || count("config_fail") > rejected)?;
+    sees(r#"{"name":"lamp"}"#)?;
+
+    let reloaded = count("config_reload");
+    load(&envoy.scratch, &second)?;
+    until("the mended policy is taken", || count("config_reload") > reloaded)?;
+    until("the mended policy serves", || sees(r#"{"price":12}"#).is_ok())
+}
+
+fn config_dump(world: &World) -> Result<(), String> {
+    let policy = World::policy_json(&Policy::Text(SHOWS_NAME), HeadMode::Held)?;
+    let (scratch, bootstrap) = world.reference(&policy);
+    let envoy = Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY))?;
+    let (_, dump) = envoy.admin_get("/config_dump?include_eds").ok_or("no configuration dump")?;
+    if !dump.contains("FIELDGATE_KEY") {
+        return Err("the dump does not show the filter's configuration at all".to_owned());
+    }
+    if dump.contains(KEY) || envoy.log().contains(KEY) { Err("the key is there".to_owned()) } else { Ok(()) }
+}
+
+fn no_token(world: &World) -> Result<(), String> {
+    let policy = World::policy_json(&Policy::Text(SHOWS_NAME), HeadMode::Held)?;
+    let (scratch, bootstrap) = world.reference(&policy);
+    let envoy = Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY))?;
+    let forgery = super::support::token::Issuer::new().token(&json!({"azp": "app", "scope": "things.read"}));
+    let old = world.issuer.token(&json!({"scope": "things.read", "exp": 1_000_000_000}));
+    let endless = world.issuer.token(&json!({"scope": "things.read", "exp": null}));
+    let elsewhere = world.issuer.token(&json!({"scope": "things.read", "aud": "https://other.example"}));
+    for token in [None, Some(forgery), Some(old), Some(endless), Some(elsewhere)] {
+        let answer = ask(world, &envoy, "things.read", |request| {
+            request.fields.retain(|(name, _)| name != "authorization");
+            let value = token.as_ref().map(|token| format!("Bearer {token}").into_bytes());
+            request.fields.extend(value.map(|value| ("authorization".to_owned(), value)));
+        });
+        if !matches!(answer.status, 401 | 403) {
+            return Err(format!("{token:?} got {answer:?}"));
+        }
+    }
+    let answer = ask(world, &envoy, "things.read", |_| {});
+    if answer.status == 200 { Ok(()) } else { Err(format!("the good token got {answer:?}")) }
+}
+
+/// `GET /things/1` over HTTP/1, answered with [`THING`].
+fn ask(world: &World, envoy: &Envoy, scopes: &str, change: impl FnOnce(&mut Request)) -> Answer {
+    let id = "a thing";
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", THING.len());
+    let http1 = vec![Step::Bytes([head.as_bytes(), THING].concat())];
+    world.upstream.play(id, Script { http1, http2: Vec::new() });
+    let token = world.issuer.token(&json!({"azp": "app", "scope": scopes}));
+    let mut request = Request {
+        method: "GET".to_owned(),
+        path: "/things/1".to_owned(),
+        fields: vec![
+            (SCRIPT.to_owned(), id.as_bytes().to_vec()),
+            ("authorization".to_owned(), format!("Bearer {token}").into_bytes()),
+        ],
+        body: Vec::new(),
+    };
+    change(&mut request);
+    world.runtime.block_on(client::ask(envoy.listener("api"), Protocol::Http1, &request))
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) -> Result<(), String> {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(20) {
+        if is_so() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Err(format!("never seen: {what}"))
+}

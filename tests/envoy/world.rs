@@ -1,0 +1,285 @@
+//! What all rows share, and how a row is run.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use fieldgate::caller::{Caller, Evidence};
+use fieldgate::exchange::{self, Answer as Native};
+use fieldgate::policy::{self, Disk};
+use fieldgate::program::Program;
+use fieldgate::transform::PseudonymKey;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::support::bootstrap::{Blanks, Bootstrap};
+use super::support::client::{self, Answer, End, Protocol};
+use super::support::envoy::{Envoy, Scratch, Tools};
+use super::support::http1::Field;
+use super::support::marker::{self, Markers};
+use super::support::row::{Carriage, Expected, HeadMode, Policy, Row};
+use super::support::token::Issuer;
+use super::support::upstream::{SCRIPT, Upstream};
+
+/// The key of pseudonyms, in Envoy and natively: a test's, and nobody's secret.
+pub(crate) const KEY: &str = "ZmllbGRnYXRlIHRlc3Qga2V5OiBub2JvZHkncyBzZWNyZXQ=";
+
+/// Header names that are the host's business: framing and connection, its name, the time.
+const HOSTS_OWN: [&str; 5] = ["connection", "content-length", "date", "server", "transfer-encoding"];
+
+type Slot = Arc<OnceLock<Result<Envoy, String>>>;
+
+/// One upstream, one issuer, and an Envoy for each policy and head mode.
+pub(crate) struct World {
+    pub(crate) tools: Tools,
+    /// Chooses where bodies are cut. `FIELDGATE_SEED` repeats a run.
+    pub(crate) seed: u64,
+    pub(crate) runtime: Runtime,
+    pub(crate) upstream: Upstream,
+    pub(crate) issuer: Issuer,
+    envoys: Mutex<HashMap<String, Slot>>,
+    exchanges: AtomicU64,
+    /// Signing takes a while without optimisation.
+    tokens: Mutex<HashMap<String, String>>,
+}
+
+impl World {
+    pub(crate) fn new(tools: Tools) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let upstream = runtime.block_on(Upstream::start()).unwrap();
+        let seed = std::env::var("FIELDGATE_SEED").ok().and_then(|text| text.parse().ok());
+        Self {
+            tools,
+            seed: seed.unwrap_or_else(|| marker::random() % 1_000_000),
+            runtime,
+            upstream,
+            issuer: Issuer::new(),
+            envoys: Mutex::default(),
+            exchanges: AtomicU64::new(0),
+            tokens: Mutex::default(),
+        }
+    }
+
+    /// The policy's JSON form, with the head mode that the carriage has.
+    pub(crate) fn policy_json(policy: &Policy, head: HeadMode) -> Result<String, String> {
+        let scratch = Scratch::new().map_err(|error| error.to_string())?;
+        let path = match policy {
+            Policy::File(path) => Path::new(env!("CARGO_MANIFEST_DIR")).join(path),
+            Policy::Text(text) => scratch.write("policy.yaml", text).map_err(|error| error.to_string())?,
+        };
+        let document = policy::load(&Disk, &path.to_string_lossy()).map_err(|found| found.to_string())?;
+        policy::check(&document).map_err(|found| found.to_string())?;
+        let mut tree: Value = serde_json::from_str(&policy::to_json(&document)).map_err(|error| error.to_string())?;
+        tree["head"] = json!(head.word());
+        Ok(tree.to_string())
+    }
+
+    /// A bootstrap that is the reference one, and the directory that its files are in.
+    pub(crate) fn reference(&self, policy: &str) -> (Scratch, Bootstrap) {
+        let scratch = Scratch::new().unwrap();
+        let jwks = scratch.write("jwks.json", &self.issuer.jwks()).unwrap();
+        let blanks = Blanks { wasm: &self.tools.wasm, policy, jwks: &jwks, upstream: self.upstream.http1 };
+        (scratch, Bootstrap::reference(&blanks))
+    }
+
+    /// A token with these claims.
+    fn token(&self, claims: &Value) -> String {
+        let mut tokens = self.tokens.lock().unwrap();
+        tokens.entry(claims.to_string()).or_insert_with(|| self.issuer.token(claims)).clone()
+    }
+
+    /// Calls `use_it` with the Envoy of this policy and head mode, started if it was not.
+    fn with_envoy<T>(&self, policy: &str, head: HeadMode, use_it: impl FnOnce(&Envoy) -> T) -> Result<T, String> {
+        let slot = Arc::clone(self.envoys.lock().unwrap().entry(policy.to_owned()).or_default());
+        let envoy = slot.get_or_init(|| {
+            let (scratch, bootstrap) = self.reference(policy);
+            let bootstrap = match head {
+                HeadMode::Held => bootstrap,
+                HeadMode::Released => bootstrap.without_held_head(),
+            };
+            Envoy::start(&self.tools, scratch, &bootstrap.in_every_framing(self.upstream.http2), Some(KEY))
+        });
+        envoy.as_ref().map(use_it).map_err(Clone::clone)
+    }
+
+    /// Runs a row in every carriage; all that went wrong, one line each.
+    pub(crate) fn run(&self, row: &Row) -> Result<(), String> {
+        let mut failures = String::new();
+        for head in HeadMode::ALL {
+            let policy = Self::policy_json(&row.policy, head)?;
+            let carriages: Vec<_> = Carriage::all().filter(|carriage| carriage.head == head).collect();
+            let native = native(&policy, row)?;
+            self.with_envoy(&policy, head, |envoy| {
+                for carriage in &carriages {
+                    if let Err(failure) = self.carry(envoy, row, *carriage, &native) {
+                        let _ = writeln!(failures, "{carriage:?}\n  {failure}");
+                    }
+                }
+            })?;
+        }
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// Runs a row once.
+    fn carry(&self, envoy: &Envoy, row: &Row, carriage: Carriage, native: &Native) -> Result<(), String> {
+        let number = self.exchanges.fetch_add(1, Ordering::Relaxed);
+        let id = number.to_string();
+        let mut markers = Markers::default();
+        let scripted = row.upstream.marked(&mut markers);
+        let trailers: Vec<Field> =
+            ["x-trailer", "etag", "digest"].map(|name| (name.to_owned(), markers.text().into_bytes())).to_vec();
+        let mut cuts = Cuts(self.seed.wrapping_add(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let script = scripted.script(carriage.framing, &trailers, row.is_bodiless(), |left| cuts.next(left));
+        self.upstream.play(&id, script);
+
+        let mut request = row.request.clone();
+        request.fields.push((SCRIPT.to_owned(), id.clone().into_bytes()));
+        let token = self.token(&row.claims);
+        request.fields.push(("authorization".to_owned(), format!("Bearer {token}").into_bytes()));
+        let listener = envoy.listener(match carriage.upstream {
+            Protocol::Http1 => "api",
+            Protocol::Http2 => "api-http2",
+        });
+        let answer = self.runtime.block_on(client::ask(listener, carriage.downstream, &request));
+        let arrived = self.upstream.forget(&id);
+
+        if arrived.is_some() != row.asks_upstream {
+            return Err(format!("asked the upstream: {}, answered {}", arrived.is_some(), shown(&answer)));
+        }
+        if matches!(row.expected, Expected::Untouched) {
+            let is_whole =
+                answer.end == End::Complete && answer.body == scripted.body && answer.status == scripted.status;
+            return if is_whole { Ok(()) } else { Err(format!("not as it was: {}", shown(&answer))) };
+        }
+        if let Some(found) = markers.found_in(&answer.everything()) {
+            return Err(format!("{found} left in {}", shown(&answer)));
+        }
+        sound(&answer)?;
+        let is_reset = match row.expected {
+            Expected::RefusedByBody(_) => carriage.head == HeadMode::Released,
+            Expected::Reset => true,
+            Expected::HostsOwn => answer.end == End::Cut,
+            _ => false,
+        };
+        match (answer.end, is_reset) {
+            (End::Cut, true) => return Ok(()),
+            (End::Complete, false) => {}
+            _ => return Err(format!("reset is {is_reset}: {}", shown(&answer))),
+        }
+        expected(row, &answer)?;
+        if matches!(row.expected, Expected::HostsOwn) {
+            return Ok(());
+        }
+        same(native, &answer, row.request.method == "HEAD")
+    }
+}
+
+/// What no response may have, whatever the row.
+fn sound(answer: &Answer) -> Result<(), String> {
+    if let Some(fault) = &answer.fault {
+        return Err(format!("{fault}: {}", shown(answer)));
+    }
+    if !answer.trailers.is_empty() {
+        return Err(format!("trailers left: {:?}", answer.trailers));
+    }
+    Ok(())
+}
+
+/// What the row says.
+fn expected(row: &Row, answer: &Answer) -> Result<(), String> {
+    let (status, body) = match &row.expected {
+        Expected::Answer { status, body } => (*status, Some(body)),
+        Expected::Refused(status) | Expected::RefusedByBody(status) => {
+            let kind = answer.values("content-type");
+            if kind != ["application/problem+json"] {
+                return Err(format!("no problem: {}", shown(answer)));
+            }
+            (*status, None)
+        }
+        Expected::AsNative | Expected::HostsOwn | Expected::Untouched | Expected::Reset => (answer.status, None),
+    };
+    if answer.status != status || body.is_some_and(|body| *body != answer.body) {
+        let body = body.map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default();
+        return Err(format!("expected {status} {body}\n  got {}", shown(answer)));
+    }
+    for (name, value) in &row.headers {
+        let got = answer.values(name);
+        if got != value.iter().copied().collect::<Vec<_>>() {
+            return Err(format!("expected {name}: {value:?}, got {got:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Byte for byte what the native core answers.
+fn same(native: &Native, answer: &Answer, is_head: bool) -> Result<(), String> {
+    let headers = |headers: &[Field]| {
+        let mut kept: Vec<_> = headers
+            .iter()
+            .filter(|(name, _)| !HOSTS_OWN.contains(&name.as_str()))
+            .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)))
+            .collect();
+        kept.sort();
+        kept
+    };
+    let of_native: Vec<Field> = native
+        .headers
+        .iter()
+        .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.clone()))
+        .collect();
+    let body: &[u8] = if is_head { &[] } else { &native.body };
+    if (native.status, body) != (answer.status, &answer.body) || headers(&of_native) != headers(&answer.fields) {
+        return Err(format!(
+            "the native core answers {} {:?} {}\n  Envoy {}",
+            native.status,
+            headers(&of_native),
+            String::from_utf8_lossy(&native.body),
+            shown(answer)
+        ));
+    }
+    Ok(())
+}
+
+/// The same exchange without a host.
+fn native(policy: &str, row: &Row) -> Result<Native, String> {
+    let scripted = row.upstream.marked(&mut Markers::default());
+    let (set, _) = policy::from_json(policy.as_bytes()).map_err(|found| found.to_string())?;
+    let key = PseudonymKey::from_base64(KEY).map_err(|fault| fault.to_string())?;
+    let program = Rc::new(Program::new(set, Some(key)).map_err(|missing| missing.to_string())?);
+    let bytes =
+        |fields: &[Field]| fields.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone())).collect();
+    let mut headers: exchange::Headers = bytes(&row.request.fields);
+    headers.push((b":authority".to_vec(), b"api.example".to_vec()));
+    let caller = Caller::identify(program.policy(), Evidence::Claims(&row.claims), &headers);
+    let request =
+        exchange::Request { method: row.request.method.clone(), target: row.request.path.clone(), headers, caller };
+    let response = exchange::Response {
+        status: scripted.status,
+        headers: bytes(&scripted.fields),
+        body: if row.is_bodiless() { Vec::new() } else { scripted.body },
+    };
+    Ok(exchange::respond(&program, request, &response))
+}
+
+fn shown(answer: &Answer) -> String {
+    let headers: Vec<_> =
+        answer.fields.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value))).collect();
+    let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(400)]).into_owned();
+    format!("{} {headers:?} {} bytes {body} ({:?})", answer.status, answer.body.len(), answer.end)
+}
+
+/// Chooses the lengths of a body's pieces: short at first, then up to 20,000 bytes.
+struct Cuts(u64);
+
+impl Cuts {
+    fn next(&mut self, left: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let most = if left < 200 { 40 } else { 20_000 };
+        1 + usize::try_from(self.0 % most).unwrap_or(0)
+    }
+}
