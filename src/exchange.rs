@@ -234,7 +234,7 @@ impl Exchange {
         let (status, kind) = head::status(headers)?;
         let rewritten = |own_type| head::rewrite(headers, status, own_type, &self.program, route, &caller);
         let limits = self.program.policy().limits;
-        let length = Length { declared: head::content_length(headers), limits };
+        let length = Length { declared: head::declared(headers), limits };
         if end == End::Last || kind == Kind::Bodiless || (kind == Kind::Success && view.shows_nothing()) {
             self.phase = Phase::Emptying;
             // A HEAD response names the type that the GET response would have. 204 and 304 name none, however the host tells

@@ -49,24 +49,19 @@ struct Part<'a> {
     end: End,
 }
 
-/// A body that is read while its head is kept back.
-///
-/// What the host holds back must fit into its buffer together with whatever comes next, and a part may be as large as
-/// the buffer, or larger. So only a body that says that it is no longer than the hold window is awaited. Any other is
-/// decided by its first part, which the host does not hold back yet: small bodies come whole in it.
+/// A body that is read while its head is kept back, for as long as [`Length`] says that it may be.
 #[derive(Debug)]
 pub(super) struct Holding {
     rewriter: Rewriter,
     size: Size,
-    /// Whether the host may be told to hold back.
-    awaited: bool,
+    length: Length,
     /// Whether the host holds back the output so far.
     buffering: bool,
 }
 
 impl Holding {
     pub(super) fn new(rewriter: Rewriter, length: Length) -> Self {
-        Self { rewriter, size: Size::new(length.limits), awaited: length.fits_hold(), buffering: false }
+        Self { rewriter, size: Size::new(length.limits), length, buffering: false }
     }
 
     pub(super) fn held_back(&self, out: &[u8]) -> usize {
@@ -84,7 +79,7 @@ impl Holding {
         }
         // What is held back must fit into the host's buffer, whether or not it was written while it held back.
         let fits = WriteBudget::holding(part.host_has).admit(out.len()).is_ok();
-        if fits && self.awaited {
+        if fits && self.length.is_awaited(self.size.read) {
             self.buffering = true;
             return Ok(Decided::new(Phase::Holding(Box::new(self)), Emit::Hold));
         }
@@ -140,18 +135,18 @@ impl Streaming {
     }
 }
 
-/// An error body: kept back until it is known to be strict JSON, else emptied (rule 29). As with [`Holding`], only one that
-/// says that it is short is awaited; any other is decided by its first part, and streams on if that is not all of it.
+/// An error body: kept back until it is known to be strict JSON, else emptied (rule 29). One that may not be awaited to its
+/// end ([`Length`]) streams on.
 #[derive(Debug)]
 pub(super) struct Absorbing {
     rewriter: Rewriter,
     size: Size,
-    awaited: bool,
+    length: Length,
 }
 
 impl Absorbing {
     pub(super) fn new(rewriter: Rewriter, length: Length) -> Self {
-        Self { rewriter, size: Size::new(length.limits), awaited: length.fits_hold() }
+        Self { rewriter, size: Size::new(length.limits), length }
     }
 
     /// Never refuses: a body that would be is emptied.
@@ -169,7 +164,7 @@ impl Absorbing {
         if part.end == End::Last {
             return self.finish(out);
         }
-        if self.awaited {
+        if self.length.is_awaited(self.size.read) {
             return Ok(Decided::new(Phase::Absorbing(Box::new(self)), Emit::HoldNothing));
         }
         if !out.is_empty() && !out.starts_with(b"{") {
@@ -259,17 +254,39 @@ impl Sniffing {
 }
 
 /// How long a body says that it is, and how long it may be.
+///
+/// What the host holds back must fit into its buffer together with whatever comes next: it puts the next part beside it
+/// before the filter is asked, and answers 500 if that is too much. So a body is awaited only where the next part is
+/// known to be small enough. Any other is decided by its first part, which the host does not hold back yet; small bodies
+/// come whole in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Length {
-    /// `content-length`, if there is one that can be read.
-    pub(super) declared: Option<u64>,
+    /// What the head says.
+    pub(super) declared: Declared,
     /// The policy's limits.
     pub(super) limits: Limits,
 }
 
+/// What a response's head says of its body's length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Declared {
+    /// So many bytes.
+    Bytes(u64),
+    /// Nothing, and it comes in frames of at most 16 KiB (HTTP/2, RFC 9113 §4.2).
+    Frames,
+    /// Nothing, and it comes in pieces of whatever size is read at once (HTTP/1.1, chunked or to the end of the connection).
+    Pieces,
+}
+
 impl Length {
-    fn fits_hold(self) -> bool {
-        self.declared.is_some_and(|declared| declared <= self.limits.hold.into())
+    /// Whether more may be awaited, `read` bytes having been read.
+    fn is_awaited(self, read: u64) -> bool {
+        let hold = u64::from(self.limits.hold);
+        match self.declared {
+            Declared::Bytes(bytes) => bytes <= hold,
+            Declared::Frames => read <= hold && usize::try_from(read).is_ok_and(|read| read <= WriteBudget::FLOOR),
+            Declared::Pieces => false,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The heads of a governed exchange: what of a request's goes on, and what of a response's (rules 29 to 32).
 
 use super::Headers;
+use super::body::Declared;
 use crate::caller::Caller;
 use crate::json::Texts;
 use crate::policy::model::{HeadMode, OtherContent, RouteId};
@@ -112,9 +113,15 @@ pub(super) fn status(headers: &Headers) -> Result<(u16, Kind), Refusal> {
     }
 }
 
-/// How long a body says that it is; `None` if it does not say, or says two things.
-pub(super) fn content_length(headers: &Headers) -> Option<u64> {
-    single(headers, "content-length").ok().flatten()?.parse().ok()
+/// What the head says of the body's length. HTTP/2 knows no connection-specific headers (RFC 9113 §8.2.2), so one of those
+/// tells HTTP/1.1 from it.
+pub(super) fn declared(headers: &Headers) -> Declared {
+    let has = |name: &[u8]| headers.iter().any(|(known, _)| known.as_slice() == name);
+    match single(headers, "content-length") {
+        Ok(Some(text)) => text.parse().map_or(Declared::Pieces, Declared::Bytes),
+        Ok(None) if !has(b"transfer-encoding") && !has(b"connection") => Declared::Frames,
+        _ => Declared::Pieces,
+    }
 }
 
 /// What a body is, by its head (rule 30). The type never decides whether a body is filtered: without one it is read as
