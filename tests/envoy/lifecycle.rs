@@ -1,23 +1,27 @@
 //! Starting, reloading, and the facts about Envoy that the design leans on.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::rows;
 use super::support::bootstrap::with_policy;
 use super::support::client::{self, Answer, Protocol, Request};
 use super::support::envoy::{Envoy, Scratch};
-use super::support::row::{HeadMode, Policy};
+use super::support::row::{Carriage, Framing, HeadMode, Policy};
 use super::support::upstream::{SCRIPT, Script, Step};
 use super::world::{KEY, World};
 
 type Test = fn(&World) -> Result<(), String>;
 
-pub(crate) const ALL: [(&str, Test); 5] = [
+pub(crate) const ALL: [(&str, Test); 6] = [
     ("a broken policy keeps Envoy from starting", broken_policy),
     ("a policy with pseudonyms keeps Envoy from starting without the key", missing_key),
     ("on a reload a broken policy is rejected and the old one goes on serving", reload),
     ("the key is not in the configuration dump", config_dump),
+    ("preview writes byte for byte what Envoy sends", preview),
     ("without a verified token nothing reaches the upstream", no_token),
 ];
 
@@ -128,6 +132,41 @@ fn no_token(world: &World) -> Result<(), String> {
     }
     let answer = ask(world, &envoy, "things.read", |_| {});
     if answer.status == 200 { Ok(()) } else { Err(format!("the good token got {answer:?}")) }
+}
+
+fn preview(world: &World) -> Result<(), String> {
+    let carriage = Carriage {
+        head: HeadMode::Held,
+        framing: Framing::Length,
+        upstream: Protocol::Http1,
+        downstream: Protocol::Http1,
+    };
+    for row in rows::telco() {
+        let policy = World::policy_json(&row.policy, carriage.head)?;
+        let fetched = world.with_envoy(&policy, carriage.head, |envoy| world.fetch(envoy, &row, carriage))?;
+        let claim = |name: &str| row.claims[name].as_str().unwrap_or_default();
+        let scopes = claim("scope").split(' ').flat_map(|scope| ["--scope", scope]);
+        let mut preview = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
+            .args(["preview", "GET /accounts/42", "--policy", "policies/telco.yaml", "--client", claim("azp")])
+            .args(scopes)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("FIELDGATE_KEY", KEY)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let mut input = preview.stdin.take().ok_or("no standard input")?;
+        input.write_all(&fetched.scripted.body).map_err(|error| error.to_string())?;
+        drop(input);
+        let written = preview.wait_with_output().map_err(|error| error.to_string())?;
+        let is_refused = fetched.answer.status != 200;
+        if written.stdout != fetched.answer.body || written.status.code() != Some(i32::from(is_refused)) {
+            let written = String::from_utf8_lossy(&written.stdout).into_owned();
+            return Err(format!("{}: {written}\n  Envoy {:?}", row.claim, fetched.answer));
+        }
+    }
+    Ok(())
 }
 
 /// `GET /things/1` over HTTP/1, answered with [`THING`].

@@ -29,6 +29,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use support::envoy::Tools;
 use world::World;
 
+type Test = Box<dyn FnOnce(&World) -> Result<(), String> + Send>;
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let world = match Tools::find().map(World::new) {
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         }
     };
     let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    let trial = |name: String, test: Box<dyn FnOnce(&World) -> Result<(), String> + Send>| {
+    let trial = |name: String, test: Test| {
         let world = world.clone();
         let is_ignored = world.is_err() && !is_ci;
         Trial::test(name, move || world.and_then(|world| test(&world)).map_err(Failed::from))

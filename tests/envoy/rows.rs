@@ -1,5 +1,9 @@
 //! The rows. `@@` and `##` stand for markers: random text and digits that must never reach the client.
 
+use std::fs;
+use std::path::Path;
+
+use fieldgate::suite;
 use serde_json::json;
 
 use super::support::row::{Policy, Row};
@@ -70,8 +74,18 @@ const SEEN: &str =
 
 /// All rows; claims are unique.
 pub(crate) fn all() -> Vec<Row> {
-    [bodies(), sizes(), refusals_of_requests(), refusals_of_responses(), heads(), statuses(), callers(), telco()]
-        .concat()
+    [
+        bodies(),
+        sizes(),
+        refusals_of_requests(),
+        refusals_of_responses(),
+        heads(),
+        statuses(),
+        callers(),
+        telco(),
+        suites(),
+    ]
+    .concat()
 }
 
 fn filler(length: usize) -> String {
@@ -344,7 +358,7 @@ fn callers() -> Vec<Row> {
 }
 
 /// The shipped policy, on an account that says more than the policy knows.
-fn telco() -> Vec<Row> {
+pub(crate) fn telco() -> Vec<Row> {
     let account = r###"{"id":"42","status":"active","loyaltyTier":"@@","holder":{"name":"Ana García","birthDate":"1984-03-09","nationalId":"12345678Z","nickname":"@@"},"email":"ana@example.com","billingAddress":{"street":"Calle Mayor 1","postcode":"28013","country":"ES","door":"@@"},"payment":{"iban":"ES9121000418450200051332","holder":"@@"},"balance":{"amount":12.50,"limit":##},"lines":[{"msisdn":"+34600123456","sim":"@@"}],"notes":[{"text":"prefers e-mail","agent":"@@"}],"characteristic":[{"name":"creditScore","value":7},{"name":"fraudScore","value":##}],"passwordHash":"@@"}"###;
     let ask = |claim: &str, client: &str, scopes: &str| {
         Row::get(claim, Policy::file(TELCO), "/accounts/42").by(client, scopes).answers(200, account)
@@ -359,4 +373,18 @@ fn telco() -> Vec<Row> {
         ask("two scopes add up cell by cell", "app", "care.read analytics.read"),
         ask("no scope of the route sees nothing", "app", "other").refused(403),
     ]
+}
+
+/// The rows of the shipped policies' suites.
+fn suites() -> Vec<Row> {
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let mut suites: Vec<_> = fs::read_dir(policies).unwrap().map(|entry| entry.unwrap().path()).collect();
+    suites.retain(|path| path.to_string_lossy().ends_with(".test.yaml"));
+    suites.sort();
+    assert!(!suites.is_empty(), "the shipped policies have suites");
+    let rows = suites.iter().flat_map(|path| {
+        let suite = suite::load(path).unwrap_or_else(|found| panic!("{found}"));
+        suite.cases.iter().map(|case| Row::of_suite(&suite.policy, case)).collect::<Vec<_>>()
+    });
+    rows.collect()
 }

@@ -20,15 +20,29 @@ use super::support::client::{self, Answer, End, Protocol};
 use super::support::envoy::{Envoy, Scratch, Tools};
 use super::support::http1::Field;
 use super::support::marker::{self, Markers};
-use super::support::row::{Carriage, Expected, HeadMode, Policy, Row};
+use super::support::row::{Carriage, Expected, HeadMode, Policy, Row, Upstream as Scripted};
 use super::support::token::Issuer;
-use super::support::upstream::{SCRIPT, Upstream};
+use super::support::upstream::{Arrived, SCRIPT, Upstream};
 
 /// The key of pseudonyms, in Envoy and natively: a test's, and nobody's secret.
 pub(crate) const KEY: &str = "ZmllbGRnYXRlIHRlc3Qga2V5OiBub2JvZHkncyBzZWNyZXQ=";
 
 /// Header names that are the host's business: framing and connection, its name, the time.
 const HOSTS_OWN: [&str; 5] = ["connection", "content-length", "date", "server", "transfer-encoding"];
+
+/// Request headers that no upstream of a governed route gets.
+const NOT_FORWARDED: [&str; 6] =
+    ["if-none-match", "if-modified-since", "if-range", "range", "x-http-method-override", "x-method-override"];
+
+/// What came of one exchange.
+pub(crate) struct Fetched {
+    pub(crate) answer: Answer,
+    pub(crate) markers: Markers,
+    /// The upstream's response with its markers.
+    pub(crate) scripted: Scripted,
+    /// The request as the upstream got it, if it did.
+    pub(crate) arrived: Option<Arrived>,
+}
 
 type Slot = Arc<OnceLock<Result<Envoy, String>>>;
 
@@ -92,7 +106,12 @@ impl World {
     }
 
     /// Calls `use_it` with the Envoy of this policy and head mode, started if it was not.
-    fn with_envoy<T>(&self, policy: &str, head: HeadMode, use_it: impl FnOnce(&Envoy) -> T) -> Result<T, String> {
+    pub(crate) fn with_envoy<T>(
+        &self,
+        policy: &str,
+        head: HeadMode,
+        use_it: impl FnOnce(&Envoy) -> T,
+    ) -> Result<T, String> {
         let slot = Arc::clone(self.envoys.lock().unwrap().entry(policy.to_owned()).or_default());
         let envoy = slot.get_or_init(|| {
             let (scratch, bootstrap) = self.reference(policy);
@@ -123,14 +142,13 @@ impl World {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    /// Runs a row once.
-    fn carry(&self, envoy: &Envoy, row: &Row, carriage: Carriage, native: &Native) -> Result<(), String> {
+    /// Asks once, and says what came and what it was made of.
+    pub(crate) fn fetch(&self, envoy: &Envoy, row: &Row, carriage: Carriage) -> Fetched {
         let number = self.exchanges.fetch_add(1, Ordering::Relaxed);
         let id = number.to_string();
         let mut markers = Markers::default();
         let scripted = row.upstream.marked(&mut markers);
-        let trailers: Vec<Field> =
-            ["x-trailer", "etag", "digest"].map(|name| (name.to_owned(), markers.text().into_bytes())).to_vec();
+        let trailers = ["x-trailer", "etag", "digest"].map(|name| (name.to_owned(), markers.text().into_bytes()));
         let mut cuts = Cuts(self.seed.wrapping_add(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let script = scripted.script(carriage.framing, &trailers, row.is_bodiless(), |left| cuts.next(left));
         self.upstream.play(&id, script);
@@ -144,11 +162,16 @@ impl World {
             Protocol::Http2 => "api-http2",
         });
         let answer = self.runtime.block_on(client::ask(listener, carriage.downstream, &request));
-        let arrived = self.upstream.forget(&id);
+        Fetched { answer, markers, scripted, arrived: self.upstream.forget(&id) }
+    }
 
-        if arrived.is_some() != row.asks_upstream {
+    /// Runs a row once.
+    fn carry(&self, envoy: &Envoy, row: &Row, carriage: Carriage, native: &Native) -> Result<(), String> {
+        let Fetched { answer, markers, scripted, arrived } = self.fetch(envoy, row, carriage);
+        if row.asks_upstream.is_some_and(|asks| asks != arrived.is_some()) {
             return Err(format!("asked the upstream: {}, answered {}", arrived.is_some(), shown(&answer)));
         }
+        arrived.map_or(Ok(()), |arrived| forwarded(row, &arrived))?;
         if matches!(row.expected, Expected::Untouched) {
             let is_whole =
                 answer.end == End::Complete && answer.body == scripted.body && answer.status == scripted.status;
@@ -161,6 +184,10 @@ impl World {
         let is_reset = match row.expected {
             Expected::RefusedByBody(_) => carriage.head == HeadMode::Released,
             Expected::Reset => true,
+            // A response that the body decides on has one more way to be refused.
+            Expected::AsNative if carriage.head == HeadMode::Released && native.report.refusal.is_some() => {
+                answer.end == End::Cut
+            }
             Expected::HostsOwn => answer.end == End::Cut,
             _ => false,
         };
@@ -174,6 +201,28 @@ impl World {
             return Ok(());
         }
         same(native, &answer, row.request.method == "HEAD")
+    }
+}
+
+/// What the upstream may be asked: exactly what was matched (rule 3), by a gateway that wants it plain and whole (rule 32).
+fn forwarded(row: &Row, arrived: &Arrived) -> Result<(), String> {
+    let values = |name: &str| {
+        let of_name = arrived.fields.iter().filter(|(field, _)| field == name);
+        of_name.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect::<Vec<_>>()
+    };
+    if (&arrived.method, &arrived.path) != (&row.request.method, &row.request.path)
+        || !values("authorization").is_empty()
+    {
+        return Err(format!("the upstream was asked {arrived:?}"));
+    }
+    if matches!(row.expected, Expected::Untouched) {
+        return Ok(());
+    }
+    let left: Vec<_> = NOT_FORWARDED.into_iter().filter(|name| !values(name).is_empty()).collect();
+    if left.is_empty() && values("accept-encoding") == ["identity"] {
+        Ok(())
+    } else {
+        Err(format!("the upstream was asked with {left:?}, accept-encoding {:?}", values("accept-encoding")))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use fieldgate::suite::Case;
 use serde_json::{Value, json};
 
 use super::client::{Protocol, Request};
@@ -94,8 +95,8 @@ pub(crate) struct Row {
     pub(crate) expected: Expected,
     /// Headers that must come exactly so; `None` must not come.
     pub(crate) headers: Vec<(&'static str, Option<&'static str>)>,
-    /// Whether the request reaches the upstream.
-    pub(crate) asks_upstream: bool,
+    /// Whether the request reaches the upstream, where the row says.
+    pub(crate) asks_upstream: Option<bool>,
 }
 
 impl Row {
@@ -114,8 +115,27 @@ impl Row {
             },
             expected: Expected::AsNative,
             headers: Vec::new(),
-            asks_upstream: true,
+            asks_upstream: Some(true),
         }
+    }
+
+    /// A row of a shipped suite. `fieldgate test` judges what the native core makes of it; here it must come out the same.
+    pub(crate) fn of_suite(policy: &Path, case: &Case) -> Self {
+        let bytes = |fields: &[(String, String)]| {
+            fields.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect()
+        };
+        let mut row = Self::get(&case.name, Policy::file(policy), &case.request.path).method(&case.request.method);
+        row.claims = case.request.claims.clone();
+        if let Some(claims) = row.claims.as_object_mut() {
+            claims.insert("scope".to_owned(), json!(case.request.scopes));
+            claims.extend(case.request.client.iter().map(|client| ("azp".to_owned(), json!(client))));
+        }
+        row.request.fields = bytes(&case.request.headers);
+        row.upstream.status = case.response.status;
+        row.upstream.fields = bytes(&case.response.headers);
+        row.upstream.body.clone_from(&case.response.body);
+        row.asks_upstream = None;
+        row
     }
 
     pub(crate) fn method(mut self, method: &str) -> Self {
@@ -175,7 +195,7 @@ impl Row {
     /// The request is refused; the upstream is never asked.
     pub(crate) fn refused(mut self, status: u16) -> Self {
         self.expected = Expected::Refused(status);
-        self.asks_upstream = false;
+        self.asks_upstream = Some(false);
         self
     }
 
