@@ -216,7 +216,8 @@ mod tests {
     #[test]
     fn a_trusted_header_says_who_is_asking() {
         let policy = policy(&json!({"source": "trusted_header", "header": "x-client", "trusted": "the edge sets it"}));
-        let rows: [(&str, &[(&str, &[u8])], &str); 4] = [
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a [u8])], &'a str);
+        let rows: [Row<'_>; 4] = [
             ("one header is the client", &[("x-client", b"acme")], "acme|acme|a"),
             ("none is nobody", &[], "|*|"),
             ("a repeated one is nobody", &[("x-client", b"acme"), ("x-client", b"acme")], "|*|"),

@@ -111,9 +111,7 @@ impl HttpContext for Stream {
         let Some(headers) = read_map(MapType::HttpRequestHeaders) else { return refuse_unconfigured() };
         let caller = identify(program, &headers);
         let directive = exchange.on_request(&headers, caller);
-        if !matches!(directive, RequestDirective::Refuse(_))
-            && hostcalls::set_property(MARK.to_vec(), Some(SEEN)).is_err()
-        {
+        if !matches!(directive, RequestDirective::Refuse(_)) && !mark_as_seen() {
             return reply(&Problem::new(Refusal::Host, ""));
         }
         match directive {
@@ -199,6 +197,12 @@ impl HttpContext for Stream {
             }
         }
     }
+}
+
+/// Leaves the mark, and touches the headers, which makes Envoy choose the route anew, now that the mark is there.
+fn mark_as_seen() -> bool {
+    hostcalls::set_property(MARK.to_vec(), Some(SEEN)).is_ok()
+        && hostcalls::remove_map_value(MapType::HttpRequestHeaders, "x-fieldgate-seen").is_ok()
 }
 
 fn end(end_of_stream: bool) -> End {

@@ -321,7 +321,9 @@ fn statuses() -> Vec<Row> {
             .saying("content-type", "text/html")
             .answers(500, "<pre>@@ at line 1</pre>")
             .sees(""),
-        thing("an error that says JSON and is not is emptied").answers(500, r#"{"title":"@@"#).sees(""),
+        thing("an error that says JSON and is not is emptied")
+            .answers(500, r#"{"title":"Oops","trace":"@@"#)
+            .emptied_by_body(),
         thing("an error that is an array is emptied").answers(400, r#"[{"title":"@@"}]"#).sees(""),
         thing("a compressed error is emptied").saying("content-encoding", "gzip").answers(500, "\u{1f}@@").sees(""),
         thing("a redirect leads nowhere").saying("location", "/things/@@").answers(302, "").sees("").and_no("location"),

@@ -20,7 +20,7 @@ use super::support::client::{self, Answer, End, Protocol};
 use super::support::envoy::{Envoy, Scratch, Tools};
 use super::support::http1::Field;
 use super::support::marker::{self, Markers};
-use super::support::row::{Carriage, Expected, HeadMode, Policy, Row, Upstream as Scripted};
+use super::support::row::{Carriage, Expected, Framing, HeadMode, Policy, Row, Upstream as Scripted};
 use super::support::token::Issuer;
 use super::support::upstream::{Arrived, SCRIPT, Upstream};
 
@@ -181,11 +181,17 @@ impl World {
             return Err(format!("{found} left in {}", shown(&answer)));
         }
         sound(&answer)?;
+        // In pieces of any size a body is not awaited: then its first part decides, or it comes too late for a clean reply.
+        let is_awaited = carriage.framing == Framing::Length || carriage.upstream == Protocol::Http2;
         let is_reset = match row.expected {
-            Expected::RefusedByBody(_) => carriage.head == HeadMode::Released,
+            Expected::RefusedByBody(_) if is_awaited => carriage.head == HeadMode::Released,
+            Expected::EmptiedByBody(_) if is_awaited => false,
+            Expected::RefusedByBody(_) | Expected::EmptiedByBody(_) => answer.end == End::Cut,
             Expected::Reset => true,
             // A response that the body decides on has one more way to be refused.
-            Expected::AsNative if carriage.head == HeadMode::Released && native.report.refusal.is_some() => {
+            Expected::AsNative
+                if native.report.refusal.is_some() && (carriage.head == HeadMode::Released || !is_awaited) =>
+            {
                 answer.end == End::Cut
             }
             Expected::HostsOwn => answer.end == End::Cut,
@@ -248,6 +254,7 @@ fn expected(row: &Row, answer: &Answer) -> Result<(), String> {
             }
             (*status, None)
         }
+        Expected::EmptiedByBody(status) => (*status, Some(const { &Vec::new() })),
         Expected::AsNative | Expected::HostsOwn | Expected::Untouched | Expected::Reset => (answer.status, None),
     };
     if answer.status != status || body.is_some_and(|body| *body != answer.body) {

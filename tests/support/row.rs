@@ -74,6 +74,8 @@ pub(crate) enum Expected {
     Refused(u16),
     /// A problem of this status, decided by the body: with the head gone, a reset.
     RefusedByBody(u16),
+    /// This status and no body, decided by the body: with the head gone, a reset.
+    EmptiedByBody(u16),
     /// A reset, in either head mode: the head has gone when the verdict comes.
     Reset,
     /// A reply of Envoy's own, or a cut: whatever holds no byte of the upstream's.
@@ -208,6 +210,12 @@ impl Row {
     /// The response is refused by its body.
     pub(crate) fn refused_by_body(mut self, status: u16) -> Self {
         self.expected = Expected::RefusedByBody(status);
+        self
+    }
+
+    /// The upstream's status, without its body.
+    pub(crate) fn emptied_by_body(mut self) -> Self {
+        self.expected = Expected::EmptiedByBody(self.upstream.status);
         self
     }
 
