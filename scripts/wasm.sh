@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Finds or installs a compiler for wasm32-wasip1, then builds or lints the plugin.
 #
-# usage: scripts/wasm.sh [build|lint]
+# usage: scripts/wasm.sh [build|lint|bench]
 #
 # build leaves  target/wasm32-wasip1/release/fieldgate.wasm
+# bench leaves  target/wasm32-wasip1/release/examples/{speed,cost}.wasm
 #
 # The compiler, first that works: the installed target; the target that rustup adds; Debian's own Rust, which builds the
 # target's library from source. FIELDGATE_WASM_RUST=debian takes the last at once.
@@ -74,6 +75,9 @@ case ${1:-build} in
     "${cargo[@]}" build --release --lib --locked --target $target "${build_std[@]}"
     say "$built: $(wc -c <"$built") bytes"
     ;;
+  bench)
+    "${cargo[@]}" build --release --example speed --example cost --locked --target $target "${build_std[@]}"
+    ;;
   lint)
     if [ $clippy = yes ]; then
       "${cargo[@]}" clippy --lib --locked --target $target -- -D warnings
@@ -82,5 +86,5 @@ case ${1:-build} in
       "${cargo[@]}" check --release --lib --locked --target $target "${build_std[@]}" -Zwarnings --config 'build.warnings="deny"'
     fi
     ;;
-  *) die "usage: scripts/wasm.sh [build|lint]" ;;
+  *) die "usage: scripts/wasm.sh [build|lint|bench]" ;;
 esac

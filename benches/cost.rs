@@ -1,0 +1,135 @@
+//! What a policy costs to configure, and what a response allocates once its head is decided.
+//!
+//! Allocations are counted here and not where speed is measured: counting is not free.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a bench fails by panicking"
+)]
+
+use std::alloc::System;
+use std::rc::Rc;
+use std::time::Instant;
+
+use fieldgate::caller::Caller;
+use fieldgate::json::Texts;
+use fieldgate::policy;
+use fieldgate::policy::model::RouteId;
+use fieldgate::program::Program;
+use fieldgate::rewrite::Rewriter;
+use serde_json::{Map, Value, json};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const ROUTES: usize = 50;
+const SCOPES: usize = 12;
+const FIELDS: usize = 350;
+
+/// What a host hands over at a time.
+const CHUNK: usize = 64 << 10;
+
+fn main() {
+    println!("\n{:<52}{:>8}{:>8}{:>9}", "cost", "is", "gate", "stretch");
+    let shared = policy_with(&|_| json!({"$": {"shape": "fields"}}));
+    configure("configure, ms: one shape of the fields on all routes", &shared);
+    let own = policy_with(&|route| Value::Object(fields(route)));
+    configure("configure, ms: fields of its own on each route", &own);
+    let (chunks, allocations) = respond(&shared);
+    say("allocations a chunk, behind the head", allocations / chunks, 1.0, 0.0);
+}
+
+fn say(what: &str, is: f64, gate: f64, stretch: f64) {
+    let mark = if is <= stretch {
+        "stretch holds"
+    } else if is <= gate {
+        "gate holds"
+    } else {
+        "MISSED"
+    };
+    println!("{what:<52}{is:>8.2}{gate:>8}{stretch:>9}  {mark}");
+}
+
+/// So many fields, at depths 1 to 4, a third of them in arrays.
+fn fields(of: usize) -> Map<String, Value> {
+    let path = |field: usize| match field % 4 {
+        0 => format!("$.field{field}of{of}"),
+        1 => format!("$.group{}.field{field}", field % 9),
+        2 => format!("$.list{}[*].field{field}", field % 7),
+        _ => format!("$.group{}.list{}[*].inner.field{field}", field % 5, field % 3),
+    };
+    (0..FIELDS).map(|field| (path(field), Value::from(format!("class{}", field % 8)))).collect()
+}
+
+fn policy_with(body: &dyn Fn(usize) -> Value) -> String {
+    let classes: Map<String, Value> =
+        (0..8).map(|class| (format!("class{class}"), json!({"about": "One of eight"}))).collect();
+    let routes: Map<String, Value> = (0..ROUTES)
+        .map(|route| {
+            let matches = format!("GET /service{route}/{{id}}");
+            (format!("route{route}"), json!({"match": matches, "area": "all", "body": body(route)}))
+        })
+        .collect();
+    let levels = ["show", "blank", "hide"];
+    let scopes: Map<String, Value> = (0..SCOPES)
+        .map(|scope| {
+            let grant: Map<String, Value> = (0..8)
+                .map(|class| (format!("class{class}"), levels[if scope == 0 { 0 } else { (scope + class) % 3 }].into()))
+                .collect();
+            (format!("scope{scope}"), json!({"areas": ["all"], "grant": grant}))
+        })
+        .collect();
+    json!({
+        "language": 1,
+        "policy": "bench",
+        "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
+        "classes": classes,
+        "shapes": {"fields": fields(0)},
+        "routes": routes,
+        "scopes": scopes,
+    })
+    .to_string()
+}
+
+fn program(text: &str) -> Program {
+    let (set, _) = policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    Program::new(set, None).unwrap()
+}
+
+fn configure(what: &str, text: &str) {
+    let mut taken: Vec<f64> = (0..9)
+        .map(|_| {
+            let start = Instant::now();
+            std::hint::black_box(program(text));
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    taken.sort_by(f64::total_cmp);
+    say(what, taken[4], 20.0, 5.0);
+}
+
+/// Chunks of a response, and allocations from its first byte on. The output's buffer is the host's and is there.
+fn respond(text: &str) -> (f64, f64) {
+    let program = program(text);
+    let set = program.policy();
+    let caller = Caller::new(set, "client", vec!["scope0".to_owned()], Value::Null);
+    let view = Rc::new(program.view(RouteId(0), &caller).unwrap());
+    let record =
+        r#"{"field0of0":"a","x":[{"y":"z"}],"group1":{"field1":2,"field9":[]},"list2":[{"field2":1},{"field30":2}]}"#;
+    let lines = format!("{record}\n").repeat(2 * CHUNK * 10 / record.len());
+    let mut out = Vec::with_capacity(lines.len());
+    let mut rewriter = Rewriter::new(view, Texts::Lines);
+    let region = Region::new(ALLOCATOR);
+    let mut chunks = 0.0;
+    for chunk in lines.as_bytes().chunks(CHUNK) {
+        rewriter = rewriter.push(chunk, &mut out).unwrap();
+        chunks += 1.0;
+    }
+    rewriter.finish(&mut out).unwrap();
+    let change = region.change();
+    (chunks, (change.allocations + change.reallocations) as f64)
+}

@@ -1,0 +1,81 @@
+//! Bodies, and the policy for each: about a fifth of the fields kept, one string masked, the rest dropped.
+
+mod documents;
+mod extremes;
+
+use std::rc::Rc;
+
+use fieldgate::caller::Caller;
+use fieldgate::policy;
+use fieldgate::policy::model::RouteId;
+use fieldgate::program::{Program, View};
+use serde_json::{Value, json};
+
+/// What an input says about the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Generated customers, of that size.
+    Customers,
+    /// Other documents as services send them.
+    Documents,
+    /// What is hardest for one engine or another.
+    Adversarial,
+}
+
+/// Bodies that are rewritten one after the other, each by its view.
+pub(crate) struct Input {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) bodies: Vec<(Vec<u8>, Rc<View>)>,
+}
+
+impl Input {
+    fn new(name: &'static str, kind: Kind, body: String, paths: &[(&str, &str)]) -> Self {
+        Self { name, kind, bodies: vec![(body.into_bytes(), view(paths))] }
+    }
+
+    /// Bytes of all bodies.
+    pub(crate) fn size(&self) -> usize {
+        self.bodies.iter().map(|(body, _)| body.len()).sum()
+    }
+}
+
+pub(crate) fn all() -> Vec<Input> {
+    let mut all = vec![
+        documents::customers("customers 2 KB", 2_000),
+        documents::customers("customers 100 KB", 100_000),
+        documents::customers("customers 10 MB", 10_000_000),
+        documents::posts("posts 600 KB"),
+        documents::events("events 1.7 MB"),
+        documents::outline("outline 2 MB"),
+        documents::mixed("mixed cold 8 MB"),
+    ];
+    all.extend(extremes::all());
+    all
+}
+
+/// The view of a caller to whom class `s` is shown and class `m` masked.
+fn view(paths: &[(&str, &str)]) -> Rc<View> {
+    let body: serde_json::Map<String, Value> = paths
+        .iter()
+        .map(|(path, class)| {
+            let entry = match *class {
+                "m" => json!({"class": "m", "mask": "email"}),
+                class => class.into(),
+            };
+            ((*path).to_owned(), entry)
+        })
+        .collect();
+    let document = json!({
+        "language": 1,
+        "policy": "bench",
+        "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
+        "classes": {"s": {"about": "shown"}, "m": {"about": "masked"}},
+        "routes": {"r": {"match": "GET /r", "area": "a", "body": body}},
+        "scopes": {"all": {"areas": ["a"], "grant": {"s": "show", "m": "mask"}}},
+    });
+    let (set, _) = policy::from_json(document.to_string().as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    let caller = Caller::new(&set, "client", vec!["all".to_owned()], Value::Null);
+    let program = Program::new(set, None).unwrap();
+    Rc::new(program.view(RouteId(0), &caller).unwrap())
+}
