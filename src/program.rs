@@ -2,6 +2,7 @@
 //! [`View`] for each kind of caller, kept for the next caller of the kind.
 
 mod grant;
+mod names;
 mod router;
 mod trie;
 mod view;
@@ -14,8 +15,9 @@ use std::rc::Rc;
 use serde_json::Value;
 
 pub use grant::ScalarRule;
+pub use names::{Found, Names, head};
 pub use router::{is_canonical, is_canonical_segment};
-pub use view::{ContainerRule, State, StateId, Step, View};
+pub use view::{ContainerRule, Outlook, State, StateId, Step, View};
 
 use crate::caller::Caller;
 use crate::policy::model::{

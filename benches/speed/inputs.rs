@@ -40,18 +40,20 @@ impl Input {
     }
 }
 
-pub(crate) fn all() -> Vec<Input> {
-    let mut all = vec![
-        documents::customers("customers 2 KB", 2_000),
-        documents::customers("customers 100 KB", 100_000),
-        documents::customers("customers 10 MB", 10_000_000),
-        documents::posts("posts 600 KB"),
-        documents::events("events 1.7 MB"),
-        documents::outline("outline 2 MB"),
-        documents::mixed("mixed cold 8 MB"),
+/// All inputs whose names contain one of the words, or all.
+pub(crate) fn all(words: &[String]) -> Vec<Input> {
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    let documents: [(&'static str, fn(&'static str) -> Input); 7] = [
+        ("customers 2 KB", |name| documents::customers(name, 2_000)),
+        ("customers 100 KB", |name| documents::customers(name, 100_000)),
+        ("customers 10 MB", |name| documents::customers(name, 10_000_000)),
+        ("posts 600 KB", documents::posts),
+        ("events 1.7 MB", documents::events),
+        ("outline 2 MB", documents::outline),
+        ("mixed cold 8 MB", documents::mixed),
     ];
-    all.extend(extremes::all());
-    all
+    let documents = documents.into_iter().filter(|(name, _)| wanted(name)).map(|(name, make)| make(name));
+    documents.chain(extremes::all().into_iter().filter(|input| wanted(input.name))).collect()
 }
 
 /// The view of a caller to whom class `s` is shown and class `m` masked.

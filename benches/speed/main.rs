@@ -3,7 +3,9 @@
 //! The engines take turns on each body, so that whatever else the machine does hits all alike; what is printed is each
 //! one's median, and ratios of those. `make bench` runs it natively and, built for WebAssembly, in V8.
 //!
-//! usage: speed [--quick] [INPUT…]   only inputs whose names contain one of these words
+//! usage: speed [--quick] [--engine=NAME] [INPUT…]
+//!
+//! Only inputs whose names contain one of these words; only that engine, for a profiler to look at.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,23 +32,22 @@ use crate::report::Row;
 fn main() {
     let mut effort = Effort::FULL;
     let mut words = Vec::new();
+    let mut only = None;
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => effort = Effort::QUICK,
+            word if word.starts_with("--engine=") => only = word.strip_prefix("--engine=").map(str::to_owned),
             word => words.push(word.to_owned()),
         }
     }
-    let rows: Vec<Row> = inputs::all()
-        .iter()
-        .filter(|input| words.is_empty() || words.iter().any(|word| input.name.contains(word.as_str())))
-        .map(|input| measure(input, effort))
-        .collect();
+    let rows: Vec<Row> = inputs::all(&words).iter().map(|input| measure(input, effort, only.as_deref())).collect();
     report::print(&rows);
 }
 
-fn measure(input: &Input, effort: Effort) -> Row {
+fn measure(input: &Input, effort: Effort, only: Option<&str>) -> Row {
     let mut engines = engines::all(input);
     engines::compare(input, &mut engines);
+    engines.retain(|engine| only.is_none_or(|only| engine.name() == only));
     let mut lanes: Vec<Box<dyn FnMut() + '_>> = Vec::new();
     for engine in &mut engines {
         lanes.push(Box::new(|| engine.run(input)));

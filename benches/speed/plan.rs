@@ -27,7 +27,7 @@ pub(crate) fn of(view: &View, id: StateId) -> Plan {
     let below = match state.container {
         ContainerRule::Walk => {
             let members = state.members.iter().filter(|(_, child)| *child != StateId::DEAD);
-            let members = members.map(|(name, child)| (name.clone(), of(view, *child))).collect();
+            let members = members.map(|(name, child)| (name.into(), of(view, child))).collect();
             let any = (state.other != StateId::DEAD).then(|| Box::new(of(view, state.other)));
             Below::Walk(members, any)
         }

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::grant::{Grants, ScalarRule};
+use super::names::Names;
 use super::trie::{EntryId, Node, NodeId, Trie};
 use crate::policy::field_path::Filter;
 use crate::policy::model::{ClientId, Entry, Governed, Level, Limits, Over, PolicySet, RouteBody, RouteId, ScopeId};
@@ -57,12 +58,28 @@ pub struct State {
     pub filtered: bool,
     /// Whether what stands here is a record of `max_records` (rule 28).
     pub counted: bool,
-    /// The names that the policy knows here, sorted, with the state of each (where no filter stands).
-    pub members: Box<[(Box<str>, StateId)]>,
+    /// The names that the policy knows here, with the state of each (where no filter stands).
+    pub members: Names,
     /// The state of a member of any other name.
     pub other: StateId,
     /// The state of an element.
     pub element: StateId,
+    /// What can be said of a member of any other name, or of an element, without its state.
+    pub outlook: Outlook,
+}
+
+/// What can be said of a child without looking at its state: most are one of the first two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// It is removed, whatever it is.
+    Hidden {
+        /// Whether a container there is a shape mismatch.
+        classified: bool,
+    },
+    /// A scalar stays as it is; a container is removed, as a shape mismatch.
+    Shown,
+    /// Its state says.
+    Asked,
 }
 
 impl State {
@@ -75,26 +92,27 @@ impl State {
             classified: false,
             filtered: false,
             counted: false,
-            members: Box::default(),
+            members: Names::default(),
             other: StateId::DEAD,
             element: StateId::DEAD,
+            outlook: Outlook::Hidden { classified: false },
         }
     }
 
     /// The state of the member called `name`, a decoded name, where no filter stands.
     #[must_use]
     pub fn member(&self, name: &str) -> StateId {
-        self.members
-            .binary_search_by(|(known, _)| known.as_ref().cmp(name))
-            .ok()
-            .and_then(|index| self.members.get(index))
-            .map_or(self.other, |(_, state)| *state)
+        self.members.find(name.as_bytes()).map_or(self.other, |found| found.state)
     }
 
-    /// Whether nothing that stands here is kept, whatever it is.
-    #[must_use]
-    pub fn is_hidden(&self) -> bool {
-        self.scalar == ScalarRule::Hide && self.container == ContainerRule::Drop
+    /// What a parent can say of what stands here.
+    fn outlook(&self) -> Outlook {
+        match (&self.scalar, self.container) {
+            _ if self.counted => Outlook::Asked,
+            (ScalarRule::Hide, ContainerRule::Drop) => Outlook::Hidden { classified: self.classified },
+            (ScalarRule::Show, ContainerRule::Drop) if self.classified => Outlook::Shown,
+            _ => Outlook::Asked,
+        }
     }
 }
 
@@ -351,8 +369,20 @@ impl Automaton {
 
     /// Makes the states of all places that have none yet.
     fn close(&self, table: &mut Table) {
-        while let Some(place) = table.places.get(table.states.len()).cloned() {
+        let mut made = Vec::new();
+        while let Some(place) = table.places.get(table.states.len().saturating_add(made.len())).cloned() {
             let state = self.make(table, &place);
+            made.push(state);
+        }
+        let known = table.states.iter().map(|state| state.outlook());
+        let outlooks: Vec<Outlook> = known.chain(made.iter().map(State::outlook)).collect();
+        let outlook = |id: StateId| {
+            let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+            outlooks.get(index).copied().unwrap_or(Outlook::Asked)
+        };
+        for mut state in made {
+            state.outlook = outlook(state.other);
+            state.members.foresee(outlook);
             table.states.push(Rc::new(state));
         }
     }
@@ -380,7 +410,7 @@ impl Automaton {
             let next = self.follow(place, step, place.scopes.clone(), |_| false);
             self.intern(table, next)
         };
-        state.members = known.into_iter().map(|name| (name.into(), child(table, Step::Member(name)))).collect();
+        state.members = known.into_iter().map(|name| (name, child(table, Step::Member(name)))).collect();
         state.other = child(table, Step::Element);
         state.element = state.other;
         state.filtered = self.is_filtered(place);

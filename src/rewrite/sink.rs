@@ -1,5 +1,7 @@
 //! [`Sink`]: where kept bytes go.
 
+use crate::program::head;
+
 /// Appends spans of a chunk to the output. Spans that touch in the chunk are joined and copied at once.
 #[derive(Debug)]
 pub(super) struct Sink<'a> {
@@ -30,6 +32,17 @@ impl<'a> Sink<'a> {
     #[inline(always)]
     pub(super) fn span(&self, from: usize, to: usize) -> &'a [u8] {
         self.chunk.get(from..to).unwrap_or_default()
+    }
+
+    /// The first eight bytes of a span of the chunk, zeros behind a shorter one.
+    #[inline(always)]
+    pub(super) fn head(&self, from: usize, to: usize) -> u64 {
+        let length = to.saturating_sub(from);
+        match self.chunk.get(from..).and_then(|rest| rest.first_chunk()) {
+            Some(bytes) if length >= 8 => u64::from_le_bytes(*bytes),
+            Some(bytes) => u64::from_le_bytes(*bytes) & !u64::MAX.wrapping_shl((length as u32) << 3),
+            None => head(self.span(from, to)),
+        }
     }
 
     /// Appends a span of the chunk.
@@ -67,9 +80,28 @@ impl<'a> Sink<'a> {
     /// Copies what is kept and not copied yet.
     #[inline(always)]
     pub(super) fn flush(&mut self) {
-        if let Some(span @ [_, ..]) = self.chunk.get(self.from..self.to) {
-            self.out.extend_from_slice(span);
+        if self.from < self.to {
+            self.copy_span();
         }
         self.from = self.to;
+    }
+
+    /// Most spans are short: those are copied in pieces of a fixed size, the last one's surplus cut off, which is much
+    /// cheaper than a copy of any length, above all in WebAssembly.
+    #[inline(always)]
+    fn copy_span(&mut self) {
+        const PIECE: usize = 16;
+        let Some(span) = self.chunk.get(self.from..self.to) else { return };
+        let padded = self.from.saturating_add(span.len().next_multiple_of(PIECE));
+        match self.chunk.get(self.from..padded) {
+            Some(pieces) if span.len() <= 4 * PIECE => {
+                let length = self.out.len().saturating_add(span.len());
+                for piece in pieces.as_chunks::<PIECE>().0 {
+                    self.out.extend_from_slice(piece);
+                }
+                self.out.truncate(length);
+            }
+            _ => self.out.extend_from_slice(span),
+        }
     }
 }

@@ -16,12 +16,15 @@ use crate::json::lexer::Tokens;
 use crate::json::simd::BLOCK;
 use crate::json::unescape::unescape;
 use crate::policy::model::Over;
-use crate::program::{ContainerRule, State, StateId, View};
+use crate::program::{ContainerRule, Found, Names, Outlook, State, StateId, View};
 use crate::refusal::{JsonFault, Refusal};
 
 /// Longest member name that is kept, in bytes as it is spelled. It is more than any policy's own names, which are 6
 /// times as long at most when every character is spelled as an escape; a longer name's member is removed.
 const LONGEST_NAME: usize = 64 << 10;
+
+/// Containers that bodies nest without more room being made for them.
+const USUAL_DEPTH: usize = 16;
 
 /// A refusal whose offset is from the start of the chunk.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +73,8 @@ enum Phase {
     After,
     /// A member or element that is to be removed whatever its value, which may have begun, but if so is no container.
     Drop,
+    /// The same of an element, when all elements are.
+    DropElements,
     /// In a container that is removed.
     Skip,
     /// In a container that is kept with all below it.
@@ -97,15 +102,17 @@ enum Phase {
 struct Frame {
     id: StateId,
     state: Rc<State>,
-    /// The state of its elements; of an object, of no use.
-    element: Rc<State>,
+    /// The state of its elements, if it is an array and that has to be asked.
+    element: Option<Rc<State>>,
     array: bool,
     /// Whether something of it has been written.
     begun: bool,
     /// Whether nothing of it is.
     muted: bool,
-    /// Where its bits of [`Walker::seen`] begin.
-    seen: usize,
+    /// A bit for each of the first names that the policy knows in it: whether it has come.
+    seen: u64,
+    /// Where the bits of its other names begin in [`Walker::seen`].
+    more_seen: usize,
 }
 
 /// Where the name of the member in hand is.
@@ -137,14 +144,18 @@ pub(super) struct Walker {
     /// What the policy says of the value in hand or next.
     here: Rc<State>,
     here_id: StateId,
+    /// What its parent says of it. `here` is its state only if that has to be asked.
+    outlook: Outlook,
     frames: Vec<Frame>,
-    /// For each open object a bit for each name that the policy knows in it: whether it has come.
+    /// For each open object a bit for each name that the policy knows in it beyond the first sixty-four.
     seen: Vec<u64>,
     /// Open containers of the value that is skipped, copied or held.
     nested: u32,
     /// Where in the chunk what is going on began; 0 if before the chunk.
     start: usize,
     name: Name,
+    /// Whether there is an escape in it.
+    name_escaped: bool,
     /// A name that began in an earlier chunk.
     saved: Vec<u8>,
     /// A scalar or held value that began in an earlier chunk.
@@ -185,11 +196,13 @@ impl Walker {
             phase: Phase::Value,
             here: state,
             here_id: id,
-            frames: Vec::new(),
+            outlook: Outlook::Asked,
+            frames: Vec::with_capacity(USUAL_DEPTH),
             seen: Vec::new(),
             nested: 0,
             start: 0,
             name: Name::Saved,
+            name_escaped: false,
             saved: Vec::new(),
             taken: Vec::new(),
             muted: false,
@@ -208,69 +221,82 @@ impl Walker {
     #[inline(always)]
     pub(super) fn block(&mut self, sink: &mut Sink<'_>, base: usize, tokens: &Tokens) -> Result<(), Halt> {
         let mut from = u64::MAX;
+        // A local, so that from most phases the compiler goes straight to the next.
+        let mut phase = self.phase;
         loop {
             let wanted = from
-                & match self.phase {
+                & match phase {
                     Phase::Name => tokens.quote_open | tokens.close,
                     Phase::NameEnd | Phase::ShowString | Phase::TakeString | Phase::HoldString => tokens.quote_close,
                     Phase::Value => tokens.quote_open | tokens.open | tokens.scalar_start | tokens.close,
                     Phase::After => tokens.comma | tokens.close,
                     Phase::Drop => tokens.comma | tokens.open | tokens.close,
+                    Phase::DropElements => tokens.open | tokens.close,
                     Phase::ShowPlain | Phase::TakePlain | Phase::HoldPlain => tokens.scalar_after,
-                    Phase::Skip | Phase::Copy | Phase::HoldContainer => match self.cross(from, tokens) {
-                        Some(bit) => 1u64.wrapping_shl(bit),
-                        None => 0,
-                    },
+                    Phase::Skip | Phase::Copy | Phase::HoldContainer => self.cross(from, tokens),
                     Phase::Done => 0,
                 };
-            if wanted == 0 {
+            let here = wanted & wanted.wrapping_neg();
+            if phase == Phase::DropElements {
+                let gone = tokens.comma & from & here.wrapping_sub(1);
+                self.counts.hidden = self.counts.hidden.wrapping_add(gone.count_ones().into());
+            }
+            if here == 0 {
+                if phase == Phase::NameEnd {
+                    self.name_escaped |= tokens.escape & from != 0;
+                }
+                self.phase = phase;
                 return self.check_held(base.wrapping_add(BLOCK));
             }
-            let bit = wanted.trailing_zeros();
+            let bit = here.trailing_zeros();
             let at = place(base, bit);
+            let until = from & here.wrapping_sub(1);
+            let closes = tokens.close & here != 0;
             from = behind(bit);
-            match self.phase {
-                Phase::Name if tokens.close & (wanted & wanted.wrapping_neg()) == 0 => {
-                    self.name = Name::Chunk { start: at, end: at };
-                    self.start = at;
-                    self.phase = Phase::NameEnd;
+            phase = match phase {
+                Phase::Name | Phase::Value | Phase::After | Phase::Drop | Phase::DropElements if closes => {
+                    self.close(sink, at)
                 }
-                Phase::Name => self.close(sink, at),
-                Phase::NameEnd => self.named(sink, at)?,
-                Phase::Value => match sink.at(at) {
-                    b'}' | b']' => self.close(sink, at),
-                    byte => self.begin(sink, at, byte)?,
-                },
-                Phase::After | Phase::Drop => match sink.at(at) {
-                    b',' => self.next(),
-                    b'}' | b']' => self.close(sink, at),
-                    _ => {
-                        self.nested = 1;
-                        self.phase = Phase::Skip;
-                    }
-                },
+                Phase::Name => {
+                    self.name = Name::Chunk { start: at, end: at };
+                    self.name_escaped = false;
+                    self.start = at;
+                    Phase::NameEnd
+                }
+                Phase::NameEnd => {
+                    self.name_escaped |= tokens.escape & until != 0;
+                    self.named(sink, at)?
+                }
+                Phase::Value => self.begin(sink, at, sink.at(at))?,
+                Phase::After => self.next(),
+                Phase::Drop if tokens.comma & here != 0 => self.next(),
+                Phase::Drop | Phase::DropElements => {
+                    self.mismatch();
+                    self.nested = 1;
+                    Phase::Skip
+                }
                 Phase::Skip => self.ended(sink),
                 Phase::Copy | Phase::ShowString => {
                     sink.copy(self.start, at.wrapping_add(1));
-                    self.ended(sink);
+                    self.ended(sink)
                 }
                 Phase::ShowPlain => {
                     sink.copy(self.start, at);
-                    self.ended(sink);
                     from = u64::MAX.wrapping_shl(bit);
+                    self.ended(sink)
                 }
                 Phase::TakeString => self.transform(sink, at.wrapping_add(1)),
                 Phase::TakePlain => {
-                    self.transform(sink, at);
                     from = u64::MAX.wrapping_shl(bit);
+                    self.transform(sink, at)
                 }
                 Phase::HoldString | Phase::HoldContainer => self.release(sink, at.wrapping_add(1))?,
                 Phase::HoldPlain => {
-                    self.release(sink, at)?;
                     from = u64::MAX.wrapping_shl(bit);
+                    self.release(sink, at)?
                 }
-                Phase::Done => {}
-            }
+                Phase::Done => Phase::Done,
+            };
         }
     }
 
@@ -287,7 +313,7 @@ impl Walker {
                     self.saved.clear();
                     self.name = Name::Saved;
                 }
-                self.save_name(sink.span(start, end));
+                save_name(&mut self.saved, sink.span(start, end));
                 false
             }
             Phase::TakeString | Phase::TakePlain => {
@@ -300,11 +326,11 @@ impl Walker {
                 true
             }
             Phase::Value => true,
-            Phase::Name | Phase::After | Phase::Drop | Phase::Skip | Phase::Done => false,
+            Phase::Name | Phase::After | Phase::Drop | Phase::DropElements | Phase::Skip | Phase::Done => false,
         };
         if let (true, Name::Chunk { start, end }) = (undecided, self.name) {
             self.saved.clear();
-            self.save_name(sink.span(start, end));
+            save_name(&mut self.saved, sink.span(start, end));
             self.name = Name::Saved;
         }
         self.start = 0;
@@ -312,19 +338,13 @@ impl Walker {
         Ok(())
     }
 
-    /// Keeps more bytes of a name, one more than the longest at most: enough to know that it is too long.
-    fn save_name(&mut self, bytes: &[u8]) {
-        let room = LONGEST_NAME.saturating_add(1).saturating_sub(self.saved.len());
-        self.saved.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-    }
-
-    /// Counts brackets up to the one that closes the value in hand.
+    /// Counts brackets up to the one that closes the value in hand: its bit, or 0.
     #[inline(always)]
-    fn cross(&mut self, from: u64, tokens: &Tokens) -> Option<u32> {
+    fn cross(&mut self, from: u64, tokens: &Tokens) -> u64 {
         let (open, close) = (tokens.open & from, tokens.close & from);
         if close.count_ones() < self.nested {
             self.nested = self.nested.wrapping_add(open.count_ones()).wrapping_sub(close.count_ones());
-            return None;
+            return 0;
         }
         let mut left = open | close;
         while left != 0 {
@@ -334,102 +354,145 @@ impl Walker {
             } else {
                 self.nested = self.nested.wrapping_sub(1);
                 if self.nested == 0 {
-                    return Some(here.trailing_zeros());
+                    return here;
                 }
             }
             left ^= here;
         }
-        None
+        0
     }
 
     /// A comma: what comes next in the container.
     #[inline(always)]
-    fn next(&mut self) {
-        let Some(frame) = self.frames.last() else { return };
+    fn next(&mut self) -> Phase {
+        let Some(frame) = self.frames.last() else { return Phase::Done };
         if !frame.array {
-            self.phase = Phase::Name;
-            return;
+            return Phase::Name;
         }
-        self.await_element();
+        let awaited = self.await_element();
+        if let Outlook::Hidden { .. } = self.outlook {
+            self.counts.hidden = self.counts.hidden.wrapping_add(1);
+            return Phase::DropElements;
+        }
+        awaited
     }
 
     /// An element is next.
     #[inline(always)]
-    fn await_element(&mut self) {
-        let Some(frame) = self.frames.last() else { return };
-        if !frame.state.filtered {
-            self.here = Rc::clone(&frame.element);
+    fn await_element(&mut self) -> Phase {
+        let Some(frame) = self.frames.last() else { return Phase::Done };
+        self.outlook = if frame.state.filtered { Outlook::Asked } else { frame.state.outlook };
+        if let Some(element) = &frame.element {
+            self.here = Rc::clone(element);
             self.here_id = frame.state.element;
         }
-        self.phase = Phase::Value;
+        Phase::Value
+    }
+
+    /// What is removed is a container: whether that is a shape mismatch.
+    #[inline(always)]
+    fn mismatch(&mut self) {
+        let classified = match self.outlook {
+            Outlook::Hidden { classified } => classified,
+            Outlook::Shown => true,
+            Outlook::Asked => self.here.classified,
+        };
+        self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(u64::from(classified));
     }
 
     /// A name has ended with the quotation mark at `at`: what the policy says of its member.
     #[inline(always)]
-    fn named(&mut self, sink: &Sink<'_>, at: usize) -> Result<(), Halt> {
+    fn named(&mut self, sink: &Sink<'_>, at: usize) -> Result<Phase, Halt> {
         let end = at.wrapping_add(1);
-        let place = match self.name {
-            Name::Chunk { start, .. } => {
-                self.name = Name::Chunk { start, end };
-                Place { at: start, before: 0 }
+        let Some(frame) = self.frames.last_mut() else { return Err(Halt::Whole(Refusal::Internal)) };
+        let names = &frame.state.members;
+        let mut place = Place { at: 0, before: 0 };
+        let mut long = false;
+        let found = match &mut self.name {
+            Name::Chunk { start, end: to } => {
+                *to = end;
+                place.at = *start;
+                let from = start.wrapping_add(1);
+                long = end.saturating_sub(*start) > LONGEST_NAME;
+                if self.name_escaped || long {
+                    find_escaped(names, sink.span(from, at))
+                } else {
+                    names.find_by_head(sink.span(from, at), sink.head(from, at))
+                }
             }
             Name::Saved => {
-                let before = u64::try_from(self.saved.len()).unwrap_or(u64::MAX);
-                self.save_name(sink.span(0, end));
-                Place { at: 0, before }
+                place.before = u64::try_from(self.saved.len()).unwrap_or(u64::MAX);
+                save_name(&mut self.saved, sink.span(0, end));
+                long |= self.saved.len() > LONGEST_NAME;
+                match self.saved.as_slice() {
+                    [b'"', raw @ .., b'"'] if self.name_escaped => find_escaped(names, raw),
+                    [b'"', raw @ .., b'"'] => names.find(raw),
+                    _ => None,
+                }
             }
         };
-        let quoted = match self.name {
-            Name::Chunk { start, end } => sink.span(start, end),
-            Name::Saved => &self.saved,
-        };
-        let Some(frame) = self.frames.last() else { return Err(Halt::Whole(Refusal::Internal)) };
-        if quoted.len() > LONGEST_NAME {
+        if long {
+            self.outlook = Outlook::Hidden { classified: false };
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
-            self.phase = Phase::Drop;
-            return Ok(());
+            return Ok(Phase::Drop);
         }
-        let child = match known(&frame.state, quoted) {
-            Some((index, child)) => {
-                let word = self.seen.get_mut(frame.seen.wrapping_add(index >> 6));
+        let (child, outlook) = match found {
+            Some(Found { index, state, outlook }) => {
+                let word = match index >> 6 {
+                    0 => Some(&mut frame.seen),
+                    more => self.seen.get_mut(frame.more_seen.wrapping_add(more).wrapping_sub(1)),
+                };
                 let bit = 1u64.wrapping_shl((index & 63) as u32);
                 match word {
                     Some(word) if *word & bit == 0 => *word |= bit,
                     Some(_) => return Err(Halt::Duplicate(place)),
                     None => return Err(Halt::Whole(Refusal::Internal)),
                 }
-                child
+                (state, outlook)
             }
-            None => frame.state.other,
+            None => (frame.state.other, frame.state.outlook),
         };
-        self.phase = Phase::Value;
         if frame.state.filtered {
-            return Ok(());
+            return Ok(Phase::Value);
         }
-        if child == StateId::DEAD {
-            self.counts.hidden = self.counts.hidden.wrapping_add(1);
-            self.phase = Phase::Drop;
-        } else {
-            self.here = self.view.state(child);
-            self.here_id = child;
+        self.outlook = outlook;
+        match outlook {
+            Outlook::Hidden { .. } => {
+                self.counts.hidden = self.counts.hidden.wrapping_add(1);
+                return Ok(Phase::Drop);
+            }
+            Outlook::Shown => {}
+            Outlook::Asked => {
+                self.here = self.view.state(child);
+                self.here_id = child;
+            }
         }
-        Ok(())
+        Ok(Phase::Value)
     }
 
     /// A value begins at `at` with `byte`.
     #[inline(always)]
-    fn begin(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<(), Halt> {
-        if self.frames.last().is_some_and(|frame| frame.state.filtered) {
-            self.hold(at, byte);
-            return Ok(());
+    fn begin(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
+        let container = matches!(byte, b'{' | b'[');
+        if let Some(frame) = self.frames.last() {
+            if frame.state.filtered {
+                return Ok(self.hold(at, byte));
+            }
+            match self.outlook {
+                Outlook::Shown if !container && !frame.muted => return Ok(self.show(sink, at, byte)),
+                Outlook::Shown | Outlook::Hidden { .. } => {
+                    if container {
+                        self.mismatch();
+                    }
+                    return self.remove(byte);
+                }
+                Outlook::Asked => {}
+            }
         }
         if self.here.counted && !self.record()? {
             return self.remove(byte);
         }
-        match byte {
-            b'{' | b'[' => self.container(sink, at, byte),
-            _ => self.scalar(sink, at, byte),
-        }
+        if container { self.container(sink, at, byte) } else { self.scalar(sink, at, byte) }
     }
 
     /// Counts a record: whether it may stay (rule 28).
@@ -447,18 +510,17 @@ impl Walker {
     }
 
     /// The value that begins with `byte` is removed.
-    fn remove(&mut self, byte: u8) -> Result<(), Halt> {
+    #[inline(always)]
+    fn remove(&mut self, byte: u8) -> Result<Phase, Halt> {
         self.counts.hidden = self.counts.hidden.wrapping_add(1);
         if self.frames.is_empty() {
             if self.root != Root::Held {
                 return Err(Halt::Whole(Refusal::RootHidden));
             }
-            self.phase = Phase::Done;
-            return Ok(());
+            return Ok(Phase::Done);
         }
-        self.phase = if matches!(byte, b'{' | b'[') { Phase::Skip } else { Phase::After };
         self.nested = 1;
-        Ok(())
+        Ok(if matches!(byte, b'{' | b'[') { Phase::Skip } else { Phase::After })
     }
 
     /// Whether nothing of the container in hand is written.
@@ -468,13 +530,11 @@ impl Walker {
 
     /// A container begins at `at`.
     #[inline(always)]
-    fn container(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<(), Halt> {
+    fn container(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
         let muted = self.is_muted();
         let rule = self.here.container;
         if rule == ContainerRule::Drop || (muted && rule == ContainerRule::Open) {
-            if self.here.classified {
-                self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
-            }
+            self.mismatch();
             return self.remove(byte);
         }
         if rule == ContainerRule::Open {
@@ -482,8 +542,7 @@ impl Walker {
             self.lead(sink, at);
             self.start = at;
             self.nested = 1;
-            self.phase = Phase::Copy;
-            return Ok(());
+            return Ok(Phase::Copy);
         }
         let muted = muted || rule == ContainerRule::Mute;
         if muted && self.frames.is_empty() && self.root != Root::Held {
@@ -499,29 +558,27 @@ impl Walker {
             // Entries go through names only: it comes out empty (rule 25).
             self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
         }
-        let seen = self.seen.len();
-        let (element, words) = match array {
-            true => (self.view.state(state.element), 0),
-            false => (Rc::clone(&state), state.members.len().div_ceil(64)),
-        };
-        self.seen.resize(seen.saturating_add(words), 0);
-        self.frames.push(Frame { id: self.here_id, state, element, array, begun: false, muted, seen });
-        match array {
-            true => self.await_element(),
-            false => self.phase = Phase::Name,
+        let more_seen = self.seen.len();
+        let mut element = None;
+        if !array {
+            let words = state.members.len().div_ceil(64).saturating_sub(1);
+            self.seen.resize(more_seen.saturating_add(words), 0);
+        } else if state.outlook == Outlook::Asked && !state.filtered {
+            element = Some(self.view.state(state.element));
         }
-        Ok(())
+        self.frames.push(Frame { id: self.here_id, state, element, array, begun: false, muted, seen: 0, more_seen });
+        Ok(if array { self.await_element() } else { Phase::Name })
     }
 
     /// The container in hand ends at `at`.
     #[inline(always)]
-    fn close(&mut self, sink: &mut Sink<'_>, at: usize) {
-        let Some(frame) = self.frames.pop() else { return };
-        self.seen.truncate(frame.seen);
+    fn close(&mut self, sink: &mut Sink<'_>, at: usize) -> Phase {
+        let Some(frame) = self.frames.pop() else { return Phase::Done };
+        self.seen.truncate(frame.more_seen);
         if !frame.muted {
             sink.copy(at, at.wrapping_add(1));
         }
-        self.ended(sink);
+        self.ended(sink)
     }
 
     /// Writes what stands before a value: a comma, its name.
@@ -560,38 +617,31 @@ impl Walker {
 
     /// A value has ended, and is written if it is to be.
     #[inline(always)]
-    fn ended(&mut self, sink: &mut Sink<'_>) {
-        self.phase = Phase::After;
-        if self.frames.is_empty() {
-            self.root_ended(sink);
-        }
+    fn ended(&mut self, sink: &mut Sink<'_>) -> Phase {
+        if self.frames.is_empty() { self.root_ended(sink) } else { Phase::After }
     }
 
-    fn root_ended(&mut self, sink: &mut Sink<'_>) {
-        self.phase = Phase::Done;
+    #[cold]
+    fn root_ended(&mut self, sink: &mut Sink<'_>) -> Phase {
         self.counts.texts = self.counts.texts.wrapping_add(1);
         if let Root::Texts(Texts::Lines | Texts::Sequence) = self.root {
             sink.write(b"\n");
             self.here = Rc::clone(&self.root_state);
             self.here_id = self.root_id;
-            self.phase = Phase::Value;
+            self.outlook = Outlook::Asked;
+            return Phase::Value;
         }
+        Phase::Done
     }
 }
 
-/// Which of the names that the policy knows a quoted name is, and the state of its member.
-#[inline(always)]
-fn known(state: &State, quoted: &[u8]) -> Option<(usize, StateId)> {
-    let [b'"', raw @ .., b'"'] = quoted else { return None };
-    if raw.contains(&b'\\') {
-        let name = unescape(raw)?;
-        return find(state, name.as_bytes());
-    }
-    find(state, raw)
+/// Keeps more bytes of a name, one more than the longest at most: enough to know that it is too long.
+fn save_name(saved: &mut Vec<u8>, bytes: &[u8]) {
+    let room = LONGEST_NAME.saturating_add(1).saturating_sub(saved.len());
+    saved.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
 }
 
-#[inline(always)]
-fn find(state: &State, name: &[u8]) -> Option<(usize, StateId)> {
-    let index = state.members.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok()?;
-    state.members.get(index).map(|(_, child)| (index, *child))
+/// The name that the bytes between the quotation marks spell with escapes.
+fn find_escaped(names: &Names, raw: &[u8]) -> Option<Found> {
+    names.find(unescape(raw)?.as_bytes())
 }

@@ -10,7 +10,7 @@ use crate::json::lexer::{Block, Lexer};
 use crate::json::scanner::Scanner;
 use crate::json::simd::BLOCK;
 use crate::json::unescape::unescape;
-use crate::program::{StateId, Step};
+use crate::program::{Outlook, StateId, Step};
 use crate::refusal::Refusal;
 
 /// A walker for held values, and what it writes of one.
@@ -22,14 +22,14 @@ pub(super) struct Inner {
 
 impl Walker {
     /// A value that a filter must see begins at `at`.
-    pub(super) fn hold(&mut self, at: usize, byte: u8) {
+    pub(super) fn hold(&mut self, at: usize, byte: u8) -> Phase {
         self.start = at;
         self.nested = 1;
-        self.phase = match byte {
+        match byte {
             b'{' | b'[' => Phase::HoldContainer,
             b'"' => Phase::HoldString,
             _ => Phase::HoldPlain,
-        };
+        }
     }
 
     /// Refuses a held value that goes on at `end`, and is too large by now.
@@ -37,6 +37,10 @@ impl Walker {
         if !matches!(self.phase, Phase::HoldString | Phase::HoldPlain | Phase::HoldContainer) {
             return Ok(());
         }
+        self.check_size(end)
+    }
+
+    fn check_size(&self, end: usize) -> Result<(), Halt> {
         let size = self.taken.len().saturating_add(end.saturating_sub(self.start));
         let limit = usize::try_from(self.view.limits().record).unwrap_or(usize::MAX);
         if size > limit { Err(Halt::Record(self.held_place())) } else { Ok(()) }
@@ -49,8 +53,8 @@ impl Walker {
 
     /// The held value ends before `end`: asks the filters, then walks it from the state that they say.
     #[cold]
-    pub(super) fn release(&mut self, sink: &mut Sink<'_>, end: usize) -> Result<(), Halt> {
-        self.check_held(end)?;
+    pub(super) fn release(&mut self, sink: &mut Sink<'_>, end: usize) -> Result<Phase, Halt> {
+        self.check_size(end)?;
         let place = self.held_place();
         let mut taken = std::mem::take(&mut self.taken);
         let bytes = if taken.is_empty() {
@@ -73,8 +77,7 @@ impl Walker {
         self.inner = Some(inner);
         taken.clear();
         self.taken = taken;
-        self.phase = Phase::After;
-        Ok(())
+        Ok(Phase::After)
     }
 
     /// The state of a held value.
@@ -137,6 +140,7 @@ impl Walker {
     fn restart(&mut self, id: StateId, outer: &Walker) {
         self.here = self.view.state(id);
         self.here_id = id;
+        self.outlook = Outlook::Asked;
         self.phase = Phase::Value;
         self.frames.clear();
         self.seen.clear();

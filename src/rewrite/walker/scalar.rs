@@ -11,7 +11,7 @@ pub(super) const LONGEST: usize = 64 << 10;
 impl Walker {
     /// A string, number or literal name begins at `at`.
     #[inline(always)]
-    pub(super) fn scalar(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<(), Halt> {
+    pub(super) fn scalar(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
         if self.is_muted() {
             return self.remove(byte);
         }
@@ -31,22 +31,25 @@ impl Walker {
             ScalarRule::Blank(_) => {
                 self.lead(sink, at);
                 self.blank(sink);
-                self.ended(sink);
-                return Ok(());
+                return Ok(self.ended(sink));
             }
             ScalarRule::Detect { .. } if byte != b'"' => {}
             ScalarRule::Mask { .. } | ScalarRule::Pseudonym { .. } if null => {}
             ScalarRule::Detect { .. } | ScalarRule::Mask { .. } | ScalarRule::Pseudonym { .. } => {
                 self.start = at;
-                self.phase = if byte == b'"' { Phase::TakeString } else { Phase::TakePlain };
-                return Ok(());
+                return Ok(if byte == b'"' { Phase::TakeString } else { Phase::TakePlain });
             }
         }
+        Ok(self.show(sink, at, byte))
+    }
+
+    /// A string, number or literal name that is kept begins at `at`.
+    #[inline(always)]
+    pub(super) fn show(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Phase {
         self.counts.shown = self.counts.shown.wrapping_add(1);
         self.lead(sink, at);
         self.start = at;
-        self.phase = if byte == b'"' { Phase::ShowString } else { Phase::ShowPlain };
-        Ok(())
+        if byte == b'"' { Phase::ShowString } else { Phase::ShowPlain }
     }
 
     /// Keeps bytes of a scalar or held value for the next chunk, one more than `longest` at most.
@@ -56,7 +59,7 @@ impl Walker {
     }
 
     /// The scalar that was taken ends before `end`: writes what it becomes.
-    pub(super) fn transform(&mut self, sink: &mut Sink<'_>, end: usize) {
+    pub(super) fn transform(&mut self, sink: &mut Sink<'_>, end: usize) -> Phase {
         self.lead(sink, self.start);
         let mut taken = std::mem::take(&mut self.taken);
         let token = if taken.is_empty() {
@@ -73,7 +76,7 @@ impl Walker {
         }
         taken.clear();
         self.taken = taken;
-        self.ended(sink);
+        self.ended(sink)
     }
 
     fn write_transformed(&mut self, token: &[u8], out: &mut Vec<u8>) -> bool {
