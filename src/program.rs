@@ -17,7 +17,7 @@ use serde_json::Value;
 pub use grant::ScalarRule;
 pub use names::{Found, Names, head};
 pub use router::{is_canonical, is_canonical_segment};
-pub use view::{ContainerRule, Outlook, State, StateId, Step, View};
+pub use view::{ContainerRule, Outlook, State, StateId, States, Step, View};
 
 use crate::caller::Caller;
 use crate::policy::model::{

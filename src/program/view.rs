@@ -30,6 +30,11 @@ impl StateId {
     /// The state of a place that nothing of the policy speaks about.
     pub const DEAD: Self = Self(0);
     const ROOT: Self = Self(1);
+
+    #[inline(always)]
+    fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// What a container becomes (rule 25).
@@ -116,6 +121,28 @@ impl State {
     }
 }
 
+/// States, to be looked at without asking the view for each.
+#[derive(Debug, Clone)]
+pub struct States {
+    known: Rc<Vec<Rc<State>>>,
+    dead: Rc<State>,
+}
+
+impl States {
+    /// Whether a state is among them.
+    #[must_use]
+    pub fn has(&self, id: StateId) -> bool {
+        id.index() < self.known.len()
+    }
+
+    /// What the policy says of a place. A state that is not among them hides.
+    #[must_use]
+    #[inline(always)]
+    pub fn get(&self, id: StateId) -> &Rc<State> {
+        self.known.get(id.index()).unwrap_or(&self.dead)
+    }
+}
+
 /// How a child is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'a> {
@@ -171,9 +198,14 @@ impl View {
     /// What the policy says of a place. A state that does not exist hides.
     #[must_use]
     pub fn state(&self, id: StateId) -> Rc<State> {
-        let table = self.automaton.table.try_borrow().ok();
-        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
-        table.and_then(|table| table.states.get(index).cloned()).unwrap_or_else(|| Rc::new(State::dead()))
+        Rc::clone(self.states().get(id))
+    }
+
+    /// What the policy says of all places that are known by now: more only ever come by [`Self::select`].
+    #[must_use]
+    pub fn states(&self) -> States {
+        let known = self.automaton.table.try_borrow().map(|table| Rc::clone(&table.states)).unwrap_or_default();
+        States { known, dead: Rc::clone(&self.automaton.dead) }
     }
 
     /// The state of `child` under a state that is `filtered`. `None` if the view is full: refuse.
@@ -209,6 +241,8 @@ pub(super) struct Automaton {
     max_records: Option<(u64, Over)>,
     scopes: Vec<ScopeId>,
     table: RefCell<Table>,
+    /// What stands in for a state that does not exist.
+    dead: Rc<State>,
 }
 
 /// A set of ways to one place.
@@ -233,7 +267,7 @@ impl Place {
 #[derive(Debug, Default)]
 struct Table {
     places: Vec<Rc<Place>>,
-    states: Vec<Rc<State>>,
+    states: Rc<Vec<Rc<State>>>,
     index: HashMap<Rc<Place>, StateId>,
     visible: HashMap<Rc<Place>, bool>,
     full: bool,
@@ -258,6 +292,7 @@ impl Automaton {
             max_records,
             scopes,
             table: RefCell::default(),
+            dead: Rc::new(State::dead()),
         }
         .built()
     }
@@ -267,7 +302,9 @@ impl Automaton {
         let trie = Rc::new(Trie::of_members(&policy.defaults.error_members));
         let limits = policy.limits;
         let judge = Judge::Errors;
-        Self { policy, trie, judge, limits, max_records: None, scopes: Vec::new(), table: RefCell::default() }.built()
+        let dead = Rc::new(State::dead());
+        let (scopes, table) = (Vec::new(), RefCell::default());
+        Self { policy, trie, judge, limits, max_records: None, scopes, table, dead }.built()
     }
 
     fn built(mut self) -> Option<Self> {
@@ -369,6 +406,9 @@ impl Automaton {
 
     /// Makes the states of all places that have none yet.
     fn close(&self, table: &mut Table) {
+        if table.places.len() == table.states.len() {
+            return;
+        }
         let mut made = Vec::new();
         while let Some(place) = table.places.get(table.states.len().saturating_add(made.len())).cloned() {
             let state = self.make(table, &place);
@@ -376,14 +416,12 @@ impl Automaton {
         }
         let known = table.states.iter().map(|state| state.outlook());
         let outlooks: Vec<Outlook> = known.chain(made.iter().map(State::outlook)).collect();
-        let outlook = |id: StateId| {
-            let index = usize::try_from(id.0).unwrap_or(usize::MAX);
-            outlooks.get(index).copied().unwrap_or(Outlook::Asked)
-        };
+        let outlook = |id: StateId| outlooks.get(id.index()).copied().unwrap_or(Outlook::Asked);
+        let states = Rc::make_mut(&mut table.states);
         for mut state in made {
             state.outlook = outlook(state.other);
             state.members.foresee(outlook);
-            table.states.push(Rc::new(state));
+            states.push(Rc::new(state));
         }
     }
 

@@ -16,7 +16,7 @@ use crate::json::lexer::Tokens;
 use crate::json::simd::BLOCK;
 use crate::json::unescape::unescape;
 use crate::policy::model::Over;
-use crate::program::{ContainerRule, Found, Names, Outlook, State, StateId, View};
+use crate::program::{ContainerRule, Found, Names, Outlook, State, StateId, States, View};
 use crate::refusal::{JsonFault, Refusal};
 
 /// Longest member name that is kept, in bytes as it is spelled. It is more than any policy's own names, which are 6
@@ -97,22 +97,21 @@ enum Phase {
     Done,
 }
 
-/// An open container that is walked.
-#[derive(Debug)]
+/// An open container that is walked. It is small and owns nothing, as containers come and go.
+#[derive(Debug, Clone, Copy)]
 struct Frame {
-    id: StateId,
-    state: Rc<State>,
-    /// The state of its elements, if it is an array and that has to be asked.
-    element: Option<Rc<State>>,
-    array: bool,
-    /// Whether something of it has been written.
-    begun: bool,
-    /// Whether nothing of it is.
-    muted: bool,
     /// A bit for each of the first names that the policy knows in it: whether it has come.
     seen: u64,
     /// Where the bits of its other names begin in [`Walker::seen`].
     more_seen: usize,
+    state: StateId,
+    array: bool,
+    /// Whether its children must be seen whole.
+    filtered: bool,
+    /// Whether something of it has been written.
+    begun: bool,
+    /// Whether nothing of it is.
+    muted: bool,
 }
 
 /// Where the name of the member in hand is.
@@ -137,13 +136,12 @@ enum Root {
 #[derive(Debug)]
 pub(super) struct Walker {
     view: Rc<View>,
+    states: States,
     root: Root,
-    root_state: Rc<State>,
-    root_id: StateId,
+    root_state: StateId,
     phase: Phase,
     /// What the policy says of the value in hand or next.
-    here: Rc<State>,
-    here_id: StateId,
+    here: StateId,
     /// What its parent says of it. `here` is its state only if that has to be asked.
     outlook: Outlook,
     frames: Vec<Frame>,
@@ -186,16 +184,15 @@ impl Walker {
     }
 
     fn with_root(view: Rc<View>, root: Root, id: StateId) -> Self {
-        let state = view.state(id);
+        let states = view.states();
         let max_records = view.max_records();
         Self {
             view,
+            states,
             root,
-            root_state: Rc::clone(&state),
-            root_id: id,
+            root_state: id,
             phase: Phase::Value,
-            here: state,
-            here_id: id,
+            here: id,
             outlook: Outlook::Asked,
             frames: Vec::with_capacity(USUAL_DEPTH),
             seen: Vec::new(),
@@ -369,8 +366,9 @@ impl Walker {
         if !frame.array {
             return Phase::Name;
         }
+        let filtered = frame.filtered;
         let awaited = self.await_element();
-        if let Outlook::Hidden { .. } = self.outlook {
+        if let (Outlook::Hidden { .. }, false) = (self.outlook, filtered) {
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
             return Phase::DropElements;
         }
@@ -381,10 +379,10 @@ impl Walker {
     #[inline(always)]
     fn await_element(&mut self) -> Phase {
         let Some(frame) = self.frames.last() else { return Phase::Done };
-        self.outlook = if frame.state.filtered { Outlook::Asked } else { frame.state.outlook };
-        if let Some(element) = &frame.element {
-            self.here = Rc::clone(element);
-            self.here_id = frame.state.element;
+        if !frame.filtered {
+            let state = self.states.get(frame.state);
+            self.outlook = state.outlook;
+            self.here = state.element;
         }
         Phase::Value
     }
@@ -395,7 +393,7 @@ impl Walker {
         let classified = match self.outlook {
             Outlook::Hidden { classified } => classified,
             Outlook::Shown => true,
-            Outlook::Asked => self.here.classified,
+            Outlook::Asked => self.state().classified,
         };
         self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(u64::from(classified));
     }
@@ -405,7 +403,8 @@ impl Walker {
     fn named(&mut self, sink: &Sink<'_>, at: usize) -> Result<Phase, Halt> {
         let end = at.wrapping_add(1);
         let Some(frame) = self.frames.last_mut() else { return Err(Halt::Whole(Refusal::Internal)) };
-        let names = &frame.state.members;
+        let state = self.states.get(frame.state);
+        let names = &state.members;
         let mut place = Place { at: 0, before: 0 };
         let mut long = false;
         let found = match &mut self.name {
@@ -450,22 +449,16 @@ impl Walker {
                 }
                 (state, outlook)
             }
-            None => (frame.state.other, frame.state.outlook),
+            None => (state.other, state.outlook),
         };
-        if frame.state.filtered {
+        if frame.filtered {
             return Ok(Phase::Value);
         }
         self.outlook = outlook;
-        match outlook {
-            Outlook::Hidden { .. } => {
-                self.counts.hidden = self.counts.hidden.wrapping_add(1);
-                return Ok(Phase::Drop);
-            }
-            Outlook::Shown => {}
-            Outlook::Asked => {
-                self.here = self.view.state(child);
-                self.here_id = child;
-            }
+        self.here = child;
+        if let Outlook::Hidden { .. } = outlook {
+            self.counts.hidden = self.counts.hidden.wrapping_add(1);
+            return Ok(Phase::Drop);
         }
         Ok(Phase::Value)
     }
@@ -475,7 +468,7 @@ impl Walker {
     fn begin(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
         let container = matches!(byte, b'{' | b'[');
         if let Some(frame) = self.frames.last() {
-            if frame.state.filtered {
+            if frame.filtered {
                 return Ok(self.hold(at, byte));
             }
             match self.outlook {
@@ -489,7 +482,7 @@ impl Walker {
                 Outlook::Asked => {}
             }
         }
-        if self.here.counted && !self.record()? {
+        if self.state().counted && !self.record()? {
             return self.remove(byte);
         }
         if container { self.container(sink, at, byte) } else { self.scalar(sink, at, byte) }
@@ -523,7 +516,14 @@ impl Walker {
         Ok(if matches!(byte, b'{' | b'[') { Phase::Skip } else { Phase::After })
     }
 
+    /// What the policy says of the value in hand or next, when that has to be asked.
+    #[inline(always)]
+    fn state(&self) -> &State {
+        self.states.get(self.here)
+    }
+
     /// Whether nothing of the container in hand is written.
+    #[inline(always)]
     fn is_muted(&self) -> bool {
         self.frames.last().map_or(self.muted, |frame| frame.muted)
     }
@@ -532,7 +532,7 @@ impl Walker {
     #[inline(always)]
     fn container(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
         let muted = self.is_muted();
-        let rule = self.here.container;
+        let rule = self.state().container;
         if rule == ContainerRule::Drop || (muted && rule == ContainerRule::Open) {
             self.mismatch();
             return self.remove(byte);
@@ -553,31 +553,32 @@ impl Walker {
             sink.copy(at, at.wrapping_add(1));
         }
         let array = byte == b'[';
-        let state = Rc::clone(&self.here);
+        let state = self.states.get(self.here);
         if array && state.element == StateId::DEAD && !state.members.is_empty() && !state.filtered {
             // Entries go through names only: it comes out empty (rule 25).
             self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
         }
         let more_seen = self.seen.len();
-        let mut element = None;
-        if !array {
+        if !array && state.members.len() > 64 {
             let words = state.members.len().div_ceil(64).saturating_sub(1);
             self.seen.resize(more_seen.saturating_add(words), 0);
-        } else if state.outlook == Outlook::Asked && !state.filtered {
-            element = Some(self.view.state(state.element));
         }
-        self.frames.push(Frame { id: self.here_id, state, element, array, begun: false, muted, seen: 0, more_seen });
+        let filtered = state.filtered;
+        self.frames.push(Frame { seen: 0, more_seen, state: self.here, array, filtered, begun: false, muted });
         Ok(if array { self.await_element() } else { Phase::Name })
     }
 
     /// The container in hand ends at `at`.
     #[inline(always)]
     fn close(&mut self, sink: &mut Sink<'_>, at: usize) -> Phase {
-        let Some(frame) = self.frames.pop() else { return Phase::Done };
-        self.seen.truncate(frame.more_seen);
-        if !frame.muted {
+        let Some(Frame { muted, more_seen, .. }) = self.frames.last() else { return Phase::Done };
+        if *more_seen < self.seen.len() {
+            self.seen.truncate(*more_seen);
+        }
+        if !muted {
             sink.copy(at, at.wrapping_add(1));
         }
+        self.frames.pop();
         self.ended(sink)
     }
 
@@ -626,8 +627,7 @@ impl Walker {
         self.counts.texts = self.counts.texts.wrapping_add(1);
         if let Root::Texts(Texts::Lines | Texts::Sequence) = self.root {
             sink.write(b"\n");
-            self.here = Rc::clone(&self.root_state);
-            self.here_id = self.root_id;
+            self.here = self.root_state;
             self.outlook = Outlook::Asked;
             return Phase::Value;
         }

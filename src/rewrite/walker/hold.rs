@@ -91,7 +91,7 @@ impl Walker {
         let full = Halt::Whole(Refusal::Internal);
         let frame = self.frames.last().ok_or(full)?;
         if frame.array {
-            return self.view.select(frame.id, Step::Element, &value).ok_or(full);
+            return self.view.select(frame.state, Step::Element, &value).ok_or(full);
         }
         let quoted = match self.name {
             Name::Chunk { start, end } => sink.span(start, end),
@@ -99,7 +99,7 @@ impl Walker {
         };
         let [b'"', raw @ .., b'"'] = quoted else { return Err(full) };
         let name = unescape(raw).ok_or(full)?;
-        self.view.select(frame.id, Step::Member(&name), &value).ok_or(full)
+        self.view.select(frame.state, Step::Member(&name), &value).ok_or(full)
     }
 }
 
@@ -138,8 +138,10 @@ impl Inner {
 impl Walker {
     /// Makes a walker ready for another held value.
     fn restart(&mut self, id: StateId, outer: &Walker) {
-        self.here = self.view.state(id);
-        self.here_id = id;
+        if !self.states.has(id) {
+            self.states = self.view.states();
+        }
+        self.here = id;
         self.outlook = Outlook::Asked;
         self.phase = Phase::Value;
         self.frames.clear();

@@ -16,10 +16,10 @@ impl Walker {
             return self.remove(byte);
         }
         let null = byte == b'n';
-        match &self.here.scalar {
+        match &self.state().scalar {
             ScalarRule::Show => {}
             ScalarRule::Hide => {
-                if matches!(self.here.container, ContainerRule::Drop | ContainerRule::Mute) {
+                if matches!(self.state().container, ContainerRule::Drop | ContainerRule::Mute) {
                     return self.remove(byte);
                 }
                 // `null` passes where the container would (rule 25).
@@ -81,7 +81,7 @@ impl Walker {
 
     fn write_transformed(&mut self, token: &[u8], out: &mut Vec<u8>) -> bool {
         let before = out.len();
-        let (fits, count) = match &self.here.scalar {
+        let (fits, count) = match &self.states.get(self.here).scalar {
             ScalarRule::Mask { form, .. } => (mask(*form, token, out), &mut self.counts.masked),
             ScalarRule::Pseudonym { form, .. } => {
                 let fits = self.view.key().is_some_and(|key| pseudonym(key, form, self.view.client(), token, out));
@@ -103,7 +103,7 @@ impl Walker {
     /// Writes the replacement value of the scalar in hand.
     fn blank(&mut self, sink: &mut Sink<'_>) {
         self.counts.blanked = self.counts.blanked.wrapping_add(1);
-        let text: &str = match &self.here.scalar {
+        let text: &str = match &self.state().scalar {
             ScalarRule::Blank(text)
             | ScalarRule::Mask { blank: text, .. }
             | ScalarRule::Pseudonym { blank: text, .. }
