@@ -1,7 +1,7 @@
 //! What an author is told, word for word: rows of broken or doubtful policies with every finding of each.
 //!
-//! `tests/diagnostics/*.txt` hold the rows. `UPDATE_GOLDENS=1 cargo test --test diagnostics` writes what is said now; the
-//! difference is for a reviewer to read.
+//! `tests/diagnostics/*.txt` hold the rows, and `docs/diagnostics.md` the pages of the codes. `UPDATE_GOLDENS=1 cargo test
+//! --test diagnostics` writes what is said now; the difference is for a reviewer to read.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -129,6 +129,53 @@ fn every_error_and_warning_has_a_place_and_a_way_out() {
             }
         }
     }
+}
+
+/// The catalogue as one page of Markdown.
+fn reference() -> String {
+    use fieldgate::diagnostic::catalogue;
+    let mut out = String::from(
+        "# Diagnostics\n\n\
+         What `fieldgate check` says, code by code. A code never changes its meaning and is never used again.\n\n\
+         An **error** keeps a policy from loading. A **warning** is about a policy that loads, but probably says something \
+         other than its\nauthor means. A **note** is what a reviewer wants to know.\n\n\
+         Examples are fragments: the sections that matter, of an otherwise valid policy. `fieldgate explain FG012` prints \
+         the same on a\nterminal, and both are made from the program's own catalogue.\n\n\
+         | code | weight | what |\n|---|---|---|\n",
+    );
+    // A `|` would end a table's cell, and `*` outside of code would be emphasis.
+    let plain = |text: &str| text.replace('|', "\\|").replace('*', "\\*");
+    for page in catalogue::PAGES {
+        let (code, severity) = (page.code, page.code.severity());
+        let anchor = code.to_string().to_lowercase();
+        writeln!(out, "| [{code}](#{anchor}) | {severity} | {} |", plain(page.title)).unwrap();
+    }
+    for page in catalogue::PAGES {
+        writeln!(
+            out,
+            "\n## {}\n\n**{}: {}**\n\n{}\n\n{}\n\nWrong:\n\n```yaml\n{}```\n\nRight:\n\n```yaml\n{}```",
+            page.code,
+            page.code.severity(),
+            plain(page.title),
+            page.what,
+            page.why,
+            page.wrong,
+            page.right
+        )
+        .unwrap();
+    }
+    out
+}
+
+#[test]
+fn the_reference_page_is_the_catalogue() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md");
+    let reference = reference();
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(&path, &reference).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(written == reference, "docs/diagnostics.md is not what the catalogue says: run with UPDATE_GOLDENS=1");
 }
 
 #[test]
