@@ -17,6 +17,7 @@ mod json;
 mod lint;
 pub mod model;
 mod path_fault;
+pub mod pattern;
 pub(crate) mod similar;
 mod structure;
 #[cfg(not(target_arch = "wasm32"))]

@@ -29,10 +29,11 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// Foreign crates that one place alone may name.
-const CRATES: [(&str, &str); 7] = [
+const CRATES: [(&str, &str); 8] = [
     ("proxy_wasm", "src/plugin"),
     ("jsonpath_rust", "src/policy/field_path"),
     ("prost", "src/protobuf"),
+    ("regex_lite", "src/policy/pattern"),
     ("serde_saphyr", "src/policy/yaml"),
     ("hmac", "src/transform/pseudonym"),
     ("annotate_snippets", "src/cli/"),

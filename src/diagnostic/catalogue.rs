@@ -243,6 +243,14 @@ pub const PAGES: &[Page] = &[
         "defaults:\n  headers: {keep: [x-request-id]}\n",
     ),
     page_of(
+        Code::BadPattern,
+        "a pattern that cannot be searched for",
+        "The pattern of a detector is no regular expression, uses look-around or back-references, can match no character at all, is over 512 bytes, or is too large once compiled (rule 27).",
+        "Detectors run on every string that is shown: their work must be bounded whatever the text, and what they find must be something.",
+        "detectors:\n  case: {about: \"Case numbers\", pattern: 'C?[0-9]*'}\nshapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email, detect: [case]}\n    $.balance: financial\n",
+        "detectors:\n  case: {about: \"Case numbers\", pattern: 'C[0-9]{6}'}\nshapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email, detect: [case]}\n    $.balance: financial\n",
+    ),
+    page_of(
         Code::FallsToBlank,
         "a level that falls to blank",
         "A scope is granted mask or pseudonym, but fields of the class have no such form, so callers get the blank value (rule 18).",
@@ -301,7 +309,7 @@ pub const PAGES: &[Page] = &[
     page_of(
         Code::Unused,
         "declared, but used by nothing",
-        "A class that no field has, a shape that no route mounts, a scope that grants nothing or that no client may use.",
+        "A class or detector that no field has, a shape that no route mounts, a scope that grants nothing or that no client may use.",
         "Either it is left over, or something that was to use it names another.",
         "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address\"}\n  financial: {about: \"Money\"}\n  usage: {about: \"Calls\"}\n",
         "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address\"}\n  financial: {about: \"Money\"}\n",

@@ -56,6 +56,7 @@ codes! {
         23 Incompatible "Two things that exclude each other.",
         24 AnyClient "`clients` without `\"*\"` (rule 9).",
         25 Header "A header that cannot be named there (rule 31).",
+        26 BadPattern "A detector's pattern that cannot be searched for (rule 27).",
     }
     Warning {
         31 FallsToBlank "A level whose form a field does not have (rule 18).",
@@ -65,7 +66,7 @@ codes! {
         35 QueryName "A query parameter that may select, rename or reveal fields (rule 6).",
         36 OtherContentPass "`other_content: pass` (rule 30).",
         37 TrustedHeader "Identity from a header (rule 7).",
-        38 Unused "A class, shape, scope or area that nothing uses.",
+        38 Unused "A class, detector, shape, scope or area that nothing uses.",
         39 ComplementaryMasks "Two masks that together show more than each (threat D4).",
         41 DynamicNames "Member names that come from data (threat C8).",
         42 FormConflict "Entries for one place that disagree on a form (rule 13).",

@@ -7,6 +7,7 @@ use super::document::{PolicyDoc, Tree};
 use super::model::{Client, PolicySet, Scope};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 
+mod detectors;
 mod forms;
 mod read;
 mod resolve;
@@ -21,10 +22,23 @@ mod tests;
 use read::Reader;
 use resolve::Resolver;
 use scopes::{ClientDraft, ScopeDraft};
+use shapes::Declared;
 
-const KEYS: [&str; 13] = [
-    "language", "policy", "include", "hosts", "identity", "defaults", "limits", "head", "classes", "shapes", "routes",
-    "scopes", "clients",
+const KEYS: [&str; 14] = [
+    "language",
+    "policy",
+    "include",
+    "hosts",
+    "identity",
+    "defaults",
+    "limits",
+    "head",
+    "classes",
+    "detectors",
+    "shapes",
+    "routes",
+    "scopes",
+    "clients",
 ];
 
 /// Keys of the language that this version does not have, and what not having them means.
@@ -94,7 +108,9 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
 
     let classes = shapes::classes(reader, keys.get("classes"));
     let defaults = settings::defaults(reader, &classes, keys.get("defaults"));
-    let shapes = shapes::shapes(reader, &classes, keys.get("shapes"));
+    let detectors = detectors::detectors(reader, keys.get("detectors"));
+    let declared = Declared { classes: &classes, detectors: &detectors };
+    let shapes = shapes::shapes(reader, declared, keys.get("shapes"));
     let shape_names: Vec<(&str, Span)> = shapes.iter().map(|shape| (shape.name, shape.span)).collect();
     if keys.get("routes").is_none() {
         reader.push(
@@ -102,7 +118,7 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
                 .help("name at least one: `routes: {get-account: {match: GET /accounts/{accountId}, …}}`"),
         );
     }
-    let routes = routes::routes(reader, &classes, &shape_names, keys.get("routes"));
+    let routes = routes::routes(reader, declared, &shape_names, keys.get("routes"));
     let scopes = scopes::scopes(reader, &classes, identity.as_ref(), keys.get("scopes"));
     let clients_place = keys.member("clients").map_or(place, |member| member.key_span);
     let clients = scopes::clients(reader, &classes, keys.get("clients"), clients_place);
@@ -132,6 +148,7 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
         defaults,
         limits,
         head,
+        detectors: detectors.into_iter().filter_map(|draft| draft.detector).collect(),
         classes,
         routes,
         scopes: scopes.into_iter().map(scope).collect(),

@@ -260,7 +260,7 @@ impl Loader<'_> {
 
 /// Whether a section's members may come from several files.
 fn section(key: &str) -> bool {
-    matches!(key, "classes" | "shapes" | "routes" | "scopes" | "clients")
+    matches!(key, "classes" | "detectors" | "shapes" | "routes" | "scopes" | "clients")
 }
 
 fn union(found: &mut Vec<Diagnostic>, section: &str, known: &mut Vec<Member>, members: Vec<Member>) {

@@ -3,9 +3,12 @@
 //! Only `check` makes one. Names are resolved to indexes, mounts to absolute paths, and every fact that the author could
 //! have got wrong has been looked at: nothing that takes a `PolicySet` can fail for a reason the author could mend.
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use super::field_path::{FieldPath, Filter};
+use super::pattern::Pattern;
 use crate::diagnostic::Span;
 
 /// How much of a value a caller gets: one chain, from least to most.
@@ -58,6 +61,8 @@ pub struct PolicySet {
     pub head: HeadMode,
     /// Classes, in name order.
     pub classes: Vec<Class>,
+    /// The author's own detectors, in name order (rule 27).
+    pub detectors: Vec<Rc<CustomDetector>>,
     /// Routes, in name order.
     pub routes: Vec<Route>,
     /// Scopes, in name order.
@@ -276,9 +281,69 @@ pub enum Link {
     All,
 }
 
-/// What is looked for inside strings at show (rule 27). Ordered by name, which is how ties are settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What is looked for inside strings at show (rule 27). Equal, ordered and hashed by name: within a policy a name is one
+/// detector's, and ties are settled by it.
+#[derive(Debug, Clone)]
 pub enum Detector {
+    /// One that every policy has.
+    BuiltIn(BuiltIn),
+    /// One of the policy's own.
+    Custom(Rc<CustomDetector>),
+}
+
+impl Detector {
+    /// What it is called in a policy, and in the place of what it finds.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::BuiltIn(built_in) => built_in.name(),
+            Self::Custom(custom) => &custom.name,
+        }
+    }
+}
+
+impl PartialEq for Detector {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Detector {}
+
+impl PartialOrd for Detector {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Detector {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name().cmp(other.name())
+    }
+}
+
+impl Hash for Detector {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+/// A policy's own detector.
+#[derive(Debug, Clone)]
+pub struct CustomDetector {
+    /// Its name; never that of a built-in one.
+    pub name: String,
+    /// What the author says of it.
+    pub about: String,
+    /// What it finds.
+    pub pattern: Pattern,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// A detector that every policy has, in name order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BuiltIn {
     /// Payment card numbers (Luhn).
     Card,
     /// E-mail addresses.
@@ -289,6 +354,23 @@ pub enum Detector {
     Phone,
     /// US social security numbers.
     Ssn,
+}
+
+impl BuiltIn {
+    /// All of them, in name order.
+    pub const ALL: [Self; 5] = [Self::Card, Self::Email, Self::Iban, Self::Phone, Self::Ssn];
+
+    /// What it is called in a policy.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+            Self::Email => "email",
+            Self::Iban => "iban",
+            Self::Phone => "phone",
+            Self::Ssn => "ssn",
+        }
+    }
 }
 
 /// A row condition: the elements that it leaves out are out (rule 26).

@@ -5,17 +5,21 @@
 //! are looked at. What each one takes for its own is said at its file's head. All are linear in the text: a start is
 //! tried at most once by each detector, and a try looks at a bounded number of characters (an e-mail address, which has
 //! no bound, is read outwards from its `@`, of which no two share a character).
+//!
+//! A policy's own detectors are patterns. They see the same text, and are bounded by how much of it they may look through.
 
 mod card;
 mod cursor;
+mod custom;
 mod email;
 mod iban;
 mod phone;
 mod ssn;
 
 use self::cursor::Cursor;
+use self::custom::{Custom, Exhausted};
 use super::text::{Text, push_text};
-use crate::policy::model::Detector;
+use crate::policy::model::{BuiltIn, Detector};
 
 /// Appends `token` with every find replaced by `[name]`: leftmost, then longest, then by the detector's name.
 ///
@@ -38,90 +42,95 @@ pub fn detect(detectors: &[Detector], token: &[u8], out: &mut Vec<u8>) -> bool {
         None => return false,
     };
     let text = content.decode();
-    let mut finds = Finds::new(detectors, &text);
-    let Some(mut find) = finds.next() else {
+    let before = out.len();
+    let done = replace(detectors, &text, token, out);
+    if done.is_err() {
+        out.truncate(before);
+    }
+    done.is_ok()
+}
+
+/// Appends a string's token, or its text with every find replaced.
+fn replace(detectors: &[Detector], text: &str, token: &[u8], out: &mut Vec<u8>) -> Result<(), Exhausted> {
+    let mut finds = Finds::new(detectors, text)?;
+    let Some(mut find) = finds.next()? else {
         out.extend_from_slice(token);
-        return true;
+        return Ok(());
     };
     out.push(b'"');
     let mut written = 0;
     loop {
         push_text(out, text.get(written..find.start).unwrap_or_default());
-        out.extend_from_slice(placeholder(find.detector));
+        out.push(b'[');
+        push_text(out, find.name);
+        out.push(b']');
         written = find.end;
-        match finds.next() {
+        match finds.next()? {
             Some(next) => find = next,
             None => break,
         }
     }
     push_text(out, text.get(written..).unwrap_or_default());
     out.push(b'"');
-    true
-}
-
-/// What stands where something was found.
-fn placeholder(detector: Detector) -> &'static [u8] {
-    match detector {
-        Detector::Card => b"[card]",
-        Detector::Email => b"[email]",
-        Detector::Iban => b"[iban]",
-        Detector::Phone => b"[phone]",
-        Detector::Ssn => b"[ssn]",
-    }
+    Ok(())
 }
 
 /// Something that was found: bytes of the text, on character boundaries, never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Find {
+struct Find<'a> {
     start: usize,
     end: usize,
-    detector: Detector,
+    name: &'a str,
 }
 
 /// The finds in a text, in order, none overlapping another.
 struct Finds<'a> {
     text: &'a str,
-    /// What each detector finds next; a detector that finds no more, or was not asked for, is `None`.
-    next: [Option<Find>; 5],
+    /// What each built-in detector finds next; one that finds no more, or was not asked for, has none.
+    built_in: [(BuiltIn, Option<Find<'a>>); 5],
+    custom: Vec<Custom<'a>>,
 }
 
 impl<'a> Finds<'a> {
-    fn new(detectors: &[Detector], text: &'a str) -> Self {
-        // Everything that is looked for has a digit or an `@` in it; most strings have neither.
-        if !text.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@') {
-            return Self { text, next: [None; 5] };
-        }
-        let all = [Detector::Card, Detector::Email, Detector::Iban, Detector::Phone, Detector::Ssn];
-        Self { text, next: all.map(|one| detectors.contains(&one).then(|| search(one, text, 0)).flatten()) }
+    fn new(detectors: &'a [Detector], text: &'a str) -> Result<Self, Exhausted> {
+        // Everything that a built-in one looks for has a digit or an `@` in it; most strings have neither.
+        let worth = text.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@');
+        let asked =
+            |one| detectors.iter().any(|detector| matches!(detector, Detector::BuiltIn(other) if *other == one));
+        let built_in = BuiltIn::ALL.map(|one| (one, (worth && asked(one)).then(|| search(one, text, 0)).flatten()));
+        Ok(Self { text, built_in, custom: Custom::all(detectors, text)? })
     }
-}
 
-impl Iterator for Finds<'_> {
-    type Item = Find;
-
-    fn next(&mut self) -> Option<Find> {
-        // `min_by_key` takes the first of equals, and they stand in name order.
-        let found = self.next.iter().flatten().min_by_key(|find| (find.start, std::cmp::Reverse(find.end))).copied()?;
-        for next in &mut self.next {
-            if let Some(overtaken) = next.filter(|next| next.start < found.end) {
-                *next = search(overtaken.detector, self.text, found.end);
+    fn next(&mut self) -> Result<Option<Find<'a>>, Exhausted> {
+        let built_in = self.built_in.iter().filter_map(|(_, next)| *next);
+        let all = built_in.chain(self.custom.iter().filter_map(Custom::next));
+        let Some(found) = all.min_by_key(|find| (find.start, std::cmp::Reverse(find.end), find.name)) else {
+            return Ok(None);
+        };
+        for (detector, next) in &mut self.built_in {
+            if next.is_some_and(|next| next.start < found.end) {
+                *next = search(*detector, self.text, found.end);
             }
         }
-        Some(found)
+        for custom in &mut self.custom {
+            custom.overtake(self.text, found.end)?;
+        }
+        Ok(Some(found))
     }
 }
 
-/// What one detector finds first at or behind `from`: leftmost, then longest.
-fn search(detector: Detector, text: &str, from: usize) -> Option<Find> {
-    if detector == Detector::Email {
-        return email::search(text, from).map(|(start, end)| Find { start, end, detector });
+/// What a built-in detector finds first at or behind `from`: leftmost, then longest.
+fn search(detector: BuiltIn, text: &str, from: usize) -> Option<Find<'static>> {
+    let name = detector.name();
+    if detector == BuiltIn::Email {
+        return email::search(text, from).map(|(start, end)| Find { start, end, name });
     }
     let mut cursor = Cursor::new(text, from);
     while let Some(byte) = cursor.peek() {
         if byte.is_ascii_alphabetic() {
             // Nothing else is looked for inside a bank account number, whether or not that is asked for.
             match iban::at(cursor) {
-                Some(end) if detector == Detector::Iban => return Some(Find { start: cursor.at(), end, detector }),
+                Some(end) if detector == BuiltIn::Iban => return Some(Find { start: cursor.at(), end, name }),
                 Some(end) => {
                     cursor = Cursor::new(text, end);
                     continue;
@@ -130,19 +139,19 @@ fn search(detector: Detector, text: &str, from: usize) -> Option<Find> {
             }
         } else if byte.is_ascii_digit() || matches!(byte, b'+' | b'(') {
             let end = match detector {
-                Detector::Card => card::at(cursor),
-                Detector::Ssn => ssn::at(cursor),
-                Detector::Phone => match cursor.date() {
+                BuiltIn::Card => card::at(cursor),
+                BuiltIn::Ssn => ssn::at(cursor),
+                BuiltIn::Phone => match cursor.date() {
                     Some(end) => {
                         cursor = Cursor::new(text, end);
                         continue;
                     }
                     None => phone::at(cursor),
                 },
-                Detector::Email | Detector::Iban => None,
+                BuiltIn::Email | BuiltIn::Iban => None,
             };
             if let Some(end) = end {
-                return Some(Find { start: cursor.at(), end, detector });
+                return Some(Find { start: cursor.at(), end, name });
             }
         }
         cursor.advance(1);
@@ -156,25 +165,44 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use std::rc::Rc;
+
     use super::*;
+    use crate::diagnostic::Span;
+    use crate::policy::model::CustomDetector;
+    use crate::policy::pattern::Pattern;
 
-    const ALL: &[Detector] = &[Detector::Card, Detector::Email, Detector::Iban, Detector::Phone, Detector::Ssn];
+    const ALL: &[BuiltIn] = &BuiltIn::ALL;
 
-    fn shown(detectors: &[Detector], token: &str) -> String {
+    fn built_in(detectors: &[BuiltIn]) -> Vec<Detector> {
+        detectors.iter().copied().map(Detector::BuiltIn).collect()
+    }
+
+    fn shown(detectors: &[BuiltIn], token: &str) -> String {
+        shown_by(&built_in(detectors), token)
+    }
+
+    fn custom(name: &str, pattern: &str) -> Detector {
+        let span = Span { file: 0, start: 0, end: 0 };
+        let pattern = Pattern::parse(pattern).unwrap();
+        Detector::Custom(Rc::new(CustomDetector { name: name.to_owned(), about: String::new(), pattern, span }))
+    }
+
+    fn shown_by(detectors: &[Detector], token: &str) -> String {
         let mut out = b"before".to_vec();
         assert!(detect(detectors, token.as_bytes(), &mut out), "{token}");
         String::from_utf8(out.strip_prefix(b"before").expect("what was there stays").to_vec()).unwrap()
     }
 
     /// Rows of text before and after, for one detector.
-    fn holds(detector: Detector, rows: &[(&str, &str)]) {
+    fn holds(detector: BuiltIn, rows: &[(&str, &str)]) {
         for (text, expected) in rows {
             let token = serde_json::to_string(text).unwrap();
             assert_eq!(shown(&[detector], &token), serde_json::to_string(expected).unwrap(), "{detector:?} in {text}");
         }
     }
 
-    fn leaves(detector: Detector, texts: &[&str]) {
+    fn leaves(detector: BuiltIn, texts: &[&str]) {
         for text in texts {
             holds(detector, &[(text, text)]);
         }
@@ -183,7 +211,7 @@ mod tests {
     #[test]
     fn an_email_address_is_found_in_text() {
         holds(
-            Detector::Email,
+            BuiltIn::Email,
             &[
                 ("anna@example.com", "[email]"),
                 ("write to anna.b+tag@mail.example.co.uk, please", "write to [email], please"),
@@ -205,7 +233,7 @@ mod tests {
     #[test]
     fn what_only_has_an_at_sign_is_no_email_address() {
         leaves(
-            Detector::Email,
+            BuiltIn::Email,
             &[
                 "@",
                 "a@",
@@ -227,7 +255,7 @@ mod tests {
     #[test]
     fn a_card_number_is_found_by_its_checksum() {
         holds(
-            Detector::Card,
+            BuiltIn::Card,
             &[
                 ("4111111111111111", "[card]"),
                 ("card 4111 1111 1111 1111 exp 12/27", "card [card] exp 12/27"),
@@ -248,7 +276,7 @@ mod tests {
     #[test]
     fn other_numbers_are_no_card() {
         leaves(
-            Detector::Card,
+            BuiltIn::Card,
             &[
                 "4111111111111112",
                 "411111111111",
@@ -270,7 +298,7 @@ mod tests {
     #[test]
     fn a_bank_account_number_is_found_by_country_length_and_checksum() {
         holds(
-            Detector::Iban,
+            BuiltIn::Iban,
             &[
                 ("DE89370400440532013000", "[iban]"),
                 ("IBAN: DE89 3704 0044 0532 0130 00, thanks", "IBAN: [iban], thanks"),
@@ -358,14 +386,14 @@ mod tests {
             "VG96VPVG0000012345678901",
             "XK051212012345678906",
         ] {
-            holds(Detector::Iban, &[(example, "[iban]")]);
+            holds(BuiltIn::Iban, &[(example, "[iban]")]);
         }
     }
 
     #[test]
     fn what_the_checksum_or_the_country_denies_is_no_bank_account_number() {
         leaves(
-            Detector::Iban,
+            BuiltIn::Iban,
             &[
                 "DE89370400440532013001",
                 "DE8937040044053201300",
@@ -385,7 +413,7 @@ mod tests {
     #[test]
     fn a_telephone_number_is_found_in_its_common_spellings() {
         holds(
-            Detector::Phone,
+            BuiltIn::Phone,
             &[
                 ("+4917612345678", "[phone]"),
                 ("+49 176 12345678", "[phone]"),
@@ -427,7 +455,7 @@ mod tests {
     #[test]
     fn dates_bank_accounts_and_other_numbers_are_no_telephone() {
         leaves(
-            Detector::Phone,
+            BuiltIn::Phone,
             &[
                 "2024-01-15",
                 "01.02.2024",
@@ -471,7 +499,7 @@ mod tests {
     #[test]
     fn a_social_security_number_is_found_by_its_parts() {
         holds(
-            Detector::Ssn,
+            BuiltIn::Ssn,
             &[
                 ("123-45-6789", "[ssn]"),
                 ("SSN: 123 45 6789.", "SSN: [ssn]."),
@@ -480,7 +508,7 @@ mod tests {
             ],
         );
         leaves(
-            Detector::Ssn,
+            BuiltIn::Ssn,
             &[
                 "000-45-6789",
                 "666-45-6789",
@@ -520,8 +548,8 @@ mod tests {
     #[test]
     fn only_what_is_asked_for_is_looked_for() {
         let token = r#""anna@example.com 4111111111111111""#;
-        assert_eq!(shown(&[Detector::Card], token), r#""anna@example.com [card]""#);
-        assert_eq!(shown(&[Detector::Email], token), r#""[email] 4111111111111111""#);
+        assert_eq!(shown(&[BuiltIn::Card], token), r#""anna@example.com [card]""#);
+        assert_eq!(shown(&[BuiltIn::Email], token), r#""[email] 4111111111111111""#);
         assert_eq!(shown(&[], token), token);
     }
 
@@ -539,10 +567,51 @@ mod tests {
     }
 
     #[test]
+    fn a_policys_own_detector_takes_part_as_the_others_do() {
+        let case = || custom("case", r"(?i)\bcase[- ]?\d{4,8}\b");
+        let digits = || custom("digits", r"\d+");
+        let all = |more: &[Detector]| [&built_in(ALL), more].concat();
+        let rows: [(&str, Vec<Detector>, &str, &str); 12] = [
+            ("it finds text without a digit", vec![custom("name", "Ana|Bo")], "Ana and Bo", "[name] and [name]"),
+            ("it finds nothing", vec![case()], "in any case 123", "in any case 123"),
+            ("it knows its own shape", vec![case()], "CASE-12345, case 1234", "[case], [case]"),
+            ("leftmost first", all(&[case()]), "case 1234 a@b.com", "[case] [email]"),
+            ("longest of those that start together", all(&[digits()]), "4111111111111111", "[card]"),
+            ("longest, also if it is the other", all(&[custom("x", r"\d{16} .")]), "4111111111111111 y", "[x]"),
+            ("then by name", vec![custom("b", "abc"), custom("a", "abc")], "abc", "[a]"),
+            ("a name before a built-in's", all(&[custom("a", r"\d{16}")]), "4111111111111111", "[a]"),
+            ("a name after a built-in's", all(&[custom("z", r"\d{16}")]), "4111111111111111", "[card]"),
+            ("what another has taken is gone", vec![custom("a", "ab"), custom("b", "bc")], "abc bc", "[a]c [b]"),
+            ("it sees what stands before", vec![custom("a", "x"), custom("b", r"\bc")], "xc c", "[a]c [b]"),
+            ("it prefers its first alternative", vec![custom("a", "a|ab")], "ab", "[a]b"),
+        ];
+        for (claim, detectors, text, expected) in rows {
+            assert_eq!(shown_by(&detectors, &format!("\"{text}\"")), format!("\"{expected}\""), "{claim}");
+        }
+    }
+
+    #[test]
+    fn a_match_that_is_empty_where_it_stands_is_passed_over() {
+        let detectors = [custom("x", r"[a0_]|\b{start}")];
+        assert_eq!(shown_by(&detectors, r#""q a éq""#), r#""q [x] éq""#);
+    }
+
+    #[test]
+    fn searching_without_end_is_a_misfit() {
+        // Each search looks through the whole text before it settles on one character.
+        let detectors = [custom("a", "a.*b|a")];
+        let mut out = b"before".to_vec();
+        assert!(detect(&detectors, format!("\"{}\"", "a".repeat(1 << 10)).as_bytes(), &mut out));
+        out.truncate(6);
+        assert!(!detect(&detectors, format!("\"{}\"", "a".repeat(1 << 16)).as_bytes(), &mut out));
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
     fn what_is_no_token_is_a_misfit() {
         let mut out = Vec::new();
         for token in [&b"null"[..], b"", b"\"", b"{}", b"\"\xff\""] {
-            assert!(!detect(ALL, token, &mut out));
+            assert!(!detect(&built_in(ALL), token, &mut out));
         }
         assert_eq!(out, b"");
     }
@@ -592,7 +661,9 @@ mod tests {
         #[test]
         fn finds_come_in_order_and_stand_on_characters(text in "([0-9]{1,5}|[-+ ./()@]|[a-e]{1,3}|\\.com|[éß\u{a0}])*") {
             let mut from = 0;
-            for find in Finds::new(ALL, &text) {
+            let detectors = built_in(ALL);
+            let mut finds = Finds::new(&detectors, &text).unwrap();
+            while let Some(find) = finds.next().unwrap() {
                 prop_assert!(find.start >= from && find.end > find.start);
                 prop_assert!(text.get(find.start..find.end).is_some());
                 from = find.end;

@@ -275,6 +275,7 @@ pub(crate) fn policy(choices: &mut Choices<'_>) -> Made {
         "policy": "p",
         "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
         "classes": classes,
+        "detectors": {"a-word": {"pattern": "[a-z]{3,}"}},
         "shapes": shape_texts,
         "routes": {"r": route, "o": {"match": "GET /o", "area": "o", "body": {"$.a": "k"}}},
         "scopes": scopes,
@@ -358,7 +359,8 @@ fn leaf(choices: &mut Choices<'_>) -> Mounted {
         field["blank"] = choices.of(&[json!("gone"), json!(7), json!(null), json!(false)]);
     }
     if choices.now_and_then(2) {
-        field["detect"] = json!(choices.of(&[&["email"][..], &["card", "email", "phone"], &["iban", "ssn"]]));
+        field["detect"] =
+            json!(choices.of(&[&["email"][..], &["card", "email", "phone"], &["iban", "ssn"], &["a-word", "email"]]));
     }
     Mounted::Leaf { field, classes }
 }

@@ -1,14 +1,14 @@
 //! Changes of level, cell by cell: for every scope alone, and under every client entry.
 //!
-//! At an unchanged level a form that shows more, or may (a longer mask, a detector that is gone), is a gain too.
+//! At an unchanged level a form that shows more, or may (a longer mask, a detector that is gone or looks for something else), is a gain too.
 
 use std::collections::BTreeSet;
 
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Entry, Level, Link, Mask};
+use fieldgate::policy::model::{Detector, Entry, Level, Link, Mask};
 use fieldgate::suite::verdict::{Verdict, client_entry, word};
 
-use super::changes::{Change, Direction, debug, key};
+use super::changes::{Change, Direction, key};
 use crate::cli::cells::{self, FieldCells, RouteCells};
 use crate::cli::load::Loaded;
 
@@ -189,16 +189,30 @@ fn form_change(level: Level, was: &Entry, is: &Entry) -> Option<(Direction, Stri
             };
             Some((direction, text(was), text(is)))
         }
-        Level::Show if was.detect != is.detect => {
-            let gone = was.detect.iter().any(|detector| !is.detect.contains(detector));
+        Level::Show if detectors(was) != detectors(is) => {
+            let now = detectors(is);
+            let gone = detectors(was).iter().any(|detector| !now.contains(detector));
             let text = |entry: &Entry| {
-                let names: Vec<String> = entry.detect.iter().map(debug).collect();
+                let of = |(name, pattern): (&str, Option<&str>)| match pattern {
+                    Some(pattern) => format!("{name} /{pattern}/"),
+                    None => name.to_owned(),
+                };
+                let names: Vec<String> = detectors(entry).into_iter().map(of).collect();
                 format!("show, detect [{}]", names.join(", "))
             };
             Some((if gone { Direction::Gain } else { Direction::Loss }, text(was), text(is)))
         }
         _ => None,
     }
+}
+
+/// The detectors of an entry, a policy's own with what they find: under one name another pattern is another detector.
+fn detectors(entry: &Entry) -> Vec<(&str, Option<&str>)> {
+    let of = |detector| match detector {
+        &Detector::BuiltIn(built_in) => (built_in.name(), None),
+        Detector::Custom(custom) => (custom.name.as_str(), Some(custom.pattern.as_str())),
+    };
+    entry.detect.iter().map(of).collect()
 }
 
 fn mask_text(mask: Mask) -> String {

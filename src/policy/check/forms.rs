@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use super::super::document::{Node, Tree};
 use super::super::json;
-use super::super::model::{Class, ClassId, Detector, Link, Mask, Pseudonym};
+use super::super::model::{ClassId, Detector, Link, Mask, Pseudonym};
+use super::detectors;
 use super::read::Reader;
-use super::shapes;
+use super::shapes::{self, Declared};
 use crate::diagnostic::{Code, Diagnostic};
 
 /// What an author says of one scalar place.
@@ -40,11 +41,12 @@ pub(super) fn scalar(reader: &mut Reader, node: &Node, what: &str) -> Option<Rc<
 }
 
 /// A field with forms.
-pub(super) fn field(reader: &mut Reader, classes: &[Class], node: &Node, what: &str) -> Option<Leaf> {
+pub(super) fn field(reader: &mut Reader, declared: Declared<'_>, node: &Node, what: &str) -> Option<Leaf> {
     let allowed = ["class", "mask", "pseudonym", "blank", "subject", "detect"];
     let keys = reader.keys(node, what, &allowed);
     let named = reader.required(&keys, "class", what, node.span, "every field has a class: `{class: …}`");
-    let mut leaf = Leaf::new(named.map(|node| shapes::class_list(reader, classes, node, what)).unwrap_or_default());
+    let mut leaf =
+        Leaf::new(named.map(|node| shapes::class_list(reader, declared.classes, node, what)).unwrap_or_default());
     // A form that cannot be read stands as some form, so that nothing follows from it: the policy is refused either way.
     leaf.mask = keys.get("mask").map(|node| mask(reader, node).unwrap_or(Mask::Initials));
     let unread = || Pseudonym { namespace: "".into(), link: Link::Client };
@@ -55,7 +57,7 @@ pub(super) fn field(reader: &mut Reader, classes: &[Class], node: &Node, what: &
         reader.name(text, node.span, "subject").then(|| text.to_owned())
     });
     if let Some(node) = keys.get("detect") {
-        leaf.detect = detect(reader, node);
+        leaf.detect = detectors::named(reader, declared.detectors, node);
     }
     (!leaf.classes.is_empty()).then_some(leaf)
 }
@@ -126,27 +128,4 @@ fn pseudonym(reader: &mut Reader, node: &Node) -> Option<Pseudonym> {
     };
     let text = reader.text(name, "the namespace of `pseudonym`")?;
     reader.name(text, name.span, "namespace").then(|| Pseudonym { namespace: text.into(), link })
-}
-
-/// Detectors (rule 27).
-fn detect(reader: &mut Reader, node: &Node) -> Vec<Detector> {
-    const WORDS: [(&str, Detector); 5] = [
-        ("card", Detector::Card),
-        ("email", Detector::Email),
-        ("iban", Detector::Iban),
-        ("phone", Detector::Phone),
-        ("ssn", Detector::Ssn),
-    ];
-    let mut detectors: Vec<Detector> =
-        reader.list(node, "`detect`").iter().filter_map(|element| reader.word(element, "a detector", &WORDS)).collect();
-    let written = detectors.len();
-    detectors.sort_unstable();
-    detectors.dedup();
-    if detectors.len() < written {
-        reader.push(
-            Diagnostic::at(Code::DuplicateKey, node.span, "`detect` names a detector twice")
-                .help("leave one of them out"),
-        );
-    }
-    detectors
 }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::super::document::{Member, Node};
 use super::super::field_path::{FieldPath, Filter, Segment};
-use super::super::model::{Ceiling, Class, MaxRecords, OtherContent, Over, QueryRule, TemplateSegment};
+use super::super::model::{Ceiling, MaxRecords, OtherContent, Over, QueryRule, TemplateSegment};
 use super::read::{Keys, Reader};
 use super::scopes;
-use super::shapes::{self, Field};
+use super::shapes::{self, Declared, Field};
 use super::template::{self, Matched};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
@@ -43,7 +43,7 @@ const NOT_YET: [(&str, &str); 1] = [("report_until", "every route is enforced")]
 /// `routes`, in name order.
 pub(super) fn routes<'d>(
     reader: &mut Reader,
-    classes: &[Class],
+    declared: Declared<'_>,
     shapes: &[(&str, Span)],
     node: Option<&'d Node>,
 ) -> Vec<RouteDraft<'d>> {
@@ -51,14 +51,19 @@ pub(super) fn routes<'d>(
     let mut routes = Vec::new();
     for member in reader.map(node, "`routes`") {
         reader.name(&member.key, member.key_span, "route");
-        routes.push(route(reader, classes, shapes, member));
+        routes.push(route(reader, declared, shapes, member));
     }
     routes.sort_by(|a: &RouteDraft, b| a.name.cmp(b.name));
     conflicts(reader, &routes);
     routes
 }
 
-fn route<'d>(reader: &mut Reader, classes: &[Class], shapes: &[(&str, Span)], member: &'d Member) -> RouteDraft<'d> {
+fn route<'d>(
+    reader: &mut Reader,
+    declared: Declared<'_>,
+    shapes: &[(&str, Span)],
+    member: &'d Member,
+) -> RouteDraft<'d> {
     let what = format!("route `{}`", member.key);
     let keys = reader.keys_with(&member.node, &what, &KEYS, &NOT_YET);
     let help = "say which requests it is for: `match: GET /accounts/{accountId}`";
@@ -67,7 +72,7 @@ fn route<'d>(reader: &mut Reader, classes: &[Class], shapes: &[(&str, Span)], me
     let query = keys.get("query").map_or(QueryRule::Only(Vec::new()), |node| self::query(reader, node));
     let body = match keys.member("pass") {
         Some(pass) => pass_body(reader, &keys, pass, &what),
-        None => governed(reader, classes, shapes, &keys, &what, member.key_span)
+        None => governed(reader, declared, shapes, &keys, &what, member.key_span)
             .map(|draft| BodyDraft::Governed(Box::new(draft))),
     };
     let area = keys.get("area").and_then(|node| Some((node.text()?, node.span)));
@@ -97,7 +102,7 @@ fn pass_body(reader: &mut Reader, keys: &Keys<'_>, pass: &Member, what: &str) ->
 
 fn governed(
     reader: &mut Reader,
-    classes: &[Class],
+    declared: Declared<'_>,
     shapes: &[(&str, Span)],
     keys: &Keys<'_>,
     what: &str,
@@ -112,10 +117,11 @@ fn governed(
     let help = "say what its bodies hold: `body: {$: {shape: account}}`, or forward it with `pass: \"why\"`";
     let fields = reader
         .required(keys, "body", what, place, help)
-        .map(|node| shapes::fields(reader, classes, shapes, node, &format!("the body of {what}")));
+        .map(|node| shapes::fields(reader, declared, shapes, node, &format!("the body of {what}")));
     let rows = keys.get("rows").and_then(|node| self::rows(reader, node));
     let max_records = keys.get("max_records").and_then(|node| self::max_records(reader, node));
-    let ceiling = keys.get("ceiling").map(|node| scopes::ceiling(reader, classes, node, what)).unwrap_or_default();
+    let ceiling =
+        keys.get("ceiling").map(|node| scopes::ceiling(reader, declared.classes, node, what)).unwrap_or_default();
     let words = [("reject", OtherContent::Reject), ("pass", OtherContent::Pass)];
     let other_content = keys
         .get("other_content")

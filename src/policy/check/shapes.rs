@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::document::{Node, Tree};
 use super::super::field_path::FieldPath;
 use super::super::model::{Class, ClassId};
+use super::detectors::DetectorDraft;
 use super::forms::{self, Leaf};
 use super::read::Reader;
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -14,6 +15,15 @@ pub(super) const MAX_ENTRIES: usize = 20_000;
 
 /// Most shapes mounted inside each other: a body has at most 64 containers open at once (rule 30).
 pub(super) const MAX_MOUNTS: usize = 64;
+
+/// What fields name.
+#[derive(Clone, Copy)]
+pub(super) struct Declared<'p> {
+    /// Classes, in name order.
+    pub(super) classes: &'p [Class],
+    /// The policy's own detectors, in name order.
+    pub(super) detectors: &'p [DetectorDraft],
+}
 
 /// What stands behind a path in a shape or a body.
 pub(super) enum What {
@@ -104,7 +114,7 @@ pub(super) fn class_list(reader: &mut Reader, classes: &[Class], node: &Node, wh
 }
 
 /// All shapes, in the order written; mounts are resolved, recursion is found.
-pub(super) fn shapes<'d>(reader: &mut Reader, classes: &[Class], node: Option<&'d Node>) -> Vec<Shape<'d>> {
+pub(super) fn shapes<'d>(reader: &mut Reader, declared: Declared<'_>, node: Option<&'d Node>) -> Vec<Shape<'d>> {
     let Some(node) = node else { return Vec::new() };
     let members = reader.map(node, "`shapes`");
     let names: Vec<(&str, Span)> = members.iter().map(|member| (&*member.key, member.key_span)).collect();
@@ -113,7 +123,7 @@ pub(super) fn shapes<'d>(reader: &mut Reader, classes: &[Class], node: Option<&'
         .map(|member| {
             reader.name(&member.key, member.key_span, "shape");
             let what = format!("shape `{}`", member.key);
-            let fields = fields(reader, classes, &names, &member.node, &what);
+            let fields = fields(reader, declared, &names, &member.node, &what);
             Shape { name: &member.key, span: member.key_span, fields, endless: false }
         })
         .collect();
@@ -124,7 +134,7 @@ pub(super) fn shapes<'d>(reader: &mut Reader, classes: &[Class], node: Option<&'
 /// The fields of a shape or a body: path to class, field or mount.
 pub(super) fn fields(
     reader: &mut Reader,
-    classes: &[Class],
+    declared: Declared<'_>,
     shapes: &[(&str, Span)],
     node: &Node,
     what: &str,
@@ -140,7 +150,7 @@ pub(super) fn fields(
     }
     for member in members {
         let path = reader.path(&member.key, member.key_span);
-        let behind = self::what(reader, classes, shapes, &member.node, &member.key);
+        let behind = self::what(reader, declared, shapes, &member.node, &member.key);
         let (Some(path), Some(behind)) = (path, behind) else {
             continue;
         };
@@ -174,7 +184,8 @@ pub(super) fn fields(
 }
 
 /// What stands behind one path.
-fn what(reader: &mut Reader, classes: &[Class], shapes: &[(&str, Span)], node: &Node, path: &str) -> Option<What> {
+fn what(reader: &mut Reader, declared: Declared<'_>, shapes: &[(&str, Span)], node: &Node, path: &str) -> Option<What> {
+    let classes = declared.classes;
     let what = format!("field `{path}`");
     match &node.value {
         Tree::Text { text, .. } => {
@@ -216,7 +227,7 @@ fn what(reader: &mut Reader, classes: &[Class], shapes: &[(&str, Span)], node: &
                 }
             }
         }
-        Tree::Map(_) => forms::field(reader, classes, node, &what).map(What::Leaf),
+        Tree::Map(_) => forms::field(reader, declared, node, &what).map(What::Leaf),
         _ => {
             reader.push(
                 Diagnostic::at(Code::WrongKind, node.span, format!("{what} is {}, not a class", node.kind()))

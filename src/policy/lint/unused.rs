@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::model::{Level, RouteBody};
+use super::super::model::{Detector, Level, RouteBody};
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
 
 impl Lint<'_> {
     pub(super) fn unused(&mut self) {
         self.unused_classes();
+        self.unused_detectors();
         let mounted = self.mounted_shapes();
         for shape in self.members(&["shapes"]) {
             if !mounted.contains_key(&*shape.key) {
@@ -35,6 +36,24 @@ impl Lint<'_> {
                 self.push(
                     Diagnostic::at(Code::Unused, class.span, format!("no field of a route has class `{}`", class.name))
                         .help("give it to a field, or take it out"),
+                );
+            }
+        }
+    }
+
+    fn unused_detectors(&mut self) {
+        let mut used: BTreeSet<&str> = BTreeSet::new();
+        for route in &self.policy.routes {
+            if let RouteBody::Governed(governed) = &route.body {
+                used.extend(governed.entries.iter().flat_map(|entry| &entry.detect).map(Detector::name));
+            }
+        }
+        for detector in &self.policy.detectors {
+            if !used.contains(detector.name.as_str()) {
+                let message = format!("no field of a route names detector `{}`", detector.name);
+                self.push(
+                    Diagnostic::at(Code::Unused, detector.span, message)
+                        .help("name it in the `detect` of a field, or take it out"),
                 );
             }
         }
