@@ -11,6 +11,7 @@ mod completions;
 mod diff;
 mod exit;
 mod explain;
+mod init;
 mod load;
 mod matrix;
 mod preview;
@@ -50,6 +51,7 @@ enum Verb {
     Explain(explain::Arguments),
     Matrix(matrix::Arguments),
     Diff(diff::Arguments),
+    Init(init::Arguments),
     Render(render::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -76,6 +78,7 @@ fn carry_out(verb: &Verb, terminal: Terminal) -> Result<Exit, Failure> {
         Verb::Explain(arguments) => explain::run(arguments, terminal),
         Verb::Matrix(arguments) => matrix::run(arguments, terminal),
         Verb::Diff(arguments) => diff::run(arguments, terminal),
+        Verb::Init(arguments) => init::run(arguments, terminal),
         Verb::Render(arguments) => render::run(arguments, terminal),
         Verb::Schema(arguments) => schema::run(arguments, terminal),
         Verb::Completions(arguments) => completions::run(arguments, terminal),

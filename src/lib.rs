@@ -17,7 +17,7 @@
 //!                                          │  ▲
 //!                        refusal ◄─────────┘  └── caller (who is asking)
 //!                                          │
-//!                     plugin (wasm32) ◄────┴───► suite, cli (native)
+//!                     plugin (wasm32) ◄────┴───► suite, openapi, cli (native)
 //! ```
 //!
 //! The core does no input or output: events go in, directives come out ([`exchange::Exchange`]). Only `plugin` knows
@@ -42,6 +42,8 @@ pub mod caller;
 pub mod diagnostic;
 pub mod exchange;
 pub mod json;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod openapi;
 #[cfg(target_arch = "wasm32")]
 mod plugin;
 pub mod policy;

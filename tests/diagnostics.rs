@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use fieldgate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, Span};
+use fieldgate::openapi::{self, Wanted, drift};
 use fieldgate::policy;
 
 #[path = "support/fragments.rs"]
@@ -44,8 +45,18 @@ fn rows(text: &str) -> Vec<Row> {
 
 fn findings(fragment: &str) -> Diagnostics {
     let files = fragments::files(fragment);
-    match policy::load(&files, "policy.yaml").and_then(|doc| policy::check(&doc)) {
-        Ok((_, found)) | Err(found) => found,
+    let doc = match policy::load(&files, "policy.yaml") {
+        Ok(doc) => doc,
+        Err(found) => return found,
+    };
+    match (policy::check(&doc), files.get("openapi.yaml")) {
+        (Ok((policy, found)), Some(description)) => {
+            let api = openapi::read("openapi.yaml", description, Wanted::default()).unwrap();
+            let mut all = found.items().to_vec();
+            all.extend(drift::drift(&api, "openapi.yaml", &policy, &doc));
+            Diagnostics::new(all, doc.sources().clone())
+        }
+        (Ok((_, found)) | Err(found), _) => found,
     }
 }
 

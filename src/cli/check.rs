@@ -1,13 +1,15 @@
 //! `fieldgate check`: every diagnostic of every policy, in one run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fieldgate::diagnostic::{Diagnostics, Severity};
+use fieldgate::openapi::{self, Api, Wanted, drift};
 use fieldgate::policy::Disk;
 use fieldgate::policy::model::RouteBody;
 
 use super::exit::{Exit, Failure};
-use super::load;
+use super::init;
+use super::load::{self, Loaded};
 use super::report::{self, Format, number};
 use super::terminal::{Ink, Terminal};
 
@@ -23,10 +25,20 @@ pub(crate) struct Arguments {
     /// End with 1 for warnings too
     #[arg(long)]
     deny_warnings: bool,
+    /// Compare with an API description: what it has and no shape names, and the reverse
+    #[arg(long, value_name = "FILE")]
+    openapi: Option<PathBuf>,
+    /// The path in front of all paths of the description, if it is not the one that its servers name
+    #[arg(long, value_name = "PATH", requires = "openapi")]
+    prefix: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let found = load::find(&arguments.paths)?;
+    let description = match &arguments.openapi {
+        Some(path) => Some(Description::read(path, arguments.prefix.as_deref())?),
+        None => None,
+    };
     let mut all: Vec<Diagnostics> = Vec::new();
     let mut read: Vec<String> = Vec::new();
     let mut fine: Vec<String> = Vec::new();
@@ -51,7 +63,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
                     number(policy.classes.len(), "class").replace("classs", "classes"),
                     number(policy.scopes.len(), "scope"),
                 ));
-                all.push(one.diagnostics);
+                all.push(match &description {
+                    Some(description) => description.compared(one),
+                    None => one.diagnostics,
+                });
             }
             Err(diagnostics) => {
                 read.extend(diagnostics.sources().files().iter().map(|source| source.name.clone()));
@@ -73,6 +88,36 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let errors = report::count(&all, Severity::Error);
     let warnings = report::count(&all, Severity::Warning);
     Ok(if errors > 0 || (arguments.deny_warnings && warnings > 0) { Exit::Findings } else { Exit::Fine })
+}
+
+/// An API description, with the path that its servers have in front, and without.
+struct Description {
+    name: String,
+    readings: Vec<Api>,
+}
+
+impl Description {
+    fn read(path: &Path, prefix: Option<&str>) -> Result<Self, Failure> {
+        let name = load::slashes(path);
+        let text = init::read(path)?;
+        let read = |prefix| openapi::read(&name, &text, Wanted { prefix, under: None }).map_err(init::failure);
+        let mut readings = vec![read(prefix)?];
+        if prefix.is_none() {
+            // A gateway may strip what the servers have in front.
+            readings.push(read(Some(""))?);
+        }
+        Ok(Self { name, readings })
+    }
+
+    /// The policy's diagnostics, with those that the description adds.
+    fn compared(&self, one: Loaded) -> Diagnostics {
+        let mut items = one.diagnostics.items().to_vec();
+        // Of equals the last is taken, so the description's own prefix comes last.
+        if let Some(api) = self.readings.iter().rev().max_by_key(|api| drift::matched(api, &one.policy)) {
+            items.extend(drift::drift(api, &self.name, &one.policy, &one.doc));
+        }
+        Diagnostics::new(items, one.sources)
+    }
 }
 
 fn summary(all: &[Diagnostics], fine: &[String], terminal: Terminal) -> String {

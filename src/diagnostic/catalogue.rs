@@ -371,6 +371,14 @@ pub const PAGES: &[Page] = &[
         "identity: {source: mtls}\nclients:\n  \"spiffe://example.org/care\": {scopes: [care.read]}\n  \"*\": {scopes: []}\n",
     ),
     page_of(
+        Code::NotInApi,
+        "not in the API's description",
+        "`check --openapi` found a route that the description does not have, or a field that none of its responses has.",
+        "It is of no use, or it is misspelt: then the field that was meant is withheld from everybody.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.emailAddress: {class: contact, mask: email}\n    $.balance: financial\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  balance: {type: number}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  balance: {type: number}\n",
+    ),
+    page_of(
         Code::OpenSubtree,
         "an open subtree",
         "`..*` covers every scalar below a place, and the names of the members on the way (rule 12).",
@@ -393,5 +401,21 @@ pub const PAGES: &[Page] = &[
         "It is listed so that a reviewer sees what is public.",
         "scopes:\n  public:\n    when: always\n    areas: [accounts]\n    grant: {key: pseudonym}\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, financial: show}\n",
         "scopes:\n  care.read:\n    areas: [accounts]\n    grant: {key: show, contact: mask, financial: show}\n",
+    ),
+    page_of(
+        Code::UnnamedField,
+        "fields of the API that no shape names",
+        "`check --openapi` found fields in the description's 2xx responses that the route classifies nowhere.",
+        "Nobody sees them (rule 14). That is safe, and a reviewer wants to know what is new in the API.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  tier: {type: string}\n                  balance: {type: number}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  balance: {type: number}\n",
+    ),
+    page_of(
+        Code::UnroutedOperation,
+        "operations of the API that no route is for",
+        "`check --openapi` found paths and methods in the description that no route matches.",
+        "Requests for them are refused (rule 5). That is safe, and a reviewer wants to know what is new in the API.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  balance: {type: number}\n  /reports:\n    get:\n      responses: {204: {description: none}}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  balance: {type: number}\n",
     ),
 ];

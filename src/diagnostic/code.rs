@@ -74,11 +74,14 @@ codes! {
         44 LiteralLooksLikeParameter "A literal path segment that looks like a parameter.",
         45 NobodySees "A route of which nobody sees anything (rule 33).",
         46 NoEffect "Something written that changes nothing.",
+        47 NotInApi "A route or field that the API's description does not have.",
     }
     Note {
         50 OpenSubtree "`..*`: everything below, future members included (rule 12).",
         51 PassRoute "A route that is forwarded untouched (rule 5).",
         52 PublicScope "A scope that is active for everybody (rule 8).",
+        53 UnnamedField "Fields of the API's description that no shape names (rule 14).",
+        54 UnroutedOperation "Operations of the API's description that no route is for (rule 5).",
     }
 }
 

@@ -42,6 +42,29 @@ pub(crate) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option
     reader.root
 }
 
+/// Reads a text that is no policy, such as an API description, to a plain tree: anchors and aliases are followed, within
+/// the crate's budget for what they may come to.
+///
+/// # Errors
+/// What is wrong with it, on one line.
+pub(crate) fn value(text: &str) -> Result<serde_json::Value, String> {
+    let options = serde_saphyr::options! {
+        // A description of many megabytes is honest; one that is nested deeper than JSON readers go is not.
+        budget: serde_saphyr::budget! {
+            max_depth: 120,
+            max_events: 8_000_000,
+            max_nodes: 4_000_000,
+            max_total_scalar_bytes: 64 << 20,
+        },
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
+        let said = error.without_snippet().to_string();
+        let first = said.lines().next().unwrap_or("it cannot be read");
+        format!("{}{first}", place.unwrap_or_default())
+    })
+}
+
 /// A container that is still open.
 struct Open {
     start: usize,

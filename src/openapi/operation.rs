@@ -1,0 +1,398 @@
+//! Paths and methods to operations: templates in the policy's spelling, query parameters, areas and scopes.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde_json::Value;
+
+use super::document::{Document, Version};
+use super::expand::Limits;
+use super::schema::{Walker, name_of};
+use super::{Api, ApiScope, Fault, Operation, Wanted, one_line, suggest, text_of};
+
+const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "options", "trace"];
+
+/// Most operations: a policy has at most 8,192 routes.
+const MAX_OPERATIONS: usize = 8_000;
+
+/// A shape comes to at most so many fields with all that it mounts, and to so many mounts within each other: a policy's own
+/// limits are 20,000 and 64, and each field costs memory in every worker.
+const LIMITS: Limits = Limits { fields: 1_000, depth: 24 };
+
+/// The whole API.
+pub(super) fn api(document: &Document, wanted: Wanted<'_>) -> Result<Api, Fault> {
+    let mut reader = Reader {
+        document,
+        walker: Walker::new(document),
+        names: HashSet::new(),
+        erased: BTreeMap::new(),
+        api: Api::default(),
+    };
+    let root = &document.root;
+    reader.api.title =
+        root.get("info").and_then(|info| text_of(info, "title")).map(|t| one_line(t, 80)).unwrap_or_default();
+    let prefix = match wanted.prefix {
+        Some(prefix) => prefix.trim_end_matches('/').to_owned(),
+        None => own_prefix(document),
+    };
+    if !prefix.is_empty() && !prefix.starts_with('/') {
+        return Err(Fault::new(format!("the prefix `{prefix}` does not start with `/`"), "write it as in `/v1`"));
+    }
+    let paths = root.get("paths").and_then(Value::as_object);
+    for (path, item) in paths.into_iter().flatten() {
+        if path.starts_with("x-") {
+            continue;
+        }
+        let full = format!("{prefix}{path}");
+        if wanted.under.is_some_and(|under| !full.starts_with(under)) {
+            continue;
+        }
+        let Some(item) = document.resolved(item) else {
+            reader.leave_out(&full, "it refers to another file");
+            continue;
+        };
+        for method in METHODS {
+            if let Some(operation) = item.get(method) {
+                reader.operation(&full, method, item, operation);
+            }
+        }
+        if reader.api.operations.len() > MAX_OPERATIONS {
+            return Err(Fault::new(
+                format!("the description has more than {MAX_OPERATIONS} operations"),
+                "make a policy of a part of it: `--under /path`",
+            ));
+        }
+    }
+    if reader.api.operations.is_empty() {
+        let (message, help) = match wanted.under {
+            Some(under) => (
+                format!("no path of the description starts with `{under}`"),
+                format!(
+                    "paths start with {}",
+                    paths
+                        .and_then(|all| all.keys().next())
+                        .map_or_else(|| "/".to_owned(), |path| format!("`{prefix}{path}`"))
+                ),
+            ),
+            None => (
+                "the description has no paths".to_owned(),
+                "a description of web hooks alone is of no use here".to_owned(),
+            ),
+        };
+        return Err(Fault::new(message, help));
+    }
+    reader.api.scopes = scopes(document);
+    let Reader { walker, mut api, .. } = reader;
+    let (shapes, too_much) = walker.finish(LIMITS);
+    api.shapes = shapes;
+    if too_much {
+        api.left_out.push("the description is larger than can be looked at as a whole: use `--under`".to_owned());
+    }
+    Ok(api)
+}
+
+impl Operation {
+    /// An operation of which nothing but its method and path is known.
+    pub(super) fn new(method: &str, path: &str) -> Result<Self, String> {
+        let mut remarks = Vec::new();
+        let path = template(path, &mut remarks)?;
+        Ok(Self {
+            name: kebab(&format!("{} {path}", method.to_ascii_lowercase())),
+            method: method.to_owned(),
+            area: area(&path),
+            path,
+            query: Vec::new(),
+            body: Vec::new(),
+            scopes: Vec::new(),
+            remarks,
+        })
+    }
+}
+
+/// An area for a path: its first word.
+fn area(path: &str) -> String {
+    path.split('/')
+        .find(|part| !part.is_empty() && !part.starts_with('{') && !version_like(part))
+        .map_or_else(|| "api".to_owned(), kebab)
+}
+
+struct Reader<'d> {
+    document: &'d Document,
+    walker: Walker<'d>,
+    names: HashSet<String>,
+    /// Method and path with parameter names erased, and whose it is.
+    erased: BTreeMap<(String, String), String>,
+    api: Api,
+}
+
+impl<'d> Reader<'d> {
+    fn leave_out(&mut self, what: &str, why: &str) {
+        self.api.left_out.push(format!("{}: {why}", one_line(what, 120)));
+    }
+
+    fn operation(&mut self, path: &str, method: &str, item: &'d Value, operation: &'d Value) {
+        let method = method.to_ascii_uppercase();
+        let mut remarks = Vec::new();
+        let template = match template(path, &mut remarks) {
+            Ok(template) => template,
+            Err(why) => {
+                self.leave_out(&format!("{method} {path}"), &why);
+                return;
+            }
+        };
+        let erased: String = template
+            .split('/')
+            .map(|part| if part.starts_with('{') { "/{}" } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        if let Some(first) = self.erased.get(&(method.clone(), erased.clone())) {
+            let why = format!("it matches the same requests as {first} (rule 4)");
+            self.leave_out(&format!("{method} {path}"), &why);
+            return;
+        }
+        let stem = text_of(operation, "operationId")
+            .map_or_else(|| format!("{} {template}", method.to_ascii_lowercase()), str::to_owned);
+        let name = unique(&kebab(&stem), |name| self.names.contains(name));
+        self.names.insert(name.clone());
+        self.erased.insert((method.clone(), erased), format!("`{name}`"));
+        let tag = operation.get("tags").and_then(|tags| tags.get(0)).and_then(Value::as_str);
+        let area = match tag {
+            Some(tag) => kebab(tag),
+            None => area(&template),
+        };
+        if operation.get("deprecated") == Some(&Value::Bool(true)) {
+            remarks.push("deprecated".to_owned());
+        }
+        let query = self.query(item, operation, &mut remarks);
+        let schemas = self.schemas(operation, &mut remarks);
+        let body = if schemas.is_empty() { Vec::new() } else { self.walker.body(&schemas) };
+        let scopes = self.asked(operation);
+        self.api.operations.push(Operation { name, method, path: template, area, query, body, scopes, remarks });
+    }
+
+    /// Query parameters of the path and of the operation.
+    fn query(&self, item: &'d Value, operation: &'d Value, remarks: &mut Vec<String>) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        let lists = [item.get("parameters"), operation.get("parameters")];
+        for parameter in lists.into_iter().flatten().filter_map(Value::as_array).flatten() {
+            let Some(parameter) = self.document.resolved(parameter) else {
+                remarks.push("a parameter is described in another file".to_owned());
+                continue;
+            };
+            let (Some("query"), Some(name)) = (text_of(parameter, "in"), text_of(parameter, "name")) else { continue };
+            let schema = parameter.get("schema").and_then(|schema| self.document.resolved(schema));
+            let members = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+            let all = match (text_of(parameter, "style"), members) {
+                // OpenAPI 3.0.3, style values: `deepObject` sends `filter[name]=…`.
+                (Some("deepObject"), Some(members)) => {
+                    members.keys().map(|member| format!("{name}[{member}]")).collect()
+                }
+                (None | Some("form"), Some(members)) if parameter.get("explode") != Some(&Value::Bool(false)) => {
+                    members.keys().cloned().collect()
+                }
+                _ => vec![name.to_owned()],
+            };
+            for name in all {
+                if !names.contains(&name) && !name.is_empty() {
+                    names.push(name);
+                }
+            }
+        }
+        names
+    }
+
+    /// The schemas of what a 2xx response holds.
+    fn schemas(&self, operation: &'d Value, remarks: &mut Vec<String>) -> Vec<&'d Value> {
+        let mut schemas = Vec::new();
+        let mut others: BTreeSet<String> = BTreeSet::new();
+        let responses = operation.get("responses").and_then(Value::as_object);
+        let good = |status: &str| status.starts_with('2');
+        let fallback = responses.is_some_and(|all| !all.keys().any(|status| good(status)));
+        for (status, response) in responses.into_iter().flatten() {
+            if !(good(status) || fallback && status == "default") {
+                continue;
+            }
+            let Some(response) = self.document.resolved(response) else {
+                remarks.push(format!("the response {} is described in another file", one_line(status, 10)));
+                continue;
+            };
+            if self.document.version == Version::Swagger2 {
+                schemas.extend(response.get("schema"));
+                continue;
+            }
+            for (media, content) in response.get("content").and_then(Value::as_object).into_iter().flatten() {
+                if !is_json(media) {
+                    others.insert(one_line(media, 60));
+                    continue;
+                }
+                schemas.extend(content.get("schema"));
+                schemas.extend(content.get("itemSchema"));
+            }
+        }
+        if !others.is_empty() {
+            let list: Vec<String> = others.into_iter().collect();
+            let rest = if schemas.is_empty() { "" } else { " besides" };
+            remarks.push(format!("answers {}{rest}: refused, unless `other_content: pass`", list.join(", ")));
+        }
+        schemas
+    }
+
+    /// Scopes that an operation asks for.
+    fn asked(&self, operation: &Value) -> Vec<String> {
+        let security =
+            operation.get("security").or_else(|| self.document.root.get("security")).and_then(Value::as_array);
+        let mut scopes: Vec<String> = Vec::new();
+        for names in security.into_iter().flatten().filter_map(Value::as_object).flat_map(|one| one.values()) {
+            for name in names.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                if !scopes.iter().any(|known| known == name) {
+                    scopes.push(name.to_owned());
+                }
+            }
+        }
+        scopes
+    }
+}
+
+/// What the security schemes define.
+fn scopes(document: &Document) -> Vec<ApiScope> {
+    let root = &document.root;
+    let schemes = match document.version {
+        Version::Swagger2 => root.get("securityDefinitions"),
+        Version::OpenApi3 => root.get("components").and_then(|components| components.get("securitySchemes")),
+    };
+    let mut scopes: Vec<ApiScope> = Vec::new();
+    for scheme in schemes.and_then(Value::as_object).into_iter().flat_map(|all| all.values()) {
+        let Some(scheme) = document.resolved(scheme) else { continue };
+        let flows = scheme.get("flows").and_then(Value::as_object).into_iter().flat_map(|flows| flows.values());
+        for list in flows.chain([scheme]).filter_map(|flow| flow.get("scopes")).filter_map(Value::as_object) {
+            for (name, about) in list {
+                if !scopes.iter().any(|known| known.name == *name) {
+                    let about = one_line(about.as_str().unwrap_or_default(), 100);
+                    scopes.push(ApiScope { name: one_line(name, 120), about });
+                }
+            }
+        }
+    }
+    scopes
+}
+
+/// The path that all servers have in front.
+fn own_prefix(document: &Document) -> String {
+    let root = &document.root;
+    let prefixes: Vec<String> = match document.version {
+        Version::Swagger2 => text_of(root, "basePath").map(str::to_owned).into_iter().collect(),
+        Version::OpenApi3 => {
+            let urls = root.get("servers").and_then(Value::as_array).into_iter().flatten();
+            urls.filter_map(|server| text_of(server, "url"))
+                .map(|url| match url.split_once("://") {
+                    Some((_, rest)) => rest.split_once('/').map(|(_, path)| format!("/{path}")).unwrap_or_default(),
+                    None => url.to_owned(),
+                })
+                .collect()
+        }
+    };
+    match prefixes.split_first() {
+        Some((first, rest))
+            if rest.iter().all(|other| other == first) && first.starts_with('/') && !first.contains('{') =>
+        {
+            first.trim_end_matches('/').to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// Whether a media type is JSON, or lines of it (RFC 6839 §3.1).
+fn is_json(media: &str) -> bool {
+    let kind = media.split(';').next().unwrap_or(media).trim().to_ascii_lowercase();
+    let (_, subtype) = kind.split_once('/').unwrap_or(("", &kind));
+    matches!(subtype, "json" | "x-ndjson" | "ndjson" | "json-seq" | "jsonl" | "*") || subtype.ends_with("+json")
+}
+
+/// A path template as a policy writes it: canonical literals, whole segments as parameters, each name once (rules 3 and 4).
+fn template(path: &str, remarks: &mut Vec<String>) -> Result<String, String> {
+    // A template of RFC 6570 may end in a query, `{?page}`.
+    let path = path.split("{?").next().and_then(|path| path.split(['?', '#']).next()).unwrap_or(path);
+    let Some(rest) = path.strip_prefix('/') else { return Err("its path does not start with `/`".to_owned()) };
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    let mut out = String::new();
+    let count = rest.split('/').count();
+    for (index, segment) in rest.split('/').enumerate() {
+        out.push('/');
+        let last = index.saturating_add(1) == count;
+        if segment.is_empty() && last {
+            continue;
+        }
+        if segment.is_empty() || matches!(segment, "." | "..") {
+            return Err("its path has an empty or dotted segment, which no request can have (rule 3)".to_owned());
+        }
+        if segment.contains(['{', '}']) {
+            let whole = segment.starts_with('{') && segment.ends_with('}') && segment.matches('{').count() == 1;
+            if !whole {
+                remarks
+                    .push(format!("`{}` is a parameter in part: here the whole segment is one", one_line(segment, 60)));
+            }
+            let words: Vec<String> = segment
+                .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')))
+                .filter(|w| !w.is_empty())
+                .map(str::to_owned)
+                .collect();
+            let stem = if words.is_empty() { "value".to_owned() } else { words.join("-") };
+            let name = unique(&stem, |name| names.contains(name));
+            out.push_str(&format!("{{{name}}}"));
+            names.insert(name);
+            continue;
+        }
+        literal(segment, &mut out)?;
+    }
+    Ok(out)
+}
+
+/// A literal segment in canonical percent-encoding.
+fn literal(segment: &str, out: &mut String) -> Result<(), String> {
+    let mut bytes = segment.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b';' | b'\\' => {
+                return Err("its path has `;` or a backslash, which no request can have (rule 3)".to_owned());
+            }
+            b'%' => {
+                let mut digit = || bytes.next().and_then(|byte| char::from(byte).to_digit(16));
+                let value = digit()
+                    .zip(digit())
+                    .and_then(|(high, low)| u8::try_from(high.wrapping_mul(16).wrapping_add(low)).ok());
+                match value {
+                    Some(byte) if unreserved(byte) => out.push(char::from(byte)),
+                    Some(b'/' | b'\\' | 0) | None => {
+                        return Err("its path has an encoding that no request can have (rule 3)".to_owned());
+                    }
+                    Some(byte) => out.push_str(&format!("%{byte:02X}")),
+                }
+            }
+            _ if unreserved(byte) || b"!$&'()*+,=:@".contains(&byte) => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Ok(())
+}
+
+/// RFC 3986 §2.3.
+fn unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn version_like(part: &str) -> bool {
+    part.strip_prefix('v').is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
+        || matches!(part, "api" | "rest")
+}
+
+/// `getAccountById` as `get-account-by-id`.
+pub(super) fn kebab(text: &str) -> String {
+    name_of(&suggest::words(text).join("-"))
+}
+
+/// The name, or the first of `name-2`, `name-3` … that is not taken.
+pub(super) fn unique(stem: &str, taken: impl Fn(&str) -> bool) -> String {
+    if !taken(stem) {
+        return stem.to_owned();
+    }
+    (2_usize..).map(|number| format!("{stem}-{number}")).find(|name| !taken(name)).unwrap_or_default()
+}

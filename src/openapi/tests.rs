@@ -1,0 +1,341 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::*;
+use crate::policy;
+
+/// An API of one operation whose body follows the schema, in flow YAML, and the schemas beside it.
+fn described(schema: &str, others: &str) -> Api {
+    let text = format!(
+        "openapi: 3.0.3\npaths:\n  /a:\n    get:\n      responses:\n        '200':\n          content:\n            application/json:\n              schema: {schema}\ncomponents:\n  schemas: {others}\n"
+    );
+    read("openapi.yaml", &text, Wanted::default()).unwrap()
+}
+
+/// The places of a body, shapes written out: `$.a string`, `$.b …` where anything may be.
+fn places(api: &Api) -> String {
+    let expanded = expand::of(api, &api.operations[0]);
+    let scalars = expanded.scalars.iter().map(ToString::to_string);
+    let open = expanded.open.iter().map(|path| format!("{path}…"));
+    scalars.chain(open).collect::<Vec<_>>().join(" ")
+}
+
+/// The policy that a skeleton comes to; it has to check.
+fn policy_of(api: &Api) -> policy::PolicySet {
+    let text = skeleton::write(api, "openapi.yaml", "test", &[]);
+    let files = BTreeMap::from([("p.yaml".to_owned(), text.clone())]);
+    match policy::load(&files, "p.yaml").and_then(|doc| policy::check(&doc)) {
+        Ok((policy, _)) => policy,
+        Err(found) => panic!("{found}\n{text}"),
+    }
+}
+
+#[test]
+fn a_schema_comes_to_its_scalar_places() {
+    for (claim, schema, others, expected) in [
+        ("members", "{type: object, properties: {a: {type: string}, b: {type: integer}}}", "{}", "$.a $.b"),
+        ("members without a type", "{properties: {a: {type: string}}}", "{}", "$.a"),
+        ("an array", "{type: array, items: {type: string}}", "{}", "$[*]"),
+        ("a tuple", "{prefixItems: [{type: string}], items: {properties: {a: {type: number}}}}", "{}", "$[*].a $[*]"),
+        ("a map", "{type: object, additionalProperties: {type: number}}", "{}", "$[*]"),
+        ("a map by pattern", "{patternProperties: {'^x': {properties: {a: {type: string}}}}}", "{}", "$[*].a"),
+        ("a free object", "{properties: {a: {type: object}}}", "{}", "$.a…"),
+        ("no schema at all", "{properties: {a: {}, b: true}}", "{}", "$.a… $.b…"),
+        (
+            "a type list",
+            "{properties: {a: {type: [string, 'null']}, b: {type: ['null', array], items: {type: string}}}}",
+            "{}",
+            "$.a $.b[*]",
+        ),
+        ("nullable", "{properties: {a: {type: string, nullable: true}}}", "{}", "$.a"),
+        ("an enumeration without a type", "{properties: {a: {enum: [x, y]}}}", "{}", "$.a"),
+        ("a reference", "{$ref: '#/components/schemas/B'}", "{B: {properties: {a: {type: string}}}}", "$.a"),
+        (
+            "a reference to a string",
+            "{properties: {a: {$ref: '#/components/schemas/B'}}}",
+            "{B: {type: string}}",
+            "$.a",
+        ),
+        (
+            "a reference of a reference",
+            "{$ref: '#/components/schemas/B'}",
+            "{B: {$ref: '#/components/schemas/C'}, C: {properties: {a: {type: string}}}}",
+            "$.a",
+        ),
+        (
+            "a reference that is encoded",
+            "{$ref: '#/components/schemas/B%20~1C'}",
+            "{'B /C': {properties: {a: {type: string}}}}",
+            "$.a",
+        ),
+        (
+            "all of",
+            "{allOf: [{$ref: '#/components/schemas/B'}, {properties: {b: {type: string}}}]}",
+            "{B: {properties: {a: {type: string}}}}",
+            "$.a $.b",
+        ),
+        (
+            "one of two objects",
+            "{oneOf: [{$ref: '#/components/schemas/B'}, {$ref: '#/components/schemas/C'}]}",
+            "{B: {properties: {a: {type: string}}}, C: {properties: {c: {type: string}}}}",
+            "$.a $.c",
+        ),
+        (
+            "any of an object and nothing",
+            "{properties: {a: {anyOf: [{$ref: '#/components/schemas/B'}, {type: 'null'}]}}}",
+            "{B: {properties: {x: {type: string}}}}",
+            "$.a.x",
+        ),
+        (
+            "an id or the whole object",
+            "{properties: {a: {anyOf: [{type: string}, {$ref: '#/components/schemas/B'}]}}}",
+            "{B: {properties: {x: {type: string}}}}",
+            "$.a $.a.x",
+        ),
+        (
+            "one member of two forms",
+            "{oneOf: [{properties: {a: {type: string}}}, {properties: {a: {properties: {b: {type: string}}}}}]}",
+            "{}",
+            "$.a $.a.b",
+        ),
+        (
+            "a shape that holds itself",
+            "{$ref: '#/components/schemas/B'}",
+            "{B: {properties: {a: {type: string}, next: {$ref: '#/components/schemas/B'}}}}",
+            "$.a $.next…",
+        ),
+        (
+            "a ring of two",
+            "{$ref: '#/components/schemas/B'}",
+            "{B: {properties: {a: {type: string}, c: {$ref: '#/components/schemas/C'}}}, C: {properties: {b: {type: array, items: {$ref: '#/components/schemas/B'}}}}}",
+            "$.a $.c.b[*]…",
+        ),
+        (
+            "a ring of alternatives",
+            "{$ref: '#/components/schemas/F'}",
+            "{F: {oneOf: [{properties: {of: {oneOf: [{$ref: '#/components/schemas/F'}, {type: array, items: {$ref: '#/components/schemas/F'}}]}}}, {properties: {a: {type: string}}}]}}",
+            "$.a $.of[*]… $.of…",
+        ),
+        ("a reference to itself", "{$ref: '#/components/schemas/B'}", "{B: {$ref: '#/components/schemas/B'}}", "$…"),
+        (
+            "all of itself",
+            "{$ref: '#/components/schemas/B'}",
+            "{B: {allOf: [{$ref: '#/components/schemas/B'}, {properties: {a: {type: string}}}]}}",
+            "$.a $…",
+        ),
+        (
+            "a reference that leads nowhere",
+            "{properties: {a: {$ref: '#/components/schemas/X'}, b: {type: string}}}",
+            "{}",
+            "$.b $.a…",
+        ),
+        (
+            "a reference to another file",
+            "{properties: {a: {$ref: 'other.yaml#/B'}, b: {type: string}}}",
+            "{}",
+            "$.b $.a…",
+        ),
+        (
+            "names that need quotes",
+            "{properties: {'@id': {type: string}, 'a b': {type: string}, \"it's\": {type: string}, '': {type: string}}}",
+            "{}",
+            "$['@id'] $['a b'] $['it\\'s'] $['']",
+        ),
+        ("nonsense", "{properties: [1, 2], items: 7, allOf: {a: 1}, type: {}, enum: 3}", "{}", "$[*]…"),
+    ] {
+        let api = described(schema, others);
+        let mut came: Vec<String> =
+            places(&api).split(" $").map(|one| format!("${}", one.trim_start_matches('$'))).collect();
+        let mut wanted: Vec<String> =
+            expected.split(" $").map(|one| format!("${}", one.trim_start_matches('$'))).collect();
+        came.sort();
+        came.dedup();
+        wanted.sort();
+        assert_eq!(came, wanted, "{claim}");
+        let policy = policy_of(&api);
+        assert!(policy.scopes.is_empty(), "{claim}");
+    }
+}
+
+#[test]
+fn a_path_becomes_a_route_that_checks_or_is_left_out_with_a_reason() {
+    for (path, expected) in [
+        ("/accounts/{accountId}", "GET /accounts/{accountId}"),
+        ("/accounts/", "GET /accounts/"),
+        ("/", "GET /"),
+        ("/a/{x}/b/{x}", "GET /a/{x}/b/{x-2}"),
+        ("/files/{name}.json", "GET /files/{name-json}"),
+        ("/v1/{a}:{b}", "GET /v1/{a-b}"),
+        ("/v1/a:cancel", "GET /v1/a:cancel"),
+        ("/a b/ü", "GET /a%20b/%C3%BC"),
+        ("/%7Euser/%2a", "GET /~user/%2A"),
+        ("/a{?q}", "GET /a"),
+        ("/a?x=1", "GET /a"),
+        ("/a//b", "left out"),
+        ("/a;v=1", "left out"),
+        ("/a/../b", "left out"),
+        ("/a%2Fb", "left out"),
+        ("/{}", "GET /{value}"),
+    ] {
+        let text = format!(
+            "{{\"swagger\": \"2.0\", \"paths\": {{\"/other\": {{\"get\": {{}}}}, {path:?}: {{\"get\": {{\"operationId\": \"it\"}}}}}}}}"
+        );
+        let api = read("swagger.json", &text, Wanted::default()).unwrap();
+        policy_of(&api);
+        let came = match api.operations.iter().find(|operation| operation.name == "it") {
+            Some(operation) => format!("{} {}", operation.method, operation.path),
+            None => "left out".to_owned(),
+        };
+        assert_eq!(came, expected, "{path}");
+        assert_eq!(api.left_out.len(), usize::from(came == "left out"), "{path}: {:?}", api.left_out);
+    }
+}
+
+#[test]
+fn what_is_no_description_says_so() {
+    for (name, text, says) in [
+        ("a.json", "{", "a.json is not JSON: line 1"),
+        ("a.yaml", "a: [", "a.yaml is not YAML: line"),
+        ("a.yaml", "a: 1", "neither `openapi` nor `swagger`"),
+        ("a.yaml", "openapi: 4.0.0", "OpenAPI `4.0.0`"),
+        ("a.yaml", "swagger: 1.2", "Swagger `1.2`"),
+        ("a.yaml", "openapi: 3.1.0\nwebhooks: {}", "has no paths"),
+        ("a.yaml", "openapi: 3.1.0\npaths: [1]", "has no paths"),
+        ("a.yaml", "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nopenapi: 3.1.0", "has no paths"),
+    ] {
+        let fault = read(name, text, Wanted::default()).unwrap_err();
+        assert!(fault.message.contains(says), "{text}: {fault}");
+        assert!(!fault.help.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn hostile_documents_cost_a_bounded_amount_of_work() {
+    // Aliases that double twenty times.
+    let mut bomb = "a0: &a0 [x, x]\n".to_owned();
+    for level in 1..25 {
+        let below = level - 1;
+        writeln!(bomb, "a{level}: &a{level} [*a{below}, *a{below}]").unwrap();
+    }
+    read("bomb.yaml", &format!("{bomb}openapi: 3.1.0\npaths: *a24"), Wanted::default()).unwrap_err();
+    // Nesting that would take a recursive reader's stack.
+    read("deep.json", &"[".repeat(100_000), Wanted::default()).unwrap_err();
+    read("deep.yaml", &format!("openapi: 3.1.0\npaths: {}", "[".repeat(100_000)), Wanted::default()).unwrap_err();
+    // Every schema holds every other: paths through them are beyond counting.
+    let mut schemas = String::new();
+    for one in 0..60 {
+        let members: Vec<String> =
+            (0..60).map(|other| format!("m{other}: {{$ref: '#/components/schemas/S{other}'}}")).collect();
+        write!(schemas, "S{one}: {{properties: {{id: {{type: string}}, {}}}}}, ", members.join(", ")).unwrap();
+    }
+    let api = described("{$ref: '#/components/schemas/S0'}", &format!("{{{schemas}}}"));
+    let policy = policy_of(&api);
+    assert!(policy.routes.len() == 1);
+    // The same without names: each place is written out where it is.
+    let mut schemas = String::new();
+    for one in 0..40 {
+        let members: Vec<String> = (0..40).map(|other| format!("m{other}: {{oneOf: [{{$ref: '#/components/schemas/S{other}'}}, {{properties: {{x{one}: {{type: string}}}}}}]}}")).collect();
+        write!(schemas, "S{one}: {{properties: {{{}}}}}, ", members.join(", ")).unwrap();
+    }
+    policy_of(&described("{$ref: '#/components/schemas/S0'}", &format!("{{{schemas}}}")));
+    // A chain of a thousand shapes.
+    let chain: Vec<String> = (0..1000)
+        .map(|one| {
+            format!(
+                "S{one}: {{properties: {{id: {{type: string}}, n: {{$ref: '#/components/schemas/S{}'}}}}}}",
+                one + 1
+            )
+        })
+        .collect();
+    policy_of(&described("{$ref: '#/components/schemas/S0'}", &format!("{{{}}}", chain.join(", "))));
+}
+
+#[test]
+fn names_and_formats_suggest_a_class() {
+    for (shape, name, base, format, expected) in [
+        ("account", "id", "string", "", "key pseudonym: account"),
+        ("account", "customerId", "string", "", "key pseudonym: customer"),
+        ("user", "e_mail", "string", "", "contact mask: email, pseudonym: email"),
+        ("user", "x", "string", "email", "contact mask: email, pseudonym: email"),
+        ("user", "mobile-number", "string", "", "contact mask: {last: 3}, pseudonym: phone"),
+        ("user", "dateOfBirth", "string", "date", "identity mask: year"),
+        ("user", "birthDate", "string", "date", "identity mask: year"),
+        ("user", "name", "string", "", "identity mask: initials"),
+        ("product", "name", "string", "", "nothing"),
+        ("booking", "passenger_name", "string", "", "identity mask: initials"),
+        ("payment", "iban", "string", "", "financial mask: {last: 4}"),
+        ("payment", "amount", "number", "", "financial mask: {round: 100}"),
+        ("payment", "postalCode", "string", "", "contact mask: {first: 2}"),
+        ("user", "passwordHash", "string", "", "secret "),
+        ("user", "active", "boolean", "", "reference "),
+        ("call", "startedAt", "string", "date-time", "reference mask: month"),
+        ("x", "whatever", "string", "", "nothing"),
+    ] {
+        let kind = Kind { base: base.to_owned(), format: format.to_owned(), listed: false };
+        let came = suggest::suggest(shape, &[Step::Member(name.to_owned())], &kind)
+            .map_or_else(|| "nothing".to_owned(), |found| format!("{} {}", found.class, found.forms));
+        assert_eq!(came, expected, "{shape}.{name}");
+    }
+}
+
+#[test]
+fn every_suggestion_is_a_field_that_checks() {
+    let names = [
+        "id",
+        "email",
+        "phone",
+        "iban",
+        "dob",
+        "ssn",
+        "latitude",
+        "ip",
+        "zip",
+        "country",
+        "street",
+        "firstName",
+        "amount",
+        "note",
+        "status",
+        "createdAt",
+        "password",
+    ];
+    let members: Vec<String> = names.iter().map(|name| format!("{name}: {{type: string}}")).collect();
+    let text = skeleton::write(&described(&format!("{{properties: {{{}}}}}", members.join(", ")), "{}"), "a", "a", &[]);
+    let mut classes = String::new();
+    let mut lines = String::new();
+    for line in text.lines() {
+        match line.split_once("unreviewed  ").or_else(|| line.split_once("unreviewed ")) {
+            Some((key, comment)) if line.trim_start().starts_with('$') => {
+                let what = comment.trim().trim_start_matches("# ");
+                writeln!(lines, "{key}{what}").unwrap();
+            }
+            _ => writeln!(lines, "{}", line.strip_prefix("  # ").map_or(line.to_owned(), |class| format!("  {class}")))
+                .unwrap(),
+        }
+        classes.clear();
+    }
+    let files = BTreeMap::from([("p.yaml".to_owned(), lines.clone())]);
+    if let Err(found) = policy::load(&files, "p.yaml").and_then(|doc| policy::check(&doc)) {
+        panic!("{found}\n{lines}");
+    }
+}
+
+#[test]
+fn a_sample_tells_kinds_and_no_values() {
+    let text = r#"{"id": "A-1", "email": "ana@example.com", "lines": [{"n": "+34655010123"}, {"n": null, "x": 1}],
+        "byDay": {"2026-01-01": {"sum": 1}, "2026-01-02": {"sum": 2}}, "tags": []}"#;
+    let sample = Sample::read("a.json", text).unwrap();
+    let paths: Vec<String> = sample.fields.iter().map(Field::path_text).collect();
+    assert_eq!(paths, ["$.id", "$.email", "$.lines[*].n", "$.lines[*].x", "$.byDay[*].sum", "$.tags"]);
+    let api = skeleton::of_samples(&[sample], "GET /accounts/{id}?page=1").unwrap();
+    let text = skeleton::write(&api, "a.json", "a", &[]);
+    policy_of(&api);
+    for value in ["A-1", "ana@", "+34", "2026"] {
+        assert!(!text.contains(value), "{text}");
+    }
+    assert!(text.contains("query: [page]"), "{text}");
+    let fault = Sample::read("a.json", "{\"pin\": 1234,}").unwrap_err();
+    assert!(!fault.message.contains("1234"), "{fault}");
+}
