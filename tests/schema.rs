@@ -30,8 +30,9 @@ fn document(path: &Path) -> Value {
 fn shipped_policies_are_valid() {
     let schema = schema();
     let mut seen = 0;
-    for entry in fs::read_dir(root().join("policies")).expect("the shipped policies") {
-        let path = entry.expect("an entry").path();
+    let top = fs::read_dir(root().join("policies")).expect("the shipped policies");
+    let top = top.map(|entry| entry.expect("an entry").path());
+    for path in top.chain([root().join("policies/banking/banking.yaml")]) {
         let name = path.to_string_lossy();
         if name.ends_with(".yaml") && !name.ends_with(".test.yaml") {
             let faults: Vec<String> = schema
