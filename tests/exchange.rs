@@ -206,7 +206,10 @@ fn ways_to_end() -> impl Iterator<Item = (Ending, Declared)> {
     endings.into_iter().flat_map(move |ending| declared.map(|declared| (ending, declared)))
 }
 
-const OK: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
+/// The upstream's head, its status among it.
+type Head<'a> = &'a [(&'a str, &'a str)];
+
+const OK: Head<'static> = &[(":status", "200"), ("content-type", "application/json")];
 
 /// Every way to cut a body in at most three, in single bytes, or not at all.
 fn cuts(length: usize) -> Vec<Vec<usize>> {
@@ -218,7 +221,7 @@ fn cuts(length: usize) -> Vec<Vec<usize>> {
 
 #[test]
 fn a_response_is_the_same_in_every_framing() {
-    let rows: [(&str, &[(&str, &str)], &str, u16, &str); 12] = [
+    let rows: [(&str, Head<'_>, &str, u16, &str); 12] = [
         ("a body is rewritten", OK, r#"{"a": 1, "b": 2}"#, 200, r#"{"a":1}"#),
         ("white space around the root is dropped", OK, " {\"a\":1}\n\n", 200, r#"{"a":1}"#),
         ("a body without a content-type is read as JSON", &[(":status", "200")], r#"{"a":1,"b":2}"#, 200, r#"{"a":1}"#),
@@ -292,7 +295,7 @@ fn a_response_is_the_same_in_every_framing() {
 
 #[test]
 fn a_refusal_is_clean_while_the_head_is_held_and_a_cut_after_it() {
-    let rows: [(&str, &[(&str, &str)], &str, &str); 8] = [
+    let rows: [(&str, Head<'_>, &str, &str); 8] = [
         ("malformed JSON", OK, r#"{"a":1,"b"}"#, "json_syntax"),
         ("a body that ends early", OK, r#"{"a":1,"b":"#, "json_incomplete"),
         ("something behind the root", OK, r#"{"a":1}{}"#, "json_trailing"),

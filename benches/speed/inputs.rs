@@ -43,7 +43,8 @@ impl Input {
 /// All inputs whose names contain one of the words, or all.
 pub(crate) fn all(words: &[String]) -> Vec<Input> {
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    let documents: [(&'static str, fn(&'static str) -> Input); 7] = [
+    type Maker = fn(&'static str) -> Input;
+    let documents: [(&'static str, Maker); 7] = [
         ("customers 2 KB", |name| documents::customers(name, 2_000)),
         ("customers 100 KB", |name| documents::customers(name, 100_000)),
         ("customers 10 MB", |name| documents::customers(name, 10_000_000)),

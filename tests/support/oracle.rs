@@ -316,7 +316,9 @@ impl<'a> Oracle<'a> {
             })
             .map_or_else(|| String::from("null"), |blank| blank.to_string());
         // *Reading* of rule 27: a scalar that several entries match is searched for what any of them names.
-        let detect: BTreeSet<Detector> = entries.iter().flat_map(|entry| entry.detect.clone()).collect();
+        let mut detect: Vec<Detector> = entries.iter().flat_map(|entry| entry.detect.clone()).collect();
+        detect.sort();
+        detect.dedup();
         match (level, mask, pseudonym) {
             (Level::Hide, _, _) => Fate::Hide,
             (Level::Show, _, _) if detect.is_empty() => Fate::Show,
