@@ -84,3 +84,6 @@ fn carry_out(verb: &Verb, terminal: Terminal) -> Result<Exit, Failure> {
         Verb::Completions(arguments) => completions::run(arguments, terminal),
     }
 }
+
+#[cfg(test)]
+mod tests;
