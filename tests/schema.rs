@@ -1,9 +1,10 @@
-//! The schema for editors agrees with `check` on what is shipped, and on what is broken by a key or a word.
+//! The schema for editors agrees with `check` on what is shipped, and on what is broken by a key or a word; and SARIF is SARIF.
 
 #![allow(clippy::expect_used, reason = "a test may stop where it stands")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use fieldgate::policy::{self, Disk};
 use jsonschema::Validator;
@@ -92,4 +93,43 @@ fn schema_and_check_agree_on_keys_and_words() {
         assert_eq!(policy::check(&doc).is_ok(), valid, "check: {from} -> {to}: {:?}", policy::check(&doc).err());
         assert_eq!(schema.is_valid(&json), valid, "schema: {from} -> {to}");
     }
+}
+
+/// What `check --format sarif` writes, held against the standard's own schema.
+///
+/// `sarif-2.1.0.schema.json` is the OASIS schema (2.1.0-rtm.5) as the npm package `@microsoft/jest-sarif` ships it (MIT), its
+/// descriptions left out, and with them the pattern of `language`, which is no regular
+/// expression of ECMA-262.
+#[test]
+fn sarif_is_valid_by_its_own_schema() {
+    let text = fs::read_to_string(root().join("tests/support/sarif-2.1.0.schema.json")).expect("the schema of SARIF");
+    let schema: Value = serde_json::from_str(&text).expect("the schema is JSON");
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("the schema compiles");
+    for (paths, results) in [
+        (&["tests/cli/small.yaml"][..], 0..=0),
+        (&["policies/telco.yaml"], 5..=5),
+        (&["tests/cli/broken", "policies", "tests/cli/openapi/accounts.policy.yaml"], 10..=100),
+        (&["tests/cli/openapi/accounts.policy.yaml", "--openapi", "tests/cli/openapi/accounts.yaml"], 6..=6),
+    ] {
+        let run = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
+            .args(["check", "--format", "sarif"])
+            .args(paths)
+            .current_dir(root())
+            .output()
+            .expect("the command runs");
+        let document: Value = serde_json::from_slice(&run.stdout).expect("SARIF is JSON");
+        let faults: Vec<String> =
+            validator.iter_errors(&document).map(|fault| format!("{fault} at {}", fault.instance_path())).collect();
+        assert!(faults.is_empty(), "{paths:?}: {faults:#?}");
+        let count = document.pointer("/runs/0/results").and_then(Value::as_array).map_or(0, Vec::len);
+        assert!(results.contains(&count), "{paths:?}: {count} results");
+        // The schema cannot say that an index fits its rule.
+        for result in document.pointer("/runs/0/results").and_then(Value::as_array).into_iter().flatten() {
+            let index = result.get("ruleIndex").and_then(Value::as_u64).expect("an index");
+            let rule = document.pointer(&format!("/runs/0/tool/driver/rules/{index}/id"));
+            assert_eq!(rule, result.get("ruleId"), "{paths:?}");
+        }
+    }
+    let broken = serde_json::json!({"version": "2.1.0", "runs": [{"results": []}]});
+    assert!(!validator.is_valid(&broken), "the schema refuses a run without a tool");
 }
