@@ -20,6 +20,7 @@ mod sample;
 mod schema;
 pub mod skeleton;
 mod suggest;
+mod template;
 
 pub use document::Document;
 pub use sample::Sample;
@@ -191,13 +192,20 @@ fn path_text(steps: &[Step]) -> String {
 /// A text of the document on one line, without what a terminal or a comment would take for something else.
 fn one_line(text: &str, most: usize) -> String {
     let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+        text.split(|c: char| c.is_whitespace() || unprintable(c)).filter(|w| !w.is_empty()).collect();
     let line = words.join(" ");
     if line.chars().count() <= most {
         return line;
     }
     let short: String = line.chars().take(most).collect();
     format!("{}…", short.trim_end())
+}
+
+/// Whether a character shows nothing of itself, or changes how its neighbours are shown: controls, line separators, marks of
+/// direction (UAX #9) and the byte-order mark.
+fn unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}')
 }
 
 /// A string member of an object.

@@ -1,10 +1,17 @@
 //! What the command line does to files and reads from git: each in a directory of its own.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may stop where it stands")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may stop where it stands"
+)]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 
 /// A directory of the test's own, removed at its end.
 struct Scratch(PathBuf);
@@ -205,4 +212,73 @@ fn the_matrix_page_needs_no_network_and_holds_policy_text_as_text() {
     assert!(!page.contains("http://") && !page.contains("https://"), "the page names something on a network");
     assert!(!page.contains("</script><b>"), "a policy's text became markup");
     assert_eq!(page.matches("</script>").count(), 2);
+}
+
+/// A policy of 50 routes with 20 fields each and 12 scopes, as a company with one policy for all of its APIs has it.
+fn large() -> String {
+    let mut text = "language: 1\npolicy: large\n\
+        identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}\n"
+        .to_owned();
+    text.push_str("classes:\n");
+    for class in 0..8 {
+        writeln!(text, "  class{class}: {{about: \"Kind {class}\"}}").expect("a line");
+    }
+    text.push_str("shapes:\n");
+    for shape in 0..50 {
+        writeln!(text, "  shape{shape}:").expect("a line");
+        for field in 0..20 {
+            let class = (shape + field) % 8;
+            writeln!(
+                text,
+                "    $.part{}.field{field}: {{class: class{class}, mask: {{last: 2}}, pseudonym: n{class}}}",
+                field % 4
+            )
+            .expect("a line");
+        }
+    }
+    text.push_str("routes:\n");
+    for route in 0..50 {
+        let area = route % 5;
+        writeln!(
+            text,
+            "  get-{route}:\n    match: GET /api{route}/{{id}}\n    area: area{area}\n    body: {{$: {{shape: shape{route}}}}}"
+        )
+        .expect("a line");
+    }
+    text.push_str("scopes:\n");
+    for scope in 0..12 {
+        let grants: Vec<String> = (0..8)
+            .map(|class| format!("class{class}: {}", ["show", "mask", "pseudonym", "hide"][(scope + class) % 4]))
+            .collect();
+        writeln!(
+            text,
+            "  scope{scope}:\n    areas: [area0, area1, area2, area3, area4]\n    grant: {{{}}}",
+            grants.join(", ")
+        )
+        .expect("a line");
+    }
+    text
+}
+
+/// Prints what `check` and `matrix` take: `cargo test --release --test cli_files large -- --nocapture`. Times are for a reader:
+/// a machine that is busy fails no test.
+#[test]
+fn a_large_policy_checks_and_is_drawn_whole() {
+    let scratch = Scratch::new("large");
+    scratch.write("policies/large.yaml", &large());
+    for (arguments, least) in [
+        (&["check", "policies"][..], 1),
+        (&["matrix", "policies"], 1_000),
+        (&["matrix", "policies", "--format", "md"], 1_000),
+        (&["matrix", "policies", "--format", "csv"], 1_000),
+        (&["matrix", "policies", "--format", "html"], 50),
+    ] {
+        let started = Instant::now();
+        let run = scratch.run(arguments);
+        let took = started.elapsed();
+        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+        let lines = String::from_utf8_lossy(&run.stdout).lines().count();
+        assert!(lines >= least, "{arguments:?}: {lines} lines");
+        println!("fieldgate {}: {} ms, {} bytes", arguments.join(" "), took.as_millis(), run.stdout.len());
+    }
 }

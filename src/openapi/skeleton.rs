@@ -354,7 +354,15 @@ fn scalar(text: &str) -> String {
     if starts && !word && text.chars().all(plain) { text.to_owned() } else { quoted(text) }
 }
 
-/// In double quotes: a JSON string is a YAML one.
+/// In double quotes: a JSON string is a YAML one, once what YAML does not count as printable is escaped (YAML 1.2.2 §5.1).
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let mut out = String::new();
+    for c in serde_json::Value::from(text).to_string().chars() {
+        if super::unprintable(c) {
+            let _ = write!(out, "\\u{:04X}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }

@@ -339,3 +339,68 @@ fn a_sample_tells_kinds_and_no_values() {
     let fault = Sample::read("a.json", "{\"pin\": 1234,}").unwrap_err();
     assert!(!fault.message.contains("1234"), "{fault}");
 }
+
+#[test]
+fn names_that_would_break_out_of_their_place_stay_in_it() {
+    let evil = [
+        "a\nb: show",
+        "x: y #z",
+        "\u{0}",
+        "\u{1b}[2J",
+        "é",
+        "💥",
+        "'",
+        "\"",
+        "\\",
+        "{}",
+        "[*]",
+        "*",
+        "&a",
+        "!t",
+        "on",
+        "null",
+        "1",
+        " ",
+        "-",
+        "$",
+        "#",
+        "%41",
+        "\u{2028}",
+        "\u{85}",
+        "\u{7f}",
+        "\u{feff}",
+        "a,b",
+        "}",
+        "`",
+        "..",
+        "\u{202e}",
+        &"long".repeat(500),
+    ];
+    let properties: serde_json::Map<String, Value> =
+        evil.iter().map(|name| ((*name).to_owned(), serde_json::json!({"type": "string"}))).collect();
+    let schemas: serde_json::Map<String, Value> =
+        evil.iter().map(|name| ((*name).to_owned(), serde_json::json!({"properties": properties}))).collect();
+    let mut paths = serde_json::Map::new();
+    for (index, name) in evil.iter().enumerate() {
+        let reference = format!("#/components/schemas/{}", name.replace('~', "~0").replace('/', "~1"));
+        paths.insert(
+            format!("/p{index}/{name}/{{{name}}}"),
+            serde_json::json!({"get": {
+                "operationId": name, "tags": [name], "deprecated": true, "security": [{"s": [name]}],
+                "parameters": [{"in": "query", "name": name}],
+                "responses": {"200": {"content": {"application/json": {"schema": {"$ref": reference}}, *name: {}}}},
+            }}),
+        );
+    }
+    let document = serde_json::json!({
+        "openapi": "3.1.0", "info": {"title": evil.concat()}, "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": {"s": {"flows": {"f": {"scopes": {"a\nb": "c\nscopes: {}"}}}}}},
+    });
+    let api = read("evil.json", &document.to_string(), Wanted::default()).unwrap();
+    let policy = policy_of(&api);
+    assert!(policy.scopes.is_empty());
+    assert_eq!(policy.classes.len(), 1);
+    assert!(api.operations.len() + api.left_out.len() >= evil.len());
+    let text = skeleton::write(&api, "evil\n.json", "on", &[]);
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
+}
