@@ -129,13 +129,20 @@ pub(super) fn suggest(shape: &str, steps: &[Step], kind: &Kind) -> Option<Sugges
     if has(&["ip", "ipaddress", "ipv4", "ipv6"]) || matches!(kind.format.as_str(), "ipv4" | "ipv6") {
         return found("location", "pseudonym: ip");
     }
-    if has(&["postcode", "postalcode", "zip", "zipcode", "postal"]) {
+    if has(&["postcode", "postalcode", "zip", "zipcode", "postal"]) || ends(&["postcode", "postalcode"]) {
         return found("contact", "mask: {first: 2}");
     }
     if has(&["country", "currency", "locale", "language", "timezone", "nationality"]) {
         return found("reference", "");
     }
     if has(&["address", "street", "city", "town", "housenumber", "addressline", "line1", "line2"])
+        || (under(&["address"]) && has(&["state", "region", "county", "line", "number", "district"]))
+    {
+        return found("contact", "");
+    }
+    let personal =
+        ["firstname", "lastname", "givenname", "familyname", "fullname", "surname", "middlename", "displayname"];
+    if ends(&personal)
         || (text && all == "name" && under(PEOPLE))
         || (text && all.ends_with("name") && has(PEOPLE))
         || has(&["username", "login", "nickname"])
