@@ -56,7 +56,11 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
                     continue;
                 }
                 let text = fs::read_to_string(&file).map_err(|error| Failure::io("read", &file, &error))?;
-                if is_root(&text) { found.roots.push(name) } else { found.others.push(name) }
+                if is_root(&text) {
+                    found.roots.push(name);
+                } else if is_part(&text) {
+                    found.others.push(name);
+                }
             }
         } else if path.exists() {
             found.roots.push(slashes(path));
@@ -78,7 +82,7 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
 pub(crate) struct Found {
     /// Policies.
     pub(crate) roots: Vec<String>,
-    /// YAML files that are none: they should be included by one.
+    /// Files with parts of a policy: they should be included by one.
     pub(crate) others: Vec<String>,
 }
 
@@ -100,6 +104,12 @@ pub(crate) fn is_suite(name: &str) -> bool {
 /// Whether a text is a policy's root file: only that has a name.
 pub(crate) fn is_root(text: &str) -> bool {
     text.lines().any(|line| line.strip_prefix("policy").is_some_and(|rest| rest.trim_start().starts_with(':')))
+}
+
+/// Whether a text has a section of a policy: a workflow or a description of an API beside the policies has none.
+fn is_part(text: &str) -> bool {
+    let sections = ["language:", "classes:", "shapes:", "routes:", "scopes:", "clients:"];
+    text.lines().any(|line| sections.iter().any(|section| line.starts_with(section)))
 }
 
 /// Every file below a directory, in name order; hidden ones are left out.

@@ -91,9 +91,11 @@ pub fn match_sample(api: &Api, sample: &Sample, route: Option<&str>) -> Result<M
         };
         return Ok(against(api, index, sample));
     }
-    let best = (0..api.operations.len())
-        .map(|index| against(api, index, sample))
-        .max_by_key(|matched| (matched.known, std::cmp::Reverse(matched.operation)));
+    let best = (0..api.operations.len()).map(|index| against(api, index, sample)).max_by_key(|matched| {
+        // What creates a record often answers as what reads it does.
+        let reads = api.operations.get(matched.operation).is_some_and(|operation| operation.method == "GET");
+        (matched.known, reads, std::cmp::Reverse(matched.operation))
+    });
     match best {
         Some(best) if best.known > 0 => Ok(best),
         _ => Err(Fault::new(format!("{} looks like no body that the description has", sample.name), help)),
