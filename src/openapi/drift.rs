@@ -1,6 +1,6 @@
 //! Drift: what the API has and the policy does not name, and the reverse.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::expand::{self, Expanded};
 use super::{Api, Operation};
@@ -43,9 +43,13 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
                 container: false,
             });
             judged.routes.push(&route.name);
-            judged.known |= expanded.scalars.iter().any(|scalar| scalar.overlaps(&entry.path))
-                || expanded.open.iter().any(|open| entry.path.reaches_into(open));
-            judged.container |= expanded.scalars.iter().any(|scalar| scalar.reaches_into(&entry.path));
+            let container = expanded.scalars.iter().any(|scalar| scalar.reaches_into(&entry.path));
+            // Where the description is silent, be it above or below, it does not contradict.
+            let silent =
+                |open: &FieldPath| entry.path.reaches_into(open) || (!container && open.reaches_into(&entry.path));
+            judged.known |=
+                expanded.scalars.iter().any(|scalar| scalar.overlaps(&entry.path)) || expanded.open.iter().any(silent);
+            judged.container |= container;
         }
     }
     for (span, judged) in entries.into_iter().filter(|(_, judged)| !judged.known) {
@@ -79,12 +83,17 @@ struct Judged<'p> {
 
 fn unnamed(route: &Route, governed: &Governed, expanded: &Expanded, source: &str) -> Option<Diagnostic> {
     let mut missing: Vec<String> = Vec::new();
+    let mut seen: BTreeSet<String> = BTreeSet::new();
     for scalar in &expanded.scalars {
-        if !governed.entries.iter().any(|entry| entry.path.overlaps(scalar)) {
-            missing.push(format!("`{scalar}`"));
+        if governed.entries.iter().any(|entry| entry.path.overlaps(scalar)) {
+            continue;
+        }
+        let text = scalar.to_string();
+        // What no field path can name, because it is too long, nobody can classify.
+        if FieldPath::parse(&text).is_ok() && seen.insert(text.clone()) {
+            missing.push(format!("`{text}`"));
         }
     }
-    missing.dedup();
     if missing.is_empty() {
         return None;
     }

@@ -109,6 +109,10 @@ pub(super) struct Expanded {
 pub(super) fn of(api: &Api, operation: &Operation) -> Expanded {
     let mut expanded = Expanded::default();
     fields(api, &operation.body, &mut Vec::new(), &mut expanded);
+    if operation.body.is_empty() {
+        // What is not described may be anything.
+        expanded.open.push(field_path(&[]));
+    }
     expanded
 }
 

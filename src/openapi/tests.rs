@@ -26,8 +26,13 @@ fn places(api: &Api) -> String {
 fn policy_of(api: &Api) -> policy::PolicySet {
     let text = skeleton::write(api, "openapi.yaml", "test", &[]);
     let files = BTreeMap::from([("p.yaml".to_owned(), text.clone())]);
-    match policy::load(&files, "p.yaml").and_then(|doc| policy::check(&doc)) {
-        Ok((policy, _)) => policy,
+    let checked = policy::load(&files, "p.yaml").and_then(|doc| Ok((policy::check(&doc)?.0, doc)));
+    match checked {
+        Ok((policy, doc)) => {
+            let drift = drift::drift(api, "openapi.yaml", &policy, &doc);
+            assert!(drift.is_empty(), "a skeleton drifts from what it is made from: {drift:?}\n{text}");
+            policy
+        }
         Err(found) => panic!("{found}\n{text}"),
     }
 }
