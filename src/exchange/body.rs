@@ -79,7 +79,9 @@ impl Holding {
         }
         // What is held back must fit into the host's buffer, whether or not it was written while it held back.
         let fits = WriteBudget::holding(part.host_has).admit(out.len()).is_ok();
-        if fits && self.length.is_awaited(self.size.read) {
+        // A body that grows might not fit any more with its last part, when nothing can be sent later.
+        let grows = u64::try_from(out.len()).map_or(true, |length| length > self.size.read);
+        if fits && !grows && self.length.is_awaited(self.size.read) {
             self.buffering = true;
             return Ok(Decided::new(Phase::Holding(Box::new(self)), Emit::Hold));
         }
