@@ -174,7 +174,7 @@ fn ask(world: &World, envoy: &Envoy, scopes: &str, change: impl FnOnce(&mut Requ
     let id = "a thing";
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", THING.len());
     let http1 = vec![Step::Bytes([head.as_bytes(), THING].concat())];
-    world.upstream.play(id, Script { http1, http2: Vec::new() });
+    world.upstream.play(id, Script { http1, ..Script::default() });
     let token = world.issuer.token(&json!({"azp": "app", "scope": scopes}));
     let mut request = Request {
         method: "GET".to_owned(),

@@ -20,6 +20,7 @@ mod support;
 
 mod lifecycle;
 mod rows;
+mod streams;
 mod world;
 
 use std::process::ExitCode;
@@ -49,7 +50,8 @@ fn main() -> ExitCode {
     };
     let rows = rows::all().into_iter().map(|row| trial(row.claim.clone(), Box::new(move |world| world.run(&row))));
     let lifecycle = lifecycle::ALL.into_iter().map(|(claim, test)| trial(claim.to_owned(), Box::new(test)));
-    let trials = rows.chain(lifecycle).collect();
+    let streams = streams::all().into_iter().map(|(claim, test)| trial(claim, test));
+    let trials = rows.chain(lifecycle).chain(streams).collect();
     if let Ok(world) = &world {
         println!("Envoy {}, seed {}", world.tools.envoy_version(), world.seed);
     }

@@ -100,7 +100,7 @@ impl World {
     }
 
     /// A token with these claims.
-    fn token(&self, claims: &Value) -> String {
+    pub(crate) fn token(&self, claims: &Value) -> String {
         let mut tokens = self.tokens.lock().unwrap();
         tokens.entry(claims.to_string()).or_insert_with(|| self.issuer.token(claims)).clone()
     }
@@ -142,9 +142,14 @@ impl World {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
+    /// A number that no other exchange has.
+    pub(crate) fn number(&self) -> u64 {
+        self.exchanges.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Asks once, and says what came and what it was made of.
     pub(crate) fn fetch(&self, envoy: &Envoy, row: &Row, carriage: Carriage) -> Fetched {
-        let number = self.exchanges.fetch_add(1, Ordering::Relaxed);
+        let number = self.number();
         let id = number.to_string();
         let mut markers = Markers::default();
         let scripted = row.upstream.marked(&mut markers);
@@ -300,7 +305,7 @@ fn same(native: &Native, answer: &Answer, is_head: bool) -> Result<(), String> {
 }
 
 /// The same exchange without a host.
-fn native(policy: &str, row: &Row) -> Result<Native, String> {
+pub(crate) fn native(policy: &str, row: &Row) -> Result<Native, String> {
     let scripted = row.upstream.marked(&mut Markers::default());
     let (set, _) = policy::from_json(policy.as_bytes()).map_err(|found| found.to_string())?;
     let key = PseudonymKey::from_base64(KEY).map_err(|fault| fault.to_string())?;
@@ -320,7 +325,7 @@ fn native(policy: &str, row: &Row) -> Result<Native, String> {
     Ok(exchange::respond(&program, request, &response))
 }
 
-fn shown(answer: &Answer) -> String {
+pub(crate) fn shown(answer: &Answer) -> String {
     let headers: Vec<_> =
         answer.fields.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value))).collect();
     let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(400)]).into_owned();

@@ -64,12 +64,23 @@ impl Bootstrap {
         let clusters = self.0["static_resources"]["clusters"].as_array_mut().unwrap();
         let mut second = clusters[0].clone();
         second["name"] = json!("api-http2");
+        // As on the listener: while the client reads nothing, the filter's host takes no more than this from the upstream.
+        let windows = json!({"initial_stream_window_size": 65536, "initial_connection_window_size": 1_048_576});
         second["load_assignment"]["cluster_name"] = json!("api-http2");
         let address = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/port_value";
         *second.pointer_mut(address).unwrap() = json!(http2_upstream.port());
-        second["typed_extension_protocol_options"] = protocol("http2_protocol_options", &json!({}));
+        second["typed_extension_protocol_options"] = protocol("http2_protocol_options", &windows);
         clusters[0]["typed_extension_protocol_options"] = protocol("http_protocol_options", &trailers);
         clusters.push(second);
+        self
+    }
+
+    /// With this buffer limit, in bytes, on every listener and cluster.
+    pub(crate) fn with_buffers(mut self, limit: u32) -> Self {
+        let resources = self.0["static_resources"].as_object_mut().unwrap();
+        for resource in resources.values_mut().flat_map(|resources| resources.as_array_mut().unwrap()) {
+            resource["per_connection_buffer_limit_bytes"] = json!(limit);
+        }
         self
     }
 

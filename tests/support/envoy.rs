@@ -82,6 +82,14 @@ impl Drop for Scratch {
     }
 }
 
+/// Resident memory of a process, in KiB.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    /// The most that it ever was.
+    pub(crate) peak: u64,
+}
+
 /// A running Envoy.
 #[derive(Debug)]
 pub(crate) struct Envoy {
@@ -155,6 +163,22 @@ impl Envoy {
     /// Where the listener of that name listens.
     pub(crate) fn listener(&self, name: &str) -> SocketAddr {
         self.listeners[name]
+    }
+
+    /// What the process has of the machine's memory, where the system tells.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        let func_e = self.func_e.id();
+        // A child belongs to the thread that started it.
+        let threads = fs::read_dir(format!("/proc/{func_e}/task")).ok()?.filter_map(Result::ok);
+        let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
+        let children = threads.filter_map(of_thread).collect::<Vec<_>>().join(" ");
+        let envoy = children.split_whitespace().next()?;
+        let status = fs::read_to_string(format!("/proc/{envoy}/status")).ok()?;
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+        };
+        Some(Memory { now: kib("VmRSS:")?, peak: kib("VmHWM:")? })
     }
 
     /// Whether the process is still there.

@@ -18,5 +18,6 @@ pub(crate) mod envoy;
 pub(crate) mod http1;
 pub(crate) mod marker;
 pub(crate) mod row;
+pub(crate) mod stream;
 pub(crate) mod token;
 pub(crate) mod upstream;

@@ -286,6 +286,7 @@ impl Upstream {
         Script {
             http1: self.http1(framing, fields.clone(), trailers, is_bodiless, &pieces),
             http2: self.http2(framing, fields, trailers, is_bodiless, &pieces),
+            ..Script::default()
         }
     }
 
@@ -355,7 +356,7 @@ impl Upstream {
     }
 }
 
-fn lines(message: &mut Vec<u8>, fields: &[Field]) {
+pub(crate) fn lines(message: &mut Vec<u8>, fields: &[Field]) {
     for (name, value) in fields {
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             message.extend_from_slice(part);

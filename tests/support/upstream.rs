@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use super::http1::{self, Field, Parsed};
 
@@ -23,8 +25,12 @@ pub(crate) const SCRIPT: &str = "x-script";
 pub(crate) enum Step {
     /// Sends these bytes, and nothing between them and the wire.
     Bytes(Vec<u8>),
+    /// Sends these bytes so many times.
+    Repeat(Bytes, usize),
     /// Waits.
     Pause(Duration),
+    /// Waits until the test says so.
+    Gate(Arc<Notify>),
     /// Ends the connection in order.
     Close,
     /// Ends it with a reset.
@@ -38,10 +44,14 @@ pub(crate) enum Frame {
     Head { status: u16, fields: Vec<Field>, last: bool },
     /// DATA.
     Data { bytes: Vec<u8>, last: bool },
+    /// DATA, so many times.
+    Repeat(Bytes, usize),
     /// Trailing HEADERS, which end the stream.
     Trailers(Vec<Field>),
     /// Waits.
     Pause(Duration),
+    /// Waits until the test says so.
+    Gate(Arc<Notify>),
     /// RST_STREAM.
     Reset,
 }
@@ -51,6 +61,8 @@ pub(crate) enum Frame {
 pub(crate) struct Script {
     pub(crate) http1: Vec<Step>,
     pub(crate) http2: Vec<Frame>,
+    /// How many bytes the peer's flow control has let go so far.
+    pub(crate) sent: Arc<AtomicU64>,
 }
 
 /// A request as it reached the upstream.
@@ -159,11 +171,21 @@ async fn serve_http1(mut socket: TcpStream, book: Arc<Mutex<Book>>) {
                     if socket.write_all(bytes).await.is_err() {
                         return;
                     }
+                    count(&script.sent, bytes.len());
                     // A separate read on the other side is likely, not certain.
                     let _ = socket.flush().await;
                     tokio::task::yield_now().await;
                 }
+                Step::Repeat(bytes, times) => {
+                    for _ in 0..*times {
+                        if socket.write_all(bytes).await.is_err() {
+                            return;
+                        }
+                        count(&script.sent, bytes.len());
+                    }
+                }
                 Step::Pause(time) => tokio::time::sleep(*time).await,
+                Step::Gate(gate) => gate.notified().await,
                 Step::Close => return,
                 Step::Abort => {
                     let _ = socket.set_zero_linger();
@@ -185,26 +207,35 @@ async fn serve_http2(socket: TcpStream, book: Arc<Mutex<Book>>) {
         };
         let script = look_up(&book, arrived);
         tokio::spawn(async move {
-            let missing = Frame::Head { status: 599, fields: Vec::new(), last: true };
-            let frames = script.map_or_else(|| vec![missing], |script| script.http2.clone());
-            let _ = play_http2(respond, frames).await;
+            let missing = || Script {
+                http2: vec![Frame::Head { status: 599, fields: Vec::new(), last: true }],
+                ..Script::default()
+            };
+            let script = script.unwrap_or_else(|| Arc::new(missing()));
+            let _ = play_http2(respond, &script).await;
             drop(request);
         });
     }
 }
 
-async fn play_http2(mut respond: h2::server::SendResponse<Bytes>, frames: Vec<Frame>) -> Result<(), h2::Error> {
+async fn play_http2(mut respond: h2::server::SendResponse<Bytes>, script: &Script) -> Result<(), h2::Error> {
     let mut stream = None;
-    for frame in frames {
+    for frame in script.http2.iter().cloned() {
         match (frame, stream.as_mut()) {
             (Frame::Pause(time), _) => tokio::time::sleep(time).await,
+            (Frame::Gate(gate), _) => gate.notified().await,
             (Frame::Head { status, fields, last }, None) => {
                 let mut response = http::Response::new(());
                 *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
                 *response.headers_mut() = header_map(fields);
                 stream = Some(respond.send_response(response, last)?);
             }
-            (Frame::Data { bytes, last }, Some(stream)) => send_data(stream, bytes.into(), last).await?,
+            (Frame::Data { bytes, last }, Some(stream)) => send_data(stream, bytes.into(), last, &script.sent).await?,
+            (Frame::Repeat(bytes, times), Some(stream)) => {
+                for _ in 0..times {
+                    send_data(stream, bytes.clone(), false, &script.sent).await?;
+                }
+            }
             (Frame::Trailers(fields), Some(stream)) => stream.send_trailers(header_map(fields))?,
             (Frame::Reset, Some(stream)) => stream.send_reset(h2::Reason::INTERNAL_ERROR),
             (Frame::Reset, None) => respond.send_reset(h2::Reason::INTERNAL_ERROR),
@@ -215,7 +246,12 @@ async fn play_http2(mut respond: h2::server::SendResponse<Bytes>, frames: Vec<Fr
 }
 
 /// Sends one piece of a body as the peer's flow control lets it.
-async fn send_data(stream: &mut h2::SendStream<Bytes>, mut bytes: Bytes, last: bool) -> Result<(), h2::Error> {
+async fn send_data(
+    stream: &mut h2::SendStream<Bytes>,
+    mut bytes: Bytes,
+    last: bool,
+    sent: &AtomicU64,
+) -> Result<(), h2::Error> {
     if bytes.is_empty() {
         return stream.send_data(bytes, last);
     }
@@ -223,9 +259,14 @@ async fn send_data(stream: &mut h2::SendStream<Bytes>, mut bytes: Bytes, last: b
         stream.reserve_capacity(bytes.len());
         let Some(room) = std::future::poll_fn(|context| stream.poll_capacity(context)).await else { return Ok(()) };
         let piece = bytes.split_to(room?.min(bytes.len()));
+        count(sent, piece.len());
         stream.send_data(piece, last && bytes.is_empty())?;
     }
     Ok(())
+}
+
+fn count(sent: &AtomicU64, bytes: usize) {
+    sent.fetch_add(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
 }
 
 pub(crate) fn header_map(fields: Vec<Field>) -> HeaderMap {

@@ -1,0 +1,470 @@
+//! Long bodies: in constant memory, as fast as the client reads, and never completed when something is wrong with them.
+//!
+//! `FIELDGATE_LONG_MB` is how long they are (8; 100 under `make soak`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::support::client::{End, Protocol, Request};
+use super::support::envoy::Envoy;
+use super::support::marker::Markers;
+use super::support::row::{Carriage, Framing, HeadMode, Policy, Row};
+use super::support::stream::{self, Coming, Part, Piece};
+use super::support::upstream::{SCRIPT, Script};
+use super::world::{self, KEY, World};
+
+/// Buffer limits, in bytes: the least that the filter's writes are made for, what edge guides set, Envoy's default.
+const BUFFERS: [u32; 3] = [16 << 10, 32 << 10, 1 << 20];
+
+/// What a long body may add to Envoy's resident memory, in KiB: many times the buffers that it passes, far less than itself.
+const GROWTH: u64 = 16 << 10;
+
+/// Each scope lets the same body out in another form; the pseudonyms make it longer.
+const SCOPES: [&str; 3] = ["list.show", "list.mask", "list.link"];
+
+pub(crate) const LIST: &str = r"
+language: 1
+policy: list
+identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
+defaults: {unmatched_route: reject, other_content: reject, errors: {show: [title, status]}}
+limits: {body: 1GiB}
+classes:
+  plain:  {about: Anybody may know it}
+  key:    {about: Links records, blank: '-'}
+  secret: {about: Granted to nobody}
+shapes:
+  record:
+    $.id:           {class: key, mask: {last: 2}, pseudonym: record}
+    $.name:         plain
+    $.owner.email:  {class: key, mask: email, pseudonym: email}
+    $.owner.secret: secret
+    $.code:         secret
+routes:
+  list:
+    match: GET /list
+    area: list
+    body: {'$.items[*]': {shape: record}, $.next: plain}
+scopes:
+  list.show: {areas: [list], grant: {plain: show, key: show}}
+  list.mask: {areas: [list], grant: {plain: show, key: mask}}
+  list.link: {areas: [list], grant: {plain: show, key: pseudonym}}
+";
+
+type Test = Box<dyn FnOnce(&World) -> Result<(), String> + Send>;
+
+/// All tests of this file.
+pub(crate) fn all() -> Vec<(String, Test)> {
+    let mut tests: Vec<(String, Test)> = Vec::new();
+    for (turn, buffer) in BUFFERS.into_iter().enumerate() {
+        for head in HeadMode::ALL {
+            let setting = format!("buffers of {} KiB, head {}", buffer >> 10, head.word());
+            tests.push((
+                format!("long bodies stream in constant memory: {setting}"),
+                Box::new(move |world| stream_long(world, buffer, head, turn)),
+            ));
+            tests.push((
+                format!("a body that grows is whole or refused, and Envoy lives: {setting}"),
+                Box::new(move |world| grow(world, buffer, head)),
+            ));
+        }
+    }
+    tests.push(("a client that reads slowly slows the upstream".to_owned(), Box::new(slow_reader)));
+    tests.push(("a body that is cut or broken in its middle is reset".to_owned(), Box::new(broken_in_the_middle)));
+    tests.push(("a body in HTTP/2 frames is never too large for its buffer".to_owned(), Box::new(frames)));
+    tests
+}
+
+/// A body: `open`, `unit` so many times, `close`.
+struct Long {
+    open: Bytes,
+    unit: Bytes,
+    close: Bytes,
+}
+
+impl Long {
+    /// Records with a marker in each member that nobody may see.
+    fn upstream(markers: &mut Markers) -> Self {
+        let record = |index: u32| {
+            format!(
+                r#"{{"code":"@@","id":"r-{index}","na\u006de":"Añ{}","owner":{{"secret":##,"email":"a{index}@example.com"}},"more":[{{"@@":"@@"}},[]]}}"#,
+                "x".repeat(usize::try_from(index).unwrap_or(0) % 97)
+            )
+        };
+        let unit: String = (1..=97).map(|index| format!(",{}\n", record(index))).collect();
+        Self {
+            open: markers.fill(format!(r#"{{"total":##,"items":[ {}"#, record(0)).as_bytes()).into(),
+            unit: markers.fill(unit.as_bytes()).into(),
+            close: Bytes::from_static(br#"],"next":"/list?page=2"}"#),
+        }
+    }
+
+    fn whole(&self, times: usize) -> Vec<u8> {
+        [&*self.open, &self.unit.repeat(times), &self.close].concat()
+    }
+
+    /// What the native core makes of it: taken from three short ones, since every unit comes out the same.
+    fn filtered(&self, policy: &str, scope: &str) -> Result<Self, String> {
+        let of = |times| {
+            let row = list("", scope).answers(200, self.whole(times));
+            world::native(policy, &row).map(|answer| answer.body)
+        };
+        let (none, one, two) = (of(0)?, of(1)?, of(2)?);
+        let close = Bytes::from_static(br#"],"next":"/list?page=2"}"#);
+        let open = Bytes::from(none.strip_suffix(&*close).ok_or("the end is filtered")?.to_vec());
+        let filtered = Self { unit: Bytes::copy_from_slice(&one[open.len()..one.len() - close.len()]), open, close };
+        if filtered.whole(1) == one && filtered.whole(2) == two {
+            Ok(filtered)
+        } else {
+            Err("two units come out otherwise than one twice".to_owned())
+        }
+    }
+}
+
+/// Compares what comes with what must come.
+struct Follower<'l> {
+    long: &'l Long,
+    times: usize,
+    at: usize,
+}
+
+impl Follower<'_> {
+    fn take(&mut self, mut piece: &[u8]) -> Result<(), String> {
+        while !piece.is_empty() {
+            let units = self.long.unit.len() * self.times;
+            let expected = match self.at.checked_sub(self.long.open.len()) {
+                None => &self.long.open[self.at..],
+                Some(at) if at < units => &self.long.unit[at % self.long.unit.len()..],
+                Some(at) => self.long.close.get(at - units..).unwrap_or_default(),
+            };
+            let length = expected.len().min(piece.len());
+            if length == 0 || expected[..length] != piece[..length] {
+                let shown = String::from_utf8_lossy(&piece[..piece.len().min(200)]).into_owned();
+                return Err(format!("another body than the native core's, at byte {} or soon after: {shown}", self.at));
+            }
+            self.at += length;
+            piece = &piece[length..];
+        }
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.at == self.long.whole_length(self.times)
+    }
+}
+
+impl Long {
+    fn whole_length(&self, times: usize) -> usize {
+        self.open.len() + self.unit.len() * times + self.close.len()
+    }
+}
+
+fn list(claim: &str, scope: &str) -> Row {
+    Row::get(claim, Policy::Text(LIST), "/list").by("app", scope)
+}
+
+fn long_bytes() -> usize {
+    let megabytes = std::env::var("FIELDGATE_LONG_MB").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
+    megabytes << 20
+}
+
+/// The list's policy for these buffers: they must hold what is held back, and one HTTP/2 frame.
+fn list_policy(buffer: u32, head: HeadMode) -> Result<String, String> {
+    let mut policy: Value = serde_json::from_str(&World::policy_json(&Policy::Text(LIST), head)?).unwrap();
+    if buffer < 32 << 10 {
+        policy["limits"]["hold"] = json!(1);
+    }
+    Ok(policy.to_string())
+}
+
+/// An Envoy of its own, whose memory nobody else uses.
+pub(crate) fn start(world: &World, policy: &str, buffer: u32, head: HeadMode) -> Result<Envoy, String> {
+    let (scratch, bootstrap) = world.reference(policy);
+    let bootstrap = match head {
+        HeadMode::Held => bootstrap,
+        HeadMode::Released => bootstrap.without_held_head(),
+    };
+    let bootstrap = bootstrap.in_every_framing(world.upstream.http2).with_buffers(buffer);
+    Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY))
+}
+
+/// Asks for the list, answered by a script; the id to forget it by.
+async fn open(world: &World, envoy: &Envoy, carriage: Carriage, scope: &str, script: Script) -> (String, Coming) {
+    let id = world.number().to_string();
+    world.upstream.play(&id, script);
+    let token = world.token(&json!({"azp": "app", "scope": scope}));
+    let request = Request {
+        method: "GET".to_owned(),
+        path: "/list".to_owned(),
+        fields: vec![
+            (SCRIPT.to_owned(), id.clone().into_bytes()),
+            ("authorization".to_owned(), format!("Bearer {token}").into_bytes()),
+        ],
+        body: Vec::new(),
+    };
+    let listener = envoy.listener(match carriage.upstream {
+        Protocol::Http1 => "api",
+        Protocol::Http2 => "api-http2",
+    });
+    (id, stream::open(listener, carriage.downstream, &request).await)
+}
+
+fn trailers(markers: &mut Markers) -> [(String, Vec<u8>); 2] {
+    ["x-trailer", "etag"].map(|name| (name.to_owned(), markers.text().into_bytes()))
+}
+
+fn carriages(head: HeadMode) -> impl Iterator<Item = Carriage> {
+    Carriage::all().filter(move |carriage| carriage.head == head)
+}
+
+/// The rest of a body, to its end.
+async fn follow(coming: &mut Coming, follower: &mut Follower<'_>) -> Result<(), String> {
+    loop {
+        match coming.next().await {
+            Piece::Bytes(piece) => follower.take(&piece)?,
+            Piece::End(trailers) if trailers.is_empty() && follower.is_complete() => return Ok(()),
+            Piece::End(trailers) => return Err(format!("ended at byte {} with {trailers:?}", follower.at)),
+            Piece::Cut(why) => return Err(format!("cut at byte {}: {why}", follower.at)),
+        }
+    }
+}
+
+/// Each carriage carries a long body; the upstream sends the greater part of it only when its beginning has arrived.
+fn stream_long(world: &World, buffer: u32, head: HeadMode, turn: usize) -> Result<(), String> {
+    let policy = list_policy(buffer, head)?;
+    let envoy = start(world, &policy, buffer, head)?;
+    let mut markers = Markers::default();
+    let long = Long::upstream(&mut markers);
+    let trailers = trailers(&mut markers);
+    let filtered: Vec<_> = SCOPES.iter().map(|scope| long.filtered(&policy, scope)).collect::<Result<_, _>>()?;
+    for filtered in &filtered {
+        if let Some(found) = markers.found_in(&filtered.whole(1)) {
+            return Err(format!("{found} left in the native core's answer"));
+        }
+    }
+    let carry = |carriage: Carriage, which: usize, times: usize| {
+        let gate = Arc::new(Notify::new());
+        // More than any buffer on the way, so that something arrives.
+        let first = times.min(1 + (3 << 20) / long.unit.len() / 8);
+        let parts = [
+            Part::Bytes(long.open.clone(), 1),
+            Part::Bytes(long.unit.clone(), first),
+            Part::Gate(Arc::clone(&gate)),
+            Part::Bytes(long.unit.clone(), times - first),
+            Part::Bytes(long.close.clone(), 1),
+        ];
+        let script = stream::script(&parts, carriage.framing, &trailers);
+        let mut follower = Follower { long: &filtered[which], times, at: 0 };
+        world.runtime.block_on(async {
+            let (id, mut coming) = open(world, &envoy, carriage, SCOPES[which], script).await;
+            let outcome = match coming.next().await {
+                Piece::Bytes(piece) if coming.status == 200 => {
+                    gate.notify_one();
+                    follower.take(&piece)?;
+                    follow(&mut coming, &mut follower).await
+                }
+                other => Err(format!("{} {:?}: {other:?}", coming.status, coming.fields)),
+            };
+            world.upstream.forget(&id);
+            outcome.map_err(|error| format!("{carriage:?} {}: {error}", SCOPES[which]))
+        })
+    };
+    for carriage in carriages(head) {
+        carry(carriage, turn, 40)?;
+    }
+    let (before, begun, mut carried) = (envoy.memory(), Instant::now(), 0);
+    let times = long_bytes() / long.unit.len();
+    for (index, carriage) in carriages(head).enumerate() {
+        carry(carriage, (index + turn) % SCOPES.len(), times)?;
+        carried += long.whole_length(times);
+    }
+    if let (Some(before), Some(after)) = (before, envoy.memory()) {
+        println!(
+            "buffers of {} KiB, head {}: {} MiB in {} bodies, {:.1} s; resident before {} KiB, after {}, at most {}",
+            buffer >> 10,
+            head.word(),
+            carried >> 20,
+            carriages(head).count(),
+            begun.elapsed().as_secs_f32(),
+            before.now,
+            after.now,
+            after.peak
+        );
+        if after.peak > before.now + GROWTH {
+            return Err(format!("memory grew: {before:?}, then {after:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// While the client sleeps the upstream can send no more than buffers hold, the kernel's among them.
+fn slow_reader(world: &World) -> Result<(), String> {
+    /// Envoy's two sockets have kernel buffers that grow to 6 MiB and 4 MiB (Linux's defaults), the test's own less.
+    const BUFFERED: u64 = 14 << 20;
+    let policy = World::policy_json(&Policy::Text(LIST), HeadMode::Held)?;
+    let envoy = start(world, &policy, 32 << 10, HeadMode::Held)?;
+    let long = Long::upstream(&mut Markers::default());
+    let filtered = long.filtered(&policy, "list.show")?;
+    let times = (48 << 20) / long.unit.len();
+    let parts =
+        [Part::Bytes(long.open.clone(), 1), Part::Bytes(long.unit.clone(), times), Part::Bytes(long.close.clone(), 1)];
+    for carriage in carriages(HeadMode::Held).filter(|carriage| carriage.framing == Framing::Chunked) {
+        let script = stream::script(&parts, carriage.framing, &[]);
+        let sent = Arc::clone(&script.sent);
+        let before = envoy.memory();
+        let mut follower = Follower { long: &filtered, times, at: 0 };
+        let stalled = world.runtime.block_on(async {
+            let (id, mut coming) = open(world, &envoy, carriage, "list.show", script).await;
+            let Piece::Bytes(piece) = coming.next().await else { return Err("no body".to_owned()) };
+            follower.take(&piece)?;
+            // Asleep until nothing moves any more.
+            let mut seen = 0;
+            loop {
+                tokio::time::sleep(Duration::from_millis(400)).await;
+                let now = sent.load(Ordering::Relaxed);
+                if now == seen {
+                    break;
+                }
+                seen = now;
+            }
+            let memory = envoy.memory();
+            if seen > BUFFERED {
+                return Err(format!("{seen} bytes were sent to a client that reads none"));
+            }
+            follow(&mut coming, &mut follower).await?;
+            world.upstream.forget(&id);
+            Ok((seen, memory))
+        });
+        let (sent, during) = stalled.map_err(|error| format!("{carriage:?}: {error}"))?;
+        let resident = before.zip(during).map_or(0, |(before, during)| during.now.saturating_sub(before.now));
+        println!(
+            "a sleeping client, {:?} to {:?}: the upstream stops after {} KiB, Envoy grew by {resident} KiB",
+            carriage.upstream,
+            carriage.downstream,
+            sent >> 10
+        );
+        if resident > GROWTH {
+            return Err(format!("{carriage:?}: memory grew by {resident} KiB"));
+        }
+    }
+    Ok(())
+}
+
+fn broken_in_the_middle(world: &World) -> Result<(), String> {
+    for head in HeadMode::ALL {
+        let policy = World::policy_json(&Policy::Text(LIST), head)?;
+        let envoy = start(world, &policy, 32 << 10, head)?;
+        let mut markers = Markers::default();
+        let long = Long::upstream(&mut markers);
+        let trailers = trailers(&mut markers);
+        let filtered = long.filtered(&policy, "list.link")?;
+        let bytes = |text: &'static [u8]| Part::Bytes(Bytes::from_static(text), 1);
+        let faults = [
+            ("cut", Part::Cut),
+            ("a comma too many", bytes(b",")),
+            ("a raw control character", bytes(b",{\"code\":\"\x01\"}")),
+            ("not UTF-8", bytes(b",{\"code\":\"\xC3\x28\"}")),
+            ("a member twice", bytes(br#",{"id":1,"i\u0064":2}"#)),
+            ("the root closed too early", bytes(b"]}}")),
+        ];
+        for carriage in carriages(head) {
+            for (what, fault) in &faults {
+                let parts = [
+                    Part::Bytes(long.open.clone(), 1),
+                    Part::Bytes(long.unit.clone(), 20),
+                    fault.clone(),
+                    Part::Bytes(long.unit.clone(), 20),
+                    Part::Bytes(long.close.clone(), 1),
+                ];
+                let script = stream::script(&parts, carriage.framing, &trailers);
+                let mut follower = Follower { long: &filtered, times: 20, at: 0 };
+                let outcome = world.runtime.block_on(async {
+                    let (id, mut coming) = open(world, &envoy, carriage, "list.link", script).await;
+                    let outcome = loop {
+                        match coming.next().await {
+                            // Of what is not yet known to be wrong, allowed bytes may go: a record's beginning.
+                            Piece::Bytes(piece) => match follower.take(&piece) {
+                                Ok(()) => {}
+                                Err(_) if markers.found_in(&piece).is_none() && follower.at > 0 => {}
+                                Err(error) => break Err(error),
+                            },
+                            Piece::Cut(_) => break Ok(()),
+                            Piece::End(_) => break Err("it was completed".to_owned()),
+                        }
+                    };
+                    world.upstream.forget(&id);
+                    outcome
+                });
+                outcome.map_err(|error| format!("{what} {carriage:?}: {error}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Short bodies whose every record comes out five times as long, around all limits; and after each the next request works.
+fn grow(world: &World, buffer: u32, head: HeadMode) -> Result<(), String> {
+    let policy = list_policy(buffer, head)?;
+    let mut envoy = start(world, &policy, buffer, head)?;
+    let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
+    let small = list("small", "list.link").answers(200, r#"{"items":[{"id":1,"code":"@@"}]}"#);
+    let small_native = world::native(&policy, &small)?;
+    for records in [1, 30, 200, 300, 330, 700, 1_000, 1_700, 1_820, 3_600, 8_000] {
+        let body = format!(r#"{{"items":[{}]}}"#, vec![r#"{"id":1}"#; records].join(","));
+        let row = list("grows", "list.link").answers(200, body);
+        let native = world::native(&policy, &row)?;
+        for carriage in carriages(head) {
+            let answer = world.fetch(&envoy, &row, carriage).answer;
+            let kind = answer.values("content-type");
+            let what = match (answer.end, answer.status) {
+                (End::Complete, 200) if answer.body == native.body => "whole".to_owned(),
+                (End::Complete, 502) if kind == ["application/problem+json"] => "refused".to_owned(),
+                (End::Cut, _) if native.body.starts_with(&answer.body) => "reset".to_owned(),
+                _ => return Err(format!("{records} records {carriage:?}: {}", world::shown(&answer))),
+            };
+            *outcomes.entry(what).or_default() += 1;
+            let next = world.fetch(&envoy, &small, carriage).answer;
+            if !envoy.is_running() || next.body != small_native.body {
+                return Err(format!("{records} records {carriage:?}: then {}", world::shown(&next)));
+            }
+        }
+    }
+    println!("growing bodies, buffers of {} KiB, head {}: {outcomes:?}", buffer >> 10, head.word());
+    Ok(())
+}
+
+/// Without a length, in frames of all sizes, while the head is held.
+fn frames(world: &World) -> Result<(), String> {
+    let policy = World::policy_json(&Policy::Text(LIST), HeadMode::Held)?;
+    let envoy = start(world, &policy, 32 << 10, HeadMode::Held)?;
+    let mut runs = 0;
+    for scope in ["list.show", "list.link"] {
+        for size in [10_000, 16_000, 16_384, 16_385, 20_000, 30_000, 32_768, 32_769, 45_000, 60_000] {
+            let mut body = String::from(r#"{"items":["#);
+            while body.len() + 200 < size {
+                body.push_str(r#"{"id":"record","name":"a name of some length","code":"secret","owner":{"email":"a@example.com"}},"#);
+            }
+            let rest = size - body.len() - r#"{"name":""}]}"#.len();
+            body.push_str(&format!(r#"{{"name":"{}"}}]}}"#, "x".repeat(rest)));
+            assert_eq!(body.len(), size);
+            let row = list("frames", scope).answers(200, &body);
+            let native = world::native(&policy, &row)?;
+            let framed = carriages(HeadMode::Held)
+                .filter(|carriage| carriage.upstream == Protocol::Http2 && carriage.framing != Framing::Length);
+            for carriage in framed.flat_map(|carriage| [carriage; 3]) {
+                let answer = world.fetch(&envoy, &row, carriage).answer;
+                if (answer.status, answer.end) != (200, End::Complete) || answer.body != native.body {
+                    return Err(format!("{size} bytes {carriage:?}: {}", world::shown(&answer)));
+                }
+                runs += 1;
+            }
+        }
+    }
+    println!("HTTP/2 bodies of 10,000 to 60,000 bytes without a length, held: all {runs} whole");
+    Ok(())
+}
