@@ -6,6 +6,7 @@
 //!      │                                          ├► Sniffing ─► Opaque        other content, where a route passes it
 //!      │                                          └► Emptying                  no body may pass
 //!      ├► Passed     nothing is governed
+//!      ├► Reporting  the route only reports: all passes, and another exchange decides on the side
 //!      └► Answered   refused before the upstream was asked
 //! ```
 //!
@@ -24,8 +25,9 @@ pub use whole::{Answer, Request, Response, respond};
 
 use crate::caller::Caller;
 use crate::json::Texts;
-use crate::policy::model::{OtherContent, RouteBody, RouteId};
-use crate::program::{Program, View, Way};
+use crate::policy::model::{OtherContent, RouteBody, RouteId, ScopeId};
+use crate::policy::moment::Moment;
+use crate::program::{FieldCount, Program, View};
 use crate::refusal::{Problem, Refusal};
 use crate::rewrite::{Counts, Rewriter};
 use body::{Absorbing, Head, Holding, Length, Sniffing, Streaming};
@@ -111,6 +113,21 @@ pub struct Report {
     pub refusal: Option<Refusal>,
     /// What became of the scalars of its body.
     pub counts: Counts,
+    /// Whether any of that was acted on.
+    pub mode: Mode,
+}
+
+/// Whether what is decided is acted on (rule 38).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is.
+    #[default]
+    Enforced,
+    /// The route only reports: the counts are of what would have become of a response that passed as it came.
+    Reported {
+        /// Why it would have been refused, if so.
+        would_refuse: Option<Refusal>,
+    },
 }
 
 /// One request and its response.
@@ -121,6 +138,8 @@ pub struct Exchange {
     /// What the caller gets of the body and the host does not have yet, or holds back.
     out: Vec<u8>,
     report: Report,
+    /// Whose counts are asked for, on a route that only reports.
+    counted: Option<Rc<View>>,
 }
 
 #[derive(Debug, Default)]
@@ -132,6 +151,8 @@ enum Phase {
     Idle,
     /// Nothing is governed.
     Passed,
+    /// All passes; what would be done is done by this exchange, whose directives are dropped.
+    Reporting(Box<Exchange>),
     /// The request was refused; what comes is the local reply.
     Answered,
     /// Awaits the response's head.
@@ -156,17 +177,32 @@ struct Governed {
     view: Rc<View>,
 }
 
+/// A governed request goes on so (rule 32).
+const FORWARD: RequestDirective =
+    RequestDirective::Forward { remove: &head::REMOVED_FROM_REQUEST, set: &[("accept-encoding", "identity")] };
+
 impl Exchange {
     /// An exchange that awaits its request.
     #[must_use]
     pub fn new(program: Rc<Program>) -> Self {
-        Self { program, phase: Phase::Idle, out: Vec::new(), report: Report::default() }
+        Self { program, phase: Phase::Idle, out: Vec::new(), report: Report::default(), counted: None }
     }
 
     /// What there is to log and count so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        self.report
+        let Phase::Reporting(aside) = &self.phase else { return self.report };
+        let Report { route, refusal, counts, .. } = aside.report;
+        Report { route, refusal: None, counts, mode: Mode::Reported { would_refuse: refusal } }
+    }
+
+    /// On a route that only reports: the caller's active scopes, and how many values there were so far of each place of the
+    /// policy, at which level. Nothing of a response that would be refused, and nothing where the route enforces.
+    #[must_use]
+    pub fn fields(&self) -> (Vec<ScopeId>, Vec<FieldCount>) {
+        let Phase::Reporting(aside) = &self.phase else { return Default::default() };
+        let counted = aside.counted.as_ref().filter(|_| aside.report.refusal.is_none());
+        counted.map(|view| (view.scopes().to_vec(), view.counted())).unwrap_or_default()
     }
 
     /// Whether the host holds back what it was last told to hold: then what it has of the body is that, and what came
@@ -179,38 +215,64 @@ impl Exchange {
         }
     }
 
-    /// The request's head (rules 3 to 9, 32, 33).
-    pub fn on_request(&mut self, headers: &Headers, caller: Caller) -> RequestDirective {
+    /// The request's head (rules 3 to 9, 32, 33). `now` decides whether the route only reports, for the whole exchange: a
+    /// response does not change halfway. Without it every route enforces (rule 38).
+    pub fn on_request(&mut self, headers: &Headers, caller: Caller, now: Option<Moment>) -> RequestDirective {
         let target = head::single(headers, ":path").ok().flatten().unwrap_or_default();
-        match self.request(headers, caller) {
-            Ok(directive) => directive,
-            Err(refusal) => {
-                self.phase = Phase::Answered;
-                self.report.refusal = Some(refusal);
+        let decided = self.request(headers, caller, now);
+        if let Err(refusal) = decided {
+            self.phase = Phase::Answered;
+            self.report.refusal = Some(refusal);
+        }
+        let route = self.report.route.and_then(|id| self.program.policy().routes.get(usize::from(id.0)));
+        let reports = route.is_some_and(|route| route.reports_at(now));
+        match decided {
+            // What goes through a tunnel may be for other routes.
+            Err(refusal) if !reports || refusal == Refusal::Upgrade => {
                 RequestDirective::Refuse(Problem::new(refusal, target))
+            }
+            Ok(directive) if !reports => directive,
+            Ok(_) | Err(_) => {
+                let aside = mem::replace(self, Self::new(Rc::clone(&self.program)));
+                self.phase = Phase::Reporting(Box::new(aside));
+                FORWARD
             }
         }
     }
 
-    fn request(&mut self, headers: &Headers, caller: Caller) -> Result<RequestDirective, Refusal> {
+    fn request(&mut self, headers: &Headers, caller: Caller, now: Option<Moment>) -> Result<RequestDirective, Refusal> {
         let Phase::Idle = mem::take(&mut self.phase) else { return Err(Refusal::Internal) };
         let one = |name| head::single(headers, name).map_err(|Repeated| Refusal::BadRequest);
         let (Some(method), Some(target)) = (one(":method")?, one(":path")?) else { return Err(Refusal::BadRequest) };
         let authority = one(":authority")?.unwrap_or_default();
-        let Way::Governed(route) = self.program.way(authority, method, target)? else {
+        let Some(id) = self.program.find(authority, method, target)? else {
             self.phase = Phase::Passed;
             return Ok(RequestDirective::Pass);
         };
-        self.report.route = Some(route);
+        let route = self.program.policy().routes.get(usize::from(id.0)).ok_or(Refusal::Internal)?;
+        if matches!(route.body, RouteBody::Pass(_)) {
+            self.program.check_query(id, target)?;
+            self.phase = Phase::Passed;
+            return Ok(RequestDirective::Pass);
+        }
+        self.report.route = Some(id);
         if head::asks_for_upgrade(headers) {
             return Err(Refusal::Upgrade);
         }
-        let view = self.program.view(route, &caller)?;
+        self.program.check_query(id, target)?;
+        let view = self.program.view(id, &caller)?;
+        let view = if route.reports_at(now) {
+            let view = Rc::new(view.tallied());
+            self.counted = Some(Rc::clone(&view));
+            view
+        } else {
+            Rc::new(view)
+        };
         if view.shows_nothing() && matches!(method, "GET" | "HEAD") {
             return Err(Refusal::NothingVisible);
         }
-        self.phase = Phase::AwaitingHead(Box::new(Governed { route, caller, view: Rc::new(view) }));
-        Ok(RequestDirective::Forward { remove: &head::REMOVED_FROM_REQUEST, set: &[("accept-encoding", "identity")] })
+        self.phase = Phase::AwaitingHead(Box::new(Governed { route: id, caller, view }));
+        Ok(FORWARD)
     }
 
     /// The response's head (rules 25, 29 to 31, 40).
@@ -218,6 +280,11 @@ impl Exchange {
         let decided = match mem::take(&mut self.phase) {
             phase @ (Phase::Passed | Phase::Answered) => {
                 self.phase = phase;
+                return HeadDirective::Pass;
+            }
+            Phase::Reporting(mut aside) => {
+                aside.on_response_head(headers, end);
+                self.phase = Phase::Reporting(aside);
                 return HeadDirective::Pass;
             }
             Phase::AwaitingHead(governed) => self.response_head(*governed, headers, end),

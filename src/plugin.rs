@@ -15,8 +15,11 @@ use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType};
 use serde_json::Value;
 
 use crate::caller::{Caller, Evidence};
-use crate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective, TrailersDirective};
+use crate::exchange::{
+    BodyDirective, End, Exchange, HeadDirective, Headers, Mode, RequestDirective, TrailersDirective,
+};
 use crate::policy::model::Identity;
+use crate::policy::moment::Moment;
 use crate::program::Program;
 use crate::protobuf::verified_claims;
 use crate::refusal::{Problem, Refusal};
@@ -110,7 +113,8 @@ impl HttpContext for Stream {
         let (Some(program), Some(exchange)) = (&self.program, &mut self.exchange) else { return refuse_unconfigured() };
         let Some(headers) = read_map(MapType::HttpRequestHeaders) else { return refuse_unconfigured() };
         let caller = identify(program, &headers);
-        let directive = exchange.on_request(&headers, caller);
+        let now = if program.needs_clock() { hostcalls::get_current_time().ok().and_then(Moment::of) } else { None };
+        let directive = exchange.on_request(&headers, caller, now);
         if !matches!(directive, RequestDirective::Refuse(_)) && !mark_as_seen() {
             return reply(&Problem::new(Refusal::Host, ""));
         }
@@ -187,13 +191,18 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         let (Some(program), Some(exchange)) = (&self.program, &self.exchange) else { return };
         let report = exchange.report();
-        self.metrics.record(&report);
-        if let Some(refusal) = report.refusal {
+        self.metrics.record(program.policy(), &report, || exchange.fields());
+        let refusal = match report.mode {
+            Mode::Enforced => report.refusal,
+            Mode::Reported { would_refuse } => would_refuse,
+        };
+        if let Some(refusal) = refusal {
+            let verb = if report.mode == Mode::Enforced { "refused" } else { "only reporting: would refuse" };
             let level = if refusal.status() >= 500 { Level::Warn } else { Level::Info };
             if log_enabled!(level) {
                 let route = report.route.and_then(|route| program.policy().routes.get(usize::from(route.0)));
                 let route = route.map_or("-", |route| route.name.as_str());
-                log!(level, "refused with {}: {refusal}, route {route}", refusal.status());
+                log!(level, "{verb} with {}: {refusal}, route {route}", refusal.status());
             }
         }
     }

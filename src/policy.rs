@@ -16,6 +16,7 @@ mod json;
 #[cfg(not(target_arch = "wasm32"))]
 mod lint;
 pub mod model;
+pub mod moment;
 mod path_fault;
 pub mod pattern;
 pub(crate) mod similar;
@@ -23,7 +24,7 @@ mod structure;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod yaml;
 
-pub use check::check;
+pub use check::{check, check_at};
 pub use document::{Member, Node, PolicyDoc, Tree};
 #[cfg(not(target_arch = "wasm32"))]
 pub use include::{Disk, Files, load};

@@ -4,6 +4,7 @@
 mod grant;
 mod names;
 mod router;
+mod tally;
 mod trie;
 mod view;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 pub use grant::ScalarRule;
 pub use names::{Found, Names, head};
 pub use router::{is_canonical, is_canonical_segment};
+pub use tally::{FieldCount, Standing};
 pub use view::{ContainerRule, Outlook, State, StateId, States, Step, View};
 
 use crate::caller::Caller;
@@ -43,6 +45,7 @@ pub struct Program {
     /// One per route; none where the route is passed.
     tries: Vec<Option<Rc<Trie>>>,
     errors: Option<Rc<Automaton>>,
+    needs_clock: bool,
     views: RefCell<HashMap<Kind, Rc<Automaton>>>,
 }
 
@@ -96,6 +99,7 @@ impl Program {
         Ok(Self {
             router: Router::new(&policy),
             key: key.map(Rc::new),
+            needs_clock: policy.routes.iter().any(|route| route.report_until.is_some()),
             tries,
             errors: Automaton::for_errors(Rc::clone(&policy)).map(Rc::new),
             views: RefCell::default(),
@@ -114,28 +118,47 @@ impl Program {
     /// # Errors
     /// [`Refusal::NoRoute`] and [`Refusal::QueryParameter`].
     pub fn way(&self, authority: &str, method: &str, target: &str) -> Result<Way, Refusal> {
-        let (path, query) = match target.split_once('?') {
-            Some((path, _)) => (path, Some(path.len().saturating_add(1))),
-            None => (target, None),
-        };
+        let Some(id) = self.find(authority, method, target)? else { return Ok(Way::Pass) };
+        self.check_query(id, target)?;
+        Ok(match self.route(id).ok_or(Refusal::Internal)?.body {
+            RouteBody::Governed(_) => Way::Governed(id),
+            RouteBody::Pass(_) => Way::Pass,
+        })
+    }
+
+    /// The route of a request, whatever its query says (rules 3 to 5); `None` where what matches none passes.
+    ///
+    /// # Errors
+    /// [`Refusal::NoRoute`].
+    pub fn find(&self, authority: &str, method: &str, target: &str) -> Result<Option<RouteId>, Refusal> {
+        let path = target.split_once('?').map_or(target, |(path, _)| path);
         // Another reader could take such a path for one of a governed route: it does not pass, whatever else does.
         if target.contains('#') || !is_canonical(path) {
             return Err(Refusal::NoRoute);
         }
-        let Some(id) = self.router.find(authority, method, path) else {
-            return match self.policy.defaults.unmatched_route {
-                Unmatched::Reject => Err(Refusal::NoRoute),
-                Unmatched::Pass => Ok(Way::Pass),
-            };
-        };
-        let route = self.route(id).ok_or(Refusal::Internal)?;
-        if let Some(from) = query {
-            router::check_query(&route.query, target, from)?;
+        match (self.router.find(authority, method, path), self.policy.defaults.unmatched_route) {
+            (Some(id), _) => Ok(Some(id)),
+            (None, Unmatched::Pass) => Ok(None),
+            (None, Unmatched::Reject) => Err(Refusal::NoRoute),
         }
-        Ok(match route.body {
-            RouteBody::Governed(_) => Way::Governed(id),
-            RouteBody::Pass(_) => Way::Pass,
-        })
+    }
+
+    /// Whether the route lists every query parameter of the request (rule 6).
+    ///
+    /// # Errors
+    /// [`Refusal::QueryParameter`].
+    pub fn check_query(&self, id: RouteId, target: &str) -> Result<(), Refusal> {
+        let route = self.route(id).ok_or(Refusal::Internal)?;
+        match target.split_once('?') {
+            Some((path, _)) => router::check_query(&route.query, target, path.len().saturating_add(1)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether some route reports until a day, so that the time is to be asked for (rule 38).
+    #[must_use]
+    pub fn needs_clock(&self) -> bool {
+        self.needs_clock
     }
 
     fn route(&self, id: RouteId) -> Option<&Route> {

@@ -16,10 +16,10 @@ use serde_json::Value;
 
 use crate::diagnostic::{Sources, Span};
 use crate::policy::model::Level;
+use crate::policy::moment::Moment;
 use crate::refusal::Refusal;
 
 mod judge;
-mod moment;
 pub mod place;
 mod read;
 pub mod verdict;
@@ -45,10 +45,6 @@ pub struct Suite {
     /// The rows, in the order written.
     pub cases: Vec<Case>,
 }
-
-/// A moment: seconds since the Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub u64);
 
 /// One row: its name is a claim.
 #[derive(Debug, Clone)]

@@ -17,6 +17,7 @@ use std::path::Path;
 use fieldgate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, Span};
 use fieldgate::openapi::{self, Wanted, drift};
 use fieldgate::policy;
+use fieldgate::policy::moment::Moment;
 
 #[path = "support/fragments.rs"]
 mod fragments;
@@ -49,7 +50,7 @@ fn findings(fragment: &str) -> Diagnostics {
         Ok(doc) => doc,
         Err(found) => return found,
     };
-    match (policy::check(&doc), files.get("openapi.yaml")) {
+    match (policy::check_at(&doc, Moment::parse("2026-12-01")), files.get("openapi.yaml")) {
         (Ok((policy, found)), Some(description)) => {
             let api = openapi::read("openapi.yaml", description, Wanted::default()).unwrap();
             let mut all = found.items().to_vec();

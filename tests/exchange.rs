@@ -12,8 +12,11 @@
 use std::rc::Rc;
 
 use fieldgate::caller::Caller;
-use fieldgate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective, TrailersDirective};
+use fieldgate::exchange::{
+    BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Report, RequestDirective, TrailersDirective,
+};
 use fieldgate::policy;
+use fieldgate::policy::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::refusal::Refusal;
 use fieldgate::transform::PseudonymKey;
@@ -154,7 +157,7 @@ fn run(program: &Rc<Program>, head: &[(&str, &str)], body: &[u8], framing: Frami
     let caller = Caller::new(program.policy(), "c", vec!["s".into()], serde_json::Value::Null);
     let request = pairs(&[(":method", "GET"), (":path", "/r"), (":authority", "h")]);
     assert!(
-        matches!(exchange.on_request(&request, caller), RequestDirective::Forward { .. }),
+        matches!(exchange.on_request(&request, caller, None), RequestDirective::Forward { .. }),
         "the request is forwarded"
     );
     let mut upstream = pairs(head);
@@ -381,4 +384,182 @@ fn a_lost_state_refuses() {
     );
     let mut exchange = Exchange::new(program);
     assert!(matches!(exchange.on_response_trailers(), TrailersDirective::Refuse(_)), "trailers before their head");
+}
+
+/// A program whose one route only reports until the second day of 1970.
+fn reporting(head: &str) -> Rc<Program> {
+    let text = format!(
+        r#"{{"language": 1, "policy": "test", "head": "{head}",
+            "identity": {{"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"}},
+            "classes": {{"open": {{}}, "key": {{}}, "secret": {{}}}},
+            "routes": {{"r": {{"match": "GET /r", "area": "a", "query": ["page"], "report_until": "1970-01-02",
+                    "body": {{
+                        "$.a": "open", "$.text": {{"class": "open", "detect": ["email"]}},
+                        "$.list[*].id": {{"class": "key", "pseudonym": "n", "mask": {{"last": 1}}}},
+                        "$.list[?@.x == 1].y": "open",
+                        "$.secret": "secret", "$.below.secret": "secret", "$.all..*": "open"}}}},
+                "w": {{"match": "POST /r", "area": "a", "report_until": "1970-01-02", "body": {{"$.a": "open"}}}}}},
+            "scopes": {{
+                "s": {{"areas": ["a"], "grant": {{"open": "show", "key": "mask"}}}},
+                "t": {{"areas": ["a"], "grant": {{"key": "pseudonym"}}}}}}}}"#
+    );
+    let (policy, _) = policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    let key = PseudonymKey::from_base64("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").unwrap();
+    Rc::new(Program::new(policy, Some(key)).unwrap())
+}
+
+const LAST_SECOND: Option<Moment> = Some(Moment(86_399));
+
+/// Runs a response through a route that reports: every directive must be to let it pass. What was counted comes back, as
+/// `level path count`.
+fn watched(
+    program: &Rc<Program>,
+    request: &[(&str, &str)],
+    scopes: &[&str],
+    head: &[(&str, &str)],
+    parts: &[&[u8]],
+    ending: Ending,
+) -> (Report, Vec<String>) {
+    let mut exchange = Exchange::new(Rc::clone(program));
+    let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    let caller = Caller::new(program.policy(), "c", scopes, serde_json::Value::Null);
+    let directive = exchange.on_request(&pairs(request), caller, LAST_SECOND);
+    assert!(matches!(directive, RequestDirective::Forward { .. }), "{directive:?}");
+    let end = if parts.is_empty() { End::Last } else { End::More };
+    assert_eq!(exchange.on_response_head(&pairs(head), end), HeadDirective::Pass);
+    for (index, part) in parts.iter().enumerate() {
+        let last = index + 1 == parts.len() && ending == Ending::WithTheLastByte;
+        let end = if last { End::Last } else { End::More };
+        assert_eq!(exchange.held_back(), 0, "the host holds nothing back");
+        assert_eq!(exchange.on_response_body(part, part.len(), end), BodyDirective::Pass);
+    }
+    match ending {
+        Ending::ByTrailers => assert_eq!(exchange.on_response_trailers(), TrailersDirective::Pass),
+        Ending::InAnEmptyPart => assert_eq!(exchange.on_response_body(&[], 0, End::Last), BodyDirective::Pass),
+        Ending::WithTheLastByte => {}
+    }
+    let counted = exchange.fields().1;
+    (exchange.report(), counted.iter().map(|one| format!("{:?} {} {}", one.level, one.field, one.count)).collect())
+}
+
+const GET: &[(&str, &str)] = &[(":method", "GET"), (":path", "/r"), (":authority", "h")];
+
+#[test]
+fn until_its_day_a_route_lets_everything_pass_and_counts_what_it_would_do() {
+    let big = format!(r#"{{"a": "{}"}}"#, "x".repeat(100_000));
+    let many = format!(r#"{{"list": [{}{{"id": "12"}}]}}"#, r#"{"id": "12", "x": 0},"#.repeat(5000));
+    let body = r#"{"a": 1, "text": "x@y.org", "unknown": 2, "secret": 3, "below": {"secret": 4}, "all": {"b": [5]},
+        "list": [{"id": "67", "x": 1, "y": 8}, {"id": "9", "x": 2, "y": 10}, {"id": null}]}"#;
+    let json = OK;
+    let plain: &[(&str, &str)] = &[(":status", "200"), ("content-type", "text/plain"), ("etag", "\"1\"")];
+    let packed: &[(&str, &str)] = &[(":status", "200"), ("content-encoding", "gzip")];
+    let part: &[(&str, &str)] = &[(":status", "206"), ("content-type", "application/json")];
+    let error: &[(&str, &str)] = &[(":status", "503"), ("content-type", "application/json")];
+    let listed: &[(&str, &str)] = &[(":method", "GET"), (":path", "/r?page=1&expand=all"), (":authority", "h")];
+    let write: &[(&str, &str)] = &[(":method", "POST"), (":path", "/r"), (":authority", "h")];
+    type Row<'a> =
+        (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str], &'a [(&'a str, &'a str)], &'a str, &'a str, &'a [&'a str]);
+    let rows: [Row<'_>; 14] = [
+        (
+            "places are counted by level, and what the policy does not know is not",
+            GET,
+            &["s"],
+            json,
+            body,
+            "-",
+            &[
+                "Show $.a 1",
+                "Show $.all 1",
+                "Hide $.below 1",
+                "Mask $.list[*].id 3",
+                "Show $.list[?@.x == 1].y 1",
+                "Hide $.secret 1",
+                "Show $.text 1",
+            ],
+        ),
+        (
+            "another scope, other levels",
+            GET,
+            &["t"],
+            json,
+            body,
+            "-",
+            &[
+                "Hide $.a 1",
+                "Hide $.all 1",
+                "Hide $.below 1",
+                "Pseudonym $.list[*].id 3",
+                "Hide $.list[?@.x == 1].y 1",
+                "Hide $.secret 1",
+                "Hide $.text 1",
+            ],
+        ),
+        ("a large body", GET, &["s"], json, &big, "-", &["Show $.a 1"]),
+        ("many records", GET, &["s"], json, &many, "-", &["Mask $.list[*].id 5001"]),
+        ("a parameter that is not listed", listed, &["s"], json, body, "query_parameter", &[]),
+        ("nothing visible", GET, &["unknown"], json, body, "nothing_visible", &[]),
+        ("nothing visible of a write", write, &["t"], json, body, "-", &[]),
+        ("no JSON", GET, &["s"], json, "{\"a\": 1,}", "json_syntax", &[]),
+        ("a root that would be removed", GET, &["s"], json, "7", "root_hidden", &[]),
+        ("other content", GET, &["s"], plain, "hello", "content_type", &[]),
+        ("an encoded body", GET, &["s"], packed, "\u{1f}", "content_encoding", &[]),
+        ("a part", GET, &["s"], part, "{", "status", &[]),
+        ("an error", GET, &["s"], error, r#"{"detail": "x"}"#, "-", &[]),
+        ("no body", GET, &["s"], json, "", "-", &[]),
+    ];
+    for head in ["held", "released"] {
+        let program = reporting(head);
+        for (claim, request, scopes, upstream, body, refused, counts) in rows {
+            for ending in [Ending::WithTheLastByte, Ending::InAnEmptyPart, Ending::ByTrailers] {
+                for size in [body.len().max(1), body.len() / 3 + 1, body.len() / 100 + 1] {
+                    let parts: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
+                    let (report, found) = watched(&program, request, scopes, upstream, &parts, ending);
+                    let Mode::Reported { would_refuse } = report.mode else { panic!("{claim}: it reports") };
+                    assert_eq!(report.refusal, None, "{claim}");
+                    assert_eq!(would_refuse.map_or("-", |refusal| refusal.reason()), refused, "{claim}: {head}");
+                    assert_eq!(found, counts, "{claim}: {head}, {ending:?}, {size}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_route_enforces_from_its_day_on_and_without_a_clock() {
+    let program = reporting("held");
+    let rows: [(&str, Option<Moment>, bool); 5] = [
+        ("the epoch", Some(Moment(0)), true),
+        ("the last second", LAST_SECOND, true),
+        ("the first second of the day", Some(Moment(86_400)), false),
+        ("later", Some(Moment(u64::MAX)), false),
+        ("no clock", None, false),
+    ];
+    for (claim, now, reports) in rows {
+        let mut exchange = Exchange::new(Rc::clone(&program));
+        let nobody = Caller::new(program.policy(), "c", Vec::new(), serde_json::Value::Null);
+        let directive = exchange.on_request(&pairs(GET), nobody, now);
+        assert_eq!(matches!(directive, RequestDirective::Forward { .. }), reports, "{claim}");
+        assert_eq!(exchange.report().mode == Mode::Enforced, !reports, "{claim}");
+        assert_eq!(exchange.report().refusal.is_none(), reports, "{claim}");
+    }
+}
+
+#[test]
+fn what_is_not_for_one_route_alone_is_refused_while_a_route_reports() {
+    let program = reporting("held");
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let rows: [Row<'_>; 4] = [
+        ("a tunnel", &[(":method", "GET"), (":path", "/r"), ("upgrade", "h2c")], "upgrade"),
+        ("a path that can be read twice", &[(":method", "GET"), (":path", "/r/../r")], "no_route"),
+        ("another route", &[(":method", "GET"), (":path", "/s")], "no_route"),
+        ("two paths", &[(":method", "GET"), (":path", "/r"), (":path", "/r")], "bad_request"),
+    ];
+    for (claim, request, reason) in rows {
+        let mut exchange = Exchange::new(Rc::clone(&program));
+        let caller = Caller::new(program.policy(), "c", vec!["s".to_owned()], serde_json::Value::Null);
+        let directive = exchange.on_request(&pairs(request), caller, LAST_SECOND);
+        assert!(matches!(directive, RequestDirective::Refuse(_)), "{claim}");
+        assert_eq!(exchange.report().refusal.map(|refusal| refusal.reason()), Some(reason), "{claim}");
+        assert_eq!(exchange.report().mode, Mode::Enforced, "{claim}");
+    }
 }

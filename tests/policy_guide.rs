@@ -62,7 +62,7 @@ fn view(program: &Rc<Program>, who: &str, body: &str) -> String {
         .collect();
     let (scope, client) = who.split_once(" @").unwrap_or((who, ""));
     let caller = Caller::new(program.policy(), client, vec![scope.to_owned()], serde_json::Value::Null);
-    let request = Request { method: "GET".to_owned(), target, headers: Vec::new(), caller };
+    let request = Request { method: "GET".to_owned(), target, headers: Vec::new(), caller, now: None };
     let answer = respond(program, request, &Response { status: 200, headers: Vec::new(), body: body.into() });
     String::from_utf8(answer.body).unwrap()
 }

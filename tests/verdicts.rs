@@ -66,6 +66,7 @@ fn every_verdict_on_the_shipped_policy_is_what_comes_out() {
                         target: target.to_owned(),
                         headers: vec![(b":authority".to_vec(), b"api.example".to_vec())],
                         caller: Caller::new(policy, client, scopes.clone(), claims.clone()),
+                        now: None,
                     },
                     &Response {
                         status: 200,

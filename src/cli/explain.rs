@@ -78,6 +78,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         Format::Human => asked.human(terminal),
         Format::Json => pretty(&asked.json()),
     })?;
+    if let Some(until) = route.report_until {
+        terminal
+            .say(&format!("note: `{}` only reports until {until}: before, its responses pass unchanged\n", route.name));
+    }
     for name in &arguments.scopes {
         if let (Some(near), false) = (load::near(name, &known), known.contains(&name.as_str())) {
             terminal.say(&format!("note: the policy has no scope `{name}`; did you mean `{near}`?\n"));

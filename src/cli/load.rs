@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
 use fieldgate::policy::model::Route;
+use fieldgate::policy::moment::Moment;
 use fieldgate::policy::{self, Disk, Files, PolicyDoc, PolicySet};
 use fieldgate::suite::place::nearest_of;
 use fieldgate::transform::PseudonymKey;
@@ -35,7 +37,7 @@ pub(crate) struct Loaded {
 /// Its diagnostics, if one is an error.
 pub(crate) fn one(files: &dyn Files, root: &str) -> Result<Loaded, Diagnostics> {
     let doc = policy::load(files, root)?;
-    let (policy, diagnostics) = policy::check(&doc)?;
+    let (policy, diagnostics) = policy::check_at(&doc, Moment::of(SystemTime::now()))?;
     let sources = Rc::clone(doc.sources());
     Ok(Loaded { name: root.to_owned(), doc, policy, diagnostics, sources })
 }

@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use fieldgate::caller::Caller;
-use fieldgate::exchange::{Answer, Headers, Request, Response, respond};
+use fieldgate::exchange::{Answer, Headers, Mode, Request, Response, respond};
 use fieldgate::policy::model::{Route, TemplateSegment};
-use fieldgate::program::Program;
+use fieldgate::policy::moment::Moment;
+use fieldgate::program::{FieldCount, Program};
+use fieldgate::refusal::Refusal;
+use fieldgate::rewrite::Counts;
 use fieldgate::suite::place::all_places;
 use fieldgate::suite::texts;
+use fieldgate::suite::verdict::word;
 
 use super::exit::{Exit, Failure};
 use super::load::{self, KEY};
@@ -46,6 +51,9 @@ pub(crate) struct Arguments {
     /// Another header of the upstream's response; may be repeated
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// The moment of the request, for a route that only reports until a day [default: now]
+    #[arg(long, value_name = "DATE", value_parser = moment)]
+    now: Option<Moment>,
     /// Write status and headers too, as in an HTTP/1 message
     #[arg(long, short)]
     include: bool,
@@ -83,7 +91,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         .lock()
         .read_to_end(&mut body)
         .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
-    let request = Request { method, target, headers: vec![(b":authority".to_vec(), authority.into_bytes())], caller };
+    let now = arguments.now.or_else(|| Moment::of(SystemTime::now()));
+    let headers_sent = vec![(b":authority".to_vec(), authority.into_bytes())];
+    let request = Request { method, target, headers: headers_sent, caller, now };
     let upstream = Response { status: arguments.status, headers, body };
     let answer = respond(&program, request, &upstream);
     let mut out = Vec::new();
@@ -100,6 +110,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let gap = if io::stdout().is_terminal() && !answer.body.ends_with(b"\n") { "\n" } else { "" };
     terminal.say(&format!("{gap}{}", summary(&answer, &upstream.body, &program, terminal)));
     Ok(if answer.report.refusal.is_some() { Exit::Findings } else { Exit::Fine })
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    Moment::parse(text).ok_or_else(|| "write it as 2027-02-01 or 2027-02-01T00:00:00Z, in UTC".to_owned())
 }
 
 /// Which policy, and the request that is asked: as given, or one that the named route matches.
@@ -153,7 +167,44 @@ fn summary(answer: &Answer, upstream: &[u8], program: &Program, terminal: Termin
             terminal.paint_said(Ink::Doubtful, "passed untouched")
         );
     };
+    if let Mode::Reported { would_refuse } = report.mode {
+        return reported(answer, route, would_refuse, terminal);
+    }
+    let mut text = format!("{}: {}\n", terminal.paint_said(Ink::Strong, &route.name), counted(report.counts));
     let counts = report.counts;
+    if counts.shape_mismatch > 0 {
+        text.push_str(&format!(
+            "  {} an object or array stands where the policy has a value, or the reverse\n",
+            times(counts.shape_mismatch)
+        ));
+    }
+    text.push_str(&removed(upstream, &answer.body));
+    text
+}
+
+/// What a route that only reports would do.
+fn reported(answer: &Answer, route: &Route, would_refuse: Option<Refusal>, terminal: Terminal) -> String {
+    let until = route.report_until.map(|day| day.to_string()).unwrap_or_default();
+    let head = format!(
+        "{}: only reports until {until}, so the response passes unchanged; enforced, it would be",
+        terminal.paint_said(Ink::Doubtful, &route.name)
+    );
+    if let Some(refusal) = would_refuse {
+        return format!("{head} refused with {}: {refusal}\n", refusal.status());
+    }
+    let mut text = format!("{head} {}\n", counted(answer.report.counts));
+    for FieldCount { field, level, count } in answer.fields.iter().take(MOST_LINES) {
+        let count = if *count > 1 { format!("  ({count})") } else { String::new() };
+        text.push_str(&format!("  {:9} {field}{count}\n", word(*level)));
+    }
+    let rest = answer.fields.len().saturating_sub(MOST_LINES);
+    if rest > 0 {
+        text.push_str(&format!("  and {rest} more\n"));
+    }
+    text
+}
+
+fn counted(counts: Counts) -> String {
     let mut parts = Vec::new();
     for (count, word) in [
         (counts.shown, "shown"),
@@ -167,16 +218,7 @@ fn summary(answer: &Answer, upstream: &[u8], program: &Program, terminal: Termin
             parts.push(format!("{count} {word}"));
         }
     }
-    let all = if parts.is_empty() { "nothing to show".to_owned() } else { parts.join(", ") };
-    let mut text = format!("{}: {all}\n", terminal.paint_said(Ink::Strong, &route.name));
-    if counts.shape_mismatch > 0 {
-        text.push_str(&format!(
-            "  {} an object or array stands where the policy has a value, or the reverse\n",
-            times(counts.shape_mismatch)
-        ));
-    }
-    text.push_str(&removed(upstream, &answer.body));
-    text
+    if parts.is_empty() { "nothing to show".to_owned() } else { parts.join(", ") }
 }
 
 /// The places of the upstream's body that are not in the caller's, elements of one array together, and how many of each. Of

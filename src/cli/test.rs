@@ -7,10 +7,12 @@ mod update;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use fieldgate::caller::Caller;
 use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
 use fieldgate::exchange::{Headers, Request, Response, respond};
+use fieldgate::policy::moment::Moment;
 use fieldgate::policy::{Disk, Node, PolicyDoc};
 use fieldgate::program::{Program, Way};
 use fieldgate::suite::{self, Case, FindingKind, Judgement, Outcome, Refused, Setting, Suite};
@@ -236,9 +238,10 @@ impl Runner<'_> {
         let wanted = |case: &&Case| self.only.is_none_or(|text| case.name.contains(text));
         let cases: Vec<&Case> = suite.cases.iter().filter(wanted).collect();
         let Some(ready) = self.run.policies.get_mut(policy) else { return Vec::new() };
+        let now = suite.now.or_else(|| Moment::of(SystemTime::now()));
         let mut rows = Vec::new();
         for case in cases {
-            let judgement = row(&ready.program, ready.doc.root(), case);
+            let judgement = row(&ready.program, ready.doc.root(), case, now);
             ready.coverage.assert(&judgement.cells);
             self.run.assertions = self.run.assertions.saturating_add(case.assertions());
             rows.push(Ran {
@@ -253,7 +256,7 @@ impl Runner<'_> {
 }
 
 /// Runs one row in the native core.
-fn row(program: &Rc<Program>, written: &Node, case: &Case) -> Judgement {
+fn row(program: &Rc<Program>, written: &Node, case: &Case, now: Option<Moment>) -> Judgement {
     let policy = program.policy();
     let bytes = |headers: &[(String, String)]| -> Headers {
         headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect()
@@ -270,7 +273,7 @@ fn row(program: &Rc<Program>, written: &Node, case: &Case) -> Judgement {
         Ok(Way::Governed(id)) => policy.routes.get(usize::from(id.0)),
         _ => None,
     };
-    let request = Request { method: asked.method.clone(), target: asked.path.clone(), headers, caller };
+    let request = Request { method: asked.method.clone(), target: asked.path.clone(), headers, caller, now };
     let upstream = Response {
         status: case.response.status,
         headers: bytes(&case.response.headers),
@@ -287,7 +290,7 @@ fn row(program: &Rc<Program>, written: &Node, case: &Case) -> Judgement {
         body: answer.body,
         refused: answer.report.refusal.map_or(Refused::No, Refused::For),
     };
-    suite::judge(Setting { policy, route, written: Some(written) }, case, &outcome)
+    suite::judge(Setting { policy, route, written: Some(written), now }, case, &outcome)
 }
 
 /// Warnings of a policy are `check`'s to say: a broken one is said in whole.

@@ -125,7 +125,7 @@ pub const PAGES: &[Page] = &[
     page_of(
         Code::NotInThisVersion,
         "not in this version",
-        "The policy language has it, this version of fieldgate does not yet: budgets, `cost`, canaries, `report_until`.",
+        "The policy language has it, this version of fieldgate does not yet: budgets, `cost`, canaries.",
         "A limit that is written down and not enforced is worse than none.",
         "budgets:\n  hourly: {clients: [\"*\"], count: {records: true}, per: 1h, max: 500}\n",
         "limits: {body: 64MiB}\n",
@@ -379,6 +379,14 @@ pub const PAGES: &[Page] = &[
         "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  balance: {type: number}\n",
     ),
     page_of(
+        Code::LongReport,
+        "reports only for a long time to come",
+        "The route's `report_until` is more than 90 days ahead (rule 38).",
+        "Until then everybody gets everything that the upstream sends. A trial that outlives the memory of who began it is no trial.",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n    report_until: 9999-12-31\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n",
+    ),
+    page_of(
         Code::OpenSubtree,
         "an open subtree",
         "`..*` covers every scalar below a place, and the names of the members on the way (rule 12).",
@@ -417,5 +425,13 @@ pub const PAGES: &[Page] = &[
         "Requests for them are refused (rule 5). That is safe, and a reviewer wants to know what is new in the API.",
         "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  balance: {type: number}\n  /reports:\n    get:\n      responses: {204: {description: none}}\n",
         "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  balance: {type: number}\n",
+    ),
+    page_of(
+        Code::ReportOnly,
+        "a route that only reports until a day",
+        "Before 00:00 UTC of that day the route's responses pass unchanged, and what would become of their fields is counted. From then on the route is enforced by itself (rule 38).",
+        "It is listed so that a reviewer sees what is not enforced yet.",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n    report_until: 2027-01-31\n",
+        "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n",
     ),
 ];

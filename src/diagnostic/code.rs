@@ -75,6 +75,7 @@ codes! {
         45 NobodySees "A route of which nobody sees anything (rule 33).",
         46 NoEffect "Something written that changes nothing.",
         47 NotInApi "A route or field that the API's description does not have.",
+        48 LongReport "A route that only reports for more than 90 days to come (rule 38).",
     }
     Note {
         50 OpenSubtree "`..*`: everything below, future members included (rule 12).",
@@ -82,6 +83,7 @@ codes! {
         52 PublicScope "A scope that is active for everybody (rule 8).",
         53 UnnamedField "Fields of the API's description that no shape names (rule 14).",
         54 UnroutedOperation "Operations of the API's description that no route is for (rule 5).",
+        55 ReportOnly "A route that only reports until a day (rule 38).",
     }
 }
 

@@ -329,6 +329,13 @@ impl Exchange {
                 self.phase = phase;
                 return BodyDirective::Pass;
             }
+            Phase::Reporting(mut aside) => {
+                // As a host that does what it is told would have it.
+                let has = aside.held_back().saturating_add(chunk.len());
+                aside.on_response_body(chunk, has, end);
+                self.phase = Phase::Reporting(aside);
+                return BodyDirective::Pass;
+            }
             phase @ (Phase::Emptying | Phase::Refused) => {
                 self.phase = phase;
                 return BodyDirective::Send(&[]);
@@ -359,6 +366,11 @@ impl Exchange {
         let decided = match mem::take(&mut self.phase) {
             phase @ (Phase::Passed | Phase::Answered) => {
                 self.phase = phase;
+                return TrailersDirective::Pass;
+            }
+            Phase::Reporting(mut aside) => {
+                aside.on_response_trailers();
+                self.phase = Phase::Reporting(aside);
                 return TrailersDirective::Pass;
             }
             phase @ (Phase::Opaque | Phase::Emptying | Phase::Refused) => {

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::{BodyDirective, End, Exchange, HeadDirective, Headers, Report, RequestDirective};
 use crate::caller::Caller;
-use crate::program::Program;
+use crate::policy::moment::Moment;
+use crate::program::{FieldCount, Program};
 use crate::refusal::Problem;
 
 /// A request, as far as the policy asks.
@@ -18,6 +19,8 @@ pub struct Request {
     pub headers: Headers,
     /// Who is asking.
     pub caller: Caller,
+    /// When; without a clock every route enforces (rule 38).
+    pub now: Option<Moment>,
 }
 
 /// What the upstream answers.
@@ -42,17 +45,19 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// What happened.
     pub report: Report,
+    /// On a route that only reports: how many values there were of each place of the policy, at which level.
+    pub fields: Vec<FieldCount>,
 }
 
 /// Runs one exchange. A refusal is answered as with a held head: by its problem, whatever had been decided before.
 #[must_use]
 pub fn respond(program: &Rc<Program>, request: Request, response: &Response) -> Answer {
     let mut exchange = Exchange::new(Rc::clone(program));
-    let Request { method, target, mut headers, caller } = request;
+    let Request { method, target, mut headers, caller, now } = request;
     let mut pseudo: Headers =
         vec![(b":method".to_vec(), method.into_bytes()), (b":path".to_vec(), target.into_bytes())];
     pseudo.append(&mut headers);
-    if let RequestDirective::Refuse(problem) = exchange.on_request(&pseudo, caller) {
+    if let RequestDirective::Refuse(problem) = exchange.on_request(&pseudo, caller, now) {
         return refused(problem, &exchange);
     }
     let mut upstream: Headers = vec![(b":status".to_vec(), response.status.to_string().into_bytes())];
@@ -78,7 +83,8 @@ pub fn respond(program: &Rc<Program>, request: Request, response: &Response) -> 
     let status = head.iter().find(|(name, _)| name.as_slice() == b":status");
     let status = status.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok()).unwrap_or(response.status);
     let headers = head.into_iter().filter(|(name, _)| !name.starts_with(b":")).collect();
-    Answer { status, headers, body, report: exchange.report() }
+    let (_, fields) = exchange.fields();
+    Answer { status, headers, body, report: exchange.report(), fields }
 }
 
 fn refused(problem: Problem, exchange: &Exchange) -> Answer {
@@ -88,5 +94,6 @@ fn refused(problem: Problem, exchange: &Exchange) -> Answer {
         headers: headers.collect(),
         body: problem.body.into_bytes(),
         report: exchange.report(),
+        fields: Vec::new(),
     }
 }

@@ -1,4 +1,5 @@
-//! Counters. Their names are fixed by the code, so that their number is bounded and nothing from traffic is in one.
+//! Counters. Their names are fixed by the code and the policy, so that their number is bounded and nothing from traffic is
+//! in one.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,7 +7,15 @@ use std::collections::HashMap;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
-use crate::exchange::Report;
+use crate::exchange::{Mode, Report};
+use crate::policy::PolicySet;
+use crate::policy::model::{Level, RouteId, ScopeId};
+use crate::program::FieldCount;
+use crate::refusal::Refusal;
+
+/// Most counters of one VM. Sets of scopes, times fields, times levels, could be any number in a large policy, and each
+/// counter is kept by the host for good; what comes on top is counted in one.
+const MOST: usize = 2048;
 
 /// The plugin's counters, defined at first use. Envoy shows them as `wasmcustom_fieldgate_…`.
 #[derive(Default)]
@@ -15,7 +24,17 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn record(&self, report: &Report) {
+    /// Counts an exchange. `fields` is asked for only where the route only reports.
+    pub(super) fn record(
+        &self,
+        policy: &PolicySet,
+        report: &Report,
+        fields: impl FnOnce() -> (Vec<ScopeId>, Vec<FieldCount>),
+    ) {
+        if let Mode::Reported { would_refuse } = report.mode {
+            self.reported(policy, report.route, would_refuse, fields());
+            return;
+        }
         match (report.refusal, report.route) {
             (Some(refusal), _) => self.add(&format!("refused.{}", refusal.reason()), 1),
             (None, Some(_)) => self.add("governed", 1),
@@ -36,6 +55,43 @@ impl Metrics {
         }
     }
 
+    /// `reported.ROUTE.passes`, `reported.ROUTE.refused.REASON`, and `reported.ROUTE.SCOPES.LEVEL.FIELD` for each place of the
+    /// policy: how many values of it would have come out at that level (rule 38). Every part is the policy's own word.
+    fn reported(
+        &self,
+        policy: &PolicySet,
+        route: Option<RouteId>,
+        would_refuse: Option<Refusal>,
+        (scopes, fields): (Vec<ScopeId>, Vec<FieldCount>),
+    ) {
+        let route = route.and_then(|id| policy.routes.get(usize::from(id.0)));
+        let route = route.map_or_else(|| "-".to_owned(), |route| label(&route.name));
+        match would_refuse {
+            Some(refusal) => self.add(&format!("reported.{route}.refused.{}", refusal.reason()), 1),
+            None => self.add(&format!("reported.{route}.passes"), 1),
+        }
+        let names = scopes.iter().filter_map(|id| policy.scopes.get(usize::from(id.0))).map(|scope| label(&scope.name));
+        let scopes = match names.collect::<Vec<_>>().join("+") {
+            none if none.is_empty() => "-".to_owned(),
+            names => names,
+        };
+        for FieldCount { field, level, count } in fields {
+            let level = match level {
+                Level::Show => "show",
+                Level::Mask => "mask",
+                Level::Pseudonym => "pseudonym",
+                Level::Blank => "blank",
+                Level::Hide => "hide",
+            };
+            let name = format!(
+                "reported.{route}.{scopes}.{level}.{}",
+                field.split('.').map(label).collect::<Vec<_>>().join(".")
+            );
+            let full = self.ids.try_borrow().is_ok_and(|ids| ids.len() >= MOST && !ids.contains_key(&name));
+            self.add(if full { "reported.others" } else { &name }, count);
+        }
+    }
+
     fn add(&self, name: &str, by: u64) {
         let (Ok(by), Ok(mut ids)) = (i64::try_from(by), self.ids.try_borrow_mut()) else { return };
         let id = match ids.get(name) {
@@ -50,4 +106,10 @@ impl Metrics {
         // A counter that cannot be raised changes nothing of what the caller gets.
         let _ = hostcalls::increment_metric(id, by);
     }
+}
+
+/// A word of the policy as a part of a counter's name: what statistics sinks take for a separator, or do not take, becomes `_`.
+fn label(word: &str) -> String {
+    let part = |letter: char| if letter.is_ascii_alphanumeric() || "-_$*[]".contains(letter) { letter } else { '_' };
+    word.chars().map(part).collect()
 }

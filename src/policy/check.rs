@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::document::{PolicyDoc, Tree};
 use super::model::{Client, PolicySet, Scope};
+use super::moment::Moment;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 
 mod detectors;
@@ -51,24 +52,37 @@ const NOT_YET: [(&str, &str); 3] = [
 /// Most of each kind of thing; identifiers are 16 bits wide.
 const MAX_THINGS: usize = 8192;
 
-/// Checks a document: every finding of one look at it, and a policy only if none of them is an error.
+/// Checks a document: every finding of one look at it, and a policy only if none of them is an error. The policy is the
+/// same whenever it is checked.
 ///
 /// # Errors
 /// All diagnostics, warnings and notes among them, if at least one is an error.
 pub fn check(doc: &PolicyDoc) -> Result<(PolicySet, Diagnostics), Diagnostics> {
+    check_at(doc, None)
+}
+
+/// The same at a moment, for what is to be said of dates (rule 38).
+///
+/// # Errors
+/// The same.
+pub fn check_at(doc: &PolicyDoc, now: Option<Moment>) -> Result<(PolicySet, Diagnostics), Diagnostics> {
     let mut reader = Reader { found: doc.found.clone() };
     let policy = policy(&mut reader, doc);
-    finish(policy, reader.found, doc)
+    finish(policy, reader.found, doc, now)
 }
 
 fn finish(
     policy: Option<PolicySet>,
     mut found: Vec<Diagnostic>,
     doc: &PolicyDoc,
+    now: Option<Moment>,
 ) -> Result<(PolicySet, Diagnostics), Diagnostics> {
+    // There are no lints in the plugin.
+    #[cfg(target_arch = "wasm32")]
+    let _ = now;
     #[cfg(not(target_arch = "wasm32"))]
     if let Some(policy) = &policy {
-        super::lint::lint(policy, doc, &mut found);
+        super::lint::lint(policy, doc, now, &mut found);
     }
     if policy.is_none() && found.is_empty() {
         // Cannot be: whatever keeps a policy from being made is reported. But then it must not load (rule 39).

@@ -4,19 +4,22 @@
 
 use super::document::{Member, Node, PolicyDoc};
 use super::model::PolicySet;
+use super::moment::Moment;
 use crate::diagnostic::{Diagnostic, Severity};
 
 mod levels;
 mod paths;
+mod reports;
 mod settings;
 mod unused;
 
-/// Adds warnings and notes about a policy that can be made.
-pub(super) fn lint(policy: &PolicySet, doc: &PolicyDoc, found: &mut Vec<Diagnostic>) {
+/// Adds warnings and notes about a policy that can be made. What is said of dates needs the time.
+pub(super) fn lint(policy: &PolicySet, doc: &PolicyDoc, now: Option<Moment>, found: &mut Vec<Diagnostic>) {
     // What an error keeps from being resolved would look unused: those lints wait until there is none.
     let whole = found.iter().all(|found| found.severity() > Severity::Error);
     let mut lint = Lint { policy, root: &doc.root, found };
     lint.settings();
+    lint.reports(now);
     lint.paths();
     lint.levels();
     if whole {

@@ -8,6 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use super::field_path::{FieldPath, Filter};
+use super::moment::{Day, Moment};
 use super::pattern::Pattern;
 use crate::diagnostic::Span;
 
@@ -189,8 +190,30 @@ pub struct Route {
     pub query: QueryRule,
     /// What happens to its bodies.
     pub body: RouteBody,
+    /// Before the start of this day it only reports; see [`Route::reports_at`] (rule 38).
+    pub report_until: Option<Day>,
     /// Where it is declared.
     pub span: Span,
+}
+
+impl Route {
+    /// Whether the route only reports at a moment (rule 38): what it would do is done on the side and counted, by field
+    /// and level, never by value, and the response passes as it came. Without a clock it enforces.
+    ///
+    /// | while it reports | |
+    /// |---|---|
+    /// | head, body and trailers of the response | pass as they came, whatever the policy says of them, also what would be refused |
+    /// | a query parameter that is not listed; nothing visible | counted, and passes |
+    /// | the request's head | is changed as when it enforces (rule 32), or the upstream would answer otherwise than it will then |
+    /// | a path that matches no route, or can be read twice | is refused: it belongs to no route that reports |
+    /// | an upgrade, a tunnel, gRPC | is refused: what goes through it may be for routes that enforce |
+    #[must_use]
+    pub fn reports_at(&self, now: Option<Moment>) -> bool {
+        match (self.report_until, now) {
+            (Some(until), Some(now)) => now < until.start(),
+            _ => false,
+        }
+    }
 }
 
 /// What happens to a route's bodies.

@@ -15,6 +15,8 @@ pub(super) struct EntryId(pub(super) u32);
 
 #[derive(Debug, Default)]
 pub(super) struct Node {
+    /// How it is reached; the root is not.
+    from: Option<(NodeId, Segment)>,
     /// Children by member name.
     pub(super) members: BTreeMap<String, NodeId>,
     /// The child for every member and element.
@@ -85,6 +87,18 @@ impl Trie {
         self.nodes.get(usize::try_from(id.0).ok()?)
     }
 
+    /// The path of a node.
+    pub(super) fn path(&self, id: NodeId) -> FieldPath {
+        let mut segments = Vec::new();
+        let mut here = id;
+        while let Some((parent, segment)) = self.node(here).and_then(|node| node.from.as_ref()) {
+            segments.push(segment.clone());
+            here = *parent;
+        }
+        segments.reverse();
+        FieldPath { segments, open: false }
+    }
+
     /// Walks and grows the trie along `segments`, then lets `then` mark where they end.
     fn at(&mut self, segments: &[Segment], then: impl FnOnce(&mut Node)) {
         let mut here = Self::ROOT;
@@ -115,7 +129,7 @@ impl Trie {
             },
         };
         if found == fresh {
-            self.nodes.push(Node::default());
+            self.nodes.push(Node { from: Some((parent, segment.clone())), ..Node::default() });
         }
         found
     }

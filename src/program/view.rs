@@ -6,13 +6,14 @@
 //! seen whole and [`View::select`] says which state it is in.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use serde_json::Value;
 
 use super::grant::{Grants, ScalarRule};
 use super::names::Names;
+use super::tally::{FieldCount, Standing, Tally};
 use super::trie::{EntryId, Node, NodeId, Trie};
 use crate::policy::field_path::Filter;
 use crate::policy::model::{ClientId, Entry, Governed, Level, Limits, Over, PolicySet, RouteBody, RouteId, ScopeId};
@@ -32,7 +33,7 @@ impl StateId {
     const ROOT: Self = Self(1);
 
     #[inline(always)]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -158,11 +159,13 @@ pub struct View {
     automaton: Rc<Automaton>,
     client: Rc<str>,
     key: Option<Rc<PseudonymKey>>,
+    /// Only while its route reports.
+    tally: Option<Rc<Tally>>,
 }
 
 impl View {
     pub(super) fn new(automaton: Rc<Automaton>, client: Rc<str>, key: Option<Rc<PseudonymKey>>) -> Self {
-        Self { automaton, client, key }
+        Self { automaton, client, key, tally: None }
     }
 
     /// The state of the root value.
@@ -212,6 +215,40 @@ impl View {
     #[must_use]
     pub fn select(&self, from: StateId, step: Step<'_>, child: &Value) -> Option<StateId> {
         self.automaton.select(from, step, child)
+    }
+
+    /// The same view, counting what becomes of each place (rule 38).
+    #[must_use]
+    pub fn tallied(self) -> Self {
+        Self { tally: Some(Rc::default()), ..self }
+    }
+
+    /// Counts a scalar, or a container that is decided whole, at the place of that state.
+    #[inline(always)]
+    pub fn count(&self, id: StateId, kind: Standing) {
+        if let Some(tally) = &self.tally {
+            tally.add(id, kind);
+        }
+    }
+
+    /// What was counted, by place and level, in order. Places that the policy does not know are not among them: their
+    /// names are the upstream's.
+    #[must_use]
+    pub fn counted(&self) -> Vec<FieldCount> {
+        let counts = self.tally.as_ref().map(|tally| tally.counts()).unwrap_or_default();
+        let mut fields: BTreeMap<(String, Level), u64> = BTreeMap::new();
+        for (index, kind, count) in counts {
+            let Some((field, level)) = self.automaton.describe(index, kind) else { continue };
+            let sum = fields.entry((field, level)).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        fields.into_iter().map(|((field, level), count)| FieldCount { field, level, count }).collect()
+    }
+
+    /// The scopes that are active for the caller (rules 8, 9).
+    #[must_use]
+    pub fn scopes(&self) -> &[ScopeId] {
+        &self.automaton.scopes
     }
 
     /// Whether anything can come out at all (rule 33).
@@ -322,6 +359,29 @@ impl Automaton {
     /// Whether it has refused a state for want of room.
     pub(super) fn is_full(&self) -> bool {
         self.table.try_borrow().is_ok_and(|table| table.full)
+    }
+
+    /// The place of a state, and the level of what stands there.
+    fn describe(&self, index: usize, kind: Standing) -> Option<(String, Level)> {
+        let table = self.table.try_borrow().ok()?;
+        let (place, state) = (table.places.get(index)?, table.states.get(index)?);
+        let level = match (kind, &state.scalar, state.container) {
+            (Standing::Container, _, ContainerRule::Open) => Level::Show,
+            (Standing::Container, _, _) | (Standing::Scalar, ScalarRule::Hide, _) => Level::Hide,
+            (Standing::Scalar, ScalarRule::Show | ScalarRule::Detect { .. }, _) => Level::Show,
+            (Standing::Scalar, ScalarRule::Mask { .. }, _) => Level::Mask,
+            (Standing::Scalar, ScalarRule::Pseudonym { .. }, _) => Level::Pseudonym,
+            (Standing::Scalar, ScalarRule::Blank(_), _) => Level::Blank,
+        };
+        // Of several ways to one place, one that an entry ends at.
+        let ends = |id: &&NodeId| self.trie.node(**id).is_some_and(|node| !node.entries.is_empty());
+        let node = place.nodes.iter().find(ends).or_else(|| place.nodes.first());
+        let field = match (node, self.grants()) {
+            (Some(node), _) => self.trie.path(*node).to_string(),
+            (None, Some((_, route))) => resolve(route, &place.open).first()?.path.to_string(),
+            (None, None) => return None,
+        };
+        Some((field, level))
     }
 
     fn select(&self, from: StateId, step: Step<'_>, child: &Value) -> Option<StateId> {

@@ -16,7 +16,7 @@ use crate::json::lexer::Tokens;
 use crate::json::simd::BLOCK;
 use crate::json::unescape::unescape;
 use crate::policy::model::Over;
-use crate::program::{ContainerRule, Found, Names, Outlook, State, StateId, States, View};
+use crate::program::{ContainerRule, Found, Names, Outlook, Standing, State, StateId, States, View};
 use crate::refusal::{JsonFault, Refusal};
 
 /// Longest member name that is kept, in bytes as it is spelled. It is more than any policy's own names, which are 6
@@ -457,6 +457,7 @@ impl Walker {
         self.outlook = outlook;
         self.here = child;
         if let Outlook::Hidden { .. } = outlook {
+            self.view.count(child, Standing::Container);
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
             return Ok(Phase::Drop);
         }
@@ -472,8 +473,12 @@ impl Walker {
                 return Ok(self.hold(at, byte));
             }
             match self.outlook {
-                Outlook::Shown if !container && !frame.muted => return Ok(self.show(sink, at, byte)),
+                Outlook::Shown if !container && !frame.muted => {
+                    self.view.count(self.here, Standing::Scalar);
+                    return Ok(self.show(sink, at, byte));
+                }
                 Outlook::Shown | Outlook::Hidden { .. } => {
+                    self.view.count(self.here, Standing::Container);
                     if container {
                         self.mismatch();
                     }
@@ -535,9 +540,11 @@ impl Walker {
         let rule = self.state().container;
         if rule == ContainerRule::Drop || (muted && rule == ContainerRule::Open) {
             self.mismatch();
+            self.view.count(self.here, Standing::Container);
             return self.remove(byte);
         }
         if rule == ContainerRule::Open {
+            self.view.count(self.here, Standing::Container);
             self.counts.shown = self.counts.shown.wrapping_add(1);
             self.lead(sink, at);
             self.start = at;

@@ -9,6 +9,7 @@ use super::{Case, Expectation, Expected, Outcome, Refused, Wanted};
 use crate::diagnostic::Span;
 use crate::policy::Node;
 use crate::policy::model::{Level, PolicySet, Route, RouteBody, ScopeId};
+use crate::policy::moment::Moment;
 
 /// What the row is judged against.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,8 @@ pub struct Setting<'a> {
     pub route: Option<&'a Route>,
     /// The policy as written, for the places in what is said.
     pub written: Option<&'a Node>,
+    /// When the row was asked (rule 38).
+    pub now: Option<Moment>,
 }
 
 /// One scope's view of one entry of one route, by name: what coverage counts.
@@ -109,6 +112,17 @@ pub fn judge(setting: Setting<'_>, case: &Case, outcome: &Outcome) -> Judgement 
             }
             judgement.cells.sort();
             judgement.cells.dedup();
+        }
+    }
+    if let Some(route) = setting.route.filter(|route| route.reports_at(setting.now)) {
+        // What came out is the upstream's: it says nothing of the levels, and no level says why.
+        judgement.cells.clear();
+        let until = route.report_until.map(|day| day.to_string()).unwrap_or_default();
+        for finding in judgement.findings.iter_mut().filter(|finding| finding.kind == FindingKind::Unmet) {
+            let text =
+                format!("route `{}` only reports until {until}; `now: {until}` asks the rows from then on", route.name);
+            finding.because = vec![(text, Some(route.span))];
+            finding.update = None;
         }
     }
     judgement

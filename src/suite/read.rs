@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::moment::parse_moment;
 use super::place::Pattern;
 use super::{Case, Expectation, Expected, HeaderExpectation, Request, Response, Suite, Wanted};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
 use crate::policy::model::Level;
+use crate::policy::moment::Moment;
 use crate::policy::similar::nearest;
 use crate::policy::{Node, Tree};
 
@@ -126,7 +126,7 @@ impl Reader<'_> {
         let policy = self.required(root, "policy", "this suite", "name the policy's file, from this suite's directory");
         let named = policy.and_then(|node| self.text(node, "`policy`").map(|text| (text, node.span)));
         let now = root.get("now").and_then(|node| {
-            let moment = node.text().and_then(parse_moment);
+            let moment = node.text().and_then(Moment::parse);
             if moment.is_none() {
                 self.say(
                     Code::BadValue,

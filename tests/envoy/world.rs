@@ -315,8 +315,13 @@ pub(crate) fn native(policy: &str, row: &Row) -> Result<Native, String> {
     let mut headers: exchange::Headers = bytes(&row.request.fields);
     headers.push((b":authority".to_vec(), b"api.example".to_vec()));
     let caller = Caller::identify(program.policy(), Evidence::Claims(&row.claims), &headers);
-    let request =
-        exchange::Request { method: row.request.method.clone(), target: row.request.path.clone(), headers, caller };
+    let request = exchange::Request {
+        method: row.request.method.clone(),
+        target: row.request.path.clone(),
+        headers,
+        caller,
+        now: None,
+    };
     let response = exchange::Response {
         status: scripted.status,
         headers: bytes(&scripted.fields),

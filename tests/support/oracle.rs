@@ -322,7 +322,7 @@ impl<'a> Oracle<'a> {
         match (level, mask, pseudonym) {
             (Level::Hide, _, _) => Fate::Hide,
             (Level::Show, _, _) if detect.is_empty() => Fate::Show,
-            (Level::Show, _, _) => Fate::Detect(detect.into_iter().collect(), blank),
+            (Level::Show, _, _) => Fate::Detect(detect, blank),
             (Level::Mask, Some(form), _) => Fate::Mask(form, blank),
             (Level::Mask | Level::Pseudonym, _, Some(form)) => Fate::Pseudonym(form, blank),
             (Level::Mask | Level::Pseudonym | Level::Blank, _, _) => Fate::Blank(blank),

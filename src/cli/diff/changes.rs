@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use fieldgate::policy::model::{
     Governed, Identity, OtherContent, PolicySet, QueryRule, Route, RouteBody, TemplateSegment, Unmatched,
 };
+use fieldgate::policy::moment::Day;
 
 use super::levels;
 use crate::cli::load::Loaded;
@@ -223,6 +224,15 @@ fn routes(old: &PolicySet, new: &Loaded, changes: &mut Vec<Change>) {
         }
         if let Some(before) = before {
             query(name, &before.query, &route.query, changes);
+        }
+        // Until the day everybody gets everything, also on a route that is new.
+        let until = before.and_then(|before| before.report_until);
+        if until != route.report_until {
+            let direction = if route.report_until > until { Direction::Gain } else { Direction::Loss };
+            let text =
+                |day: Option<Day>| day.map_or_else(|| "enforced".to_owned(), |day| format!("enforced from {day}"));
+            let from = if before.is_some() { text(until) } else { "no route".to_owned() };
+            changes.push(setting(name, "report_until", direction, from, text(route.report_until)));
         }
     }
     for route in &old.routes {

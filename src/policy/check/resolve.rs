@@ -220,6 +220,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
                 area: draft.area.map(|(area, _)| area.to_owned()).unwrap_or_default(),
                 query: draft.query.clone(),
                 body,
+                report_until: draft.report_until,
                 span: draft.span,
             });
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::document::{Member, Node};
 use super::super::field_path::{FieldPath, Filter, Segment};
 use super::super::model::{Ceiling, MaxRecords, OtherContent, Over, QueryRule, TemplateSegment};
+use super::super::moment::Day;
 use super::read::{Keys, Reader};
 use super::scopes;
 use super::shapes::{self, Declared, Field};
@@ -19,6 +20,7 @@ pub(super) struct RouteDraft<'d> {
     pub(super) matched: Option<Matched>,
     pub(super) query: QueryRule,
     pub(super) body: Option<BodyDraft>,
+    pub(super) report_until: Option<Day>,
 }
 
 /// What a route does to bodies.
@@ -35,10 +37,8 @@ pub(super) struct GovernedDraft {
     pub(super) other_content: OtherContent,
 }
 
-const KEYS: [&str; 9] = ["match", "area", "query", "body", "pass", "rows", "max_records", "ceiling", "other_content"];
-
-/// Keys of the language that this version does not have.
-const NOT_YET: [(&str, &str); 1] = [("report_until", "every route is enforced")];
+const KEYS: [&str; 10] =
+    ["match", "area", "query", "body", "pass", "rows", "max_records", "ceiling", "other_content", "report_until"];
 
 /// `routes`, in name order.
 pub(super) fn routes<'d>(
@@ -65,7 +65,7 @@ fn route<'d>(
     member: &'d Member,
 ) -> RouteDraft<'d> {
     let what = format!("route `{}`", member.key);
-    let keys = reader.keys_with(&member.node, &what, &KEYS, &NOT_YET);
+    let keys = reader.keys(&member.node, &what, &KEYS);
     let help = "say which requests it is for: `match: GET /accounts/{accountId}`";
     let matched =
         reader.required(&keys, "match", &what, member.key_span, help).and_then(|node| template::matched(reader, node));
@@ -75,12 +75,13 @@ fn route<'d>(
         None => governed(reader, declared, shapes, &keys, &what, member.key_span)
             .map(|draft| BodyDraft::Governed(Box::new(draft))),
     };
+    let report_until = keys.get("report_until").and_then(|node| day(reader, node));
     let area = keys.get("area").and_then(|node| Some((node.text()?, node.span)));
-    RouteDraft { name: &member.key, span: member.key_span, area, matched, query, body }
+    RouteDraft { name: &member.key, span: member.key_span, area, matched, query, body, report_until }
 }
 
 fn pass_body(reader: &mut Reader, keys: &Keys<'_>, pass: &Member, what: &str) -> Option<BodyDraft> {
-    for key in ["area", "body", "rows", "max_records", "ceiling", "other_content"] {
+    for key in ["area", "body", "rows", "max_records", "ceiling", "other_content", "report_until"] {
         if let Some(member) = keys.member(key) {
             reader.push(
                 Diagnostic::at(Code::Incompatible, member.key_span, format!("{what} has both `pass` and `{key}`"))
@@ -144,6 +145,19 @@ fn query(reader: &mut Reader, node: &Node) -> QueryRule {
         None => {}
     }
     QueryRule::Only(reader.texts(node, "`query`").into_iter().map(|(text, _)| text.to_owned()).collect())
+}
+
+/// A day (rule 38). One that cannot be read is an error, never "for ever" or "not at all".
+fn day(reader: &mut Reader, node: &Node) -> Option<Day> {
+    let text = reader.text(node, "`report_until`")?;
+    let day = Day::parse(text);
+    if day.is_none() {
+        reader.push(
+            Diagnostic::at(Code::BadValue, node.span, format!("`report_until` is no day: `{text}`"))
+                .help("write the first day on which the route is enforced, as year, month and day: `2027-01-31`"),
+        );
+    }
+    day
 }
 
 /// `rows`: the path of an array plus one filter (rule 26).

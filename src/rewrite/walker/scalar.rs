@@ -2,7 +2,7 @@
 
 use super::super::sink::Sink;
 use super::{Halt, Phase, Walker};
-use crate::program::{ContainerRule, ScalarRule};
+use crate::program::{ContainerRule, ScalarRule, Standing};
 use crate::transform::{detect, mask, pseudonym};
 
 /// Longest token that is transformed, in bytes as it is spelled (rule 27); a longer one becomes blank.
@@ -15,6 +15,7 @@ impl Walker {
         if self.is_muted() {
             return self.remove(byte);
         }
+        self.view.count(self.here, Standing::Scalar);
         let null = byte == b'n';
         match &self.state().scalar {
             ScalarRule::Show => {}
