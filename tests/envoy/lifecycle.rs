@@ -16,13 +16,14 @@ use super::world::{KEY, World};
 
 type Test = fn(&World) -> Result<(), String>;
 
-pub(crate) const ALL: [(&str, Test); 6] = [
+pub(crate) const ALL: [(&str, Test); 7] = [
     ("a broken policy keeps Envoy from starting", broken_policy),
     ("a policy with pseudonyms keeps Envoy from starting without the key", missing_key),
     ("on a reload a broken policy is rejected and the old one goes on serving", reload),
     ("the key is not in the configuration dump", config_dump),
     ("preview writes byte for byte what Envoy sends", preview),
     ("without a verified token nothing reaches the upstream", no_token),
+    ("a route that only reports passes what comes, counts it by Envoy's clock, and enforces from its day on", report),
 ];
 
 /// Shows one member to everybody with `things.read`.
@@ -110,6 +111,38 @@ fn config_dump(world: &World) -> Result<(), String> {
         return Err("the dump does not show the filter's configuration at all".to_owned());
     }
     if dump.contains(KEY) || envoy.log().contains(KEY) { Err("the key is there".to_owned()) } else { Ok(()) }
+}
+
+fn report(world: &World) -> Result<(), String> {
+    let route = "area: things";
+    let reporting = SHOWS_NAME.replace(route, &format!("{route}, report_until: 2100-01-01"));
+    let over = SHOWS_NAME.replace(route, &format!("{route}, report_until: 2020-01-01"));
+    for (policy, scopes, status, body) in [
+        (&reporting, "things.read", 200, THING),
+        (&reporting, "other", 200, THING),
+        (&over, "things.read", 200, br#"{"name":"lamp"}"#),
+        (&over, "other", 403, b""),
+    ] {
+        let scratch = Scratch::new().map_err(|error| error.to_string())?;
+        let path = scratch.write("policy.yaml", policy).map_err(|error| error.to_string())?;
+        let json = World::policy_json(&Policy::file(path), HeadMode::Held)?;
+        let (scratch, bootstrap) = world.reference(&json);
+        let envoy = Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY))?;
+        let answer = ask(world, &envoy, scopes, |_| {});
+        if answer.status != status || (status == 200 && answer.body != body) {
+            return Err(format!("expected {status}, got {answer:?}"));
+        }
+        if policy == &reporting {
+            let counter = match scopes {
+                "things.read" => "fieldgate.reported.get-thing.things_read.show.$.name: 1",
+                _ => "fieldgate.reported.get-thing.refused.nothing_visible: 1",
+            };
+            until(counter, || {
+                envoy.admin_get("/stats?filter=reported").is_some_and(|(_, stats)| stats.contains(counter))
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn no_token(world: &World) -> Result<(), String> {
