@@ -49,6 +49,9 @@ struct Part<'a> {
     end: End,
 }
 
+/// Output that is held back whether or not it is longer than what it was made of, in bytes.
+const SHORT: usize = 1 << 10;
+
 /// A body that is read while its head is kept back, for as long as [`Length`] says that it may be.
 #[derive(Debug)]
 pub(super) struct Holding {
@@ -80,7 +83,8 @@ impl Holding {
         // What is held back must fit into the host's buffer, whether or not it was written while it held back.
         let fits = WriteBudget::holding(part.host_has).admit(out.len()).is_ok();
         // A body that grows might not fit any more with its last part, when nothing can be sent later.
-        let grows = u64::try_from(out.len()).map_or(true, |length| length > self.size.read);
+        // Not so of a short one: when it is let go must not tell how long the values behind its forms are.
+        let grows = out.len() > SHORT && u64::try_from(out.len()).map_or(true, |length| length > self.size.read);
         if fits && !grows && self.length.is_awaited(self.size.read) {
             self.buffering = true;
             return Ok(Decided::new(Phase::Holding(Box::new(self)), Emit::Hold));
