@@ -51,6 +51,12 @@ envoy: wasm ## Rows in a real Envoy: the newest and the oldest that is tested
 	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy
 	ENVOY_PATH=$(OLDEST) cargo test --locked --test envoy
 
+.PHONY: soak
+soak: wasm ## The long forms: bodies of 100 MB, hostile load for SOAK_MINUTES (2)
+	@scripts/envoy.sh $(ENVOY_NEWEST)
+	ENVOY_PATH=$(NEWEST) FIELDGATE_LONG_MB=100 cargo test --locked --test envoy -- "long bodies"
+	ENVOY_PATH=$(NEWEST) SOAK_MINUTES=$(or $(SOAK_MINUTES),2) cargo test --locked --test envoy -- "mixed load"
+
 .PHONY: wasm
 wasm: ## Build the plugin: target/wasm32-wasip1/release/fieldgate.wasm
 	@scripts/wasm.sh build

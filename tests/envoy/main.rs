@@ -18,9 +18,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hostile;
 mod lifecycle;
 mod rows;
 mod streams;
+mod twins;
 mod world;
 
 use std::process::ExitCode;
@@ -50,8 +52,9 @@ fn main() -> ExitCode {
     };
     let rows = rows::all().into_iter().map(|row| trial(row.claim.clone(), Box::new(move |world| world.run(&row))));
     let lifecycle = lifecycle::ALL.into_iter().map(|(claim, test)| trial(claim.to_owned(), Box::new(test)));
-    let streams = streams::all().into_iter().map(|(claim, test)| trial(claim, test));
-    let trials = rows.chain(lifecycle).chain(streams).collect();
+    let own = [streams::all(), twins::all(), hostile::all()];
+    let own = own.into_iter().flatten().map(|(claim, test)| trial(claim, test));
+    let trials = rows.chain(lifecycle).chain(own).collect();
     if let Ok(world) = &world {
         println!("Envoy {}, seed {}", world.tools.envoy_version(), world.seed);
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::support::row::{Policy, Row};
 
 /// A small policy with one of everything that decides how a response travels.
-const THINGS: &str = r"
+pub(crate) const THINGS: &str = r"
 language: 1
 policy: things
 identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
@@ -88,16 +88,22 @@ pub(crate) fn all() -> Vec<Row> {
     .concat()
 }
 
+/// Rows whose markers may stand for anything of any length.
+pub(crate) fn of_any_length() -> Vec<Row> {
+    let rows = [bodies(), refusals_of_requests(), refusals_of_responses(), heads(), statuses(), callers(), telco()];
+    rows.concat().into_iter().filter(|row| row.upstream.cut_at.is_none()).collect()
+}
+
 fn filler(length: usize) -> String {
     "x".repeat(length)
 }
 
 /// `GET /things/1` with `things.read`, answered with [`THING`].
-fn thing(claim: &str) -> Row {
+pub(crate) fn thing(claim: &str) -> Row {
     at(claim, "/things/1").answers(200, THING)
 }
 
-fn at(claim: &str, path: &str) -> Row {
+pub(crate) fn at(claim: &str, path: &str) -> Row {
     Row::get(claim, Policy::Text(THINGS), path).by("app", "things.read")
 }
 
@@ -216,6 +222,8 @@ fn refusals_of_responses() -> Vec<Row> {
             .answers(206, THING)
             .saying("content-range", "bytes 0-9/100")
             .refused_by_head(502),
+        thing("a stream of events is refused").saying("content-type", "text/event-stream").refused_by_head(502),
+        thing("a gRPC response is refused").saying("content-type", "application/grpc+json-seq").refused_by_head(502),
         thing("a body that the upstream cuts short is not completed").cut_at(60).leaves_it_to_envoy(),
     ];
     let by_body: [(&str, &[u8]); 17] = [

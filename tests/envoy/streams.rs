@@ -11,12 +11,12 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::support::client::{End, Protocol, Request};
+use super::support::client::{End, Protocol};
 use super::support::envoy::Envoy;
 use super::support::marker::Markers;
 use super::support::row::{Carriage, Framing, HeadMode, Policy, Row};
 use super::support::stream::{self, Coming, Part, Piece};
-use super::support::upstream::{SCRIPT, Script};
+use super::support::upstream::Script;
 use super::world::{self, KEY, World};
 
 /// Buffer limits, in bytes: the least that the filter's writes are made for, what edge guides set, Envoy's default.
@@ -56,7 +56,7 @@ scopes:
   list.link: {areas: [list], grant: {plain: show, key: pseudonym}}
 ";
 
-type Test = Box<dyn FnOnce(&World) -> Result<(), String> + Send>;
+pub(crate) type Test = Box<dyn FnOnce(&World) -> Result<(), String> + Send>;
 
 /// All tests of this file.
 pub(crate) fn all() -> Vec<(String, Test)> {
@@ -164,7 +164,7 @@ impl Long {
     }
 }
 
-fn list(claim: &str, scope: &str) -> Row {
+pub(crate) fn list(claim: &str, scope: &str) -> Row {
     Row::get(claim, Policy::Text(LIST), "/list").by("app", scope)
 }
 
@@ -197,20 +197,8 @@ pub(crate) fn start(world: &World, policy: &str, buffer: u32, head: HeadMode) ->
 async fn open(world: &World, envoy: &Envoy, carriage: Carriage, scope: &str, script: Script) -> (String, Coming) {
     let id = world.number().to_string();
     world.upstream.play(&id, script);
-    let token = world.token(&json!({"azp": "app", "scope": scope}));
-    let request = Request {
-        method: "GET".to_owned(),
-        path: "/list".to_owned(),
-        fields: vec![
-            (SCRIPT.to_owned(), id.clone().into_bytes()),
-            ("authorization".to_owned(), format!("Bearer {token}").into_bytes()),
-        ],
-        body: Vec::new(),
-    };
-    let listener = envoy.listener(match carriage.upstream {
-        Protocol::Http1 => "api",
-        Protocol::Http2 => "api-http2",
-    });
+    let request = world.request(&list("streams", scope), &id);
+    let listener = world::listener(envoy, carriage);
     (id, stream::open(listener, carriage.downstream, &request).await)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +17,13 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::support::bootstrap::{Blanks, Bootstrap};
-use super::support::client::{self, Answer, End, Protocol};
+use super::support::client::{self, Answer, End, Protocol, Request};
 use super::support::envoy::{Envoy, Scratch, Tools};
 use super::support::http1::Field;
 use super::support::marker::{self, Markers};
 use super::support::row::{Carriage, Expected, Framing, HeadMode, Policy, Row, Upstream as Scripted};
 use super::support::token::Issuer;
-use super::support::upstream::{Arrived, SCRIPT, Upstream};
+use super::support::upstream::{Arrived, SCRIPT, Script, Upstream};
 
 /// The key of pseudonyms, in Envoy and natively: a test's, and nobody's secret.
 pub(crate) const KEY: &str = "ZmllbGRnYXRlIHRlc3Qga2V5OiBub2JvZHkncyBzZWNyZXQ=";
@@ -100,7 +101,7 @@ impl World {
     }
 
     /// A token with these claims.
-    pub(crate) fn token(&self, claims: &Value) -> String {
+    fn token(&self, claims: &Value) -> String {
         let mut tokens = self.tokens.lock().unwrap();
         tokens.entry(claims.to_string()).or_insert_with(|| self.issuer.token(claims)).clone()
     }
@@ -149,25 +150,37 @@ impl World {
 
     /// Asks once, and says what came and what it was made of.
     pub(crate) fn fetch(&self, envoy: &Envoy, row: &Row, carriage: Carriage) -> Fetched {
-        let number = self.number();
-        let id = number.to_string();
         let mut markers = Markers::default();
         let scripted = row.upstream.marked(&mut markers);
         let trailers = ["x-trailer", "etag", "digest"].map(|name| (name.to_owned(), markers.text().into_bytes()));
-        let mut cuts = Cuts(self.seed.wrapping_add(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut cuts = Cuts(self.seed.wrapping_add(self.number()).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let script = scripted.script(carriage.framing, &trailers, row.is_bodiless(), |left| cuts.next(left));
-        self.upstream.play(&id, script);
+        let (answer, arrived) = self.play(envoy, row, carriage, script);
+        Fetched { answer, markers, scripted, arrived }
+    }
 
+    /// Sends a row's request, answered by a script: what came, and what the upstream was asked.
+    pub(crate) fn play(
+        &self,
+        envoy: &Envoy,
+        row: &Row,
+        carriage: Carriage,
+        script: Script,
+    ) -> (Answer, Option<Arrived>) {
+        let id = self.number().to_string();
+        self.upstream.play(&id, script);
+        let request = self.request(row, &id);
+        let answer = self.runtime.block_on(client::ask(listener(envoy, carriage), carriage.downstream, &request));
+        (answer, self.upstream.forget(&id))
+    }
+
+    /// A row's request, with its token, to be answered by the script of that id.
+    pub(crate) fn request(&self, row: &Row, id: &str) -> Request {
         let mut request = row.request.clone();
-        request.fields.push((SCRIPT.to_owned(), id.clone().into_bytes()));
+        request.fields.push((SCRIPT.to_owned(), id.as_bytes().to_vec()));
         let token = self.token(&row.claims);
         request.fields.push(("authorization".to_owned(), format!("Bearer {token}").into_bytes()));
-        let listener = envoy.listener(match carriage.upstream {
-            Protocol::Http1 => "api",
-            Protocol::Http2 => "api-http2",
-        });
-        let answer = self.runtime.block_on(client::ask(listener, carriage.downstream, &request));
-        Fetched { answer, markers, scripted, arrived: self.upstream.forget(&id) }
+        request
     }
 
     /// Runs a row once.
@@ -213,6 +226,14 @@ impl World {
         }
         same(native, &answer, row.request.method == "HEAD")
     }
+}
+
+/// The listener whose upstream speaks the carriage's protocol.
+pub(crate) fn listener(envoy: &Envoy, carriage: Carriage) -> SocketAddr {
+    envoy.listener(match carriage.upstream {
+        Protocol::Http1 => "api",
+        Protocol::Http2 => "api-http2",
+    })
 }
 
 /// What the upstream may be asked: exactly what was matched (rule 3), by a gateway that wants it plain and whole (rule 32).

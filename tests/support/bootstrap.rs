@@ -14,6 +14,17 @@ const FIRST_LISTENER: &str = "/static_resources/listeners/0";
 #[derive(Debug, Clone)]
 pub(crate) struct Bootstrap(Value);
 
+/// A way to take the filter out of the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bypass {
+    /// It is not there.
+    NoFilter,
+    /// It is disabled unless a route says otherwise.
+    Disabled,
+    /// It is disabled on the virtual host and the route.
+    DisabledOnRoute,
+}
+
 /// What the reference file leaves open.
 pub(crate) struct Blanks<'a> {
     pub(crate) wasm: &'a Path,
@@ -72,6 +83,29 @@ impl Bootstrap {
         second["typed_extension_protocol_options"] = protocol("http2_protocol_options", &windows);
         clusters[0]["typed_extension_protocol_options"] = protocol("http_protocol_options", &trailers);
         clusters.push(second);
+        self
+    }
+
+    /// With the plugin's filter taken out of the way.
+    pub(crate) fn with_bypass(mut self, way: Bypass) -> Self {
+        const FILTER: &str = "envoy.filters.http.wasm";
+        match way {
+            Bypass::NoFilter => {
+                let filters = self.0.pointer_mut(&format!("{FIRST_LISTENER}{MANAGER}/http_filters")).unwrap();
+                filters.as_array_mut().unwrap().retain(|filter| filter["name"] != FILTER);
+            }
+            Bypass::Disabled => self.filter_mut(FILTER)["disabled"] = json!(true),
+            Bypass::DisabledOnRoute => {
+                let host = format!("{FIRST_LISTENER}{MANAGER}/route_config/virtual_hosts/0");
+                let disabled = json!({FILTER: {
+                    "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+                    "disabled": true,
+                }});
+                let host = self.0.pointer_mut(&host).unwrap();
+                host["typed_per_filter_config"] = disabled.clone();
+                host["routes"][0]["typed_per_filter_config"] = disabled;
+            }
+        }
         self
     }
 
