@@ -231,6 +231,13 @@ impl View {
         }
     }
 
+    /// Whether [`Self::count`] counts.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_counting(&self) -> bool {
+        self.tally.is_some()
+    }
+
     /// What was counted, by place and level, in order. Places that the policy does not know are not among them: their
     /// names are the upstream's.
     #[must_use]

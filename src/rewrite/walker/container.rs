@@ -1,0 +1,221 @@
+//! Containers and what stands in them: kept, removed, opened, closed, and what is written around their children.
+
+use super::super::sink::Sink;
+use super::{Frame, Halt, Name, Phase, Root, Walker};
+use crate::json::Texts;
+use crate::policy::model::Over;
+use crate::program::{ContainerRule, Outlook, Standing, StateId};
+use crate::refusal::Refusal;
+
+impl Walker {
+    /// A comma: what comes next in the container.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Phase {
+        let Some(frame) = self.frames.last() else { return Phase::Done };
+        if !frame.array {
+            return Phase::Name;
+        }
+        let filtered = frame.filtered;
+        let awaited = self.await_element();
+        // Where values are counted, each is looked at.
+        if let (Outlook::Hidden { .. }, false, false) = (self.outlook, filtered, self.view.is_counting()) {
+            self.counts.hidden = self.counts.hidden.wrapping_add(1);
+            return Phase::DropElements;
+        }
+        awaited
+    }
+
+    /// An element is next.
+    #[inline(always)]
+    pub(super) fn await_element(&mut self) -> Phase {
+        let Some(frame) = self.frames.last() else { return Phase::Done };
+        if !frame.filtered {
+            let state = self.states.get(frame.state);
+            self.outlook = state.outlook;
+            self.here = state.element;
+        }
+        Phase::Value
+    }
+
+    /// What is removed is a container: whether that is a shape mismatch.
+    #[inline(always)]
+    pub(super) fn mismatch(&mut self) {
+        let classified = match self.outlook {
+            Outlook::Hidden { classified } => classified,
+            Outlook::Shown => true,
+            Outlook::Asked => self.state().classified,
+        };
+        self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(u64::from(classified));
+    }
+
+    /// A value begins at `at` with `byte`.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
+        let container = matches!(byte, b'{' | b'[');
+        if let Some(frame) = self.frames.last() {
+            if frame.filtered {
+                return Ok(self.hold(at, byte));
+            }
+            match self.outlook {
+                Outlook::Shown if !container && !frame.muted => {
+                    self.view.count(self.here, Standing::Scalar);
+                    return Ok(self.show(sink, at, byte));
+                }
+                Outlook::Shown | Outlook::Hidden { .. } => {
+                    self.view.count(self.here, Standing::Container);
+                    if container {
+                        self.mismatch();
+                    }
+                    return self.remove(byte);
+                }
+                Outlook::Asked => {}
+            }
+        }
+        if self.state().counted && !self.record()? {
+            return self.remove(byte);
+        }
+        if container { self.container(sink, at, byte) } else { self.scalar(sink, at, byte) }
+    }
+
+    /// Counts a record: whether it may stay (rule 28).
+    pub(super) fn record(&mut self) -> Result<bool, Halt> {
+        match self.max_records {
+            Some((max, over)) if self.counts.records >= max => match over {
+                Over::Truncate => Ok(false),
+                Over::Reject => Err(Halt::Whole(Refusal::TooManyRecords)),
+            },
+            _ => {
+                self.counts.records = self.counts.records.wrapping_add(1);
+                Ok(true)
+            }
+        }
+    }
+
+    /// The value that begins with `byte` is removed.
+    #[inline(always)]
+    pub(super) fn remove(&mut self, byte: u8) -> Result<Phase, Halt> {
+        self.counts.hidden = self.counts.hidden.wrapping_add(1);
+        if self.frames.is_empty() {
+            if self.root != Root::Held {
+                return Err(Halt::Whole(Refusal::RootHidden));
+            }
+            return Ok(Phase::Done);
+        }
+        self.nested = 1;
+        Ok(if matches!(byte, b'{' | b'[') { Phase::Skip } else { Phase::After })
+    }
+
+    /// Whether nothing of the container in hand is written.
+    #[inline(always)]
+    pub(super) fn is_muted(&self) -> bool {
+        self.frames.last().map_or(self.muted, |frame| frame.muted)
+    }
+
+    /// A container begins at `at`.
+    #[inline(always)]
+    pub(super) fn container(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
+        let muted = self.is_muted();
+        let rule = self.state().container;
+        if rule == ContainerRule::Drop || (muted && rule == ContainerRule::Open) {
+            self.mismatch();
+            self.view.count(self.here, Standing::Container);
+            return self.remove(byte);
+        }
+        if rule == ContainerRule::Open {
+            self.view.count(self.here, Standing::Container);
+            self.counts.shown = self.counts.shown.wrapping_add(1);
+            self.lead(sink, at);
+            self.start = at;
+            self.nested = 1;
+            return Ok(Phase::Copy);
+        }
+        let muted = muted || rule == ContainerRule::Mute;
+        if muted && self.frames.is_empty() && self.root != Root::Held {
+            return Err(Halt::Whole(Refusal::RootHidden));
+        }
+        if !muted {
+            self.lead(sink, at);
+            sink.copy(at, at.wrapping_add(1));
+        }
+        let array = byte == b'[';
+        let state = self.states.get(self.here);
+        if array && state.element == StateId::DEAD && !state.members.is_empty() && !state.filtered {
+            // Entries go through names only: it comes out empty (rule 25).
+            self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
+        }
+        let more_seen = self.seen.len();
+        if !array && state.members.len() > 64 {
+            let words = state.members.len().div_ceil(64).saturating_sub(1);
+            self.seen.resize(more_seen.saturating_add(words), 0);
+        }
+        let filtered = state.filtered;
+        self.frames.push(Frame { seen: 0, more_seen, state: self.here, array, filtered, begun: false, muted });
+        Ok(if array { self.await_element() } else { Phase::Name })
+    }
+
+    /// The container in hand ends at `at`.
+    #[inline(always)]
+    pub(super) fn close(&mut self, sink: &mut Sink<'_>, at: usize) -> Phase {
+        let Some(Frame { muted, more_seen, .. }) = self.frames.last() else { return Phase::Done };
+        if *more_seen < self.seen.len() {
+            self.seen.truncate(*more_seen);
+        }
+        if !muted {
+            sink.copy(at, at.wrapping_add(1));
+        }
+        self.frames.pop();
+        self.ended(sink)
+    }
+
+    /// Writes what stands before a value: a comma, its name.
+    #[inline(always)]
+    pub(super) fn lead(&mut self, sink: &mut Sink<'_>, at: usize) {
+        let Some(frame) = self.frames.last_mut() else {
+            if self.root == Root::Texts(Texts::Sequence) {
+                sink.write(&[Texts::RECORD_SEPARATOR]);
+            }
+            return;
+        };
+        let comma = std::mem::replace(&mut frame.begun, true);
+        if frame.array {
+            if comma {
+                sink.byte(b',', at.wrapping_sub(1));
+            }
+            return;
+        }
+        match self.name {
+            Name::Chunk { start, end } => {
+                if comma {
+                    sink.byte(b',', start.wrapping_sub(1));
+                }
+                sink.copy(start, end);
+                sink.byte(b':', end);
+            }
+            Name::Saved => {
+                if comma {
+                    sink.write(b",");
+                }
+                sink.write(&self.saved);
+                sink.write(b":");
+            }
+        }
+    }
+
+    /// A value has ended, and is written if it is to be.
+    #[inline(always)]
+    pub(super) fn ended(&mut self, sink: &mut Sink<'_>) -> Phase {
+        if self.frames.is_empty() { self.root_ended(sink) } else { Phase::After }
+    }
+
+    #[cold]
+    pub(super) fn root_ended(&mut self, sink: &mut Sink<'_>) -> Phase {
+        self.counts.texts = self.counts.texts.wrapping_add(1);
+        if let Root::Texts(Texts::Lines | Texts::Sequence) = self.root {
+            sink.write(b"\n");
+            self.here = self.root_state;
+            self.outlook = Outlook::Asked;
+            return Phase::Value;
+        }
+        Phase::Done
+    }
+}

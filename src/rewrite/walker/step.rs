@@ -1,0 +1,201 @@
+//! Phases: from one token of a block to the next, and along the most likely ones behind it.
+
+use super::super::sink::Sink;
+use super::{Halt, Name, Phase, Walker};
+use crate::json::lexer::Tokens;
+
+/// Bits behind `bit`.
+#[inline(always)]
+fn behind(bit: u32) -> u64 {
+    (!1u64).wrapping_shl(bit)
+}
+
+/// A bit's place in the chunk.
+#[inline(always)]
+fn place(base: usize, bit: u32) -> usize {
+    base.wrapping_add(bit as usize)
+}
+
+/// What is left of a block.
+pub(super) struct Step<'a> {
+    pub(super) base: usize,
+    pub(super) tokens: &'a Tokens,
+    pub(super) from: &'a mut u64,
+}
+
+impl Step<'_> {
+    /// The next token of these: where it is in the chunk, and its bit alone. If there is none, nothing of the block is left.
+    #[inline(always)]
+    pub(super) fn seek(&mut self, wanted: u64) -> Option<(usize, u64)> {
+        let wanted = wanted & *self.from;
+        if wanted == 0 {
+            *self.from = 0;
+            return None;
+        }
+        let bit = wanted.trailing_zeros();
+        *self.from = behind(bit);
+        Some((place(self.base, bit), wanted & wanted.wrapping_neg()))
+    }
+
+    /// The byte behind the number or literal name in hand, which is still to be looked at.
+    #[inline(always)]
+    pub(super) fn seek_end(&mut self) -> Option<usize> {
+        let (at, here) = self.seek(self.tokens.scalar_after)?;
+        *self.from = here.wrapping_neg();
+        Some(at)
+    }
+
+    #[inline(always)]
+    fn again(&mut self) -> Step<'_> {
+        Step { base: self.base, tokens: self.tokens, from: self.from }
+    }
+}
+
+impl Walker {
+    /// [`Phase::Name`], and on to the member's end if that is removed.
+    #[inline(always)]
+    pub(super) fn name(&mut self, sink: &mut Sink<'_>, mut step: Step<'_>) -> Result<Phase, Halt> {
+        let tokens = step.tokens;
+        let Some((at, here)) = step.seek(tokens.quote_open | tokens.close) else { return Ok(Phase::Name) };
+        if tokens.close & here != 0 {
+            return Ok(self.close(sink, at));
+        }
+        self.name = Name::Chunk { start: at, end: at };
+        self.name_escaped = false;
+        self.start = at;
+        match self.name_end(sink, step.again())? {
+            Phase::Drop => Ok(self.dropped(sink, step)),
+            phase => Ok(phase),
+        }
+    }
+
+    /// [`Phase::NameEnd`].
+    #[inline(always)]
+    pub(super) fn name_end(&mut self, sink: &mut Sink<'_>, mut step: Step<'_>) -> Result<Phase, Halt> {
+        let tokens = step.tokens;
+        let escapes = tokens.escape & *step.from;
+        match step.seek(tokens.quote_close) {
+            Some((at, here)) => {
+                self.name_escaped |= escapes & here.wrapping_sub(1) != 0;
+                self.named(sink, at)
+            }
+            None => {
+                self.name_escaped |= escapes != 0;
+                Ok(Phase::NameEnd)
+            }
+        }
+    }
+
+    /// [`Phase::Value`], and on to what is behind the value if that is a scalar that is kept.
+    #[inline(always)]
+    pub(super) fn value(&mut self, sink: &mut Sink<'_>, mut step: Step<'_>) -> Result<Phase, Halt> {
+        let tokens = step.tokens;
+        let begins = tokens.quote_open | tokens.open | tokens.scalar_start;
+        let Some((at, here)) = step.seek(begins | tokens.close) else { return Ok(Phase::Value) };
+        if tokens.close & here != 0 {
+            return Ok(self.close(sink, at));
+        }
+        match self.begin(sink, at, sink.at(at))? {
+            Phase::ShowString => Ok(self.shown_string(sink, step.again())),
+            Phase::ShowPlain => Ok(self.shown_plain(sink, step)),
+            phase => Ok(phase),
+        }
+    }
+
+    /// [`Phase::ShowString`].
+    #[inline(always)]
+    pub(super) fn shown_string(&mut self, sink: &mut Sink<'_>, mut step: Step<'_>) -> Phase {
+        let Some((at, _)) = step.seek(step.tokens.quote_close) else { return Phase::ShowString };
+        sink.copy(self.start, at.wrapping_add(1));
+        match self.ended(sink) {
+            Phase::After => self.after(sink, step),
+            phase => phase,
+        }
+    }
+
+    /// [`Phase::ShowPlain`].
+    #[inline(always)]
+    pub(super) fn shown_plain(&mut self, sink: &mut Sink<'_>, mut step: Step<'_>) -> Phase {
+        let Some(at) = step.seek_end() else { return Phase::ShowPlain };
+        sink.copy(self.start, at);
+        match self.ended(sink) {
+            Phase::After => self.after(sink, step),
+            phase => phase,
+        }
+    }
+
+    /// [`Phase::After`].
+    #[inline(always)]
+    pub(super) fn after(&mut self, sink: &mut Sink<'_>, mut step: Step<'_>) -> Phase {
+        let tokens = step.tokens;
+        match step.seek(tokens.comma | tokens.close) {
+            Some((at, here)) if tokens.close & here != 0 => self.close(sink, at),
+            Some(_) => self.next(),
+            None => Phase::After,
+        }
+    }
+
+    /// [`Phase::Drop`].
+    #[inline(always)]
+    pub(super) fn dropped(&mut self, sink: &mut Sink<'_>, mut step: Step<'_>) -> Phase {
+        let tokens = step.tokens;
+        match step.seek(tokens.comma | tokens.open | tokens.close) {
+            Some((_, here)) if tokens.comma & here != 0 => self.next(),
+            Some((at, here)) if tokens.close & here != 0 => self.close(sink, at),
+            Some(_) => self.skip(),
+            None => Phase::Drop,
+        }
+    }
+
+    /// [`Phase::DropElements`].
+    #[inline(always)]
+    pub(super) fn dropped_elements(&mut self, sink: &mut Sink<'_>, mut step: Step<'_>) -> Phase {
+        let tokens = step.tokens;
+        let commas = tokens.comma & *step.from;
+        let found = step.seek(tokens.open | tokens.close);
+        let before = found.map_or(u64::MAX, |(_, here)| here.wrapping_sub(1));
+        let gone = (commas & before).count_ones();
+        self.counts.hidden = self.counts.hidden.wrapping_add(gone.into());
+        match found {
+            Some((at, here)) if tokens.close & here != 0 => self.close(sink, at),
+            Some(_) => self.skip(),
+            None => Phase::DropElements,
+        }
+    }
+
+    /// What is removed is a container, whose bracket has just been read.
+    #[inline(always)]
+    pub(super) fn skip(&mut self) -> Phase {
+        self.mismatch();
+        self.nested = 1;
+        Phase::Skip
+    }
+
+    /// Counts brackets up to the one that closes the value in hand: where that is.
+    #[inline(always)]
+    pub(super) fn cross(&mut self, step: Step<'_>) -> Option<usize> {
+        let (open, close) = (step.tokens.open & *step.from, step.tokens.close & *step.from);
+        if close.count_ones() < self.nested {
+            self.nested = self.nested.wrapping_add(open.count_ones()).wrapping_sub(close.count_ones());
+            *step.from = 0;
+            return None;
+        }
+        let mut left = open | close;
+        while left != 0 {
+            let here = left & left.wrapping_neg();
+            if open & here != 0 {
+                self.nested = self.nested.wrapping_add(1);
+            } else {
+                self.nested = self.nested.wrapping_sub(1);
+                if self.nested == 0 {
+                    let bit = here.trailing_zeros();
+                    *step.from = behind(bit);
+                    return Some(place(step.base, bit));
+                }
+            }
+            left ^= here;
+        }
+        *step.from = 0;
+        None
+    }
+}
