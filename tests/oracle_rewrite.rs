@@ -152,7 +152,7 @@ fn damage(choices: &mut Choices<'_>, body: &mut Vec<u8>) {
 
 /// How often what came up, so that agreement is not agreement on nothing.
 #[derive(Debug, Default)]
-struct Seen {
+pub(crate) struct Seen {
     passed: u64,
     bytes: u64,
     counts: Counts,
@@ -181,7 +181,7 @@ impl Seen {
 }
 
 /// One policy, some callers, some bodies.
-fn agree(
+pub(crate) fn agree(
     policy_choices: &[u8],
     caller_choices: &[u8],
     bodies: &[Vec<u8>],
