@@ -57,6 +57,14 @@ soak: wasm ## The long forms: bodies of 100 MB, hostile load for SOAK_MINUTES (2
 	ENVOY_PATH=$(NEWEST) FIELDGATE_LONG_MB=100 cargo test --locked --test envoy -- "long bodies"
 	ENVOY_PATH=$(NEWEST) SOAK_MINUTES=$(or $(SOAK_MINUTES),2) cargo test --locked --test envoy -- "mixed load"
 
+.PHONY: bench
+bench: ## Measure the engine next to what else could do its work, natively and in V8: which targets hold
+	@scripts/bench.sh
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)
+	@scripts/fuzz.sh
+
 .PHONY: wasm
 wasm: ## Build the plugin: target/wasm32-wasip1/release/fieldgate.wasm
 	@scripts/wasm.sh build
