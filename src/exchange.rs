@@ -48,8 +48,6 @@ pub enum End {
 /// What to do with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestDirective {
-    /// Forward it as it is.
-    Pass,
     /// Forward it without these headers, and with those set.
     Forward {
         /// Names to remove.
@@ -178,8 +176,10 @@ struct Governed {
 }
 
 /// A governed request goes on so (rule 32).
-const FORWARD: RequestDirective =
-    RequestDirective::Forward { remove: &head::REMOVED_FROM_REQUEST, set: &[("accept-encoding", "identity")] };
+const IDENTITY: &[(&str, &str)] = &[("accept-encoding", "identity")];
+const FORWARD_READ: RequestDirective = RequestDirective::Forward { remove: &head::REMOVED_FROM_READS, set: IDENTITY };
+const FORWARD_WRITE: RequestDirective = RequestDirective::Forward { remove: &head::REMOVED_FROM_WRITES, set: IDENTITY };
+const PASS: RequestDirective = RequestDirective::Forward { remove: &head::REROUTING, set: &[] };
 
 impl Exchange {
     /// An exchange that awaits its request.
@@ -235,7 +235,7 @@ impl Exchange {
             Ok(_) | Err(_) => {
                 let aside = mem::replace(self, Self::new(Rc::clone(&self.program)));
                 self.phase = Phase::Reporting(Box::new(aside));
-                FORWARD
+                FORWARD_WRITE
             }
         }
     }
@@ -247,13 +247,13 @@ impl Exchange {
         let authority = one(":authority")?.unwrap_or_default();
         let Some(id) = self.program.find(authority, method, target)? else {
             self.phase = Phase::Passed;
-            return Ok(RequestDirective::Pass);
+            return Ok(PASS);
         };
         let route = self.program.policy().routes.get(usize::from(id.0)).ok_or(Refusal::Internal)?;
         if matches!(route.body, RouteBody::Pass(_)) {
             self.program.check_query(id, target)?;
             self.phase = Phase::Passed;
-            return Ok(RequestDirective::Pass);
+            return Ok(PASS);
         }
         self.report.route = Some(id);
         if head::asks_for_upgrade(headers) {
@@ -272,7 +272,7 @@ impl Exchange {
             return Err(Refusal::NothingVisible);
         }
         self.phase = Phase::AwaitingHead(Box::new(Governed { route: id, caller, view }));
-        Ok(FORWARD)
+        Ok(if matches!(method, "GET" | "HEAD") { FORWARD_READ } else { FORWARD_WRITE })
     }
 
     /// The response's head (rules 25, 29 to 31, 40).

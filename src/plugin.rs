@@ -119,7 +119,6 @@ impl HttpContext for Stream {
             return reply(&Problem::new(Refusal::Host, ""));
         }
         match directive {
-            RequestDirective::Pass => Action::Continue,
             RequestDirective::Forward { remove, set } => {
                 let present = |name: &str| headers.iter().any(|(known, _)| known.as_slice() == name.as_bytes());
                 let removed = remove.iter().filter(|name| present(name));

@@ -336,6 +336,40 @@ fn a_refusal_is_clean_while_the_head_is_held_and_a_cut_after_it() {
 }
 
 #[test]
+fn where_other_content_passes_json_does_not() {
+    let head = |kind: &'static str| [(":status", "200"), ("content-type", kind)];
+    let rows = [
+        ("a table passes", "text/csv", "a,b\n1,2", Ok("a,b\n1,2")),
+        ("JSON under another name is rewritten", "text/csv", "\n {\"a\":1,\"b\":2}", Ok("{\"a\":1}")),
+        ("a string at the root is JSON", "text/plain", "\"secret\"", Err("root_hidden")),
+        ("a text sequence under another name is refused", "text/plain", "\u{1e}{\"b\":2}", Err("content_type")),
+        ("a control character is refused", "text/plain", "\u{b}{\"b\":2}", Err("content_type")),
+        ("a prefix against scripts is refused", "text/plain", ")]}',\n{\"b\":2}", Err("content_type")),
+        ("a byte-order mark is refused", "text/plain", "\u{feff}{\"b\":2}", Err("content_type")),
+    ];
+    for (claim, kind, body, expected) in rows {
+        for mode in ["held", "released"] {
+            let program = program(mode, "\"other_content\": \"pass\",");
+            for cuts in cuts(body.len()) {
+                for (ending, declared) in ways_to_end() {
+                    let framing = Framing { cuts: &cuts, ending, declared };
+                    let (outcome, refusal) = run(&program, &head(kind), body.as_bytes(), framing);
+                    match (expected, outcome) {
+                        (Ok(sent), Outcome::Answer(200, body)) => {
+                            assert_eq!(body, sent, "{claim}: {mode}, {framing:?}")
+                        }
+                        (Err(reason), Outcome::Answer(502, _) | Outcome::Cut(200, _)) => {
+                            assert_eq!(refusal.map(Refusal::reason), Some(reason), "{claim}: {mode}, {framing:?}");
+                        }
+                        (_, other) => panic!("{claim}: {mode}, {framing:?}: {other:?}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_write_keeps_to_its_budget_at_every_size() {
     // Pseudonyms grow a body: 9 bytes in, 40 out.
     for count in [1, 10, 300, 500, 700, 1_000, 5_000] {

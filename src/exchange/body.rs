@@ -173,7 +173,7 @@ impl Absorbing {
         if self.length.is_awaited(self.size.read) {
             return Ok(Decided::new(Phase::Absorbing(Box::new(self)), Emit::HoldNothing));
         }
-        if !out.is_empty() && !out.starts_with(b"{") {
+        if !out.starts_with(b"{") {
             out.clear();
             return Ok(Decided::new(Phase::Emptying, Emit::Send(0)));
         }
@@ -238,7 +238,7 @@ impl Sniffing {
                 Ok(Decided::new(Phase::Sniffing(Box::new(self)), Emit::Send(0)))
             }
             // JSON under another name, or what may be JSON in another encoding.
-            Some(b'{' | b'[') => {
+            Some(b'{' | b'[' | b'"') => {
                 let mut whole = mem::take(&mut self.white_space);
                 whole.extend_from_slice(part.chunk);
                 let rewriter = Rewriter::new(Rc::clone(&self.view), Texts::One);
@@ -248,7 +248,8 @@ impl Sniffing {
                     Head::Sent => Streaming::new(rewriter, self.length.limits).on_body(&part, out),
                 }
             }
-            Some(0x00 | 0xEF | 0xFE | 0xFF) => Err(Refusal::ContentType),
+            // UTF-16, a byte-order mark, a record separator (RFC 7464), or a prefix that keeps scripts from reading JSON.
+            Some(0x00..=0x1F | 0xEF | 0xFE | 0xFF | b')') => Err(Refusal::ContentType),
             Some(_) if self.white_space.is_empty() => Ok(Decided::new(Phase::Opaque, Emit::Pass)),
             Some(_) => {
                 out.append(&mut self.white_space);

@@ -8,8 +8,13 @@ use crate::policy::model::{HeadMode, OtherContent, RouteId};
 use crate::program::{HeaderRule, Program};
 use crate::refusal::Refusal;
 
-/// Request headers that would make the upstream answer with a part, with "not modified", or as to another method (rule 32).
-pub(super) const REMOVED_FROM_REQUEST: [&str; 7] = [
+/// Request headers by which a request would be for another path or method than the ones that were matched (rules 3, 32).
+/// Nothing forwards them, not even a route that is passed.
+pub(super) const REROUTING: [&str; 5] =
+    ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// Besides, request headers that would make the upstream answer with a part, or with "not modified" (rule 32).
+pub(super) const REMOVED_FROM_WRITES: [&str; 9] = [
     "range",
     "if-range",
     "if-none-match",
@@ -17,6 +22,24 @@ pub(super) const REMOVED_FROM_REQUEST: [&str; 7] = [
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+/// Besides, where nothing is written, the conditions that would tell by a 412 whether a guess at a withheld value is right:
+/// entity tags are made of the whole body.
+pub(super) const REMOVED_FROM_READS: [&str; 11] = [
+    "range",
+    "if-range",
+    "if-none-match",
+    "if-modified-since",
+    "if-match",
+    "if-unmodified-since",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
 ];
 
 /// Response headers that say nothing of the body, nor of a customer (rule 31).

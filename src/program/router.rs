@@ -53,10 +53,14 @@ impl Router {
     /// none, without (rule 4).
     fn governs(&self, authority: &str) -> bool {
         let authority = authority.to_ascii_lowercase();
-        let name = match authority.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => &authority,
+        let (name, port) = match authority.rsplit_once(':') {
+            Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port),
+            _ => (authority.as_str(), ""),
         };
+        // A name may end in the root's dot (RFC 3986 §3.2.2), and a port start with zeros: the same authority.
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let port = port.trim_start_matches('0');
+        let authority = if port.is_empty() { name.to_owned() } else { format!("{name}:{port}") };
         self.hosts.is_empty() || self.hosts.iter().any(|host| *host == authority || *host == name)
     }
 }

@@ -585,6 +585,12 @@ impl Automaton {
         if let Some(known) = table.visible.get(place) {
             return *known;
         }
+        if table.full || table.visible.len() >= MAX_STATES {
+            table.full = true;
+            return false;
+        }
+        // Known as not visible while it is being looked at, so that the bound counts it.
+        table.visible.insert(Rc::new(place.clone()), false);
         let names: BTreeSet<&str> =
             self.nodes(place).flat_map(|node| node.members.keys()).map(String::as_str).collect();
         let filters: Vec<&Filter> =

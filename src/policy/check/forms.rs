@@ -28,6 +28,9 @@ impl Leaf {
     }
 }
 
+/// Longest replacement value, in bytes of JSON text: one may stand for each byte of a body that is an array of digits.
+const LONGEST_BLANK: usize = 256;
+
 /// A scalar's JSON text.
 pub(super) fn scalar(reader: &mut Reader, node: &Node, what: &str) -> Option<Rc<str>> {
     let text = json::scalar(&node.value);
@@ -36,6 +39,13 @@ pub(super) fn scalar(reader: &mut Reader, node: &Node, what: &str) -> Option<Rc<
         reader.push(
             Diagnostic::at(Code::WrongKind, node.span, message).help("write a string, a number, true, false or null"),
         );
+    }
+    if text.as_ref().is_some_and(|text| text.len() > LONGEST_BLANK) {
+        let message = format!("{what} is over {LONGEST_BLANK} bytes as JSON");
+        reader.push(
+            Diagnostic::at(Code::TooMuch, node.span, message).help("write a short replacement: it may come many times"),
+        );
+        return None;
     }
     text.map(Into::into)
 }

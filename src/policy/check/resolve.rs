@@ -234,11 +234,12 @@ impl<'a, 'd> Resolver<'a, 'd> {
                 Diagnostic::at(
                     Code::TooMuch,
                     route.span,
-                    format!("route `{}` comes to too many fields once its shapes are mounted", route.name),
+                    format!("route `{}` comes to too many fields, or too deep ones, once its shapes are mounted", route.name),
                 )
                 .help(format!(
-                    "stay under {} fields and {} shapes inside each other; `..*` covers a subtree with one",
+                    "stay under {} fields, {} segments a path and {} shapes inside each other; `..*` covers a subtree with one",
                     shapes::MAX_ENTRIES,
+                    shapes::MAX_DEPTH,
                     shapes::MAX_MOUNTS
                 )),
             );

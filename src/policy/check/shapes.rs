@@ -13,6 +13,9 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 /// Most entries that one shape or route may come to, mounts resolved: each costs memory in every worker.
 pub(super) const MAX_ENTRIES: usize = 20_000;
 
+/// Segments of a place's path, mounts included. No body has more containers open at once (rule 30).
+pub(super) const MAX_DEPTH: usize = 64;
+
 /// Most shapes mounted inside each other: a body has at most 64 containers open at once (rule 30).
 pub(super) const MAX_MOUNTS: usize = 64;
 
@@ -376,7 +379,8 @@ impl<'s> Expansion<'s> {
             match &field.what {
                 What::Leaf(leaf) => {
                     self.places.push(Place { path: at.join(&field.path), names, leaf, span: field.span });
-                    self.too_many |= self.places.len() > MAX_ENTRIES;
+                    let deep = self.places.last().is_some_and(|place| place.path.segments.len() > MAX_DEPTH);
+                    self.too_many |= deep || self.places.len() > MAX_ENTRIES;
                 }
                 What::Mount(inner) => {
                     let mut deeper = names;

@@ -7,8 +7,8 @@ use crate::policy::model::{CustomDetector, Detector};
 ///
 /// A search takes time in proportion to the rest of the string, and may look through all of it before it settles on a
 /// short match. So many finds in a long string would take quadratic time: 64 KiB of them some 20,000 searches. This bound
-/// leaves room for 64 searches through the longest string, and for 1024 through one of 4 KiB; what needs more is a misfit.
-const EFFORT: usize = 4 << 20;
+/// leaves room for 16 searches through the longest string, and for 256 through one of 4 KiB; what needs more is a misfit.
+const EFFORT: usize = 1 << 20;
 
 /// More searching than [`EFFORT`] allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
