@@ -2,13 +2,7 @@
 //
 // usage: node scripts/bench.mjs FILE.wasm [ARGUMENT…]
 import { readFile } from "node:fs/promises";
-import { setFlagsFromString } from "node:v8";
 import { WASI } from "node:wasi";
-
-// Only what V8's optimising compiler makes is measured, as a plugin that has run for a while is: on a busy machine that
-// compiler may take longer to come round than the whole bench.
-setFlagsFromString("--no-liftoff");
-setFlagsFromString("--no-wasm-lazy-compilation");
 
 const [file, ...args] = process.argv.slice(2);
 if (file === undefined) {
