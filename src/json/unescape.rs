@@ -8,25 +8,32 @@ use std::borrow::Cow;
 #[must_use]
 pub fn unescape(raw: &[u8]) -> Option<Cow<'_, str>> {
     let text = std::str::from_utf8(raw).ok()?;
-    let Some((plain, mut rest)) = text.split_once('\\') else {
+    if !text.contains('\\') {
         return Some(Cow::Borrowed(text));
-    };
-    let mut decoded = String::with_capacity(raw.len());
-    decoded.push_str(plain);
-    loop {
-        let (character, behind) = escape(rest)?;
-        decoded.push(character);
-        match behind.split_once('\\') {
-            Some((plain, behind)) => {
-                decoded.push_str(plain);
-                rest = behind;
-            }
-            None => {
-                decoded.push_str(behind);
-                return Some(Cow::Owned(decoded));
-            }
-        }
     }
+    let mut decoded = String::with_capacity(raw.len());
+    decode(text, &mut decoded)?;
+    Some(Cow::Owned(decoded))
+}
+
+/// The same, into room that is used again and again.
+#[must_use]
+pub fn unescape_into<'a>(raw: &[u8], room: &'a mut String) -> Option<&'a str> {
+    room.clear();
+    decode(std::str::from_utf8(raw).ok()?, room)?;
+    Some(room)
+}
+
+fn decode(text: &str, decoded: &mut String) -> Option<()> {
+    let mut rest = text;
+    while let Some((plain, behind)) = rest.split_once('\\') {
+        decoded.push_str(plain);
+        let (character, behind) = escape(behind)?;
+        decoded.push(character);
+        rest = behind;
+    }
+    decoded.push_str(rest);
+    Some(())
 }
 
 /// The character that an escape stands for, from the byte behind its reverse solidus, and what follows the escape.

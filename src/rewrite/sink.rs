@@ -88,7 +88,7 @@ impl<'a> Sink<'a> {
 
     /// Most spans are short: those are copied in pieces of a fixed size, the last one's surplus cut off, which is much
     /// cheaper than a copy of any length, above all in WebAssembly.
-    #[inline(always)]
+    #[inline(never)]
     fn copy_span(&mut self) {
         const PIECE: usize = 16;
         let Some(span) = self.chunk.get(self.from..self.to) else { return };

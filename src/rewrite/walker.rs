@@ -156,6 +156,8 @@ pub(super) struct Walker {
     name_escaped: bool,
     /// A name that began in an earlier chunk.
     saved: Vec<u8>,
+    /// What a name with escapes spells.
+    spelled: String,
     /// A scalar or held value that began in an earlier chunk.
     taken: Vec<u8>,
     /// Whether nothing of the root is written.
@@ -189,6 +191,7 @@ impl Walker {
             name: Name::Saved,
             name_escaped: false,
             saved: Vec::new(),
+            spelled: String::new(),
             taken: Vec::new(),
             muted: false,
             max_records,
@@ -206,7 +209,10 @@ impl Walker {
     ///
     /// Each phase looks for its next token among the bits `from`, and takes the most likely ones behind it along. When
     /// there is none, all bits are passed over.
-    #[inline(always)]
+    ///
+    /// What comes seldom is kept out of this function, and it out of its callers: V8 keeps the values of a function that is
+    /// too large in memory.
+    #[inline(never)]
     pub(super) fn block(&mut self, sink: &mut Sink<'_>, base: usize, tokens: &Tokens) -> Result<(), Halt> {
         let mut from = u64::MAX;
         let mut phase = self.phase;

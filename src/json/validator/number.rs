@@ -55,6 +55,7 @@ impl Numbers {
         wrong
     }
 
+    #[inline(never)]
     fn all(&mut self, block: Block<'_>, bytes: u64, starts: u64, digit: u64) -> u64 {
         let lanes = block.lanes();
         let minus = lanes.equal(b'-') & bytes;

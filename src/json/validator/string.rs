@@ -62,6 +62,7 @@ impl Strings {
     }
 
     /// The escapes of a block.
+    #[inline(never)]
     pub(super) fn escapes(&mut self, block: Block<'_>, tokens: &Tokens) -> EscapeFaults {
         let lanes = block.lanes();
         let unicode = lanes.equal(b'u');
@@ -128,6 +129,7 @@ impl Strings {
     }
 
     /// The bytes of a block that UTF-8 does not allow there (RFC 3629 §4).
+    #[inline(never)]
     pub(super) fn utf8(&mut self, block: Block<'_>) -> u64 {
         let lanes = block.lanes();
         let continuation = lanes.equal_under(0xC0, 0x80);

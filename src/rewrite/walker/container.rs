@@ -78,6 +78,7 @@ impl Walker {
     }
 
     /// Counts a record: whether it may stay (rule 28).
+    #[inline(never)]
     pub(super) fn record(&mut self) -> Result<bool, Halt> {
         match self.max_records {
             Some((max, over)) if self.counts.records >= max => match over {
@@ -112,7 +113,7 @@ impl Walker {
     }
 
     /// A container begins at `at`.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn container(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
         let muted = self.is_muted();
         let rule = self.state().container;
@@ -191,14 +192,18 @@ impl Walker {
                 sink.copy(start, end);
                 sink.byte(b':', end);
             }
-            Name::Saved => {
-                if comma {
-                    sink.write(b",");
-                }
-                sink.write(&self.saved);
-                sink.write(b":");
-            }
+            Name::Saved => self.lead_saved(sink, comma),
         }
+    }
+
+    /// The same, with a name that is not in this chunk.
+    #[cold]
+    fn lead_saved(&self, sink: &mut Sink<'_>, comma: bool) {
+        if comma {
+            sink.write(b",");
+        }
+        sink.write(&self.saved);
+        sink.write(b":");
     }
 
     /// A value has ended, and is written if it is to be.

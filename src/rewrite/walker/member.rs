@@ -2,8 +2,8 @@
 
 use super::super::sink::Sink;
 use super::{Halt, Name, Phase, Place, Walker};
-use crate::json::unescape::unescape;
-use crate::program::{Found, Names, Outlook, Standing};
+use crate::json::unescape::unescape_into;
+use crate::program::{Found, Outlook, Standing};
 use crate::refusal::Refusal;
 
 /// Longest member name that is kept, in bytes as it is spelled. It is more than any policy's own names, which are 6
@@ -15,39 +15,26 @@ impl Walker {
     #[inline(always)]
     pub(super) fn named(&mut self, sink: &Sink<'_>, at: usize) -> Result<Phase, Halt> {
         let end = at.wrapping_add(1);
+        let (found, place) = match &mut self.name {
+            Name::Chunk { start, end: to } if !self.name_escaped && end.saturating_sub(*start) <= LONGEST_NAME => {
+                *to = end;
+                let from = start.wrapping_add(1);
+                let place = Place { at: *start, before: 0 };
+                let Some(frame) = self.frames.last() else { return Err(Halt::Whole(Refusal::Internal)) };
+                let names = &self.states.get(frame.state).members;
+                (names.find_by_head(sink.span(from, at), sink.head(from, at)), place)
+            }
+            _ => match self.unusual_name(sink, end)? {
+                Some(named) => named,
+                None => {
+                    self.outlook = Outlook::Hidden { classified: false };
+                    self.counts.hidden = self.counts.hidden.wrapping_add(1);
+                    return Ok(Phase::Drop);
+                }
+            },
+        };
         let Some(frame) = self.frames.last_mut() else { return Err(Halt::Whole(Refusal::Internal)) };
         let state = self.states.get(frame.state);
-        let names = &state.members;
-        let mut place = Place { at: 0, before: 0 };
-        let mut long = false;
-        let found = match &mut self.name {
-            Name::Chunk { start, end: to } => {
-                *to = end;
-                place.at = *start;
-                let from = start.wrapping_add(1);
-                long = end.saturating_sub(*start) > LONGEST_NAME;
-                if self.name_escaped || long {
-                    find_escaped(names, sink.span(from, at))
-                } else {
-                    names.find_by_head(sink.span(from, at), sink.head(from, at))
-                }
-            }
-            Name::Saved => {
-                place.before = u64::try_from(self.saved.len()).unwrap_or(u64::MAX);
-                save_name(&mut self.saved, sink.span(0, end));
-                long |= self.saved.len() > LONGEST_NAME;
-                match self.saved.as_slice() {
-                    [b'"', raw @ .., b'"'] if self.name_escaped => find_escaped(names, raw),
-                    [b'"', raw @ .., b'"'] => names.find(raw),
-                    _ => None,
-                }
-            }
-        };
-        if long {
-            self.outlook = Outlook::Hidden { classified: false };
-            self.counts.hidden = self.counts.hidden.wrapping_add(1);
-            return Ok(Phase::Drop);
-        }
         let (child, outlook) = match found {
             Some(Found { index, state, outlook }) => {
                 let word = match index >> 6 {
@@ -76,15 +63,37 @@ impl Walker {
         }
         Ok(Phase::Value)
     }
+
+    /// Which name it is that has an escape, or began in an earlier chunk, and where it stands; `None` if it is too long.
+    #[inline(never)]
+    fn unusual_name(&mut self, sink: &Sink<'_>, end: usize) -> Result<Option<(Option<Found>, Place)>, Halt> {
+        let Some(frame) = self.frames.last() else { return Err(Halt::Whole(Refusal::Internal)) };
+        let names = &self.states.get(frame.state).members;
+        let (quoted, place) = match &mut self.name {
+            Name::Chunk { start, end: to } => {
+                *to = end;
+                (sink.span(*start, end), Place { at: *start, before: 0 })
+            }
+            Name::Saved => {
+                let before = u64::try_from(self.saved.len()).unwrap_or(u64::MAX);
+                save_name(&mut self.saved, sink.span(0, end));
+                (self.saved.as_slice(), Place { at: 0, before })
+            }
+        };
+        let found = match quoted {
+            _ if quoted.len() > LONGEST_NAME => return Ok(None),
+            [b'"', raw @ .., b'"'] if self.name_escaped => {
+                unescape_into(raw, &mut self.spelled).and_then(|name| names.find(name.as_bytes()))
+            }
+            [b'"', raw @ .., b'"'] => names.find(raw),
+            _ => None,
+        };
+        Ok(Some((found, place)))
+    }
 }
 
 /// Keeps more bytes of a name, one more than the longest at most: enough to know that it is too long.
 pub(super) fn save_name(saved: &mut Vec<u8>, bytes: &[u8]) {
     let room = LONGEST_NAME.saturating_add(1).saturating_sub(saved.len());
     saved.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-}
-
-/// The name that the bytes between the quotation marks spell with escapes.
-fn find_escaped(names: &Names, raw: &[u8]) -> Option<Found> {
-    names.find(unescape(raw)?.as_bytes())
 }

@@ -10,7 +10,7 @@ pub(super) const LONGEST: usize = 64 << 10;
 
 impl Walker {
     /// A string, number or literal name begins at `at`.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn scalar(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
         if self.is_muted() {
             return self.remove(byte);
@@ -60,6 +60,7 @@ impl Walker {
     }
 
     /// The scalar that was taken ends before `end`: writes what it becomes.
+    #[inline(never)]
     pub(super) fn transform(&mut self, sink: &mut Sink<'_>, end: usize) -> Phase {
         self.lead(sink, self.start);
         let mut taken = std::mem::take(&mut self.taken);
