@@ -16,13 +16,13 @@ help: ## List these targets
 .PHONY: demo
 demo: wasm ## Show one account as five scopes, through a real Envoy
 	@scripts/envoy.sh $(ENVOY_NEWEST)
-	@cargo build --quiet --locked --examples
+	@cargo build --quiet --locked --example demo --example customer-api
 	@target/debug/examples/demo
 
 .PHONY: up
 up: wasm ## The same, and leave it running for you to try
 	@scripts/envoy.sh $(ENVOY_NEWEST)
-	@cargo build --quiet --locked --examples
+	@cargo build --quiet --locked --example demo --example customer-api
 	@target/debug/examples/demo up
 
 .PHONY: test
