@@ -232,10 +232,11 @@ impl Exchange {
                 RequestDirective::Refuse(Problem::new(refusal, target))
             }
             Ok(directive) if !reports => directive,
-            Ok(_) | Err(_) => {
+            // The request goes out as when enforced, or the upstream would answer another question.
+            decided => {
                 let aside = mem::replace(self, Self::new(Rc::clone(&self.program)));
                 self.phase = Phase::Reporting(Box::new(aside));
-                FORWARD_WRITE
+                decided.unwrap_or(FORWARD_WRITE)
             }
         }
     }
