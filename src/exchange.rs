@@ -61,13 +61,13 @@ pub enum RequestDirective {
 
 /// What to do with a response's head.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HeadDirective {
+pub enum HeadDirective<'a> {
     /// Send it as it is.
     Pass,
     /// Send this one instead.
-    Send(Headers),
+    Send(&'a Headers),
     /// Take this one instead, and keep it back until the body is decided.
-    Hold(Headers),
+    Hold(&'a Headers),
     /// Answer with a problem instead; no head has been sent.
     Refuse(Problem),
 }
@@ -81,6 +81,14 @@ pub enum BodyDirective<'a> {
     Send(&'a [u8]),
     /// Put these bytes in the place of all that the host has of the body, and keep them and the head back.
     Hold(&'a [u8]),
+    /// Answer with this head, `:status` in it, and this body instead; no head has been sent. They are the whole response,
+    /// where the body is more than may be written in the place of what the host has.
+    Answer {
+        /// The rewritten head.
+        head: &'a Headers,
+        /// The rewritten body.
+        body: &'a [u8],
+    },
     /// Answer with a problem instead; no head has been sent.
     Refuse(Problem),
     /// Reset the stream: the head is gone, and no byte may follow.
@@ -96,6 +104,13 @@ pub enum TrailersDirective<'a> {
     Drop,
     /// Put these bytes in the place of the body that is held back, remove the trailers and let all go.
     Send(&'a [u8]),
+    /// Answer with this head and body instead, as [`BodyDirective::Answer`] does.
+    Answer {
+        /// The rewritten head.
+        head: &'a Headers,
+        /// The rewritten body.
+        body: &'a [u8],
+    },
     /// Answer with a problem instead; no head has been sent.
     Refuse(Problem),
     /// Reset the stream.
@@ -133,6 +148,8 @@ pub enum Mode {
 pub struct Exchange {
     program: Rc<Program>,
     phase: Phase,
+    /// The response's head as the caller gets it.
+    head: Headers,
     /// What the caller gets of the body and the host does not have yet, or holds back.
     out: Vec<u8>,
     report: Report,
@@ -185,7 +202,8 @@ impl Exchange {
     /// An exchange that awaits its request.
     #[must_use]
     pub fn new(program: Rc<Program>) -> Self {
-        Self { program, phase: Phase::Idle, out: Vec::new(), report: Report::default(), counted: None }
+        let (head, out) = Default::default();
+        Self { program, phase: Phase::Idle, head, out, report: Report::default(), counted: None }
     }
 
     /// What there is to log and count so far.
@@ -210,7 +228,7 @@ impl Exchange {
     #[must_use]
     pub fn held_back(&self) -> usize {
         match &self.phase {
-            Phase::Holding(holding) => holding.held_back(&self.out),
+            Phase::Holding(holding) => holding.held_back(),
             _ => 0,
         }
     }
@@ -277,7 +295,7 @@ impl Exchange {
     }
 
     /// The response's head (rules 25, 29 to 31, 40).
-    pub fn on_response_head(&mut self, headers: &Headers, end: End) -> HeadDirective {
+    pub fn on_response_head(&mut self, headers: &Headers, end: End) -> HeadDirective<'_> {
         let decided = match mem::take(&mut self.phase) {
             phase @ (Phase::Passed | Phase::Answered) => {
                 self.phase = phase;
@@ -291,13 +309,18 @@ impl Exchange {
             Phase::AwaitingHead(governed) => self.response_head(*governed, headers, end),
             _ => Err(Refusal::Internal),
         };
-        decided.unwrap_or_else(|refusal| {
-            self.refused(refusal);
-            HeadDirective::Refuse(Problem::new(refusal, ""))
-        })
+        match decided {
+            Ok(Head::Held) => HeadDirective::Hold(&self.head),
+            Ok(Head::Sent) => HeadDirective::Send(&self.head),
+            Err(refusal) => {
+                self.refused(refusal);
+                HeadDirective::Refuse(Problem::new(refusal, ""))
+            }
+        }
     }
 
-    fn response_head(&mut self, governed: Governed, headers: &Headers, end: End) -> Result<HeadDirective, Refusal> {
+    /// Leaves the rewritten head, and says where it is from now on.
+    fn response_head(&mut self, governed: Governed, headers: &Headers, end: End) -> Result<Head, Refusal> {
         let Governed { route, caller, view } = governed;
         let (status, kind) = head::status(headers)?;
         let rewritten = |own_type| head::rewrite(headers, status, own_type, &self.program, route, &caller);
@@ -313,41 +336,38 @@ impl Exchange {
                 }
                 _ => OwnType::None,
             };
-            return Ok(HeadDirective::Send(rewritten(own_type)));
+            self.head = rewritten(own_type);
+            return Ok(Head::Sent);
         }
+        let where_head_waits = if head::can_hold(&self.program) { Head::Held } else { Head::Sent };
         if kind == Kind::Error {
             let Ok(Content::Json { texts: Texts::One, media_type }) = head::content(headers, OtherContent::Reject)
             else {
                 self.phase = Phase::Emptying;
-                return Ok(HeadDirective::Send(rewritten(OwnType::None)));
+                self.head = rewritten(OwnType::None);
+                return Ok(Head::Sent);
             };
             let rewriter = Rewriter::new(Rc::new(self.program.error_view()?), Texts::One);
             self.phase = Phase::Absorbing(Box::new(Absorbing::new(rewriter, length)));
-            let rewritten = rewritten(OwnType::Is(media_type));
-            return Ok(self.hold_or_send(rewritten));
+            self.head = rewritten(OwnType::Is(media_type));
+            return Ok(where_head_waits);
         }
         let (phase, own_type) = match head::content(headers, self.other_content(route))? {
             Content::Json { texts, media_type } => {
                 let rewriter = Rewriter::new(view, texts);
-                let phase = if head::can_hold(&self.program) {
-                    Phase::Holding(Box::new(Holding::new(rewriter, length)))
-                } else {
-                    Phase::Streaming(Box::new(Streaming::new(rewriter, limits)))
+                let phase = match where_head_waits {
+                    Head::Held => Phase::Holding(Box::new(Holding::new(rewriter, length.of(texts)))),
+                    Head::Sent => Phase::Streaming(Box::new(Streaming::new(rewriter, limits))),
                 };
                 (phase, OwnType::Is(media_type))
             }
             Content::Other => {
-                let head = if head::can_hold(&self.program) { Head::Held } else { Head::Sent };
-                (Phase::Sniffing(Box::new(Sniffing::new(view, length, head))), OwnType::Upstream)
+                (Phase::Sniffing(Box::new(Sniffing::new(view, length, where_head_waits))), OwnType::Upstream)
             }
         };
-        let rewritten = rewritten(own_type);
+        self.head = rewritten(own_type);
         self.phase = phase;
-        Ok(self.hold_or_send(rewritten))
-    }
-
-    fn hold_or_send(&self, head: Headers) -> HeadDirective {
-        if head::can_hold(&self.program) { HeadDirective::Hold(head) } else { HeadDirective::Send(head) }
+        Ok(where_head_waits)
     }
 
     fn other_content(&self, route: RouteId) -> OtherContent {

@@ -147,7 +147,7 @@ impl HttpContext for Stream {
             HeadDirective::Hold(head) => (head, Action::Pause),
             HeadDirective::Refuse(problem) => return reply(&problem),
         };
-        if write_map(MapType::HttpResponseHeaders, &head) { then } else { reply(&Problem::new(Refusal::Host, "")) }
+        if write_map(MapType::HttpResponseHeaders, head) { then } else { reply(&Problem::new(Refusal::Host, "")) }
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
@@ -166,6 +166,7 @@ impl HttpContext for Stream {
             BodyDirective::Pass => Action::Continue,
             BodyDirective::Send(bytes) => write_body(bytes, size, Action::Continue),
             BodyDirective::Hold(bytes) => write_body(bytes, size, Action::Pause),
+            BodyDirective::Answer { head, body } => answer(head, body),
             BodyDirective::Refuse(problem) => reply(&problem),
             BodyDirective::Reset => reset(),
         }
@@ -181,6 +182,7 @@ impl HttpContext for Stream {
                     return reset();
                 }
             }
+            TrailersDirective::Answer { head, body } => return answer(head, body),
             TrailersDirective::Refuse(problem) => return reply(&problem),
             TrailersDirective::Reset => return reset(),
         }
@@ -260,9 +262,25 @@ fn refuse_unconfigured() -> Action {
 }
 
 fn reply(problem: &Problem) -> Action {
-    let sent =
-        hostcalls::send_http_response(problem.status.into(), Problem::HEADERS.to_vec(), Some(problem.body.as_bytes()));
-    if sent.is_err() { reset() } else { Action::Pause }
+    local_reply(problem.status.into(), Problem::HEADERS.to_vec(), problem.body.as_bytes())
+}
+
+/// Sends a whole response in the place of the one whose head is held back.
+fn answer(head: &Headers, body: &[u8]) -> Action {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let pairs = head.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+    let (pseudo, fields): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name.starts_with(':'));
+    match pseudo.as_slice() {
+        [(":status", status)] => match status.parse() {
+            Ok(status) => local_reply(status, fields, body),
+            Err(_) => reset(),
+        },
+        _ => reset(),
+    }
+}
+
+fn local_reply(status: u32, headers: Vec<(&str, &str)>, body: &[u8]) -> Action {
+    if hostcalls::send_http_response(status, headers, Some(body)).is_err() { reset() } else { Action::Pause }
 }
 
 fn reset() -> Action {

@@ -74,6 +74,12 @@ impl Rewriter {
         Ok(Self { scanner, walker })
     }
 
+    /// Whether the one text of the body has closed: only white space may still come, and nothing more is appended.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.scanner.is_whole()
+    }
+
     /// Ends the body. Only a number or literal name at the top can still be appended to `out`.
     ///
     /// # Errors

@@ -37,6 +37,8 @@ enum Emit {
     HoldNothing,
     /// This many bytes of it go.
     Send(usize),
+    /// It is all there will be, and more than may be written: it goes as a reply of the host's own.
+    Answer,
     /// What the host has goes as it is.
     Pass,
 }
@@ -53,41 +55,52 @@ struct Part<'a> {
 const SHORT: usize = 1 << 10;
 
 /// A body that is read while its head is kept back, for as long as [`Length`] says that it may be.
+///
+/// A sound body is never refused for how its parts came: what outgrows a write while the host holds back is kept here
+/// until its end, when the head and all of it go at once; or, where it is too long to be awaited, until the next part,
+/// which a text that is still open must have.
 #[derive(Debug)]
 pub(super) struct Holding {
     rewriter: Rewriter,
     size: Size,
     length: Length,
-    /// Whether the host holds back the output so far.
-    buffering: bool,
+    /// How much of the output the host holds back, once it holds back at all.
+    held: Option<usize>,
 }
 
 impl Holding {
     pub(super) fn new(rewriter: Rewriter, length: Length) -> Self {
-        Self { rewriter, size: Size::new(length.limits), length, buffering: false }
+        Self { rewriter, size: Size::new(length.limits), length, held: None }
     }
 
-    pub(super) fn held_back(&self, out: &[u8]) -> usize {
-        if self.buffering { out.len() } else { 0 }
+    pub(super) fn held_back(&self) -> usize {
+        self.held.unwrap_or(0)
     }
 
     fn on_body(mut self, part: &Part<'_>, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
         self.size.add(part.chunk)?;
         self.rewriter = self.rewriter.push(part.chunk, out)?;
-        let budget = if self.buffering { WriteBudget::holding(part.host_has) } else { WriteBudget::unbounded() };
+        let budget = match self.held {
+            Some(_) => WriteBudget::holding(part.host_has),
+            None => WriteBudget::unbounded(),
+        };
         if part.end == End::Last {
             let counts = self.size.finish(self.rewriter, out)?;
-            budget.admit(out.len())?;
-            return Ok(Decided::done(Emit::Send(out.len()), counts));
+            return Ok(Decided::done(Self::whole(budget, out), counts));
         }
         // What is held back must fit into the host's buffer, whether or not it was written while it held back.
-        let fits = WriteBudget::holding(part.host_has).admit(out.len()).is_ok();
-        // A body that grows might not fit any more with its last part, when nothing can be sent later.
-        // Not so of a short one: when it is let go must not tell how long the values behind its forms are.
+        let fits = WriteBudget::holding(part.host_has).admits(out.len());
+        // What grows is let go while all of it can be written.
+        // Not so if it is short: when it is let go must not tell how long the values behind its forms are.
         let grows = out.len() > SHORT && u64::try_from(out.len()).map_or(true, |length| length > self.size.read);
         if fits && !grows && self.length.is_awaited(self.size.read) {
-            self.buffering = true;
+            self.held = Some(out.len());
             return Ok(Decided::new(Phase::Holding(Box::new(self)), Emit::Hold));
+        }
+        let ends_soon = self.rewriter.is_whole() || self.length.is_awaited(self.size.read);
+        if !budget.admits(out.len()) && ends_soon {
+            self.held = Some(0);
+            return Ok(Decided::new(Phase::Holding(Box::new(self)), Emit::HoldNothing));
         }
         let sent = budget.part_of(out.len());
         let streaming = Streaming { rewriter: self.rewriter, size: self.size, sent };
@@ -95,12 +108,15 @@ impl Holding {
     }
 
     fn on_trailers(self, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
-        let host_has = self.held_back(out);
         let counts = self.size.finish(self.rewriter, out)?;
-        WriteBudget::holding(host_has).admit(out.len())?;
         // Without a body the host holds nothing that could be written to.
-        let emit = if self.buffering { Emit::Send(out.len()) } else { Emit::Pass };
+        let emit = self.held.map_or(Emit::Pass, |held| Self::whole(WriteBudget::holding(held), out));
         Ok(Decided::done(emit, counts))
+    }
+
+    /// How a body goes whose end has come.
+    fn whole(budget: WriteBudget, out: &[u8]) -> Emit {
+        if budget.admits(out.len()) { Emit::Send(out.len()) } else { Emit::Answer }
     }
 }
 
@@ -286,11 +302,20 @@ pub(super) enum Declared {
 }
 
 impl Length {
+    /// The same for texts that follow each other so. Only one text tells that no more of it is to come, which [`Holding`]
+    /// leans on where no length does; several are a stream, and go as they come.
+    pub(super) fn of(self, texts: Texts) -> Self {
+        match (texts, self.declared) {
+            (Texts::Lines | Texts::Sequence, Declared::Frames) => Self { declared: Declared::Pieces, ..self },
+            _ => self,
+        }
+    }
+
     /// Whether more may be awaited, `read` bytes having been read.
     fn is_awaited(self, read: u64) -> bool {
         let hold = u64::from(self.limits.hold);
         match self.declared {
-            Declared::Bytes(bytes) => bytes <= hold,
+            Declared::Bytes(bytes) => bytes.max(read) <= hold,
             Declared::Frames => read <= hold && usize::try_from(read).is_ok_and(|read| read <= WriteBudget::FLOOR),
             Declared::Pieces => false,
         }
@@ -356,6 +381,7 @@ impl Exchange {
                 Emit::Hold => BodyDirective::Hold(&self.out),
                 Emit::HoldNothing => BodyDirective::Hold(&[]),
                 Emit::Send(length) => BodyDirective::Send(self.out.get(..length).unwrap_or_default()),
+                Emit::Answer => BodyDirective::Answer { head: &self.head, body: &self.out },
                 Emit::Pass => BodyDirective::Pass,
             },
             Err(refusal) => {
@@ -392,6 +418,7 @@ impl Exchange {
         match decided {
             Ok(decided) => match self.take_up(decided) {
                 Emit::Send(length) => TrailersDirective::Send(self.out.get(..length).unwrap_or_default()),
+                Emit::Answer => TrailersDirective::Answer { head: &self.head, body: &self.out },
                 Emit::Hold | Emit::HoldNothing | Emit::Pass => TrailersDirective::Drop,
             },
             Err(refusal) => {

@@ -65,14 +65,16 @@ pub fn respond(program: &Rc<Program>, request: Request, response: &Response) -> 
     let end = if response.body.is_empty() { End::Last } else { End::More };
     let head = match exchange.on_response_head(&upstream, end) {
         HeadDirective::Pass => upstream,
-        HeadDirective::Send(head) | HeadDirective::Hold(head) => head,
+        HeadDirective::Send(head) | HeadDirective::Hold(head) => head.clone(),
         HeadDirective::Refuse(problem) => return refused(problem, &exchange),
     };
     let mut body = Vec::new();
     if end == End::More {
         match exchange.on_response_body(&response.body, response.body.len(), End::Last) {
             BodyDirective::Pass => body.extend_from_slice(&response.body),
-            BodyDirective::Send(bytes) | BodyDirective::Hold(bytes) => body.extend_from_slice(bytes),
+            BodyDirective::Send(bytes) | BodyDirective::Hold(bytes) | BodyDirective::Answer { body: bytes, .. } => {
+                body.extend_from_slice(bytes);
+            }
             BodyDirective::Refuse(problem) => return refused(problem, &exchange),
             BodyDirective::Reset => {
                 let refusal = exchange.report().refusal.unwrap_or(crate::refusal::Refusal::Internal);

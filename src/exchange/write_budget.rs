@@ -29,8 +29,13 @@ impl WriteBudget {
         bytes.min(self.0)
     }
 
+    /// Whether so much may be written now.
+    pub(super) fn admits(self, bytes: usize) -> bool {
+        bytes <= self.0
+    }
+
     /// Refuses a write of more than the budget.
     pub(super) fn admit(self, bytes: usize) -> Result<(), Refusal> {
-        if bytes <= self.0 { Ok(()) } else { Err(Refusal::WriteBudget) }
+        if self.admits(bytes) { Ok(()) } else { Err(Refusal::WriteBudget) }
     }
 }

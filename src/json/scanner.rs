@@ -29,6 +29,12 @@ impl Scanner {
         self.offset
     }
 
+    /// Whether the body's one text has closed, so that only white space may follow.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.texts == Texts::One && self.validator.may_end()
+    }
+
     /// Reads a chunk. `each` gets its blocks in order: where the block's bit 0 is in the chunk (it wraps below zero for a
     /// block with fewer bytes), the block, its tokens. Of a block with a fault it gets what stands before that.
     ///
