@@ -18,6 +18,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attacks;
 mod hostile;
 mod lifecycle;
 mod rows;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     };
     let rows = rows::all().into_iter().map(|row| trial(row.claim.clone(), Box::new(move |world| world.run(&row))));
     let lifecycle = lifecycle::ALL.into_iter().map(|(claim, test)| trial(claim.to_owned(), Box::new(test)));
-    let own = [streams::all(), twins::all(), hostile::all()];
+    let own = [streams::all(), twins::all(), hostile::all(), attacks::all()];
     let own = own.into_iter().flatten().map(|(claim, test)| trial(claim, test));
     let trials = rows.chain(lifecycle).chain(own).collect();
     if let Ok(world) = &world {

@@ -1,6 +1,6 @@
 //! What all rows share, and how a row is run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,6 +15,7 @@ use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 
 use super::support::bootstrap::{Blanks, Bootstrap};
 use super::support::client::{self, Answer, End, Protocol, Request};
@@ -34,6 +35,9 @@ const HOSTS_OWN: [&str; 5] = ["connection", "content-length", "date", "server", 
 /// Request headers that no upstream of a governed route gets.
 const NOT_FORWARDED: [&str; 6] =
     ["if-none-match", "if-modified-since", "if-range", "range", "x-http-method-override", "x-method-override"];
+
+/// How many requests are under way at once where many are sent.
+const AT_ONCE: usize = 12;
 
 /// What came of one exchange.
 pub(crate) struct Fetched {
@@ -133,14 +137,49 @@ impl World {
             let carriages: Vec<_> = Carriage::all().filter(|carriage| carriage.head == head).collect();
             let native = native(&policy, row)?;
             self.with_envoy(&policy, head, |envoy| {
-                for carriage in &carriages {
-                    if let Err(failure) = self.carry(envoy, row, *carriage, &native) {
+                let fetched = self.fetch_all(envoy, carriages.iter().map(|carriage| (row, *carriage)));
+                for (carriage, fetched) in carriages.iter().zip(fetched) {
+                    if let Err(failure) = judge(row, *carriage, &native, fetched) {
                         let _ = writeln!(failures, "{carriage:?}\n  {failure}");
                     }
                 }
             })?;
         }
         if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// Runs many inputs of one claim, each in both head modes, the carriages taken in turn. What no input may do besides what
+    /// its row says: leave a marker in Envoy's log.
+    pub(crate) fn run_many(&self, rows: &[Row]) -> Result<(), String> {
+        let mut failures = String::new();
+        for head in HeadMode::ALL {
+            let carriages: Vec<_> = Carriage::all().filter(|carriage| carriage.head == head).collect();
+            let mut by_policy: Vec<(String, Vec<(&Row, Carriage)>)> = Vec::new();
+            for (row, carriage) in rows.iter().zip(carriages.iter().cycle()) {
+                let policy = Self::policy_json(&row.policy, head)?;
+                match by_policy.iter_mut().find(|(known, _)| *known == policy) {
+                    Some((_, asked)) => asked.push((row, *carriage)),
+                    None => by_policy.push((policy, vec![(row, *carriage)])),
+                }
+            }
+            for (policy, asked) in &by_policy {
+                let program = compile(policy)?;
+                self.with_envoy(policy, head, |envoy| {
+                    let fetched = self.fetch_all(envoy, asked.iter().copied());
+                    let log = envoy.log();
+                    for ((row, carriage), fetched) in asked.iter().zip(fetched) {
+                        if fetched.markers.any_in(log.as_bytes()) {
+                            let _ = writeln!(failures, "{}: a marker in the log", row.claim);
+                        }
+                        if let Err(failure) = judge(row, *carriage, &respond(&program, row), fetched) {
+                            let _ = writeln!(failures, "{} {carriage:?}\n  {failure}", row.claim);
+                        }
+                    }
+                })?;
+            }
+        }
+        println!("{} inputs, each with the head held and released", rows.len());
+        if failures.is_empty() { Ok(()) } else { Err(failures.chars().take(20_000).collect()) }
     }
 
     /// A number that no other exchange has.
@@ -150,13 +189,41 @@ impl World {
 
     /// Asks once, and says what came and what it was made of.
     pub(crate) fn fetch(&self, envoy: &Envoy, row: &Row, carriage: Carriage) -> Fetched {
-        let mut markers = Markers::default();
-        let scripted = row.upstream.marked(&mut markers);
-        let trailers = ["x-trailer", "etag", "digest"].map(|name| (name.to_owned(), markers.text().into_bytes()));
-        let mut cuts = Cuts(self.seed.wrapping_add(self.number()).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let script = scripted.script(carriage.framing, &trailers, row.is_bodiless(), |left| cuts.next(left));
-        let (answer, arrived) = self.play(envoy, row, carriage, script);
-        Fetched { answer, markers, scripted, arrived }
+        self.fetch_all(envoy, std::iter::once((row, carriage))).remove(0)
+    }
+
+    /// Asks for each, a few at a time.
+    pub(crate) fn fetch_all<'r>(
+        &self,
+        envoy: &Envoy,
+        rows: impl IntoIterator<Item = (&'r Row, Carriage)>,
+    ) -> Vec<Fetched> {
+        let a_few = Arc::new(Semaphore::new(AT_ONCE));
+        let mut asked = Vec::new();
+        for (row, carriage) in rows {
+            let mut markers = Markers::default();
+            let scripted = row.upstream.marked(&mut markers);
+            let trailers = ["x-trailer", "etag", "digest"].map(|name| (name.to_owned(), markers.text().into_bytes()));
+            let mut cuts = Cuts(self.seed.wrapping_add(self.number()).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+            let script = scripted.script(carriage.framing, &trailers, row.is_bodiless(), |left| cuts.next(left));
+            let id = self.number().to_string();
+            self.upstream.play(&id, script);
+            let (request, listener) = (self.request(row, &id), listener(envoy, carriage));
+            let a_few = Arc::clone(&a_few);
+            let task = self.runtime.spawn(async move {
+                let _turn = a_few.acquire_owned().await;
+                client::ask(listener, carriage.downstream, &request).await
+            });
+            asked.push((id, markers, scripted, task));
+        }
+        self.runtime.block_on(async {
+            let mut fetched = Vec::new();
+            for (id, markers, scripted, task) in asked {
+                let answer = task.await.unwrap();
+                fetched.push(Fetched { answer, markers, scripted, arrived: self.upstream.forget(&id) });
+            }
+            fetched
+        })
     }
 
     /// Sends a row's request, answered by a script: what came, and what the upstream was asked.
@@ -182,50 +249,54 @@ impl World {
         request.fields.push(("authorization".to_owned(), format!("Bearer {token}").into_bytes()));
         request
     }
+}
 
-    /// Runs a row once.
-    fn carry(&self, envoy: &Envoy, row: &Row, carriage: Carriage, native: &Native) -> Result<(), String> {
-        let Fetched { answer, markers, scripted, arrived } = self.fetch(envoy, row, carriage);
-        if row.asks_upstream.is_some_and(|asks| asks != arrived.is_some()) {
-            return Err(format!("asked the upstream: {}, answered {}", arrived.is_some(), shown(&answer)));
-        }
-        arrived.map_or(Ok(()), |arrived| forwarded(row, &arrived))?;
-        if matches!(row.expected, Expected::Untouched) {
-            let is_whole =
-                answer.end == End::Complete && answer.body == scripted.body && answer.status == scripted.status;
-            return if is_whole { Ok(()) } else { Err(format!("not as it was: {}", shown(&answer))) };
-        }
-        if let Some(found) = markers.found_in(&answer.everything()) {
-            return Err(format!("{found} left in {}", shown(&answer)));
-        }
-        sound(&answer)?;
-        // In pieces of any size a body is not awaited: then its first part decides, or it comes too late for a clean reply.
-        let is_awaited = carriage.framing == Framing::Length || carriage.upstream == Protocol::Http2;
-        let is_reset = match row.expected {
-            Expected::RefusedByBody(_) if is_awaited => carriage.head == HeadMode::Released,
-            Expected::EmptiedByBody(_) if is_awaited => false,
-            Expected::RefusedByBody(_) | Expected::EmptiedByBody(_) => answer.end == End::Cut,
-            Expected::Reset => true,
-            // A response that the body decides on has one more way to be refused.
-            Expected::AsNative
-                if native.report.refusal.is_some() && (carriage.head == HeadMode::Released || !is_awaited) =>
-            {
-                answer.end == End::Cut
-            }
-            Expected::HostsOwn => answer.end == End::Cut,
-            _ => false,
-        };
-        match (answer.end, is_reset) {
-            (End::Cut, true) => return Ok(()),
-            (End::Complete, false) => {}
-            _ => return Err(format!("reset is {is_reset}: {}", shown(&answer))),
-        }
-        expected(row, &answer)?;
-        if matches!(row.expected, Expected::HostsOwn) {
-            return Ok(());
-        }
-        same(native, &answer, row.request.method == "HEAD")
+/// Whether a row got what it says, in one carriage.
+pub(crate) fn judge(row: &Row, carriage: Carriage, native: &Native, fetched: Fetched) -> Result<(), String> {
+    let Fetched { answer, markers, scripted, arrived } = fetched;
+    if row.asks_upstream.is_some_and(|asks| asks != arrived.is_some()) {
+        return Err(format!("asked the upstream: {}, answered {}", arrived.is_some(), shown(&answer)));
     }
+    arrived.map_or(Ok(()), |arrived| forwarded(row, &arrived))?;
+    if matches!(row.expected, Expected::Untouched) {
+        let is_whole = answer.end == End::Complete && answer.body == scripted.body && answer.status == scripted.status;
+        return if is_whole { Ok(()) } else { Err(format!("not as it was: {}", shown(&answer))) };
+    }
+    if let Some(found) = markers.found_in(&answer.everything()) {
+        return Err(format!("{found} left in {}", shown(&answer)));
+    }
+    if matches!(row.expected, Expected::NotCompleted) {
+        // With the head gone a cut, else a refusal, of the filter's or of Envoy's own.
+        let is_refused = answer.end == End::Complete && answer.status >= 400;
+        return if is_refused || answer.end == End::Cut { Ok(()) } else { Err(shown(&answer)) };
+    }
+    sound(&answer)?;
+    // In pieces of any size a body is not awaited: then its first part decides, or it comes too late for a clean reply.
+    let is_awaited = carriage.framing == Framing::Length || carriage.upstream == Protocol::Http2;
+    let is_reset = match row.expected {
+        Expected::RefusedByBody(_) if is_awaited => carriage.head == HeadMode::Released,
+        Expected::EmptiedByBody(_) if is_awaited => false,
+        Expected::RefusedByBody(_) | Expected::EmptiedByBody(_) => answer.end == End::Cut,
+        Expected::Reset => true,
+        // A response that the body decides on has one more way to be refused.
+        Expected::AsNative
+            if native.report.refusal.is_some() && (carriage.head == HeadMode::Released || !is_awaited) =>
+        {
+            answer.end == End::Cut
+        }
+        Expected::HostsOwn => answer.end == End::Cut,
+        _ => false,
+    };
+    match (answer.end, is_reset) {
+        (End::Cut, true) => return Ok(()),
+        (End::Complete, false) => {}
+        _ => return Err(format!("reset is {is_reset}: {}", shown(&answer))),
+    }
+    expected(row, &answer)?;
+    if matches!(row.expected, Expected::HostsOwn) {
+        return Ok(());
+    }
+    same(native, &answer, row.request.method == "HEAD")
 }
 
 /// The listener whose upstream speaks the carriage's protocol.
@@ -281,7 +352,9 @@ fn expected(row: &Row, answer: &Answer) -> Result<(), String> {
             (*status, None)
         }
         Expected::EmptiedByBody(status) => (*status, Some(const { &Vec::new() })),
-        Expected::AsNative | Expected::HostsOwn | Expected::Untouched | Expected::Reset => (answer.status, None),
+        Expected::AsNative | Expected::HostsOwn | Expected::NotCompleted | Expected::Untouched | Expected::Reset => {
+            (answer.status, None)
+        }
     };
     if answer.status != status || body.is_some_and(|body| *body != answer.body) {
         let body = body.map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default();
@@ -298,15 +371,16 @@ fn expected(row: &Row, answer: &Answer) -> Result<(), String> {
 
 /// Byte for byte what the native core answers.
 fn same(native: &Native, answer: &Answer, is_head: bool) -> Result<(), String> {
-    let headers = |headers: &[Field]| {
-        let mut kept: Vec<_> = headers
-            .iter()
-            .filter(|(name, _)| !HOSTS_OWN.contains(&name.as_str()))
-            .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)))
-            .collect();
-        kept.sort();
+    fn headers(headers: &[Field]) -> BTreeMap<&str, String> {
+        // Envoy makes one line of some repeated fields, which says the same (RFC 9110 §5.3).
+        let mut kept: BTreeMap<&str, String> = BTreeMap::new();
+        for (name, value) in headers.iter().filter(|(name, _)| !HOSTS_OWN.contains(&name.as_str())) {
+            let line = kept.entry(name).or_default();
+            let comma = if line.is_empty() { "" } else { "," };
+            line.push_str(&format!("{comma}{}", String::from_utf8_lossy(value)));
+        }
         kept
-    };
+    }
     let of_native: Vec<Field> = native
         .headers
         .iter()
@@ -325,12 +399,21 @@ fn same(native: &Native, answer: &Answer, is_head: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// The same exchange without a host.
-pub(crate) fn native(policy: &str, row: &Row) -> Result<Native, String> {
-    let scripted = row.upstream.marked(&mut Markers::default());
+/// The program of a policy's JSON form, with [`KEY`].
+pub(crate) fn compile(policy: &str) -> Result<Rc<Program>, String> {
     let (set, _) = policy::from_json(policy.as_bytes()).map_err(|found| found.to_string())?;
     let key = PseudonymKey::from_base64(KEY).map_err(|fault| fault.to_string())?;
-    let program = Rc::new(Program::new(set, Some(key)).map_err(|missing| missing.to_string())?);
+    Program::new(set, Some(key)).map(Rc::new).map_err(|missing| missing.to_string())
+}
+
+/// The same exchange without a host.
+pub(crate) fn native(policy: &str, row: &Row) -> Result<Native, String> {
+    Ok(respond(&compile(policy)?, row))
+}
+
+/// What a program answers to a row.
+pub(crate) fn respond(program: &Rc<Program>, row: &Row) -> Native {
+    let scripted = row.upstream.marked(&mut Markers::default());
     let bytes =
         |fields: &[Field]| fields.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone())).collect();
     let mut headers: exchange::Headers = bytes(&row.request.fields);
@@ -348,7 +431,7 @@ pub(crate) fn native(policy: &str, row: &Row) -> Result<Native, String> {
         headers: bytes(&scripted.fields),
         body: if row.is_bodiless() { Vec::new() } else { scripted.body },
     };
-    Ok(exchange::respond(&program, request, &response))
+    exchange::respond(program, request, &response)
 }
 
 pub(crate) fn shown(answer: &Answer) -> String {

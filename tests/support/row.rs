@@ -80,6 +80,8 @@ pub(crate) enum Expected {
     Reset,
     /// A reply of Envoy's own, or a cut: whatever holds no byte of the upstream's.
     HostsOwn,
+    /// Anything but a whole response of the upstream's: a refusal, or a cut.
+    NotCompleted,
     /// The upstream's response, untouched: trailers too.
     Untouched,
     /// Whatever the native core says, in every framing the same.
@@ -163,6 +165,12 @@ impl Row {
         self
     }
 
+    /// The native core says what the caller gets, and whether the upstream is asked at all.
+    pub(crate) fn either_way(mut self) -> Self {
+        self.asks_upstream = None;
+        self
+    }
+
     /// Answered by this status and body.
     pub(crate) fn answers(mut self, status: u16, body: impl AsRef<[u8]>) -> Self {
         self.upstream.status = status;
@@ -228,6 +236,12 @@ impl Row {
     /// The caller gets an answer of Envoy's own, or none.
     pub(crate) fn leaves_it_to_envoy(mut self) -> Self {
         self.expected = Expected::HostsOwn;
+        self
+    }
+
+    /// The caller gets no whole response.
+    pub(crate) fn never_completed(mut self) -> Self {
+        self.expected = Expected::NotCompleted;
         self
     }
 

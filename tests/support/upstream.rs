@@ -40,6 +40,8 @@ pub(crate) enum Step {
 /// One thing that an HTTP/2 upstream does on its stream.
 #[derive(Debug, Clone)]
 pub(crate) enum Frame {
+    /// HEADERS of a 1xx response.
+    Informational { status: u16, fields: Vec<Field> },
     /// HEADERS.
     Head { status: u16, fields: Vec<Field>, last: bool },
     /// DATA.
@@ -224,11 +226,9 @@ async fn play_http2(mut respond: h2::server::SendResponse<Bytes>, script: &Scrip
         match (frame, stream.as_mut()) {
             (Frame::Pause(time), _) => tokio::time::sleep(time).await,
             (Frame::Gate(gate), _) => gate.notified().await,
+            (Frame::Informational { status, fields }, None) => respond.send_informational(head(status, fields))?,
             (Frame::Head { status, fields, last }, None) => {
-                let mut response = http::Response::new(());
-                *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
-                *response.headers_mut() = header_map(fields);
-                stream = Some(respond.send_response(response, last)?);
+                stream = Some(respond.send_response(head(status, fields), last)?);
             }
             (Frame::Data { bytes, last }, Some(stream)) => send_data(stream, bytes.into(), last, &script.sent).await?,
             (Frame::Repeat(bytes, times), Some(stream)) => {
@@ -243,6 +243,13 @@ async fn play_http2(mut respond: h2::server::SendResponse<Bytes>, script: &Scrip
         }
     }
     Ok(())
+}
+
+fn head(status: u16, fields: Vec<Field>) -> http::Response<()> {
+    let mut response = http::Response::new(());
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+    *response.headers_mut() = header_map(fields);
+    response
 }
 
 /// Sends one piece of a body as the peer's flow control lets it.

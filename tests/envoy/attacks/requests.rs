@@ -1,0 +1,451 @@
+//! What a caller may ask, and who it may say that it is.
+
+use serde_json::{Value, json};
+
+use super::super::rows::{THINGS, at, thing};
+use super::super::support::client::End;
+use super::super::support::envoy::Envoy;
+use super::super::support::marker::Markers;
+use super::super::support::row::{Carriage, HeadMode, Policy, Row};
+use super::super::world::{self, World};
+
+/// Refused by the filter, or by Envoy before it; the upstream is never asked.
+fn never_asked(row: Row) -> Row {
+    let mut row = row.answers(200, r#"{"name":"@@","items":[{"name":"@@","price":1}]}"#).never_completed();
+    row.asks_upstream = Some(false);
+    row
+}
+
+pub(crate) fn paths() -> Vec<Row> {
+    let mut paths: Vec<String> = [
+        "//things/1",
+        "///things/1",
+        "/things//1",
+        "/things/1//",
+        "/things/1/",
+        "/./things/1",
+        "/things/./1",
+        "/things/1/.",
+        "/../things/1",
+        "/x/../things/1",
+        "/things/../things/1",
+        "/things/1/..",
+        "/things/..",
+        "/things/1/../2",
+        "/.things/1/",
+        "/things/1;",
+        "/things/1;v=1",
+        "/things;v=1/1",
+        "/;/things/1",
+        "/things/;/1",
+        "/things/..;/1",
+        "/things/.;/1",
+        "/Things/1",
+        "/THINGS/1",
+        "/thingS/1",
+        "/thıngs/1",
+        "/things",
+        "/thing/1",
+        "/things1/1",
+        "/things/1/extra",
+        "/api/things/1",
+        "/things/1%",
+        "/things/1%2",
+        "/things/%zz",
+        "/things/%u0031",
+        "/",
+        "",
+        "*",
+        "things/1",
+        "http://api.example/things/1/",
+        "/things/1%23",
+        "/things/1%3Fpage=1/x",
+        "/things\\1",
+        "/things/1\\..\\2",
+        "\\things\\1",
+        "/health/../things/1",
+        "/health/..%2fthings/1",
+        "/health%2f..%2fthings/1",
+        "/health;/../things/1",
+        "/health/x",
+        "/healthz",
+        "/elsewhere/1",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    // `/things` without a page, and with an empty segment, is another route or none.
+    paths.retain(|path| path != "/things");
+    let spelled = [
+        "%2f",
+        "%2F",
+        "%5c",
+        "%5C",
+        "%2e",
+        "%2E%2E",
+        "%00",
+        "%0a",
+        "%0d%0a",
+        "%09",
+        "%7f",
+        "%80",
+        "%ff",
+        "%c0%af",
+        "%c0%ae",
+        "%e0%80%af",
+        "%ef%bc%8f",
+        "%252f",
+        "%3b",
+        "%61",
+        "%41",
+        "%7e",
+        "%2d",
+        "%5f",
+        "%30",
+    ];
+    for part in spelled {
+        paths.extend([format!("/things/{part}"), format!("/things{part}1"), format!("/{part}things/1")]);
+        paths.push(format!("/things/1{part}x"));
+    }
+    // These name one segment canonically (RFC 3986 §2.1, §6.2.2): each is a thing's own path, and goes on exactly as it came.
+    let served = [
+        "/things/%09",
+        "/things/1%09x",
+        "/things/%80",
+        "/things/1%80x",
+        "/things/%252f",
+        "/things/1%252fx",
+        "/things/1%23",
+    ];
+    let rows = paths.into_iter().map(|path| {
+        let row = at(&format!("GET {path:?}"), &path);
+        if served.contains(&&*path) {
+            row.answers(200, r#"{"name":"lamp","code":"@@"}"#).sees(r#"{"name":"lamp"}"#)
+        } else {
+            never_asked(row)
+        }
+    });
+    over_both(rows)
+}
+
+/// Each row twice: the carriages take turns over HTTP/1 and HTTP/2, and some requests exist in one of them only.
+fn over_both(rows: impl IntoIterator<Item = Row>) -> Vec<Row> {
+    rows.into_iter().flat_map(|row| [row.clone(), row]).collect()
+}
+
+pub(crate) fn queries() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for name in [
+        "select",
+        "$select",
+        "fields",
+        "_fields",
+        "field",
+        "columns",
+        "attributes",
+        "props",
+        "projection",
+        "include",
+        "include[]",
+        "includes",
+        "expand",
+        "$expand",
+        "expand[]",
+        "embed",
+        "_embed",
+        "with",
+        "populate",
+        "join",
+        "view",
+        "views",
+        "format",
+        "$format",
+        "filter",
+        "$filter",
+        "filter[code]",
+        "where",
+        "q",
+        "query",
+        "search",
+        "$search",
+        "sort",
+        "$orderby",
+        "order",
+        "orderBy",
+        "group",
+        "having",
+        "code",
+        "code[gt]",
+        "code__gt",
+        "callback",
+        "jsonp",
+        "pretty",
+        "debug",
+        "trace",
+        "explain",
+        "_method",
+        "method",
+        "access_token",
+        "api_key",
+        "Page",
+        "PAGE",
+        "page ",
+        " page",
+        "page[]",
+        "page.x",
+        "pag",
+        "pages",
+        "page\u{301}",
+        "",
+    ] {
+        let name = name.replace(' ', "%20").replace('\u{301}', "%CC%81");
+        let row = |query: &str| at(&format!("?{query}"), &format!("/things?{query}"));
+        let queries = [
+            format!("{name}=name:code"),
+            format!("page=1&{name}=code"),
+            format!("page=1;{name}=code"),
+            format!("{name}&page=1"),
+        ];
+        for query in queries {
+            rows.push(if name.is_empty() {
+                // Nothing between two separators is no parameter; a value without a name has the empty one.
+                row(&query).answers(200, r#"{"items":[],"code":"@@"}"#).either_way()
+            } else {
+                never_asked(row(&query))
+            });
+        }
+    }
+    for query in [
+        "%73elect=code",
+        "s%65lect=code",
+        "%66ields=code",
+        "page=1&%00=1",
+        "page=1&a=1&a=2",
+        "%70age%00=1",
+        "page%5B%5D=1",
+    ] {
+        rows.push(never_asked(at(&format!("?{query}"), &format!("/things?{query}"))));
+    }
+    for query in ["page=1", "page", "page=", "p%61ge=2", "page=1&page=2", "page=%26select%3Dcode", "page=1%23"] {
+        let row = at(&format!("?{query} is listed"), &format!("/things?{query}"));
+        rows.push(
+            row.answers(200, r#"{"items":[{"name":"a","price":1,"code":"@@"}]}"#)
+                .sees(r#"{"items":[{"name":"a","price":1}]}"#),
+        );
+    }
+    over_both(rows)
+}
+
+pub(crate) fn scopes() -> Vec<Row> {
+    let nothing: Vec<Value> = vec![
+        json!(null),
+        json!(true),
+        json!(1),
+        json!({}),
+        json!([]),
+        json!(""),
+        json!(" "),
+        json!("things"),
+        json!("things.*"),
+        json!("*"),
+        json!("things.rea"),
+        json!("things.reads"),
+        json!("xthings.read"),
+        json!("Things.read"),
+        json!("THINGS.READ"),
+        json!("things.read\u{0}"),
+        json!("things.read,other"),
+        json!("other,things.read"),
+        json!("things.read;other"),
+        json!("things.read\tother"),
+        json!("things.read\nother"),
+        json!("things\u{2024}read"),
+        json!("things.read\u{a0}other"),
+        json!("\u{feff}things.read"),
+        json!("things.reа\u{64}"),
+        json!("things%2Eread"),
+        json!("\"things.read\""),
+        json!("[\"things.read\"]"),
+        json!("things .read"),
+        json!("openid things.readx profile"),
+        json!({"things.read": true}),
+        json!({"value": "things.read"}),
+        json!([["things.read"]]),
+        json!([{"name": "things.read"}]),
+        json!([null, 1, true]),
+        json!(["things.read other"]),
+        json!(["things.read "]),
+        json!([" things.read"]),
+    ];
+    let granted: Vec<Value> = vec![
+        json!("things.read"),
+        json!("  things.read  "),
+        json!("openid things.read profile"),
+        json!("things.read things.read"),
+        json!(["things.read"]),
+        json!(["openid", "things.read"]),
+        json!("x things.read unknown.scope"),
+    ];
+    let ask = |claims: Value| thing(&format!("claims {claims}")).claims(claims);
+    let mut rows: Vec<Row> =
+        nothing.iter().map(|scope| never_asked(ask(json!({"azp": "app", "scope": scope})))).collect();
+    for name in ["scp", "scopes", "Scope", "SCOPE", "scope ", "permissions", "roles", "groups", "authorities"] {
+        rows.push(never_asked(ask(json!({"azp": "app", name: "things.read"}))));
+    }
+    rows.push(never_asked(ask(json!({"azp": "app", "realm_access": {"scope": "things.read"}}))));
+    let seen = r#"{"name":"lamp"}"#;
+    let body = r#"{"name":"lamp","code":"@@"}"#;
+    rows.extend(granted.iter().map(|scope| ask(json!({"azp": "app", "scope": scope})).answers(200, body).sees(seen)));
+    // Whatever the client's id is, its scopes are what they are.
+    for client in
+        [json!(null), json!(1), json!(true), json!([]), json!({"id": "x"}), json!(""), json!("*"), json!("app\u{1f}x")]
+    {
+        rows.push(ask(json!({"azp": client, "scope": "things.read"})).answers(200, body).either_way());
+    }
+    rows
+}
+
+pub(crate) fn headers() -> Vec<Row> {
+    let body = r#"{"name":"lamp","code":"@@"}"#;
+    let mut rows = Vec::new();
+    // Nothing but the verified token says who is asking.
+    for name in [
+        "x-scope",
+        "x-scopes",
+        "scope",
+        "x-jwt-payload",
+        "verified_jwt",
+        "x-verified-jwt",
+        "x-auth-scopes",
+        "x-user",
+        "x-client-id",
+        "azp",
+        "x-forwarded-client-cert",
+        "x-envoy-peer-metadata",
+        "x-envoy-internal",
+        "x-fieldgate-seen",
+        "wasm.fieldgate",
+        "x-authenticated-scope",
+        "x-consumer-groups",
+        "x-forwarded-user",
+        "remote-user",
+        "proxy-authorization",
+    ] {
+        rows.push(never_asked(
+            thing(&format!("{name} says nothing")).claims(json!({"azp": "app"})).with(name, "things.read"),
+        ));
+    }
+    let asks = [
+        ("range", "bytes=0-9"),
+        ("if-range", "\"x\""),
+        ("if-none-match", "\"x\""),
+        ("if-none-match", "*"),
+        ("if-modified-since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("if-match", "\"guess\""),
+        ("if-unmodified-since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("x-http-method-override", "DELETE"),
+        ("x-http-method", "PUT"),
+        ("x-method-override", "PATCH"),
+        ("x-original-url", "/health"),
+        ("x-rewrite-url", "/elsewhere"),
+        ("accept-encoding", "gzip, br"),
+        ("te", "trailers"),
+        ("accept", "text/html"),
+        ("accept", "*/*"),
+        ("prefer", "return=representation"),
+        ("cache-control", "no-transform"),
+    ];
+    for (name, value) in asks {
+        rows.push(
+            thing(&format!("asked with {name}: {value}"))
+                .with(name, value)
+                .answers(200, body)
+                .sees(r#"{"name":"lamp"}"#),
+        );
+    }
+    for value in ["application/grpc", "application/grpc+json", "application/grpc-web+json"] {
+        let row = thing(&format!("asked with content-type: {value}")).with("content-type", value);
+        // To gRPC clients Envoy tells a refusal in their own way.
+        let is_grpc = !value.contains("web");
+        rows.push(if is_grpc { row.refused(403).leaves_it_to_envoy() } else { never_asked(row) });
+    }
+    let upgrade = thing("asked for an upgrade").with("connection", "upgrade").with("upgrade", "websocket");
+    rows.push(never_asked(upgrade));
+    // A header twice is no identity, and neither is one that is not UTF-8.
+    let edge = |claim: &str| {
+        let row = Row::get(claim, Policy::Text(EDGE), "/things/1").claims(json!({"azp": "app"}));
+        row.with("x-edge-client", "edge").answers(200, body)
+    };
+    rows.push(edge("a trusted header is an identity").with("x-edge-scopes", "things.read").sees(r#"{"name":"lamp"}"#));
+    let twice = edge("a trusted header twice").with("x-edge-scopes", "other").with("x-edge-scopes", "things.read");
+    rows.push(never_asked(twice));
+    rows.push(never_asked(edge("a trusted header that is not UTF-8").with("x-edge-scopes", b"things.read \xff")));
+    over_both(rows)
+}
+
+/// Who is asking stands in headers, which the edge would have to overwrite.
+const EDGE: &str = r"
+language: 1
+policy: edge
+identity: {source: trusted_header, header: x-edge-client, scopes: x-edge-scopes, trusted: The edge overwrites both}
+classes: {plain: {about: Anybody may know it}, secret: {about: Granted to nobody}}
+shapes: {thing: {$.name: plain, $.code: secret}}
+routes: {get-thing: {match: 'GET /things/{id}', area: things, body: {$: {shape: thing}}}}
+scopes: {things.read: {areas: [things], grant: {plain: show}}}
+";
+
+/// Markers in every place of a request and a response; they are looked for wherever an operator could.
+pub(crate) fn traces(world: &World) -> Result<(), String> {
+    for head in HeadMode::ALL {
+        let policy = World::policy_json(&Policy::Text(THINGS), head)?;
+        let (scratch, bootstrap) = world.reference(&policy);
+        let bootstrap = match head {
+            HeadMode::Held => bootstrap,
+            HeadMode::Released => bootstrap.without_held_head(),
+        };
+        let bootstrap = bootstrap.in_every_framing(world.upstream.http2);
+        let envoy = Envoy::start(&world.tools, scratch, &bootstrap, Some(world::KEY))?;
+        let mut markers = Markers::default();
+        let mut asked = 0;
+        for carriage in Carriage::all().filter(|carriage| carriage.head == head) {
+            let text = |markers: &mut Markers| markers.text();
+            let (client, scope, id) = (text(&mut markers), text(&mut markers), text(&mut markers));
+            let claims = json!({"azp": client, "scope": format!("things.read {scope}"), "sub": text(&mut markers)});
+            let fill = |markers: &mut Markers, template: &str| markers.fill(template.as_bytes());
+            let bodies = [
+                fill(&mut markers, r#"{"name":"@@","code":"@@","owner":{"email":"@@@example.com"}}"#),
+                fill(&mut markers, r#"{"name":"@@","code":"@@","#),
+                fill(&mut markers, r#"{"@@":1,"name":"@@","n\u0061me":"@@"}"#),
+                fill(&mut markers, "@@ is not JSON"),
+                fill(&mut markers, r#"{"items":[{"price":1,"name":"@@"}],"next":"@@"}"#),
+            ];
+            let paths =
+                [format!("/things/{id}"), format!("/things?page={id}"), format!("/things?{id}=1"), format!("/{id}")];
+            for path in &paths {
+                for (body, status) in bodies.iter().zip([200, 200, 404, 500, 200]) {
+                    let row = at("traces", path).claims(claims.clone()).with("x-request", text(&mut markers));
+                    let row = row.answers(status, body).and_saying("x-owner", text(&mut markers));
+                    let fetched = world.fetch(&envoy, &row, carriage);
+                    if fetched.answer.end == End::Hung {
+                        return Err(format!("{path} {carriage:?}: {}", world::shown(&fetched.answer)));
+                    }
+                    asked += 1;
+                }
+            }
+        }
+        let dump = envoy.admin_get("/config_dump").ok_or("no configuration dump")?.1;
+        let stats = envoy.admin_get("/stats").ok_or("no statistics")?.1;
+        let log = envoy.log();
+        if !log.contains("refused with")
+            || !stats.contains("wasmcustom.fieldgate") && !stats.contains("fieldgate.refused")
+        {
+            return Err(format!("the filter logged or counted nothing:\n{log}"));
+        }
+        for (place, text) in [("log", log), ("statistics", stats), ("configuration", dump)] {
+            if let Some(found) = markers.found_in(text.as_bytes()) {
+                return Err(format!("head {}: {found} in the {place}", head.word()));
+            }
+        }
+        println!("head {}: {asked} requests, no trace of their content", head.word());
+    }
+    Ok(())
+}
