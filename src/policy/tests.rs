@@ -49,6 +49,16 @@ fn yaml_and_its_json_form_give_equal_policies() {
 }
 
 #[test]
+fn no_part_of_a_policy_is_one() {
+    let files = BTreeMap::from([("policy.yaml".to_owned(), TELCO.to_owned())]);
+    let json = to_json(&load(&files, "policy.yaml").unwrap());
+    for end in 0..json.trim_end().len() {
+        assert!(from_json(&json.as_bytes()[..end]).is_err(), "the first {end} bytes of the JSON form");
+    }
+    assert!(from_json(format!("{json}{json}").as_bytes()).is_err(), "two of them");
+}
+
+#[test]
 fn a_policy_in_files_is_the_policy_in_one() {
     let sections: Vec<&str> = TELCO.split("\n\n").collect();
     let (shapes, rest): (Vec<&str>, Vec<&str>) = sections.iter().partition(|section| section.starts_with("shapes:"));

@@ -23,6 +23,7 @@ mod hostile;
 mod lifecycle;
 mod rows;
 mod streams;
+mod threats;
 mod twins;
 mod world;
 
@@ -55,7 +56,12 @@ fn main() -> ExitCode {
     let lifecycle = lifecycle::ALL.into_iter().map(|(claim, test)| trial(claim.to_owned(), Box::new(test)));
     let own = [streams::all(), twins::all(), hostile::all(), attacks::all()];
     let own = own.into_iter().flatten().map(|(claim, test)| trial(claim, test));
-    let trials = rows.chain(lifecycle).chain(own).collect();
+    let mut trials: Vec<Trial> = rows.chain(lifecycle).chain(own).collect();
+    let claims: Vec<String> = trials.iter().map(|trial| trial.name().to_owned()).collect();
+    // It needs no Envoy.
+    trials.push(Trial::test("every threat is held by tests that there are", move || {
+        threats::table(&claims).map_err(Failed::from)
+    }));
     if let Ok(world) = &world {
         println!("Envoy {}, seed {}", world.tools.envoy_version(), world.seed);
     }

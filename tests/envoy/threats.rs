@@ -1,0 +1,424 @@
+//! The threats, each with what is right and the tests that hold it. `SECURITY.md` shows this table.
+//!
+//! A test is named by its claim, with `*` for whatever differs; one that runs without Envoy has its file in front. Every name
+//! must be one of a test that is there. `UPDATE_GOLDENS=1 cargo test --test envoy -- "every threat"` writes the table.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+/// An attack or accident.
+struct Threat {
+    id: &'static str,
+    what: &'static str,
+    right: &'static str,
+    held_by: &'static [&'static str],
+}
+
+const fn threat(id: &'static str, what: &'static str, right: &'static str, held_by: &'static [&'static str]) -> Threat {
+    Threat { id, what, right, held_by }
+}
+
+const TWINS: [&str; 2] = ["no caller can tell two withheld values apart, *", "no caller can tell what stands where *"];
+
+const THREATS: &[Threat] = &[
+    threat(
+        "A2",
+        "response trailers",
+        "they end a body like its last byte, and are dropped",
+        &["a withheld member never leaves", "what grows behind a part that was held back arrives whole"],
+    ),
+    threat(
+        "A3",
+        "the head is sent before the verdict on the body",
+        "the head is held; where it cannot be, or has gone, the stream is reset",
+        &[
+            "a fault behind the hold window resets",
+            "a body that is cut or broken in its middle is reset",
+            "tests/exchange.rs: a_refusal_is_clean_while_the_head_is_held_and_a_cut_after_it",
+        ],
+    ),
+    threat(
+        "A4",
+        "the plugin is missing, rejected, or disabled on a route",
+        "the way to the upstream opens only to what the plugin has seen",
+        &["without the filter, or with it disabled, nothing passes unfiltered"],
+    ),
+    threat(
+        "A5",
+        "an empty, truncated or misspelt policy",
+        "it does not load; nothing is loaded as far as it parses",
+        &[
+            "a broken policy keeps Envoy from starting",
+            "on a reload a broken policy is rejected and the old one goes on serving",
+            "src/policy/tests.rs: no_part_of_a_policy_is_one",
+            "tests/diagnostics/yaml.txt: an unknown key at the top has a near one",
+            "tests/diagnostics/yaml.txt: the same key twice is an error that names both places",
+        ],
+    ),
+    threat(
+        "A6",
+        "a write leaves a raw prefix or tail",
+        "every write replaces all that Envoy has of the body",
+        &[
+            "a body of * bytes, nearly all withheld, leaves no trace",
+            "a body of * bytes, nearly all shown, arrives whole",
+            "a body in single bytes, or with stalls, is the same",
+        ],
+    ),
+    threat(
+        "A7",
+        "repeated headers, headers that are not UTF-8",
+        "all are read, as bytes; where one must speak, two are refused",
+        &[
+            "a repeated content-type is refused",
+            "a repeated content-encoding is refused",
+            "a header that is not UTF-8 does not stop the filter",
+            "no spelling of a response header breaks the filter",
+            "no request header says who is asking, or asks for a part",
+        ],
+    ),
+    threat(
+        "A8",
+        "1xx responses, 103 with its links",
+        "none is forwarded",
+        &["an early hint never leaves", "an early hint over HTTP/2 never leaves"],
+    ),
+    threat(
+        "A9",
+        "a body over a limit, cut short, or split anywhere",
+        "a problem or a reset; no byte of the upstream's behind it",
+        &[
+            "a body cut at any byte is not completed",
+            "a body that the upstream cuts short is not completed",
+            "a length that lies spills nothing",
+            "sizes around each limit are within or refused, never in between",
+            "tests/rewriting.rs: a_chunk_with_a_fault_is_refused_whatever_stands_before_it",
+        ],
+    ),
+    threat(
+        "A10",
+        "upgrades, CONNECT, streams of events, gRPC",
+        "refused on governed routes",
+        &[
+            "an upgrade or a tunnel is refused",
+            "gRPC is refused",
+            "a gRPC response is refused",
+            "a stream of events is refused",
+        ],
+    ),
+    threat(
+        "A11",
+        "documents made to cost: deep, wide, long, many at once",
+        "bounded memory, and the next request works",
+        &[
+            "64 hostile documents at once cost a bounded memory, *",
+            "under a mixed load memory stays flat",
+            "long bodies stream in constant memory: *",
+        ],
+    ),
+    threat(
+        "B1",
+        "a content type that is missing, wrong, repeated, or of an odd charset",
+        "read as strict UTF-8 JSON and filtered, or refused; the response has the plugin's own",
+        &[
+            "no content type lets a body pass unfiltered",
+            "no content type lets JSON pass where other content does",
+            "a body without a type is read as JSON",
+        ],
+    ),
+    threat(
+        "B2",
+        "gzip, br, zstd, stacked or lying codings",
+        "identity is forced; any other is refused",
+        &[
+            "no content coding lets a body pass",
+            "a compressed error is emptied",
+            "conditional and partial requests are asked in full",
+        ],
+    ),
+    threat(
+        "B3",
+        "Range, 206, multipart/byteranges",
+        "not forwarded; 206 is refused",
+        &[
+            "a part of a body is refused",
+            "conditional and partial requests are asked in full",
+            "no status lets a body pass unfiltered",
+        ],
+    ),
+    threat(
+        "B4",
+        "HEAD and 304 with the length of the unfiltered body",
+        "the length is removed",
+        &["HEAD tells nothing of the body", "304 passes without its length"],
+    ),
+    threat(
+        "B5",
+        "entity tags, dates, digests, signatures to guess against",
+        "dropped; conditions are not forwarded",
+        &[
+            "headers that no policy names do not leave",
+            "no response header leaves that the policy does not name",
+            "conditional and partial requests are asked in full",
+            "no request header says who is asking, or asks for a part",
+        ],
+    ),
+    threat(
+        "B6",
+        "`no-transform`",
+        "the policy wins (a gateway is an origin here, RFC 9110 §3.7)",
+        &[
+            "no spelling of a response header breaks the filter",
+            "no request header says who is asking, or asks for a part",
+        ],
+    ),
+    threat(
+        "B7",
+        "a shared cache serves one scope's view to another",
+        "`private, no-store`, `vary: authorization`; directives for caches on the way are dropped",
+        &["answers are not for shared caches", "no response header leaves that the policy does not name"],
+    ),
+    threat(
+        "B8",
+        "Location, Link, Set-Cookie, Server-Timing, headers of one's own",
+        "an allow-list",
+        &[
+            "headers that no policy names do not leave",
+            "no response header leaves that the policy does not name",
+            "a redirect leads nowhere",
+        ],
+    ),
+    threat(
+        "B9",
+        "error bodies, stack traces, members beyond a problem's",
+        "only the scalar members that the policy names",
+        &[
+            "no status lets a body pass unfiltered",
+            "an error keeps what the policy lets it say",
+            "an error that * is emptied",
+            "tests/oracle_rewrite.rs: an_error_body_keeps_named_scalar_members_of_its_root",
+        ],
+    ),
+    threat(
+        "B10",
+        "method override, batches, JSONP, concatenated JSON",
+        "not forwarded, or refused",
+        &[
+            "no request header says who is asking, or asks for a part",
+            "no query parameter passes that the route does not list",
+            "a body with something behind it is refused",
+            "no content type lets a body pass unfiltered",
+        ],
+    ),
+    threat(
+        "C1",
+        "a member twice, also once escaped",
+        "the document is refused",
+        &[
+            "a member name twice, once escaped is refused",
+            "no name but the policy's own is the policy's",
+            "tests/rewriting.rs: known_names_come_once_however_they_are_spelled",
+        ],
+    ),
+    threat(
+        "C2",
+        "names that are escaped, of another case, composed otherwise, look alike, have spaces",
+        "compared as code points, exactly; what is unknown is dropped",
+        &["names that only look alike are others", "no name but the policy's own is the policy's"],
+    ),
+    threat(
+        "C3",
+        "an allowed scalar becomes an object",
+        "nothing below it is visible",
+        &["an object in a scalar's place is removed", "no place but the policy's own is the policy's"],
+    ),
+    threat(
+        "C4",
+        "names that hold `.`, `/`, `~`, `[0]`, `*`, `$`, quotes, NUL, or nothing",
+        "compared as names, never as joined text",
+        &["names that only look alike are others", "no name but the policy's own is the policy's"],
+    ),
+    threat(
+        "C5",
+        "arrays for objects and the reverse, arrays of arrays, lone scalars, wrappers",
+        "an unknown shape is dropped; a root that would be removed is refused",
+        &[
+            "no place but the policy's own is the policy's",
+            "a root that is a scalar is refused",
+            "tests/rewriting.rs: a_root_that_would_be_removed_is_refused",
+        ],
+    ),
+    threat(
+        "C6",
+        "marks, NaN, comments, trailing commas, lone surrogates, broken UTF-8, control characters, depth, trailing data",
+        "refused",
+        &[
+            "what is not strict JSON is refused, and what is passes",
+            "tests/json_strictness.rs: what_breaks_the_grammar_is_rejected_at_the_byte_that_breaks_it",
+            "tests/json_strictness.rs: strings_hold_neither_controls_nor_unknown_escapes_nor_halves_of_pairs_nor_broken_utf_8",
+        ],
+    ),
+    threat(
+        "C7",
+        "1e400, −0, integers of twenty digits, masks on what they do not fit",
+        "exact bytes at show; a misfit is blank, never raw",
+        &[
+            "shown bytes keep their spelling",
+            "what is not strict JSON is refused, and what is passes",
+            "a misfit is blank, never raw",
+            "src/transform/mask.rs: booleans_and_what_is_no_token_have_no_mask",
+        ],
+    ),
+    threat(
+        "C8",
+        "personal data in member names, cursors, links, base64",
+        "a name that the policy does not know is hidden; `check` warns where a policy has `*`",
+        &[
+            "no place but the policy's own is the policy's",
+            "tests/diagnostics/lints.txt: an asterisk over a map's members is warned of",
+        ],
+    ),
+    threat(
+        "C9",
+        "`select=name:ssn`, `fields=`, `expand=`, aliases",
+        "a query parameter must be listed",
+        &["no query parameter passes that the route does not list", "a query parameter that is not listed is refused"],
+    ),
+    threat(
+        "D1",
+        "`//`, `%2F`, `;x`, `..`, `%00`, case",
+        "no route; what is matched is exactly what is forwarded",
+        &[
+            "the path * is no route's",
+            "no spelling of a path reaches another route",
+            "src/program/router.rs: only_canonical_paths_can_match_a_route",
+        ],
+    ),
+    threat(
+        "D2",
+        "a client sends the identity's header itself",
+        "only verified metadata counts; a trusted header is warned of",
+        &[
+            "without a verified token nothing reaches the upstream",
+            "a caller's own headers say nothing of it",
+            "no request header says who is asking, or asks for a part",
+            "tests/diagnostics/callers.txt: a trusted header always warns",
+        ],
+    ),
+    threat(
+        "D3",
+        "scopes as a string, an array, a part, a wildcard, under another name",
+        "one claim, members of a set, exactly; another type is no scope",
+        &["no shape of a scope claim is read as more than it says", "a scope that only resembles is none"],
+    ),
+    threat(
+        "D4",
+        "masks that add up: the first four in one scope, the last four in another",
+        "one form for each field; `check` warns of two names' masks that complement each other",
+        &["tests/diagnostics/lints.txt: masks of one name that add up are warned of"],
+    ),
+    threat(
+        "D5",
+        "routes that overlap",
+        "an error",
+        &["tests/diagnostics/routes.txt: two routes that differ only in parameter names are an error"],
+    ),
+    threat(
+        "E1",
+        "hashes of what can be enumerated",
+        "keyed, and another for each client",
+        &[
+            "a pseudonym is another for another client",
+            "a policy with pseudonyms keeps Envoy from starting without the key",
+            "src/transform/pseudonym.rs: key_namespace_client_and_text_all_count",
+        ],
+    ),
+    threat(
+        "E2",
+        "filtering, sorting, searching by withheld fields",
+        "a query parameter must be listed; `check` warns of such names",
+        &[
+            "no query parameter passes that the route does not list",
+            "tests/diagnostics/routes.txt: query parameters that choose fields are warned of",
+        ],
+    ),
+    threat("E3", "null for absent, the length of a mask", "neither tells of the value", &TWINS),
+    threat("E4", "time and size", "twins look the same to the last chunk; what remains is said below", &TWINS),
+    threat(
+        "G1",
+        "the key in a dump; personal data in logs, metrics, errors",
+        "the key comes by name from the environment; logs and metrics hold reasons, numbers and the policy's own words",
+        &[
+            "the key is not in the configuration dump",
+            "nothing of a request or a response is in logs, metrics or the configuration",
+        ],
+    ),
+];
+
+const BEGIN: &str = "<!-- threats -->\n";
+const END: &str = "<!-- /threats -->\n";
+
+/// Holds the table in `SECURITY.md` to the one here, and this one to the tests that there are.
+pub(crate) fn table(claims: &[String]) -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).map_err(|error| format!("{path}: {error}"));
+    let mut table = String::from("| id | attack or accident | what is right | held by |\n|---|---|---|---|\n");
+    let mut failures = String::new();
+    for threat in THREATS {
+        let mut held_by = Vec::new();
+        for name in threat.held_by {
+            match name.split_once(": ") {
+                Some((file, claim)) if file.starts_with("tests/") || file.starts_with("src/") => {
+                    let text = read(file)?;
+                    let line = if file.ends_with(".rs") { format!("fn {claim}()") } else { format!("## {claim}\n") };
+                    if !text.contains(&line) {
+                        let _ = writeln!(failures, "{}: {file} has no `{claim}`", threat.id);
+                    }
+                    held_by.push(format!("`{file}`: {}", claim.replace('_', " ")));
+                }
+                _ => {
+                    let count = claims.iter().filter(|claim| fits(name, claim)).count();
+                    match count {
+                        0 => {
+                            let _ = writeln!(failures, "{}: no test is called `{name}`", threat.id);
+                        }
+                        _ if name.contains('*') => held_by.push(format!("{} ({count})", name.replace('*', "…"))),
+                        _ => held_by.push((*name).to_owned()),
+                    }
+                }
+            }
+        }
+        if held_by.is_empty() {
+            let _ = writeln!(failures, "{}: nothing holds it", threat.id);
+        }
+        let _ = writeln!(table, "| {} | {} | {} | {} |", threat.id, threat.what, threat.right, held_by.join("; "));
+    }
+    if !failures.is_empty() {
+        return Err(failures);
+    }
+    let page = read("SECURITY.md")?;
+    let (before, rest) = page.split_once(BEGIN).ok_or("SECURITY.md has no place for the table")?;
+    let (_, after) = rest.split_once(END).ok_or("the table in SECURITY.md has no end")?;
+    let wanted = [before, BEGIN, &table, END, after].concat();
+    if wanted == page {
+        return Ok(());
+    }
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        return fs::write(root.join("SECURITY.md"), wanted).map_err(|error| error.to_string());
+    }
+    Err("SECURITY.md shows another table: UPDATE_GOLDENS=1 writes this one".to_owned())
+}
+
+/// Whether a claim is what a name with `*` stands for.
+fn fits(name: &str, claim: &str) -> bool {
+    let mut parts = name.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| claim.strip_prefix(first)) else { return false };
+    let mut last = "";
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+        last = part;
+    }
+    rest.is_empty() || (name.ends_with('*') && last.is_empty())
+}
