@@ -4,7 +4,7 @@
 # usage: scripts/wasm.sh [build|lint|bench]
 #
 # build leaves  target/wasm32-wasip1/release/fieldgate.wasm
-# bench leaves  target/wasm32-wasip1/release/examples/{speed,cost}.wasm
+# bench leaves  target/wasm32-wasip1/release/examples/{speed,cost,yardstick}.wasm
 #
 # The compiler, first that works: the installed target; the target that rustup adds; Debian's own Rust, which builds the
 # target's library from source. FIELDGATE_WASM_RUST=debian takes the last at once.
@@ -76,7 +76,7 @@ case ${1:-build} in
     say "$built: $(wc -c <"$built") bytes"
     ;;
   bench)
-    "${cargo[@]}" build --release --example speed --example cost --locked --target $target "${build_std[@]}"
+    "${cargo[@]}" build --release --example speed --example cost --example yardstick --locked --target $target "${build_std[@]}"
     ;;
   lint)
     if [ $clippy = yes ]; then

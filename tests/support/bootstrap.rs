@@ -35,6 +35,11 @@ pub(crate) struct Blanks<'a> {
 }
 
 impl Bootstrap {
+    /// One that is not the reference's.
+    pub(crate) fn of(tree: Value) -> Self {
+        Self(tree)
+    }
+
     /// `envoy/envoy.yaml` with its blanks filled in, otherwise untouched.
     pub(crate) fn reference(blanks: &Blanks<'_>) -> Self {
         let mut tree: Value = serde_saphyr::from_str(REFERENCE).expect("envoy/envoy.yaml is YAML");

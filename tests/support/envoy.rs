@@ -165,15 +165,19 @@ impl Envoy {
         self.listeners[name]
     }
 
-    /// What the process has of the machine's memory, where the system tells.
-    pub(crate) fn memory(&self) -> Option<Memory> {
+    /// Envoy's process: func-e's child.
+    pub(crate) fn pid(&self) -> Option<u32> {
         let func_e = self.func_e.id();
         // A child belongs to the thread that started it.
         let threads = fs::read_dir(format!("/proc/{func_e}/task")).ok()?.filter_map(Result::ok);
         let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
         let children = threads.filter_map(of_thread).collect::<Vec<_>>().join(" ");
-        let envoy = children.split_whitespace().next()?;
-        let status = fs::read_to_string(format!("/proc/{envoy}/status")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
+
+    /// What the process has of the machine's memory, where the system tells.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
         let kib = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
@@ -232,6 +236,16 @@ impl Drop for Envoy {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Seconds of processor time that a process has had, where the system tells.
+pub(crate) fn processor_time(pid: u32) -> Option<f64> {
+    let tick = rustix::param::clock_ticks_per_second();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the program's name, which may hold anything: user and system time are the 12th and 13th.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / tick as f64)
 }
 
 /// Name and address of each listener, from `/listeners?format=json`.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Input, Kind, view};
 use crate::seeded::Seeded;
 
-const CUSTOMERS: &[(&str, &str)] = &[
+pub(super) const CUSTOMERS: &[(&str, &str)] = &[
     ("$.items[*].id", "s"),
     ("$.items[*].status", "s"),
     ("$.items[*].name.family", "s"),

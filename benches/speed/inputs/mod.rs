@@ -57,8 +57,22 @@ pub(crate) fn all(words: &[String]) -> Vec<Input> {
     documents.chain(extremes::all().into_iter().filter(|input| wanted(input.name))).collect()
 }
 
+/// The policy by which generated customers are rewritten, for everybody.
+#[allow(dead_code, reason = "for the bench in Envoy")]
+pub(crate) fn customers_policy() -> Value {
+    policy_of(documents::CUSTOMERS)
+}
+
 /// The view of a caller to whom class `s` is shown and class `m` masked.
 fn view(paths: &[(&str, &str)]) -> Rc<View> {
+    let document = policy_of(paths).to_string();
+    let (set, _) = policy::from_json(document.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    let caller = Caller::nobody(&set);
+    let program = Program::new(set, None).unwrap();
+    Rc::new(program.view(RouteId(0), &caller).unwrap())
+}
+
+fn policy_of(paths: &[(&str, &str)]) -> Value {
     let body: serde_json::Map<String, Value> = paths
         .iter()
         .map(|(path, class)| {
@@ -69,16 +83,12 @@ fn view(paths: &[(&str, &str)]) -> Rc<View> {
             ((*path).to_owned(), entry)
         })
         .collect();
-    let document = json!({
+    json!({
         "language": 1,
         "policy": "bench",
         "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
         "classes": {"s": {"about": "shown"}, "m": {"about": "masked"}},
         "routes": {"r": {"match": "GET /r", "area": "a", "body": body}},
-        "scopes": {"all": {"areas": ["a"], "grant": {"s": "show", "m": "mask"}}},
-    });
-    let (set, _) = policy::from_json(document.to_string().as_bytes()).unwrap_or_else(|found| panic!("{found}"));
-    let caller = Caller::new(&set, "client", vec!["all".to_owned()], Value::Null);
-    let program = Program::new(set, None).unwrap();
-    Rc::new(program.view(RouteId(0), &caller).unwrap())
+        "scopes": {"all": {"when": "always", "areas": ["a"], "grant": {"s": "show", "m": "mask"}}},
+    })
 }

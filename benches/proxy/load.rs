@@ -1,0 +1,106 @@
+//! An API that always answers the same, and clients that ask it as fast as they get answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Connections that the clients keep.
+const CLIENTS: usize = 4;
+
+const REQUEST: &[u8] = b"GET /r HTTP/1.1\r\nhost: api.example\r\n\r\n";
+
+/// The API. It ends with the runtime.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+}
+
+impl Upstream {
+    pub(crate) async fn start(body: &[u8]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let answer: Arc<[u8]> = [head.as_bytes(), body].concat().into();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve(socket, Arc::clone(&answer)));
+            }
+        });
+        Self { address }
+    }
+}
+
+async fn serve(mut socket: TcpStream, answer: Arc<[u8]>) {
+    let _ = socket.set_nodelay(true);
+    let mut request = Vec::new();
+    loop {
+        match socket.read_buf(&mut request).await {
+            Ok(0) | Err(_) => return,
+            // Envoy sends a request only when the one before has been answered.
+            Ok(_) if request.ends_with(b"\r\n\r\n") => {
+                request.clear();
+                if socket.write_all(&answer).await.is_err() {
+                    return;
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Asks so many times: the last body.
+pub(crate) async fn run(proxy: SocketAddr, requests: usize) -> Option<Vec<u8>> {
+    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(client(proxy, requests / CLIENTS))).collect();
+    let mut last = None;
+    for client in clients {
+        last = client.await.unwrap();
+    }
+    last
+}
+
+async fn client(proxy: SocketAddr, requests: usize) -> Option<Vec<u8>> {
+    let mut socket = TcpStream::connect(proxy).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    let mut bytes = Vec::with_capacity(256 << 10);
+    for _ in 0..requests {
+        socket.write_all(REQUEST).await.unwrap();
+        bytes.clear();
+        while !is_whole(&bytes) {
+            assert!(socket.read_buf(&mut bytes).await.unwrap() > 0, "the connection ended");
+        }
+        assert!(bytes.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&bytes[..bytes.len().min(400)]));
+    }
+    let (head, body) = split(&bytes)?;
+    Some(if length(head).is_some() { body.to_vec() } else { dechunked(body) })
+}
+
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memmem::find(bytes, b"\r\n\r\n")?;
+    Some((&bytes[..end], &bytes[end + 4..]))
+}
+
+fn length(head: &[u8]) -> Option<usize> {
+    let at = memchr::memmem::find(head, b"content-length: ")?;
+    let rest = &head[at + 16..];
+    let end = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    split(bytes).is_some_and(|(head, body)| match length(head) {
+        Some(length) => body.len() >= length,
+        None => body.ends_with(b"\r\n0\r\n\r\n"),
+    })
+}
+
+fn dechunked(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(line) = memchr::memmem::find(body, b"\r\n") {
+        let size = usize::from_str_radix(std::str::from_utf8(&body[..line]).unwrap(), 16).unwrap();
+        whole.extend_from_slice(&body[line + 2..line + 2 + size]);
+        body = &body[line + 4 + size..];
+    }
+    whole
+}
