@@ -334,6 +334,8 @@ mod tests {
             ("a listed port is that port", "api.example:8443", "GET", "/a/42", Ok("one")),
             ("a name may end in the root's dot", "api.example.", "GET", "/a/42", Ok("one")),
             ("a port may start with zeros", "api.example:08443", "GET", "/a/42", Ok("one")),
+            ("a port may be empty", "api.example:", "GET", "/a/42", Ok("one")),
+            ("a port may be empty behind the root's dot", "api.example.:", "GET", "/a/42", Ok("one")),
             ("another authority is not the policy's", "example", "GET", "/a/42", Err("no_route")),
             ("a longer authority is not the policy's", "api.example.org", "GET", "/a/42", Err("no_route")),
         ];

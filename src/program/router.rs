@@ -54,10 +54,11 @@ impl Router {
     fn governs(&self, authority: &str) -> bool {
         let authority = authority.to_ascii_lowercase();
         let (name, port) = match authority.rsplit_once(':') {
-            Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port),
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port),
             _ => (authority.as_str(), ""),
         };
-        // A name may end in the root's dot (RFC 3986 §3.2.2), and a port start with zeros: the same authority.
+        // A name may end in the root's dot (RFC 3986 §3.2.2), and a port start with zeros or be empty (§3.2.3): the same
+        // authority.
         let name = name.strip_suffix('.').unwrap_or(name);
         let port = port.trim_start_matches('0');
         let authority = if port.is_empty() { name.to_owned() } else { format!("{name}:{port}") };
