@@ -216,6 +216,19 @@ impl Route {
     }
 }
 
+/// The name of an authority, and its port, which may be empty, in the one spelling in which authorities are compared (rule 4).
+///
+/// A name may end in the root's dot (RFC 3986 §3.2.2), and a port start with zeros or be empty (§3.2.3): the same authority.
+#[must_use]
+pub fn authority(text: &str) -> (String, String) {
+    let text = text.to_ascii_lowercase();
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port),
+        _ => (text.as_str(), ""),
+    };
+    (name.strip_suffix('.').unwrap_or(name).to_owned(), port.trim_start_matches('0').to_owned())
+}
+
 /// What happens to a route's bodies.
 #[derive(Debug, Clone)]
 pub enum RouteBody {

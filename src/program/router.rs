@@ -1,7 +1,7 @@
 //! Which route a request takes (rules 3 to 6). Paths are compared as raw segments and never rewritten, so what was
 //! matched is exactly what is forwarded.
 
-use crate::policy::model::{PolicySet, QueryRule, RouteId, Template, TemplateSegment};
+use crate::policy::model::{self, PolicySet, QueryRule, RouteId, Template, TemplateSegment};
 use crate::refusal::Refusal;
 
 /// Routes of one policy, the more specific first.
@@ -52,16 +52,8 @@ impl Router {
     /// Whether the policy speaks for an authority: all, or one of `hosts`, with its port or, where the policy names
     /// none, without (rule 4).
     fn governs(&self, authority: &str) -> bool {
-        let authority = authority.to_ascii_lowercase();
-        let (name, port) = match authority.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port),
-            _ => (authority.as_str(), ""),
-        };
-        // A name may end in the root's dot (RFC 3986 §3.2.2), and a port start with zeros or be empty (§3.2.3): the same
-        // authority.
-        let name = name.strip_suffix('.').unwrap_or(name);
-        let port = port.trim_start_matches('0');
-        let authority = if port.is_empty() { name.to_owned() } else { format!("{name}:{port}") };
+        let (name, port) = model::authority(authority);
+        let authority = if port.is_empty() { name.clone() } else { format!("{name}:{port}") };
         self.hosts.is_empty() || self.hosts.iter().any(|host| *host == authority || *host == name)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::document::{Node, Tree};
 use super::super::field_path::Segment;
-use super::super::model::{ClaimPath, Class, Defaults, HeadMode, Identity, Limits, OtherContent, Unmatched};
+use super::super::model::{self, ClaimPath, Class, Defaults, HeadMode, Identity, Limits, OtherContent, Unmatched};
 use super::read::Reader;
 use super::shapes;
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -254,7 +254,7 @@ fn headers(reader: &mut Reader, classes: &[Class], node: &Node, defaults: &mut D
     }
 }
 
-/// `hosts` (rule 4): authorities, in lower case.
+/// `hosts` (rule 4): authorities, as [`model::authority`] spells them.
 pub(super) fn hosts(reader: &mut Reader, node: Option<&Node>) -> Vec<String> {
     let Some(node) = node else { return Vec::new() };
     let texts = reader.texts(node, "`hosts`");
@@ -267,7 +267,8 @@ pub(super) fn hosts(reader: &mut Reader, node: Option<&Node>) -> Vec<String> {
     let mut hosts = Vec::new();
     for (text, span) in texts {
         let ok = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']' | b'_');
-        if text.is_empty() || !text.bytes().all(ok) {
+        let (name, port) = model::authority(text);
+        if name.is_empty() || !text.bytes().all(ok) {
             let help = if text.contains('*') {
                 "name each host: there are no wildcards"
             } else {
@@ -275,7 +276,7 @@ pub(super) fn hosts(reader: &mut Reader, node: Option<&Node>) -> Vec<String> {
             };
             reader.push(Diagnostic::at(Code::BadValue, span, format!("`{text}` is no authority")).help(help));
         } else {
-            hosts.push(text.to_ascii_lowercase());
+            hosts.push(if port.is_empty() { name } else { format!("{name}:{port}") });
         }
     }
     hosts.sort_unstable();

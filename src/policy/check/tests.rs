@@ -211,6 +211,12 @@ fn sizes_are_bytes_or_powers_of_two() {
 }
 
 #[test]
+fn a_host_is_kept_in_the_spelling_in_which_it_is_looked_for() {
+    let policy = policy("hosts: [a.example., \"b.example:\", \"c.example.:0443\", a.example]");
+    assert_eq!(policy.hosts, ["a.example", "b.example", "c.example:443"]);
+}
+
+#[test]
 fn what_is_not_said_is_the_strictest() {
     let policy = policy("");
     assert_eq!(policy.limits, Limits::default());
