@@ -361,6 +361,8 @@ fn where_other_content_passes_json_does_not() {
         ("a control character is refused", "text/plain", "\u{b}{\"b\":2}", Err("content_type")),
         ("a prefix against scripts is refused", "text/plain", ")]}',\n{\"b\":2}", Err("content_type")),
         ("a byte-order mark is refused", "text/plain", "\u{feff}{\"b\":2}", Err("content_type")),
+        ("a stream of events is refused", "Text/Event-Stream; x=y", "data: {\"b\":2}\n\n", Err("content_type")),
+        ("gRPC for browsers is refused", "application/grpc-web-text", "eyJiIjoyfQ==", Err("content_type")),
     ];
     for (claim, kind, body, expected) in rows {
         for mode in ["held", "released"] {

@@ -182,6 +182,9 @@ pub(super) fn content(headers: &Headers, other: OtherContent) -> Result<Content,
             let known = JSON_TYPES.iter().find(|known| **known == json_type);
             json(Texts::One, known.copied().unwrap_or("application/json"))
         }
+        // Not even where other content is passed: events and messages may hold JSON, and go on for as long as they like.
+        "text/event-stream" => Err(Refusal::ContentType),
+        grpc if grpc.starts_with("application/grpc") => Err(Refusal::ContentType),
         _ => match other {
             OtherContent::Reject => Err(Refusal::ContentType),
             OtherContent::Pass => Ok(Content::Other),
