@@ -36,6 +36,10 @@ use view::{Automaton, governed};
 /// Kinds of callers whose views are kept. A policy has few; the bound is against a stream of odd combinations of scopes.
 const KEPT_VIEWS: usize = 256;
 
+/// States that kept views have together: some hundred bytes each, out of a gibibyte that a worker's VM has in all. Sixteen of
+/// the largest views, or [`KEPT_VIEWS`] of a thousand places each.
+const KEPT_STATES: usize = 1 << 18;
+
 /// A policy made ready to run.
 #[derive(Debug)]
 pub struct Program {
@@ -203,10 +207,7 @@ impl Program {
         let trie = self.tries.get(usize::from(kind.route.0)).cloned().flatten().ok_or(Refusal::Internal)?;
         let made = Automaton::for_caller(Rc::clone(&self.policy), trie, kind.route, kind.client, kind.scopes.clone());
         let made = Rc::new(made.ok_or(Refusal::Internal)?);
-        if views.len() >= KEPT_VIEWS {
-            views.clear();
-        }
-        views.insert(kind, Rc::clone(&made));
+        keep(&mut views, kind, Rc::clone(&made), KEPT_STATES);
         Ok(made)
     }
 
@@ -253,6 +254,15 @@ fn header_text(blank: Option<&Rc<str>>) -> String {
         Some(Value::String(_)) => String::new(),
         Some(other) => other.to_string(),
     }
+}
+
+/// Keeps a view for the next caller of its kind, and lets the others go if they would be too many or too large with it.
+fn keep(views: &mut HashMap<Kind, Rc<Automaton>>, kind: Kind, made: Rc<Automaton>, most_states: usize) {
+    let states = views.values().map(|kept| kept.len()).fold(made.len(), usize::saturating_add);
+    if views.len() >= KEPT_VIEWS || states > most_states {
+        views.clear();
+    }
+    views.insert(kind, made);
 }
 
 fn uses_pseudonyms(policy: &PolicySet) -> bool {
@@ -359,6 +369,23 @@ mod tests {
         for path in ["//a/42", "/a/%34%32", "/b/../a/42", "/a;x/42", "/a/42#"] {
             assert_eq!(program.way("api.example", "GET", path), Err(Refusal::NoRoute), "{path}");
         }
+    }
+
+    #[test]
+    fn kept_views_have_no_more_states_than_is_set() {
+        let program = program("");
+        let mut views = HashMap::new();
+        let kind = |scopes: u16| Kind { route: RouteId(0), client: None, scopes: (0..scopes).map(ScopeId).collect() };
+        let made = program.automaton(kind(1)).unwrap();
+        let most = made.len() * 3;
+        let kept: Vec<usize> = (0..5)
+            .map(|scopes| {
+                keep(&mut views, kind(scopes), Rc::clone(&made), most);
+                views.len()
+            })
+            .collect();
+        assert!(made.len() > 0);
+        assert_eq!(kept, [1, 2, 3, 1, 2]);
     }
 
     #[test]

@@ -363,6 +363,11 @@ impl Automaton {
         (!full).then_some(self)
     }
 
+    /// How many states it has by now.
+    pub(super) fn len(&self) -> usize {
+        self.table.try_borrow().map_or(MAX_STATES, |table| table.places.len())
+    }
+
     /// Whether it has refused a state for want of room.
     pub(super) fn is_full(&self) -> bool {
         self.table.try_borrow().is_ok_and(|table| table.full)
