@@ -162,14 +162,16 @@ impl HttpContext for Stream {
         if chunk.len() != wanted || size < from {
             return reset();
         }
-        match exchange.on_response_body(&chunk, size, end(end_of_stream)) {
+        let then = match exchange.on_response_body(&chunk, size, end(end_of_stream)) {
             BodyDirective::Pass => Action::Continue,
             BodyDirective::Send(bytes) => write_body(bytes, size, Action::Continue),
             BodyDirective::Hold(bytes) => write_body(bytes, size, Action::Pause),
             BodyDirective::Answer { head, body } => answer(head, body),
             BodyDirective::Refuse(problem) => reply(&problem),
             BodyDirective::Reset => reset(),
-        }
+        };
+        exchange.taken();
+        then
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {

@@ -107,6 +107,7 @@ impl Host {
             BodyDirective::Refuse(problem) => return Step::Done(Outcome::Answer(problem.status, problem.body)),
             BodyDirective::Reset => return self.cut(),
         }
+        self.exchange.taken();
         self.let_go();
         Step::On
     }

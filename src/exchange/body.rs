@@ -51,6 +51,9 @@ struct Part<'a> {
     end: End,
 }
 
+/// Room for output that a waiting stream keeps, in bytes: enough for the parts that most bodies come in.
+const KEPT: usize = 16 << 10;
+
 /// Output that is held back whether or not it is longer than what it was made of, in bytes.
 const SHORT: usize = 1 << 10;
 
@@ -144,6 +147,12 @@ impl Streaming {
         }
         self.sent = out.len();
         Ok(Decided::new(Phase::Streaming(Box::new(self)), Emit::Send(out.len())))
+    }
+
+    /// The host has taken what was sent.
+    fn taken(&mut self, out: &mut Vec<u8>) {
+        out.drain(..mem::take(&mut self.sent).min(out.len()));
+        out.shrink_to(KEPT);
     }
 
     /// The host lets go of each part at once, so at the trailers nothing can be written any more: the body must have
@@ -363,6 +372,7 @@ impl Exchange {
                 // As a host that does what it is told would have it.
                 let has = aside.held_back().saturating_add(chunk.len());
                 aside.on_response_body(chunk, has, end);
+                aside.taken();
                 self.phase = Phase::Reporting(aside);
                 return BodyDirective::Pass;
             }
@@ -388,6 +398,18 @@ impl Exchange {
                 self.refused(refusal);
                 if sent { BodyDirective::Reset } else { BodyDirective::Refuse(Problem::new(refusal, "")) }
             }
+        }
+    }
+
+    /// The host has taken what it was last told to send. A stream may wait long for a slow caller, and a worker has many: what
+    /// each keeps meanwhile must not be as large as a part of its body.
+    pub fn taken(&mut self) {
+        match &mut self.phase {
+            // What is held back is written anew with what comes next.
+            Phase::Holding(_) | Phase::Absorbing(_) => {}
+            Phase::Streaming(streaming) => streaming.taken(&mut self.out),
+            Phase::Reporting(aside) => aside.taken(),
+            _ => self.out = Vec::new(),
         }
     }
 
@@ -444,5 +466,37 @@ impl Exchange {
             Phase::Absorbing(_) => !head::can_hold(&self.program),
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::Caller;
+    use crate::exchange::{HeadDirective, Headers};
+    use crate::program::Program;
+
+    #[test]
+    fn a_stream_that_waits_keeps_no_part_of_its_body() {
+        let text = r#"{"language": 1, "policy": "test",
+            "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+            "classes": {"open": {"about": "open"}},
+            "routes": {"r": {"match": "GET /r", "area": "x", "body": {"$[*]": "open"}}},
+            "scopes": {"s": {"areas": ["x"], "when": "always", "grant": {"open": "show"}}}}"#;
+        let (policy, _) = crate::policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+        let caller = Caller::nobody(&policy);
+        let mut exchange = Exchange::new(Rc::new(Program::new(policy, None).unwrap()));
+        let head = |pairs: &[(&str, &str)]| -> Headers {
+            pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+        };
+        exchange.on_request(&head(&[(":method", "GET"), (":path", "/r")]), caller, None);
+        let started =
+            exchange.on_response_head(&head(&[(":status", "200"), ("transfer-encoding", "chunked")]), End::More);
+        assert!(matches!(started, HeadDirective::Hold(_)));
+        let part = [b"[1".as_slice(), &b",1".repeat(1 << 19)].concat();
+        assert_eq!(exchange.on_response_body(&part, part.len(), End::More), BodyDirective::Send(&part));
+        exchange.taken();
+        assert!(exchange.out.capacity() <= KEPT, "{} bytes", exchange.out.capacity());
+        assert_eq!(exchange.on_response_body(b",2]", 3, End::Last), BodyDirective::Send(b",2]"));
     }
 }
