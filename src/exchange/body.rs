@@ -54,9 +54,6 @@ struct Part<'a> {
 /// Room for output that a waiting stream keeps, in bytes: enough for the parts that most bodies come in.
 const KEPT: usize = 16 << 10;
 
-/// Output that is held back whether or not it is longer than what it was made of, in bytes.
-const SHORT: usize = 1 << 10;
-
 /// A body that is read while its head is kept back, for as long as [`Length`] says that it may be.
 ///
 /// A sound body is never refused for how its parts came: what outgrows a write while the host holds back is kept here
@@ -91,17 +88,14 @@ impl Holding {
             let counts = self.size.finish(self.rewriter, out)?;
             return Ok(Decided::done(Self::whole(budget, out), counts));
         }
+        // Not whether it grows: that would tell how long the values are that forms stand for.
+        let is_awaited = self.length.is_awaited(self.size.read);
         // What is held back must fit into the host's buffer, whether or not it was written while it held back.
-        let fits = WriteBudget::holding(part.host_has).admits(out.len());
-        // What grows is let go while all of it can be written.
-        // Not so if it is short: when it is let go must not tell how long the values behind its forms are.
-        let grows = out.len() > SHORT && u64::try_from(out.len()).map_or(true, |length| length > self.size.read);
-        if fits && !grows && self.length.is_awaited(self.size.read) {
+        if is_awaited && WriteBudget::holding(part.host_has).admits(out.len()) {
             self.held = Some(out.len());
             return Ok(Decided::new(Phase::Holding(Box::new(self)), Emit::Hold));
         }
-        let ends_soon = self.rewriter.is_whole() || self.length.is_awaited(self.size.read);
-        if !budget.admits(out.len()) && ends_soon {
+        if !budget.admits(out.len()) && (is_awaited || self.rewriter.is_whole()) {
             self.held = Some(0);
             return Ok(Decided::new(Phase::Holding(Box::new(self)), Emit::HoldNothing));
         }

@@ -84,6 +84,17 @@ const JSON_TYPES: [&str; 9] = [
     "text/json",
 ];
 
+/// Beginnings of media types that wrap JSON: streams of events, messages, scripts that call with it, parts.
+const WRAPPERS: [&str; 7] = [
+    "application/ecmascript",
+    "application/grpc",
+    "application/javascript",
+    "application/x-javascript",
+    "multipart/",
+    "text/event-stream",
+    "text/javascript",
+];
+
 /// The one value of a header; `Err` if it is repeated or not valid UTF-8.
 pub(super) fn single<'a>(headers: &'a Headers, name: &str) -> Result<Option<&'a str>, Repeated> {
     let mut values = headers.iter().filter(|(known, _)| known.as_slice() == name.as_bytes());
@@ -182,9 +193,8 @@ pub(super) fn content(headers: &Headers, other: OtherContent) -> Result<Content,
             let known = JSON_TYPES.iter().find(|known| **known == json_type);
             json(Texts::One, known.copied().unwrap_or("application/json"))
         }
-        // Not even where other content is passed: events and messages may hold JSON, and go on for as long as they like.
-        "text/event-stream" => Err(Refusal::ContentType),
-        grpc if grpc.starts_with("application/grpc") => Err(Refusal::ContentType),
+        // Not even where other content is passed: what these hold is JSON in most cases, behind something else.
+        holds_json if WRAPPERS.iter().any(|wrapper| holds_json.starts_with(wrapper)) => Err(Refusal::ContentType),
         _ => match other {
             OtherContent::Reject => Err(Refusal::ContentType),
             OtherContent::Pass => Ok(Content::Other),
