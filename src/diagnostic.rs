@@ -142,6 +142,11 @@ impl Diagnostics {
     /// Sorts by file, place and code, and drops repeats.
     #[must_use]
     pub fn new(mut items: Vec<Diagnostic>, sources: Rc<Sources>) -> Self {
+        for item in &mut items {
+            let labels = item.labels.iter_mut().map(|label| &mut label.text);
+            let texts = std::iter::once(&mut item.message).chain(&mut item.here).chain(&mut item.help).chain(labels);
+            texts.for_each(printable);
+        }
         items.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
         items.dedup();
         Self { items, sources }
@@ -187,6 +192,37 @@ impl Diagnostics {
             format!("{place}{}[{}]: {}{help}", item.severity(), item.code, item.message)
         })
     }
+}
+
+/// A longest word of a policy's that a message repeats whole, in bytes: longer than any name may be.
+const MAX_WORD: usize = 200;
+
+/// Makes a message safe to print and to log: a policy's words may hold what steers a terminal, ends a line, turns the
+/// direction of writing, or goes on for pages.
+fn printable(text: &mut String) {
+    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.contains(steers) {
+        *text = text.chars().fold(String::new(), |mut out, c| {
+            if steers(c) {
+                out.extend(c.escape_unicode());
+            } else {
+                out.push(c);
+            }
+            out
+        });
+    }
+    if text.split(' ').any(|word| word.len() > MAX_WORD) {
+        let short = |word: &str| match word.char_indices().find(|(at, _)| *at >= MAX_WORD) {
+            Some((at, _)) => format!("{}…{}", word.get(..at).unwrap_or_default(), tail(word)),
+            None => word.to_owned(),
+        };
+        *text = text.split(' ').map(short).collect::<Vec<_>>().join(" ");
+    }
+}
+
+/// The backtick that ends a quoted word, and what stands behind it.
+fn tail(word: &str) -> &str {
+    word.rfind('`').and_then(|at| word.get(at..)).filter(|tail| tail.len() <= 3).unwrap_or_default()
 }
 
 impl fmt::Display for Diagnostics {

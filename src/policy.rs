@@ -15,6 +15,7 @@ mod include;
 mod json;
 #[cfg(not(target_arch = "wasm32"))]
 mod lint;
+mod lookalike;
 pub mod model;
 pub mod moment;
 mod path_fault;
@@ -27,7 +28,7 @@ pub(crate) mod yaml;
 pub use check::{check, check_at};
 pub use document::{Member, Node, PolicyDoc, Tree};
 #[cfg(not(target_arch = "wasm32"))]
-pub use include::{Disk, Files, load};
+pub use include::{Disk, Files, is_utf16, load};
 pub use json::{json_document, to_json};
 pub use model::PolicySet;
 pub use path_fault::{PathFault, PathFaultKind};

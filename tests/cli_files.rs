@@ -182,6 +182,42 @@ fn a_file_that_no_policy_includes_is_named() {
 }
 
 #[test]
+fn a_file_is_read_however_an_editor_saved_it_or_refused_with_its_place() {
+    let scratch = Scratch::new("saved");
+    let typo = small().replace("reference: show", "referense: show");
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    let utf16 = |text: &str| [vec![0xff, 0xfe], text.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat();
+    let latin1 = [b"# caf\xe9\n".to_vec(), bytes(&small())].concat();
+    let rows: [(&str, Vec<u8>, i32, &str); 8] = [
+        ("a byte order mark", bytes(&format!("\u{feff}{}", small())), 0, "Nothing to mend."),
+        ("lines that end in CR LF", bytes(&small().replace('\n', "\r\n")), 0, "Nothing to mend."),
+        ("a mark and a slip", bytes(&format!("\u{feff}{typo}")), 1, "did you mean `reference`?"),
+        ("a slip among CR LF", bytes(&typo.replace('\n', "\r\n")), 1, "did you mean `reference`?"),
+        ("Latin-1", latin1, 1, "policies/a.yaml:1:6"),
+        ("UTF-16", utf16(&small()), 1, "it is UTF-16: save it as UTF-8"),
+        ("nothing", Vec::new(), 2, "no policy in policies"),
+        ("a NUL", bytes(&small().replace("policy: ", "policy: \0")), 1, "policies/a.yaml:2:9"),
+    ];
+    for (what, content, exit, says) in rows {
+        fs::create_dir_all(scratch.0.join("policies")).expect("a directory");
+        fs::write(scratch.0.join("policies/a.yaml"), content).expect("a file");
+        let run = scratch.run(&["check"]);
+        let said = text(&run.stdout) + &text(&run.stderr);
+        assert_eq!(run.status.code(), Some(exit), "{what}: {said}");
+        assert!(said.contains(says), "{what}: {said}");
+    }
+}
+
+#[test]
+fn a_broken_file_hides_no_other_from_the_check() {
+    let scratch = Scratch::new("beside");
+    scratch.write("policies/b.yaml", &small().replace("reference: show", "referense: show"));
+    fs::write(scratch.0.join("policies/a.yaml"), b"policy: caf\xe9\n").expect("a file");
+    let said = text(&scratch.run(&["check", "--format", "compact"]).stdout);
+    assert!(said.contains("policies/a.yaml:1:12: error[FG001]") && said.contains("policies/b.yaml:"), "{said}");
+}
+
+#[test]
 fn a_preview_of_pseudonyms_needs_a_key_and_says_so() {
     let scratch = Scratch::new("key");
     scratch.write("small.yaml", &small().replace("$.status: reference", "$.status: {class: reference, pseudonym: a}"));

@@ -57,8 +57,10 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
                 if is_suite(&name) || !(name.ends_with(".yaml") || name.ends_with(".yml")) {
                     continue;
                 }
-                let text = fs::read_to_string(&file).map_err(|error| Failure::io("read", &file, &error))?;
-                if is_root(&text) {
+                let bytes = fs::read(&file).map_err(|error| Failure::io("read", &file, &error))?;
+                // What is no UTF-8 is for `load` to say, with its place.
+                let text = String::from_utf8_lossy(&bytes);
+                if is_root(&text) || policy::is_utf16(&bytes) {
                     found.roots.push(name);
                 } else if is_part(&text) {
                     found.others.push(name);

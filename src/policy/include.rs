@@ -97,10 +97,12 @@ struct Loader<'a> {
 impl Loader<'_> {
     /// One file's tree; `from` is where it is included.
     fn file(&mut self, path: &str, from: Option<Span>) -> Option<Node> {
-        let text = self.files.read(path).map_err(|error| error.to_string());
-        let text = text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
-        let text = match text {
-            Ok(text) => text,
+        let text = match self.files.read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => text,
+            Ok(Err(error)) => {
+                self.not_utf8(path, error.utf8_error().valid_up_to(), error.as_bytes());
+                return None;
+            }
             Err(error) => {
                 let message = format!("`{path}` cannot be read: {error}");
                 let diagnostic = match from {
@@ -128,6 +130,18 @@ impl Loader<'_> {
             self.broken = true;
         }
         tree
+    }
+
+    /// A file whose bytes are no UTF-8 from there on: the place is in what they are as far as they go.
+    fn not_utf8(&mut self, path: &str, at: usize, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let file = self.sources.add(Source { name: path.to_owned(), text: (&*text).into(), origin: Origin::Text });
+        let start = u32::try_from(at).unwrap_or(u32::MAX);
+        let span = Span { file, start, end: start };
+        let help = if is_utf16(bytes) { "it is UTF-16: save it as UTF-8" } else { "save the file as UTF-8" };
+        self.found
+            .push(Diagnostic::at(Code::Unreadable, span, format!("`{path}` is not UTF-8 from here on")).help(help));
+        self.broken = true;
     }
 
     /// What the root includes, in path order; the `include` key is taken out.
@@ -256,6 +270,12 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+/// Whether a file starts with the byte order mark of UTF-16, in either order.
+#[must_use]
+pub fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
 }
 
 /// Whether a section's members may come from several files.

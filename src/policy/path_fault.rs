@@ -215,8 +215,13 @@ pub(super) fn guess(text: &str) -> PathFault {
     }
     let shorthand = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '*') || !c.is_ascii();
     if let Some(step) = outside.split('.').skip(1).find(|step| !step.is_empty() && !step.chars().all(shorthand)) {
-        return PathFault::syntax(format!("`.{step}` has a character that needs quotes"))
-            .help(format!("write `{}`", text.replacen(&format!(".{step}"), &format!("['{step}']"), 1)));
+        let quoted = text.replacen(&format!(".{step}"), &format!("['{step}']"), 1);
+        // Brackets that were left out may stand within the step: then it is in no such place to be quoted.
+        return if quoted == text {
+            PathFault::syntax("it has a character that is in no path").help("quote a member's name: `['a^b']`")
+        } else {
+            PathFault::syntax(format!("`.{step}` has a character that needs quotes")).help(format!("write `{quoted}`"))
+        };
     }
     if let Some(word) = unquoted(&bare) {
         return PathFault::syntax(format!("`[{word}]` names a member without quotes"))

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError};
 
 use super::document::{Member, Node, Tree};
+use super::lookalike;
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// Reads a file's text. Findings go to `found`; `None` if there is no tree at all.
@@ -313,8 +314,39 @@ impl Reader<'_> {
             None if self.text.get(at..).is_some_and(|rest| rest.starts_with(['@', '`', '%'])) => {
                 diagnostic.help("quote the value: YAML keeps this character for itself at the start of a value")
             }
-            None => diagnostic.help("look at the quotes, brackets and indentation on this line and the one above"),
+            None if self.text.get(at..).is_some_and(|rest| rest.starts_with('*')) => {
+                diagnostic.help("quote the asterisk: \"*\"")
+            }
+            None => match self.slip(at) {
+                Some(slip) => diagnostic.help(slip),
+                None => diagnostic.help("look at the quotes, brackets and indentation on this line and the one above"),
+            },
         });
+    }
+
+    /// What usually is behind an error that YAML notices late: the error's line and the one above it that is not blank.
+    fn slip(&self, at: usize) -> Option<String> {
+        let end = self.text.get(at..)?.find(['\n', '\r']).map_or(self.text.len(), |line| at.saturating_add(line));
+        let mut lines = self.text.get(..end)?.lines().rev().filter(|line| !line.trim().is_empty());
+        let (here, above) = (lines.next()?, lines.next().unwrap_or_default());
+        let near = [here, above];
+        let indent = |line: &str| line.len().saturating_sub(line.trim_start_matches(' ').len());
+        let (here_in, above_in) = (indent(here), indent(above));
+        let look = near.iter().find_map(|line| lookalike::first(line)).map(lookalike::Lookalike::help);
+        look.or_else(|| near.iter().find_map(|line| spaced(line))).or_else(|| {
+            if here_in > above_in && !above.is_empty() && !above.trim_end().ends_with([':', ',', '{', '[']) {
+                let what = "this line is indented by";
+                return Some(format!(
+                    "{what} {here_in} spaces and the one above, which has a value already, by {above_in}: indent both alike"
+                ));
+            }
+            if here_in < above_in && !lines.any(|line| indent(line) == here_in) {
+                return Some(format!("this line is indented by {here_in} spaces, as none above it is"));
+            }
+            let value = here.trim().split_once(": ")?.1;
+            let bare = !value.starts_with(['"', '\'', '{', '[', '|', '>']) && value.contains(": ");
+            bare.then(|| format!("quote the value, which has a colon and a space in it: \"{value}\""))
+        })
     }
 
     /// A path with brackets that stands without quotes on the error's line or the one above, which YAML takes apart
@@ -356,6 +388,18 @@ impl Reader<'_> {
             path.get(..stop).map(|path| path.replace('"', "'"))
         })
     }
+}
+
+/// A key and its value that YAML reads as one word, as they should be.
+fn spaced(line: &str) -> Option<String> {
+    let pair = line.trim().trim_start_matches("- ");
+    let (key, value) = match pair.split_once(" = ") {
+        Some(pair) => pair,
+        None => pair.split_once(':')?,
+    };
+    let word = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$'));
+    let apart = value.is_empty() || value.starts_with([' ', '/']);
+    (word && (!apart || pair.contains(" = "))).then(|| format!("write a colon and a space: `{key}: {value}`"))
 }
 
 enum Core {

@@ -85,6 +85,13 @@ fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
             );
             return None;
         }
+        if let Tree::Number(number) = &node.value {
+            reader.push(
+                Diagnostic::at(Code::BadValue, node.span, format!("`mask: {number}` does not say of which end"))
+                    .help(format!("write `mask: {{last: {number}}}` or `mask: {{first: {number}}}`")),
+            );
+            return None;
+        }
         return reader.word(node, "`mask`", &WORDS);
     };
     let keys = reader.keys(node, "`mask`", &["first", "last", "round"]);

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::super::document::{Member, Node, Tree};
 use super::super::field_path::FieldPath;
+use super::super::lookalike;
 use super::super::model::Level;
 use super::super::path_fault::PathFaultKind;
 use super::super::similar::nearest;
@@ -45,7 +46,7 @@ impl Reader {
         let help = match expected {
             "a map" => "write `name: value` pairs below it, each indented by two spaces",
             "a list" => "write `[a, b]`",
-            "a whole number" => "write digits, without quotes",
+            "a whole number" => "write digits alone, without quotes, as JSON spells a number",
             _ => "write one word or a text in quotes",
         };
         self.found
@@ -99,7 +100,9 @@ impl Reader {
                 continue;
             }
             let similar = nearest(&member.key, allowed.iter().copied());
+            let odd = lookalike::first(&member.key).map(lookalike::Lookalike::help);
             let help = match (empty, similar) {
+                _ if odd.is_some() => odd.unwrap_or_default(),
                 (Some(section), _) => format!("indent it by two spaces if it belongs below `{}`", section.key),
                 (None, Some(similar)) => format!("did you mean `{similar}`?"),
                 (None, None) => format!("{what} has {}", list(allowed)),
@@ -198,7 +201,15 @@ impl Reader {
 
     /// One of a few words.
     pub(super) fn word<T: Copy>(&mut self, node: &Node, what: &str, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text(node, what)?;
+        // `mask: true` is no string in want of quotes: it is none of the words.
+        let boolean = match node.value {
+            Tree::Bool(value) => Some(if value { "true" } else { "false" }),
+            _ => None,
+        };
+        let text = match boolean {
+            Some(text) => text,
+            None => self.text(node, what)?,
+        };
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*value);
         }
@@ -262,9 +273,12 @@ impl Reader {
         } else {
             return true;
         };
+        let help = match lookalike::first(text) {
+            Some(found) => found.help(),
+            None => "use letters, digits, `-`, `_`, `.`, `:` and `/`".to_owned(),
+        };
         self.push(
-            Diagnostic::at(Code::BadName, span, format!("{what} `{text}` cannot be a name: it {fault}"))
-                .help("use letters, digits, `-`, `_`, `.`, `:` and `/`"),
+            Diagnostic::at(Code::BadName, span, format!("{what} `{text}` cannot be a name: it {fault}")).help(help),
         );
         false
     }
@@ -284,7 +298,8 @@ impl Reader {
                     Some(does) => format!("field path `{short}` {does}"),
                     None => format!("field path `{short}`: {}", fault.message),
                 };
-                self.push(Diagnostic::at(code, span, message).maybe_help(fault.help));
+                let help = lookalike::first(text).map(lookalike::Lookalike::help).or(fault.help);
+                self.push(Diagnostic::at(code, span, message).maybe_help(help));
                 None
             }
         }
@@ -316,7 +331,10 @@ impl Reader {
         let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
         self.push(match similar {
             Some((name, place)) => {
-                diagnostic.help(format!("did you mean `{name}`?")).label(*place, "a similar name is declared here")
+                let beside = lookalike::beside(word, name).map(|why| format!(" ({why})")).unwrap_or_default();
+                diagnostic
+                    .help(format!("did you mean `{name}`?{beside}"))
+                    .label(*place, "a similar name is declared here")
             }
             None if !names.is_empty() && names.len() <= 12 => diagnostic.help(format!("there is {}", list(&names))),
             None => diagnostic.help(none),

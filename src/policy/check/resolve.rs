@@ -101,7 +101,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
         for (scope, field) in self.scopes.iter().flat_map(|scope| scope.fields.iter().map(move |field| (scope, field)))
         {
             let what = format!("`fields` of scope `{}`", scope.name);
-            let Some(shape) = self.known_shape(reader, field.shape, field.span, &what) else {
+            let Some(shape) = self.known_shape(reader, field.shape, field.shape_span, &what) else {
                 continue;
             };
             let Some(expansion) = expansions.get(&shape) else {

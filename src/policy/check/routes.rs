@@ -116,9 +116,13 @@ fn governed(
         reader.name(text, node.span, "area");
     }
     let help = "say what its bodies hold: `body: {$: {shape: account}}`, or forward it with `pass: \"why\"`";
-    let fields = reader
-        .required(keys, "body", what, place, help)
-        .map(|node| shapes::fields(reader, declared, shapes, node, &format!("the body of {what}")));
+    let fields = reader.required(keys, "body", what, place, help).map(|node| {
+        let fields = shapes::fields(reader, declared, shapes, node, &format!("the body of {what}"));
+        if let (Some(name), Some(said)) = (node.text(), reader.found.last_mut()) {
+            said.help = Some(format!("write `{{$: {{shape: {name}}}}}`"));
+        }
+        fields
+    });
     let rows = keys.get("rows").and_then(|node| self::rows(reader, node));
     let max_records = keys.get("max_records").and_then(|node| self::max_records(reader, node));
     let ceiling =

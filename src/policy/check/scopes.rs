@@ -10,6 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 /// A level that a scope sets for a place by name (rule 15).
 pub(super) struct Override<'d> {
     pub(super) shape: &'d str,
+    pub(super) shape_span: Span,
     pub(super) path: FieldPath,
     pub(super) span: Span,
     pub(super) level: Level,
@@ -138,7 +139,13 @@ fn overrides<'d>(reader: &mut Reader, node: &'d Node) -> Vec<Override<'d>> {
                 );
                 continue;
             }
-            overrides.push(Override { shape: &shape.key, path, span: member.key_span, level });
+            overrides.push(Override {
+                shape: &shape.key,
+                shape_span: shape.key_span,
+                path,
+                span: member.key_span,
+                level,
+            });
         }
     }
     overrides

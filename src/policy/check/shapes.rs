@@ -206,6 +206,15 @@ fn what(reader: &mut Reader, declared: Declared<'_>, shapes: &[(&str, Span)], no
                 );
                 return None;
             }
+            if matches!(&**text, "show" | "mask" | "pseudonym" | "blank" | "hide")
+                && classes.iter().all(|class| class.name != **text)
+            {
+                reader.push(
+                    Diagnostic::at(Code::UnknownClass, node.span, format!("{what} has a level for a class: `{text}`"))
+                        .help(format!("give it a class; a scope then grants that: `grant: {{CLASS: {text}}}`")),
+                );
+                return None;
+            }
             let id = class(reader, classes, text, node.span, &format!("{what} has"))?;
             Some(What::Leaf(Leaf::new(vec![id])))
         }

@@ -1,6 +1,7 @@
 //! `match`: a method and a path template (rules 3 and 4).
 
 use super::super::document::Node;
+use super::super::lookalike;
 use super::super::model::{Template, TemplateSegment};
 use super::read::Reader;
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -12,14 +13,14 @@ pub(super) struct Matched {
     pub(super) span: Span,
 }
 
+const ONE: &str = "write a method and a path: `GET /accounts/{accountId}`";
+
 /// `match`: a method and a path (rules 3 and 4).
 pub(super) fn matched(reader: &mut Reader, node: &Node) -> Option<Matched> {
     let text = reader.text(node, "`match`")?;
-    let help = "write a method and a path: `GET /accounts/{accountId}`";
     let Some((method, path)) = text.split_once(' ') else {
         reader.push(
-            Diagnostic::at(Code::RoutePath, node.span, format!("`match: {text}` is not a method and a path"))
-                .help(help),
+            Diagnostic::at(Code::RoutePath, node.span, format!("`match: {text}` is not a method and a path")).help(ONE),
         );
         return None;
     };
@@ -28,7 +29,9 @@ pub(super) fn matched(reader: &mut Reader, node: &Node) -> Option<Matched> {
     let token = !method.is_empty()
         && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     let finding = if !token {
-        Some(fault(format!("`{method}` is no method"), help.to_owned()))
+        let several = method.contains([',', '|']).then(|| "write a route for each method".to_owned());
+        let help = lookalike::first(method).map(lookalike::Lookalike::help).or(several);
+        Some(fault(format!("`{method}` is no method"), help.unwrap_or_else(|| ONE.to_owned())))
     } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
         Some(fault(
             format!("methods are case-sensitive: `{method}` matches no usual request"),
