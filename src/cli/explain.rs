@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fieldgate::diagnostic::{Code, catalogue};
 use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{Governed, Level, Route, RouteBody, ScopeId};
+use fieldgate::policy::model::{Entry, Governed, Level, Route, RouteBody, ScopeId};
 use fieldgate::suite::reasons;
 use fieldgate::suite::verdict::{self, Asker, Because, Decider, Verdict, word};
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
 fn code(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let page = Code::parse(&arguments.target).and_then(catalogue::page);
     let Some(page) = page else {
-        return Err(Failure::new(format!("`{}` is no code", arguments.target)).help(
+        return Err(Failure::new(format!("`{}` is no code, and no field of a route is named", arguments.target)).help(
             "codes are FG and three digits; to explain a field, name a route and a path: fieldgate explain get-account '$.email' --scope care.read",
         ));
     };
@@ -115,6 +115,8 @@ struct Asked<'a> {
     verdict: Verdict,
     /// For places that the path names and that a filter may select: the entry's path, and what holds there.
     selected: Vec<(String, Verdict)>,
+    /// For a place without a class that holds fields: each, and what holds of it.
+    held: Vec<(String, Verdict)>,
 }
 
 impl<'a> Asked<'a> {
@@ -131,10 +133,26 @@ impl<'a> Asked<'a> {
             })
             .map(|entry| (entry.path.to_string(), verdict::at_path(policy, governed, &entry.path, client, &active)))
             .collect();
-        Self { one, route, governed, path, asker, active, verdict, selected }
+        let at = |entry: &Entry| verdict::at_path(policy, governed, &entry.path, client, &active);
+        let holds = |entry: &&Entry| entry.path.reaches_into(&path) && !entry.path.overlaps(&path);
+        let entries = match verdict.decider {
+            Decider::Unclassified => governed.entries.as_slice(),
+            _ => &[],
+        };
+        let held = entries.iter().filter(holds).map(|entry| (entry.path.to_string(), at(entry))).collect();
+        Self { one, route, governed, path, asker, active, verdict, selected, held }
     }
 
     fn human(&self, terminal: Terminal) -> String {
+        if !self.held.is_empty() {
+            let width = self.held.iter().map(|(path, _)| path.chars().count()).max().unwrap_or(0);
+            let mut text = format!("{}\n", terminal.paint(Ink::Name, "HOLDS FIELDS"));
+            for (path, verdict) in &self.held {
+                text.push_str(&format!("  {path:width$}  {}\n", headline(verdict.level, terminal)));
+            }
+            text.push_str("It comes where one of them does: ask for that one to see why.\n");
+            return text;
+        }
         let mut text = format!("{}\n", headline(self.verdict.level, terminal));
         text.push_str(&self.lines(&self.verdict, terminal));
         for rule in &self.governed.rows {
@@ -288,6 +306,7 @@ impl<'a> Asked<'a> {
             "level": word(self.verdict.level),
             "reasons": lines(&self.verdict),
             "selected": selected,
+            "holds": self.held.iter().map(|(path, at)| json!({"where": path, "level": word(at.level)})).collect::<Vec<_>>(),
             "advice": self.advice(),
         })
     }

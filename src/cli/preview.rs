@@ -76,6 +76,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         let near = load::near(scope, &known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         terminal.say(&format!("note: the policy has no scope `{scope}`, so it grants nothing{near}\n"));
     }
+    if arguments.scopes.is_empty() {
+        // Scopes are said with `--scope` alone, so that one spelling of a token's claims is not two.
+        terminal.say("note: no `--scope` is given, so only scopes with `when: always` or claims can be active\n");
+    }
     let authority = one.policy.hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned());
     let caller = Caller::new(&one.policy, &arguments.client, arguments.scopes.clone(), claims);
     let key = load::key()?;
