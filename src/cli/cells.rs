@@ -2,7 +2,7 @@
 
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{ClientId, Governed, Route, RouteBody, ScopeId};
+use fieldgate::policy::model::{ClientId, Governed, Route, RouteBody, ScopeId, Unmatched};
 use fieldgate::suite::verdict::{self, Verdict};
 
 /// One route's fields.
@@ -42,6 +42,31 @@ pub(crate) fn match_text(route: &Route) -> String {
         text.push('/');
     }
     text
+}
+
+/// What a reader of a route's cells has to know besides: which rows come, and that nothing is withheld yet.
+pub(crate) fn notes(policy: &PolicySet, cells: &RouteCells<'_>) -> Vec<String> {
+    let rows = cells.governed.rows.iter().map(|rule| {
+        let scope = rule.scope.and_then(|id| policy.scopes.get(usize::from(id.0)));
+        let whom = scope.map_or("everybody", |scope| scope.name.as_str());
+        format!("rows for {whom}: {}[?{}]", rule.array, rule.filter.as_str())
+    });
+    let reports = cells
+        .route
+        .report_until
+        .map(|day| format!("only reports until {day}: before, every caller gets its responses unchanged"));
+    reports.into_iter().chain(rows).collect()
+}
+
+/// What no cell speaks of, because it is forwarded untouched: routes by name, and what matches no route.
+pub(crate) fn untouched(policy: &PolicySet, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let routes = policy.routes.iter().filter(|route| wanted(&route.name)).filter_map(|route| match &route.body {
+        RouteBody::Pass(why) => Some(format!("{}  {}  forwarded untouched: {why}", route.name, match_text(route))),
+        RouteBody::Governed(_) => None,
+    });
+    let unmatched = matches!(policy.defaults.unmatched_route, Unmatched::Pass)
+        .then(|| "requests that match no route are forwarded untouched".to_owned());
+    routes.chain(unmatched).collect()
 }
 
 /// The names of a verdict's classes.

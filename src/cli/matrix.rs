@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use fieldgate::diagnostic::Sources;
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{ClientId, Level, RouteBody};
+use fieldgate::policy::model::{ClientId, Level};
 use fieldgate::suite::verdict::word;
 use serde_json::{Value, json};
 
@@ -62,6 +62,8 @@ struct Drawn<'p> {
     /// Indexes of the scopes shown.
     scopes: Vec<usize>,
     routes: Vec<RouteCells<'p>>,
+    /// What is forwarded untouched.
+    untouched: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
@@ -92,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         Format::Term => drawn.iter().map(|one| term(one, terminal)).collect::<Vec<_>>().join("\n") + LEGEND,
         Format::Md => drawn.iter().map(markdown).collect::<String>(),
         Format::Csv => csv(&drawn),
-        Format::Html => html::page(&loaded),
+        Format::Html => html::page(&loaded, arguments),
         Format::Json => pretty(&json_document(&drawn)),
     };
     terminal.print(&text)?;
@@ -102,23 +104,41 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
 fn draw<'p>(one: &'p load::Loaded, arguments: &Arguments) -> Drawn<'p> {
     let policy = &one.policy;
     let client = fieldgate::suite::verdict::client_entry(policy, arguments.client.as_deref());
-    let wanted = |list: &[String], name: &str| list.is_empty() || list.iter().any(|one| one == name);
-    let mut routes = cells::of(policy, client);
-    routes.retain(|cells| wanted(&arguments.routes, &cells.route.name));
-    for cells in &mut routes {
-        cells.fields.retain(|field| {
-            arguments.classes.is_empty() || field.classes.iter().any(|class| arguments.classes.contains(class))
-        });
+    Drawn {
+        file: &one.name,
+        policy,
+        sources: &one.sources,
+        client,
+        scopes: arguments.scopes_of(policy),
+        routes: arguments.cells_of(policy, client),
+        untouched: cells::untouched(policy, |name| wanted(&arguments.routes, name)),
     }
-    routes.retain(|cells| !cells.fields.is_empty());
-    let scopes = policy
-        .scopes
-        .iter()
-        .enumerate()
-        .filter(|(_, scope)| wanted(&arguments.scopes, &scope.name))
-        .map(|(index, _)| index)
-        .collect();
-    Drawn { file: &one.name, policy, sources: &one.sources, client, scopes, routes }
+}
+
+/// Whether a name is among those asked for; none asked for is all.
+fn wanted(list: &[String], name: &str) -> bool {
+    list.is_empty() || list.iter().any(|one| one == name)
+}
+
+impl Arguments {
+    /// Indexes of the scopes asked for.
+    fn scopes_of(&self, policy: &PolicySet) -> Vec<usize> {
+        let all = policy.scopes.iter().enumerate();
+        all.filter(|(_, scope)| wanted(&self.scopes, &scope.name)).map(|(index, _)| index).collect()
+    }
+
+    /// The routes asked for, with the fields of the classes asked for.
+    fn cells_of<'p>(&self, policy: &'p PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'p>> {
+        let mut routes = cells::of(policy, client);
+        routes.retain(|cells| wanted(&self.routes, &cells.route.name));
+        for cells in &mut routes {
+            cells.fields.retain(|field| {
+                self.classes.is_empty() || field.classes.iter().any(|class| self.classes.contains(class))
+            });
+        }
+        routes.retain(|cells| !cells.fields.is_empty());
+        routes
+    }
 }
 
 const LEGEND: &str =
@@ -178,20 +198,13 @@ fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
             text.push_str(line.trim_end());
             text.push('\n');
         }
-        for rule in &cells.governed.rows {
-            let whom = rule
-                .scope
-                .and_then(|id| drawn.policy.scopes.get(usize::from(id.0)))
-                .map_or("everybody", |scope| scope.name.as_str());
-            let line = format!("  rows for {whom}: {}[?{}]", rule.array, rule.filter.as_str());
-            text.push_str(&format!("{}\n", terminal.paint(Ink::Dim, &line)));
+        for note in cells::notes(drawn.policy, cells) {
+            text.push_str(&format!("{}\n", terminal.paint(Ink::Dim, &format!("  {note}"))));
         }
         text.push('\n');
     }
-    for route in &drawn.policy.routes {
-        if let RouteBody::Pass(why) = &route.body {
-            text.push_str(&format!("{}  {}  forwarded untouched: {why}\n", route.name, cells::match_text(route)));
-        }
+    for line in &drawn.untouched {
+        text.push_str(&format!("{line}\n"));
     }
     text
 }
@@ -226,9 +239,18 @@ fn markdown(drawn: &Drawn<'_>) -> String {
             }
             text.push('\n');
         }
+        let notes = cells::notes(drawn.policy, cells);
+        text.push_str(if notes.is_empty() { "" } else { "\n" });
+        text.push_str(&list(&notes));
         text.push('\n');
     }
+    text.push_str(&list(&drawn.untouched));
     text
+}
+
+/// A list in Markdown; what is in it is a policy's words, and no markup.
+fn list(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("* `{}`\n", line.replace('`', "'"))).collect()
 }
 
 /// RFC 4180. A level's word for each scope, empty where the scope does not act on the route.

@@ -4,19 +4,19 @@
 use std::collections::HashMap;
 
 use fieldgate::diagnostic::{Sources, Span};
-use fieldgate::policy::model::RouteBody;
 use fieldgate::suite::reasons;
 use fieldgate::suite::verdict::{Verdict, client_entry, word};
 use serde_json::{Value, json};
 
+use super::{Arguments, wanted};
 use crate::cli::cells::{self, RouteCells};
 use crate::cli::load::Loaded;
 
 const PAGE: &str = include_str!("page.html");
 
 /// The page for these policies.
-pub(super) fn page(loaded: &[Loaded]) -> String {
-    let data: Vec<Value> = loaded.iter().map(policy).collect();
+pub(super) fn page(loaded: &[Loaded], arguments: &Arguments) -> String {
+    let data: Vec<Value> = loaded.iter().map(|one| policy(one, arguments)).collect();
     // `<` would let a policy's text end the script element; JSON has another spelling for it (RFC 8259 §7).
     let data = Value::from(data).to_string().replace('<', "\\u003c");
     PAGE.replacen("@DATA@", &data, 1)
@@ -46,60 +46,47 @@ impl Explanations {
     }
 }
 
-fn policy(one: &Loaded) -> Value {
+fn policy(one: &Loaded, arguments: &Arguments) -> Value {
     let policy = &one.policy;
     let mut explanations = Explanations::default();
-    let named: Vec<&str> =
-        policy.clients.iter().map(|client| client.name.as_str()).filter(|name| *name != "*").collect();
+    let scopes = arguments.scopes_of(policy);
+    let named = policy.clients.iter().map(|client| client.name.as_str()).filter(|name| *name != "*");
+    let names: Vec<Option<&str>> = match arguments.client.as_deref() {
+        Some(only) => vec![Some(only)],
+        None => std::iter::once(None).chain(named.map(Some)).collect(),
+    };
     let mut clients = Vec::new();
-    let any = cells::of(policy, client_entry(policy, None));
-    for name in std::iter::once(None).chain(named.into_iter().map(Some)) {
-        let own = cells::of(policy, client_entry(policy, name));
-        let cells: Vec<Value> = own.iter().map(|route| cells_of(one, route, &mut explanations)).collect();
+    for name in names {
+        let own = arguments.cells_of(policy, client_entry(policy, name));
+        let cells: Vec<Value> = own.iter().map(|route| cells_of(one, route, &scopes, &mut explanations)).collect();
         clients.push(json!({"name": name.unwrap_or("any other"), "cells": cells}));
     }
-    let routes: Vec<Value> = any
+    let routes: Vec<Value> = arguments
+        .cells_of(policy, client_entry(policy, None))
         .iter()
         .map(|cells| {
             let fields: Vec<Value> =
                 cells.fields.iter().map(|field| json!({"path": field.path, "classes": field.classes})).collect();
-            let notes: Vec<String> = cells
-                .governed
-                .rows
-                .iter()
-                .map(|rule| {
-                    let scope = rule.scope.and_then(|id| policy.scopes.get(usize::from(id.0)));
-                    let whom = scope.map_or("everybody", |scope| scope.name.as_str());
-                    format!("Rows for {whom}: {}[?{}]", rule.array, rule.filter.as_str())
-                })
-                .collect();
+            let notes = cells::notes(policy, cells);
             json!({"name": cells.route.name, "match": cells::match_text(cells.route), "fields": fields, "notes": notes})
         })
         .collect();
-    let passed: Vec<String> = policy
-        .routes
-        .iter()
-        .filter_map(|route| match &route.body {
-            RouteBody::Pass(why) => {
-                Some(format!("{} {} is forwarded untouched: {why}", route.name, cells::match_text(route)))
-            }
-            RouteBody::Governed(_) => None,
-        })
-        .collect();
+    let classes = policy.classes.iter().map(|class| class.name.as_str());
+    let scope_names = scopes.iter().filter_map(|index| policy.scopes.get(*index)).map(|scope| scope.name.as_str());
     json!({
         "name": policy.name,
         "file": one.name,
-        "classes": policy.classes.iter().map(|class| class.name.as_str()).collect::<Vec<_>>(),
-        "scopes": policy.scopes.iter().map(|scope| scope.name.as_str()).collect::<Vec<_>>(),
+        "classes": classes.filter(|name| wanted(&arguments.classes, name)).collect::<Vec<_>>(),
+        "scopes": scope_names.collect::<Vec<_>>(),
         "routes": routes,
         "clients": clients,
         "reasons": explanations.all,
-        "passed": passed,
+        "passed": cells::untouched(policy, |name| wanted(&arguments.routes, name)),
     })
 }
 
 /// By field, by scope: the level and its explanation, or null where the scope does not act.
-fn cells_of(one: &Loaded, cells: &RouteCells<'_>, explanations: &mut Explanations) -> Value {
+fn cells_of(one: &Loaded, cells: &RouteCells<'_>, scopes: &[usize], explanations: &mut Explanations) -> Value {
     let mut cell = |verdict: &Option<Verdict>| match verdict {
         Some(verdict) => {
             let said: Vec<Value> = reasons(&one.policy, cells.governed, verdict, Some(one.doc.root()))
@@ -113,5 +100,9 @@ fn cells_of(one: &Loaded, cells: &RouteCells<'_>, explanations: &mut Explanation
         }
         None => Value::Null,
     };
-    cells.fields.iter().map(|field| field.verdicts.iter().map(&mut cell).collect::<Value>()).collect()
+    cells
+        .fields
+        .iter()
+        .map(|field| scopes.iter().map(|index| cell(field.verdicts.get(*index).unwrap_or(&None))).collect::<Value>())
+        .collect()
 }
