@@ -26,7 +26,7 @@ up: wasm ## The same, and leave it running for you to try
 	@target/debug/examples/demo up
 
 .PHONY: test
-test: lint unit policies envoy ## Everything that a change must pass
+test: lint unit policies browser envoy ## Everything that a change must pass
 
 .PHONY: lint
 lint: ## Formatting and lints, native and wasm
@@ -44,6 +44,11 @@ unit: ## Unit, table and property tests: all that needs no Envoy
 policies: ## The shipped policies: check, and their suites
 	cargo run --quiet --locked -- check policies
 	cargo run --quiet --locked -- test policies
+
+.PHONY: browser
+browser: ## The page of the matrix in a real headless browser
+	@scripts/browser.sh
+	cargo test --locked --test browser
 
 .PHONY: envoy
 envoy: wasm ## Rows in a real Envoy: the newest and the oldest that is tested

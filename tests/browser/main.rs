@@ -1,0 +1,325 @@
+//! The page that `fieldgate matrix --format html` writes, in a real headless browser: what it draws, asks for, and lets a
+//! reader do with a mouse, with keys alone, in light and in dark.
+//!
+//! Without a browser the rows are listed as ignored, and with `CI=true` they fail. `scripts/browser.sh` gets one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test's own fault should stop the test"
+)]
+
+mod devtools;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex};
+
+use devtools::{Browser, Tab};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
+
+type Check = fn(&mut World) -> Result<(), String>;
+
+const ALL: [(&str, Check); 9] = [
+    ("the page draws every cell of the matrix, for every client", every_cell),
+    ("a page of some routes, scopes and classes holds no others", only_what_was_asked_for),
+    ("a cell that is clicked explains itself, with the line that decides", a_click_explains),
+    ("keys alone reach the filters and the cells, show where they are, and open a cell", keys_alone),
+    ("filters leave the routes, classes, scopes and fields that are asked for", filters),
+    ("text is readable in light and in dark", light_and_dark),
+    ("the page asks nothing of a network, and could not", no_network),
+    ("a policy's words stay words", words_stay_words),
+    ("a narrow screen scrolls tables, not the page", narrow),
+];
+
+/// A browser, and a folder for pages.
+struct World {
+    browser: Browser,
+    home: PathBuf,
+}
+
+impl World {
+    fn start() -> Result<Self, String> {
+        let program = devtools::find()?;
+        let home = std::env::temp_dir().join(format!("fieldgate-browser-{}", std::process::id()));
+        drop(fs::remove_dir_all(&home));
+        fs::create_dir_all(&home).map_err(|error| error.to_string())?;
+        let browser = Browser::start(&program, &home)?;
+        println!("browser: {}", program.display());
+        Ok(Self { browser, home })
+    }
+
+    /// The page of these arguments, open.
+    fn page(&mut self, arguments: &[&str]) -> Result<Tab<'_>, String> {
+        let file = self.home.join("page.html");
+        fs::write(&file, matrix(&[arguments, &["--format", "html"]].concat())).map_err(|error| error.to_string())?;
+        self.browser.open(&file)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+fn matrix(arguments: &[&str]) -> String {
+    let run = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
+        .arg("matrix")
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("the command runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).expect("UTF-8")
+}
+
+fn holds(what: bool, told: impl Into<String>) -> Result<(), String> {
+    if what { Ok(()) } else { Err(told.into()) }
+}
+
+/// Route, field and scope of each cell that is drawn, and its level.
+const DRAWN: &str = "Object.fromEntries([...document.querySelectorAll('table')].flatMap(table => {
+    const route = table.parentElement.previousElementSibling;
+    let head = route; while (head.tagName !== 'H2') head = head.previousElementSibling;
+    const scopes = [...table.tHead.rows[0].cells].map(cell => cell.textContent);
+    return [...table.tBodies[0].rows].flatMap(row => [...row.cells].map((cell, at) => [cell, at])
+      .filter(([cell]) => cell.querySelector('button'))
+      .map(([cell, at]) => [[head.textContent.split(' ')[0], row.cells[0].textContent, scopes[at]].join('|'),
+        cell.className.replace('cell ', '')]));
+  }))";
+
+fn drawn(tab: &mut Tab<'_>) -> Result<BTreeMap<String, String>, String> {
+    let drawn = tab.script(DRAWN)?;
+    let cells = drawn.as_object().ok_or("no cells")?;
+    Ok(cells.iter().map(|(cell, level)| (cell.clone(), level.as_str().unwrap_or_default().to_owned())).collect())
+}
+
+/// The same, as the JSON form says it.
+fn expected(client: Option<&str>) -> BTreeMap<String, String> {
+    let mut arguments = vec!["policies/telco.yaml", "--format", "json"];
+    arguments.extend(client.iter().flat_map(|client| ["--client", client]));
+    let document: Value = serde_json::from_str(&matrix(&arguments)).expect("JSON");
+    let mut cells = BTreeMap::new();
+    for route in document["policies"][0]["routes"].as_array().expect("routes") {
+        for field in route["fields"].as_array().expect("fields") {
+            for (scope, level) in field["levels"].as_object().expect("levels") {
+                if let (Some(level), Some(route), Some(path)) =
+                    (level.as_str(), route["route"].as_str(), field["field"].as_str())
+                {
+                    cells.insert(format!("{route}|{path}|{scope}"), level.to_owned());
+                }
+            }
+        }
+    }
+    cells
+}
+
+/// Chooses in a filter as a reader does: the page hears of it.
+fn choose(tab: &mut Tab<'_>, filter: &str, value: &str) -> Result<(), String> {
+    let chosen = tab.script(&format!(
+        "(() => {{ const one = document.getElementById({}); one.value = {};
+          one.dispatchEvent(new Event(one.tagName === 'INPUT' ? 'input' : 'change', {{bubbles: true}})); return one.value; }})()",
+        json!(filter),
+        json!(value)
+    ))?;
+    holds(chosen == value, format!("`{filter}` has no `{value}`"))
+}
+
+fn every_cell(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies/telco.yaml"])?;
+    for (name, client) in [("any other", None), ("acme-partner", Some("acme-partner"))] {
+        choose(&mut tab, "client", name)?;
+        let (came, wanted) = (drawn(&mut tab)?, expected(client));
+        holds(wanted.len() > 10, "too few cells to say anything")?;
+        holds(came == wanted, format!("for {name} came {came:#?}\ninstead of {wanted:#?}"))?;
+    }
+    Ok(())
+}
+
+fn only_what_was_asked_for(world: &mut World) -> Result<(), String> {
+    let asked = ["policies/telco.yaml", "--route", "get-account", "--scope", "care.read", "--class", "contact"];
+    let mut tab = world.page(&asked)?;
+    let came = drawn(&mut tab)?;
+    let mut wanted = expected(None);
+    let fields = ["$.email", "$.billingAddress.street", "$.billingAddress.postcode", "$.lines[*].msisdn"];
+    wanted.retain(|cell, _| fields.iter().any(|field| *cell == format!("get-account|{field}|care.read")));
+    holds(came == wanted, format!("came {came:#?}\ninstead of {wanted:#?}"))?;
+    let whole = tab.script("document.documentElement.outerHTML")?;
+    let whole = whole.as_str().unwrap_or_default();
+    for other in ["list-invoices", "marketing.read", "creditScore"] {
+        holds(!whole.contains(other), format!("the page holds `{other}` all the same"))?;
+    }
+    Ok(())
+}
+
+fn a_click_explains(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies/telco.yaml"])?;
+    tab.click("document.querySelector(`[aria-label^='$.lines[*].msisdn, care.read']`)")?;
+    let why = tab.script("document.getElementById('why').innerText")?;
+    let why = why.as_str().unwrap_or_default();
+    for part in ["care.read on get-account", "$.lines[*].msisdn", "hidden", "class cpni", "telco.yaml:", "decides"] {
+        holds(why.contains(part), format!("no `{part}` in: {why}"))?;
+    }
+    let seen = tab.script("(box => box.height > 0 && box.bottom <= innerHeight + 1)(document.getElementById('why').getBoundingClientRect())")?;
+    holds(seen == true, "the explanation is out of sight")
+}
+
+fn keys_alone(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies/telco.yaml"])?;
+    let focused = "(one => one.id || one.getAttribute('aria-label') || one.tagName)(document.activeElement)";
+    let ring = "getComputedStyle(document.activeElement).outlineStyle";
+    for id in ["policy", "client", "route", "class", "scope", "text"] {
+        tab.press("Tab")?;
+        let at = tab.script(focused)?;
+        holds(at == id, format!("Tab came to {at} instead of {id}"))?;
+        holds(tab.script(ring)? != "none", format!("nothing shows that {id} has the focus"))?;
+    }
+    tab.press("Tab")?;
+    for (key, cell) in [
+        ("", "$.id, analytics.read: pseudonym. Explain."),
+        ("ArrowRight", "$.id, billing.read: show. Explain."),
+        ("ArrowDown", "$.status, billing.read: show. Explain."),
+        ("ArrowLeft", "$.status, analytics.read: show. Explain."),
+        ("ArrowUp", "$.id, analytics.read: pseudonym. Explain."),
+        ("ArrowUp", "$.id, analytics.read: pseudonym. Explain."),
+    ] {
+        if !key.is_empty() {
+            tab.press(key)?;
+        }
+        let at = tab.script(focused)?;
+        holds(at == cell, format!("`{key}` came to {at} instead of {cell}"))?;
+        holds(tab.script(ring)? != "none", format!("nothing shows that {cell} has the focus"))?;
+    }
+    tab.press("Enter")?;
+    let why = tab.script("document.getElementById('why').innerText")?;
+    holds(why.as_str().is_some_and(|why| why.contains("analytics.read grants pseudonym")), why.to_string())
+}
+
+fn filters(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies/telco.yaml"])?;
+    let all = expected(None);
+    type Keeps = fn(&str) -> bool;
+    let rows: [(&str, &str, Keeps); 4] = [
+        ("route", "list-invoices", |cell| cell.starts_with("list-invoices|")),
+        ("scope", "care.read", |cell| cell.ends_with("|care.read")),
+        ("class", "notes", |cell| cell.contains("|$.notes[*].text|")),
+        ("text", "IBAN", |cell| cell.contains("iban")),
+    ];
+    for (filter, value, keeps) in rows {
+        choose(&mut tab, filter, value)?;
+        let mut wanted = all.clone();
+        wanted.retain(|cell, _| keeps(cell));
+        let came = drawn(&mut tab)?;
+        holds(!came.is_empty() && came == wanted, format!("{filter} {value}: {came:#?}\ninstead of {wanted:#?}"))?;
+        let count = tab.script("document.getElementById('about').textContent")?;
+        let said = format!(": {} cells.", wanted.len());
+        holds(count.as_str().is_some_and(|count| count.contains(&said)), format!("{count} says not{said}"))?;
+        choose(&mut tab, filter, "")?;
+    }
+    holds(drawn(&mut tab)? == all, "without filters, not all is there again")
+}
+
+/// The lowest contrast of a text and what is behind it, by WCAG 2.2 (§1.4.3), and where.
+const CONTRAST: &str = "(() => {
+    const rgb = text => text.match(/[\\d.]+/g).map(Number);
+    const light = colour => { const [r, g, b] = colour.slice(0, 3).map(part => { const c = part / 255;
+      return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const behind = one => { for (; one; one = one.parentElement) { const c = rgb(getComputedStyle(one).backgroundColor);
+      if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+    let worst = [99, ''];
+    for (const one of document.querySelectorAll('body *')) {
+      const own = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+      if (!(own || ['SELECT', 'INPUT'].includes(one.tagName)) || !one.getClientRects().length) continue;
+      const pair = [light(rgb(getComputedStyle(one).color)), light(behind(one))].sort((a, b) => b - a);
+      const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+      if (ratio < worst[0]) worst = [ratio, one.tagName + ' ' + one.parentElement.className + ' ' + one.textContent.slice(0, 40)];
+    }
+    return [...worst, getComputedStyle(document.body).backgroundColor];
+  })()";
+
+fn light_and_dark(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies"])?;
+    let mut papers = Vec::new();
+    for scheme in ["light", "dark"] {
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        tab.call("Emulation.setEmulatedMedia", features)?;
+        tab.click("document.querySelector('td.mask button')")?;
+        let found = tab.script(CONTRAST)?;
+        holds(found[0].as_f64().is_some_and(|ratio| (4.5..99.0).contains(&ratio)), format!("in {scheme}: {found}"))?;
+        papers.push(found[2].clone());
+    }
+    holds(papers[0] != papers[1], format!("light and dark look alike: {papers:?}"))
+}
+
+fn no_network(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies"])?;
+    tab.click("document.querySelector('td.mask button')")?;
+    let asked: Vec<String> =
+        tab.events("Network.requestWillBeSent").iter().map(|one| one["request"]["url"].to_string()).collect();
+    holds(asked.len() == 1 && asked[0].starts_with("\"file://"), format!("it asked for {asked:?}"))?;
+    for trouble in ["Runtime.exceptionThrown", "Log.entryAdded"] {
+        let told = tab.events(trouble);
+        holds(told.is_empty(), format!("{trouble}: {told:?}"))?;
+    }
+    // The page's own policy holds even for a script that got into it.
+    let refused = tab.script(
+        "new Promise(done => { document.addEventListener('securitypolicyviolation', event => done(event.effectiveDirective));
+          fetch('http://127.0.0.1:1/').catch(() => setTimeout(done, 2000, 'nothing')); })",
+    )?;
+    holds(refused == "connect-src", format!("a request was refused by {refused}"))
+}
+
+fn words_stay_words(world: &mut World) -> Result<(), String> {
+    let file = world.home.join("words.yaml");
+    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/small.yaml");
+    let policy = fs::read_to_string(small).map_err(|error| error.to_string())?;
+    let path = "\"$['</script><img src=x onerror=document.title=1><b>@DATA@']\"";
+    fs::write(&file, policy.replace("$.status", path)).map_err(|error| error.to_string())?;
+    let file = file.to_string_lossy().into_owned();
+    let mut tab = world.page(&[&file])?;
+    let found = tab.script(
+        "[document.querySelectorAll('img, b').length, document.title, document.querySelectorAll('td.cell').length]",
+    )?;
+    holds(found == json!([0, "Who sees what", 1]), format!("markup came to life: {found}"))?;
+    let field = tab.script("document.querySelector('tbody th').textContent")?;
+    holds(field.as_str().is_some_and(|field| field.contains("</script><img src=x")), field.to_string())
+}
+
+fn narrow(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies"])?;
+    let phone = json!({"width": 380, "height": 800, "deviceScaleFactor": 1, "mobile": true});
+    tab.call("Emulation.setDeviceMetricsOverride", phone)?;
+    let widths = tab
+        .script("[document.documentElement.scrollWidth, innerWidth, document.querySelector('.scroll').scrollWidth]")?;
+    let width = |at: usize| widths[at].as_u64().unwrap_or_default();
+    holds(width(0) <= width(1), format!("the page is {} wide on a screen of {}", width(0), width(1)))
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let world = World::start().map(|world| Arc::new(Mutex::new(world))).inspect_err(|missing| {
+        eprintln!("\nthe matrix page was looked at in no browser: {missing}");
+    });
+    let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let trials = ALL.map(|(claim, check)| {
+        let world = world.clone();
+        let is_ignored = world.is_err() && !is_ci;
+        let run = move || {
+            let world = world?;
+            let mut world = world.lock().map_err(|_| "an earlier row stopped".to_owned())?;
+            check(&mut world).map_err(Failed::from)
+        };
+        Trial::test(claim, run).with_ignored_flag(is_ignored)
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.into());
+    // The last owner stops the browser.
+    drop(world);
+    conclusion.exit_code()
+}
