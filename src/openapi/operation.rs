@@ -74,10 +74,13 @@ pub(super) fn api(document: &Document, wanted: Wanted<'_>) -> Result<Api, Fault>
                         .map_or_else(|| "/".to_owned(), |path| format!("`{prefix}{path}`"))
                 ),
             ),
-            None => (
-                "the description has no paths".to_owned(),
-                "a description of web hooks alone is of no use here".to_owned(),
-            ),
+            None => match reader.api.left_out.first() {
+                Some(first) => ("the description has no operation that a route can match".to_owned(), first.clone()),
+                None => (
+                    "the description has no paths".to_owned(),
+                    "a description of web hooks alone is of no use here".to_owned(),
+                ),
+            },
         };
         return Err(Fault::new(message, help));
     }
@@ -284,7 +287,8 @@ fn own_prefix(document: &Document) -> String {
         Version::OpenApi3 => {
             let urls = root.get("servers").and_then(Value::as_array).into_iter().flatten();
             urls.filter_map(|server| text_of(server, "url"))
-                .map(|url| match url.split_once("://") {
+                // A scheme may be left out (RFC 3986 §4.2).
+                .map(|url| match url.split_once("://").or_else(|| url.strip_prefix("//").map(|rest| ("", rest))) {
                     Some((_, rest)) => rest.split_once('/').map(|(_, path)| format!("/{path}")).unwrap_or_default(),
                     None => url.to_owned(),
                 })

@@ -199,6 +199,25 @@ fn a_path_becomes_a_route_that_checks_or_is_left_out_with_a_reason() {
 }
 
 #[test]
+fn the_servers_name_what_is_in_front_of_all_paths() {
+    for (servers, path) in [
+        (r#"[]"#, "/a"),
+        (r#"[{"url": "https://api.example.com"}]"#, "/a"),
+        (r#"[{"url": "https://api.example.com/v1/"}]"#, "/v1/a"),
+        (r#"[{"url": "//api.example.com"}]"#, "/a"),
+        (r#"[{"url": "//api.example.com/v1"}]"#, "/v1/a"),
+        (r#"[{"url": "/v1"}]"#, "/v1/a"),
+        (r#"[{"url": "https://a.example/v1"}, {"url": "https://b.example/v1"}]"#, "/v1/a"),
+        (r#"[{"url": "https://a.example/v1"}, {"url": "https://a.example/v2"}]"#, "/a"),
+        (r#"[{"url": "https://a.example/{version}"}]"#, "/a"),
+    ] {
+        let text = format!(r#"{{"openapi": "3.1.0", "servers": {servers}, "paths": {{"/a": {{"get": {{}}}}}}}}"#);
+        let api = read("a.json", &text, Wanted::default()).unwrap();
+        assert_eq!(api.operations[0].path, path, "{servers}");
+    }
+}
+
+#[test]
 fn what_is_no_description_says_so() {
     for (name, text, says) in [
         ("a.json", "{", "a.json is not JSON: line 1"),
@@ -208,6 +227,7 @@ fn what_is_no_description_says_so() {
         ("a.yaml", "swagger: 1.2", "Swagger `1.2`"),
         ("a.yaml", "openapi: 3.1.0\nwebhooks: {}", "has no paths"),
         ("a.yaml", "openapi: 3.1.0\npaths: [1]", "has no paths"),
+        ("a.yaml", "openapi: 3.1.0\npaths: {/a//b: {get: {}}}", "no operation that a route can match"),
         ("a.yaml", "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nopenapi: 3.1.0", "has no paths"),
     ] {
         let fault = read(name, text, Wanted::default()).unwrap_err();
