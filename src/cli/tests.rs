@@ -44,6 +44,17 @@ fn the_recipe_for_continuous_integration_runs_commands_that_exist() {
 }
 
 #[test]
+fn what_is_rendered_asks_routes_for_the_mark_that_the_tested_bootstrap_asks_for() {
+    let mark = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.contains("filter_state:"));
+        lines.map(|line| line.trim_start_matches(['#', ' ']).to_owned()).collect()
+    };
+    let tested = mark(include_str!("../../envoy/envoy.yaml"));
+    assert_eq!(tested.len(), 1);
+    assert_eq!(mark(include_str!("render/envoy.rs")), tested);
+}
+
+#[test]
 fn the_definition_is_sound() {
     use clap::CommandFactory;
     Cli::command().debug_assert();

@@ -84,7 +84,7 @@ const ORDER: &str = "\
 # response (cache, transcoder, router): what stands before it can answer unfiltered.
 # On the HTTP connection manager: `proxy_100_continue: false`, no `upgrade_configs`, no path normalisation.
 # On each route to the governed upstream, so that nothing is reached around the filter:
-#   match: {prefix: /, filter_state: [{key: wasm.fieldgate, string_match: {exact: governed}}]}
+#   match: {prefix: /, filter_state: [{key: wasm.fieldgate, string_match: {exact: seen}}]}
 ";
 
 /// One element of `http_filters`.
