@@ -182,6 +182,18 @@ fn a_file_that_no_policy_includes_is_named() {
 }
 
 #[test]
+fn the_first_policy_makes_its_directory_and_no_other_replaces_it() {
+    let scratch = Scratch::new("first");
+    scratch.write("body.json", "{\"id\": 1}");
+    let first = ["init", "--samples", "body.json", "--route", "GET /a", "--out", "policies/api/a.yaml"];
+    assert_eq!(scratch.run(&first).status.code(), Some(0));
+    assert_eq!(scratch.run(&["check"]).status.code(), Some(0));
+    let again = scratch.run(&first);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("is there already"), "{}", text(&again.stderr));
+}
+
+#[test]
 fn a_file_is_read_however_an_editor_saved_it_or_refused_with_its_place() {
     let scratch = Scratch::new("saved");
     let typo = small().replace("reference: show", "referense: show");

@@ -144,6 +144,10 @@ fn checked(text: &str) -> Result<usize, Failure> {
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     use std::io::Write;
+    // The first policy of a new repository has no directory yet.
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|error| Failure::io("make", folder, &error))?;
+    }
     // Reviewed work is never overwritten.
     let file = fs::File::options().write(true).create_new(true).open(path);
     let mut file = match file {
