@@ -61,6 +61,7 @@ enum Verb {
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let terminal = Terminal::new(cli.color);
+    terminal::working();
     match carry_out(&cli.verb, terminal) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -1,6 +1,8 @@
 //! The only file that prints and colours.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::exit::Failure;
@@ -81,6 +83,7 @@ impl Terminal {
     /// # Errors
     /// As [`Self::print`].
     pub(crate) fn print_bytes(self, bytes: &[u8]) -> Result<(), Failure> {
+        quiet();
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -92,6 +95,7 @@ impl Terminal {
 
     /// Says something on standard error: a summary, progress. A standard error that is gone is nobody's failure.
     pub(crate) fn say(self, text: &str) {
+        quiet();
         let mut err = io::stderr().lock();
         drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
     }
@@ -127,6 +131,53 @@ fn painted(colored: bool, ink: Ink, text: &str) -> String {
     format!("\u{1b}[{code}m{text}\u{1b}[0m")
 }
 
+/// The line that says, on a terminal, that work goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Working {
+    /// It may come.
+    Waiting,
+    /// It stands there.
+    Shown,
+    /// Something else was said, so there is nothing to wait for.
+    Over,
+}
+
+static WORKING: Mutex<Working> = Mutex::new(Working::Waiting);
+
+/// From the second second on, says on a terminal that work goes on, until anything else is said.
+pub(crate) fn working() {
+    if !io::stderr().is_terminal() {
+        return;
+    }
+    let started = Instant::now();
+    // Nobody waits for it: it ends with the process at the latest.
+    thread::spawn(move || {
+        loop {
+            thread::sleep(Duration::from_secs(1));
+            let mut state = WORKING.lock().unwrap_or_else(PoisonError::into_inner);
+            if *state == Working::Over {
+                return;
+            }
+            *state = Working::Shown;
+            let mut err = io::stderr().lock();
+            drop(write!(err, "\rworking … {} s", started.elapsed().as_secs()).and_then(|()| err.flush()));
+        }
+    });
+}
+
+/// Takes that line away for good.
+fn quiet() {
+    let mut state = WORKING.lock().unwrap_or_else(PoisonError::into_inner);
+    if *state == Working::Shown {
+        let mut err = io::stderr().lock();
+        drop(err.write_all(CLEAN_LINE).and_then(|()| err.flush()));
+    }
+    *state = Working::Over;
+}
+
+/// Erase in Line, ECMA-48 §8.3.41: what follows starts on a clean line.
+const CLEAN_LINE: &[u8] = b"\r\x1b[K";
+
 /// Says how far work has come, on a terminal, once it has taken more than a second.
 pub(crate) struct Progress {
     terminal: Terminal,
@@ -156,8 +207,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.said {
-            // Erase in Line, ECMA-48 §8.3.41: what follows starts on a clean line.
-            self.terminal.say("\r\u{1b}[K");
+            self.terminal.say(&String::from_utf8_lossy(CLEAN_LINE));
         }
     }
 }
