@@ -135,6 +135,10 @@ impl<'d> Reader<'d> {
 
     fn operation(&mut self, path: &str, method: &str, item: &'d Value, operation: &'d Value) {
         let method = method.to_ascii_uppercase();
+        if method == "TRACE" {
+            self.leave_out(&format!("{method} {path}"), "such requests are refused, for they answer with themselves");
+            return;
+        }
         let mut remarks = Vec::new();
         let template = match template(path, &mut remarks) {
             Ok(template) => template,

@@ -218,6 +218,16 @@ fn the_servers_name_what_is_in_front_of_all_paths() {
 }
 
 #[test]
+fn an_operation_that_no_route_can_have_is_left_out() {
+    let text = "openapi: 3.0.0\npaths: {/a: {get: {}, trace: {}, head: {}}}";
+    let api = read("a.yaml", text, Wanted::default()).unwrap();
+    policy_of(&api);
+    let methods: Vec<&str> = api.operations.iter().map(|operation| operation.method.as_str()).collect();
+    assert_eq!(methods, ["GET"]);
+    assert_eq!(api.left_out, ["TRACE /a: such requests are refused, for they answer with themselves"]);
+}
+
+#[test]
 fn what_is_no_description_says_so() {
     for (name, text, says) in [
         ("a.json", "{", "a.json is not JSON: line 1"),
