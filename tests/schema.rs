@@ -47,6 +47,33 @@ fn shipped_policies_are_valid() {
     assert!(seen > 0, "there is no shipped policy");
 }
 
+/// Every YAML file below a folder, suites left out.
+fn policy_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of policies") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            policy_files(&path, found);
+        } else if path.extension().is_some_and(|kind| kind == "yaml") && !path.to_string_lossy().ends_with(".test.yaml")
+        {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn an_editor_finds_the_schema_from_every_shipped_file() {
+    let mut files = Vec::new();
+    policy_files(&root().join("policies"), &mut files);
+    assert!(files.len() > 5, "{files:?}");
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a policy's file");
+        let named = text.lines().next().and_then(|line| line.strip_prefix("# yaml-language-server: $schema="));
+        let schema = named.map(|named| file.parent().expect("a folder").join(named).canonicalize());
+        let shipped = root().join("policies/fieldgate.v1.schema.json").canonicalize().expect("the schema");
+        assert_eq!(schema.and_then(Result::ok), Some(shipped), "{}", file.display());
+    }
+}
+
 /// A small policy with one line changed: both must refuse it, or both must take it.
 #[test]
 fn schema_and_check_agree_on_keys_and_words() {
