@@ -20,7 +20,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use read::Reader;
+use read::{Reader, Section};
 use resolve::Resolver;
 use scopes::{ClientDraft, ScopeDraft};
 use shapes::Declared;
@@ -66,7 +66,7 @@ pub fn check(doc: &PolicyDoc) -> Result<(PolicySet, Diagnostics), Diagnostics> {
 /// # Errors
 /// The same.
 pub fn check_at(doc: &PolicyDoc, now: Option<Moment>) -> Result<(PolicySet, Diagnostics), Diagnostics> {
-    let mut reader = Reader { found: doc.found.clone() };
+    let mut reader = Reader { found: doc.found.clone(), classes: Section::Read };
     let policy = policy(&mut reader, doc);
     finish(policy, reader.found, doc, now)
 }

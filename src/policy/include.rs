@@ -229,7 +229,7 @@ impl Loader<'_> {
             }
             at = next;
         }
-        at.retain(|path| path != root && !path.ends_with(".test.yaml"));
+        at.retain(|path| path != root && !path.ends_with(".test.yaml") && !path.ends_with(".test.yml"));
         at.sort();
         if at.is_empty() {
             self.found.push(

@@ -13,6 +13,16 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 /// Collects findings while reading.
 pub(super) struct Reader {
     pub(super) found: Vec<Diagnostic>,
+    pub(super) classes: Section,
+}
+
+/// Whether what names point at could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    /// It could: a name that is not there is a mistake of its own.
+    Read,
+    /// It is no map, and that is said: nothing is said of each name that is not there for it.
+    Broken,
 }
 
 /// The members of a map whose keys have been looked at.

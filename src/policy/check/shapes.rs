@@ -7,7 +7,7 @@ use super::super::field_path::FieldPath;
 use super::super::model::{Class, ClassId};
 use super::detectors::DetectorDraft;
 use super::forms::{self, Leaf};
-use super::read::Reader;
+use super::read::{Reader, Section};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// Most entries that one shape or route may come to, mounts resolved: each costs memory in every worker.
@@ -63,6 +63,9 @@ pub(super) struct Place<'s> {
 /// Classes in name order.
 pub(super) fn classes(reader: &mut Reader, node: Option<&Node>) -> Vec<Class> {
     let Some(node) = node else { return Vec::new() };
+    if node.members().is_none() {
+        reader.classes = Section::Broken;
+    }
     let mut classes = Vec::new();
     for member in reader.map(node, "`classes`") {
         let what = format!("class `{}`", member.key);
@@ -81,6 +84,9 @@ pub(super) fn classes(reader: &mut Reader, node: Option<&Node>) -> Vec<Class> {
 pub(super) fn class(reader: &mut Reader, classes: &[Class], text: &str, span: Span, what: &str) -> Option<ClassId> {
     if let Ok(index) = classes.binary_search_by(|class| class.name.as_str().cmp(text)) {
         return u16::try_from(index).ok().map(ClassId);
+    }
+    if reader.classes == Section::Broken {
+        return None;
     }
     let known = classes.iter().map(|class| (class.name.as_str(), class.span));
     let message = format!("{what} a class that does not exist: `{text}`");
