@@ -1,4 +1,7 @@
-//! What a policy costs to configure, and what a response allocates once its head is decided.
+//! What a policy costs to configure, and what a response allocates once its head is decided; and, where the command's path
+//! is given, how long that takes to check the same policy and to draw its matrix.
+//!
+//! usage: cost [FIELDGATE]
 //!
 //! Allocations are counted here and not where speed is measured: counting is not free.
 
@@ -11,6 +14,7 @@
 )]
 
 use std::alloc::System;
+use std::process::Command;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -41,6 +45,35 @@ fn main() {
     configure("configure, ms: fields of its own on each route", &own);
     let (chunks, allocations) = respond(&shared);
     say("allocations a chunk, behind the head", allocations / chunks, 1.0, 0.0);
+    if let Some(fieldgate) = std::env::args().nth(1) {
+        commands(&fieldgate, &shared);
+    }
+}
+
+/// The whole command, from its start to its end.
+fn commands(fieldgate: &str, policy: &str) {
+    let file = std::env::temp_dir().join(format!("fieldgate-bench-{}.yaml", std::process::id()));
+    std::fs::write(&file, policy).unwrap();
+    let name = format!("{ROUTES} routes x {SCOPES} scopes x {FIELDS} fields");
+    println!("\n{:<52}{:>8}{:>8}", "the command, ms", "is", "gate");
+    for (what, arguments, gate) in [
+        ("check", &["check"][..], 100.0),
+        ("matrix, on a terminal", &["matrix"], 1_000.0),
+        ("matrix, as a page", &["matrix", "--format", "html"], 1_000.0),
+    ] {
+        let mut taken: Vec<f64> = (0..9)
+            .map(|_| {
+                let start = Instant::now();
+                let run = Command::new(fieldgate).args(arguments).arg(&file).output().unwrap();
+                assert!(run.status.success() && !run.stdout.is_empty(), "{}", String::from_utf8_lossy(&run.stderr));
+                start.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        taken.sort_by(f64::total_cmp);
+        let mark = if taken[4] <= gate { "holds" } else { "MISSED" };
+        println!("{:<52}{:>8.0}{gate:>8}  {mark}", format!("{what}: {name}"), taken[4]);
+    }
+    let _ = std::fs::remove_file(&file);
 }
 
 fn say(what: &str, is: f64, gate: f64, stretch: f64) {

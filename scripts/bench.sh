@@ -9,10 +9,10 @@ where=${1:-all}
 [ $# -eq 0 ] || shift
 
 natively() {
-  cargo build --quiet --release --locked --example speed --example cost
+  cargo build --quiet --release --locked --bin fieldgate --example speed --example cost
   echo "== natively"
   target/release/examples/speed "$@"
-  target/release/examples/cost
+  target/release/examples/cost target/release/fieldgate
 }
 
 in_v8() {

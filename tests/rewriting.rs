@@ -480,3 +480,28 @@ fn a_chunk_with_a_fault_is_refused_whatever_stands_before_it() {
         ],
     );
 }
+
+#[test]
+fn the_largest_route_that_checks_runs() {
+    // Sixteen thousand places: as many containers, with a field each.
+    let body = |groups: usize| -> serde_json::Map<String, Value> {
+        (0..groups).map(|group| (format!("$.g{group}.f"), "s".into())).collect()
+    };
+    let view = view(json!({"body": body(8_000)}));
+    let text = format!(
+        "{{{}}}",
+        (0..8_000).map(|group| format!(r#""g{group}":{{"f":1,"x":2}}"#)).collect::<Vec<_>>().join(",")
+    );
+    let (out, counts) = rewrite(&view, Texts::One, [text.as_bytes()]).unwrap();
+    assert_eq!((out.len(), counts.shown), (text.len() - 8_000 * r#","x":2"#.len(), 8_000));
+    let larger = json!({
+        "language": 1,
+        "policy": "rows",
+        "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
+        "classes": {"s": {"about": "shown"}},
+        "routes": {"r": {"match": "GET /r", "area": "a", "body": body(8_001)}},
+        "scopes": {"s1": {"areas": ["a"], "grant": {"s": "show"}}},
+    });
+    let found = policy::from_json(larger.to_string().as_bytes()).unwrap_err();
+    assert!(found.to_string().contains("FG019"), "{found}");
+}

@@ -189,7 +189,7 @@ pub const PAGES: &[Page] = &[
     page_of(
         Code::TooMuch,
         "more than a policy may hold",
-        "The policy is over 8 MiB, a route comes to over 20,000 fields once its shapes are mounted, or shapes are mounted more than 64 deep.",
+        "The policy is over 8 MiB, a route comes to over 10,000 fields, or to over 16,000 places with the containers around them, once its shapes are mounted, or shapes are mounted more than 64 deep.",
         "Every worker of the proxy holds the whole policy in memory.",
         "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n    $.a: {shape: a}\n    $.b: {shape: a}\n    $.c: {shape: a}\n  a: {$.a: {shape: b}, $.b: {shape: b}, $.c: {shape: b}, $.d: {shape: b}, $.e: {shape: b}, $.f: {shape: b}}\n  b: {$.a: {shape: c}, $.b: {shape: c}, $.c: {shape: c}, $.d: {shape: c}, $.e: {shape: c}, $.f: {shape: c}}\n  c: {$.a: {shape: d}, $.b: {shape: d}, $.c: {shape: d}, $.d: {shape: d}, $.e: {shape: d}, $.f: {shape: d}}\n  d: {$.a: {shape: e}, $.b: {shape: e}, $.c: {shape: e}, $.d: {shape: e}, $.e: {shape: e}, $.f: {shape: e}}\n  e: {$.a: financial, $.b: financial, $.c: financial, $.d: financial, $.e: financial, $.f: financial}\n",
         "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n    $.history..*: {class: financial}\n",

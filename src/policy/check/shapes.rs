@@ -1,6 +1,6 @@
 //! Classes, and shapes with what they mount (rules 10 to 14, 18 to 23).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::super::document::{Node, Tree};
 use super::super::field_path::FieldPath;
@@ -11,7 +11,11 @@ use super::read::{Reader, Section};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// Most entries that one shape or route may come to, mounts resolved: each costs memory in every worker.
-pub(super) const MAX_ENTRIES: usize = 20_000;
+pub(super) const MAX_ENTRIES: usize = 10_000;
+
+/// Most places that a route's entries may come to, the containers on the way to them among them: a view that has not room for
+/// the state of each refuses every response.
+const MAX_PLACES: usize = 16_000;
 
 /// Segments of a place's path, mounts included. No body has more containers open at once (rule 30).
 pub(super) const MAX_DEPTH: usize = 64;
@@ -348,7 +352,7 @@ pub(super) struct Expansion<'s> {
     pub(super) places: Vec<Place<'s>>,
     /// Where each shape is mounted.
     pub(super) mounts: Vec<(usize, FieldPath)>,
-    /// Whether it came to more than [`MAX_ENTRIES`] or [`MAX_MOUNTS`] and was left at that.
+    /// Whether it came to more than [`MAX_ENTRIES`], [`MAX_MOUNTS`] or [`MAX_PLACES`] and was left at that.
     pub(super) too_many: bool,
 }
 
@@ -357,7 +361,25 @@ impl<'s> Expansion<'s> {
     pub(super) fn of_body(shapes: &'s [Shape<'_>], body: &'s [Field]) -> Self {
         let mut expansion = Self::default();
         expansion.fields(shapes, body, &[], &root());
+        expansion.too_many |= expansion.branches();
         expansion
+    }
+
+    /// Whether the entries and the containers on the way to them are more than [`MAX_PLACES`].
+    fn branches(&self) -> bool {
+        let steps = self.places.iter().map(|place| place.path.segments.len()).fold(0, usize::saturating_add);
+        if steps <= MAX_PLACES {
+            return false;
+        }
+        let mut seen = HashSet::new();
+        for place in &self.places {
+            let segments = place.path.segments.as_slice();
+            seen.extend((1..=segments.len()).filter_map(|length| segments.get(..length)));
+            if seen.len() > MAX_PLACES {
+                return true;
+            }
+        }
+        false
     }
 
     /// The places of a shape, from its own root.
