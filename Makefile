@@ -51,7 +51,7 @@ browser: ## The page of the matrix in a real headless browser
 	cargo test --locked --test browser
 
 .PHONY: envoy
-envoy: wasm ## Rows in a real Envoy: the newest and the oldest that is tested
+envoy: wasm trap ## Rows in a real Envoy: the newest and the oldest that is tested
 	@scripts/envoy.sh
 	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy
 	ENVOY_PATH=$(OLDEST) cargo test --locked --test envoy
@@ -73,6 +73,10 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)
 .PHONY: wasm
 wasm: ## Build the plugin: target/wasm32-wasip1/release/fieldgate.wasm
 	@scripts/wasm.sh build
+
+.PHONY: trap
+trap: ## Build the tests' plugin, which traps where a request tells it to: never the one that is shipped
+	@scripts/wasm.sh trap
 
 .PHONY: clean
 clean: ## Remove what was built; .tools stays (rm -rf .tools to fetch anew)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Finds or installs a compiler for wasm32-wasip1, then builds or lints the plugin.
 #
-# usage: scripts/wasm.sh [build|lint|bench]
+# usage: scripts/wasm.sh [build|trap|lint|bench]
 #
 # build leaves  target/wasm32-wasip1/release/fieldgate.wasm
+# trap leaves   target/wasm32-wasip1/trap/fieldgate.wasm, which tests alone use: it traps where a request tells it to
 # bench leaves  target/wasm32-wasip1/release/examples/{speed,cost,yardstick}.wasm
 #
 # The compiler, first that works: the installed target; the target that rustup adds; Debian's own Rust, which builds the
@@ -75,16 +76,20 @@ case ${1:-build} in
     "${cargo[@]}" build --release --lib --locked --target $target "${build_std[@]}"
     say "$built: $(wc -c <"$built") bytes"
     ;;
+  trap)
+    "${cargo[@]}" build --profile trap --features trap --lib --locked --target $target "${build_std[@]}"
+    ;;
   bench)
     "${cargo[@]}" build --release --example speed --example cost --example yardstick --locked --target $target "${build_std[@]}"
     ;;
   lint)
     if [ $clippy = yes ]; then
       "${cargo[@]}" clippy --lib --locked --target $target -- -D warnings
+      "${cargo[@]}" clippy --lib --locked --target $target --features trap -- -D warnings
     else
       # Debian's Rust is without clippy: the compiler's own warnings, and the native clippy for all but the plugin.
       "${cargo[@]}" check --release --lib --locked --target $target "${build_std[@]}" -Zwarnings --config 'build.warnings="deny"'
     fi
     ;;
-  *) die "usage: scripts/wasm.sh [build|lint|bench]" ;;
+  *) die "usage: scripts/wasm.sh [build|trap|lint|bench]" ;;
 esac

@@ -5,6 +5,8 @@
 //! body callback, or at the trailers while it is held back.
 
 mod metrics;
+#[cfg(feature = "trap")]
+mod trap;
 
 use std::rc::Rc;
 
@@ -69,11 +71,14 @@ impl RootContext for Plugin {
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream {
+        let stream = Stream {
             exchange: self.program.as_ref().map(|program| Exchange::new(Rc::clone(program))),
             program: self.program.clone(),
             metrics: Rc::clone(&self.metrics),
-        }))
+        };
+        #[cfg(feature = "trap")]
+        let stream = trap::Trapping::new(stream);
+        Some(Box::new(stream))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -222,7 +222,7 @@ fn ask(world: &World, envoy: &Envoy, scopes: &str, change: impl FnOnce(&mut Requ
     world.runtime.block_on(client::ask(envoy.listener("api"), Protocol::Http1, &request))
 }
 
-fn until(what: &str, is_so: impl Fn() -> bool) -> Result<(), String> {
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) -> Result<(), String> {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(20) {
         if is_so() {

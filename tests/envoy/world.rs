@@ -98,9 +98,14 @@ impl World {
 
     /// A bootstrap that is the reference one, and the directory that its files are in.
     pub(crate) fn reference(&self, policy: &str) -> (Scratch, Bootstrap) {
+        self.reference_with(&self.tools.wasm, policy)
+    }
+
+    /// The same with another plugin.
+    pub(crate) fn reference_with(&self, wasm: &Path, policy: &str) -> (Scratch, Bootstrap) {
         let scratch = Scratch::new().unwrap();
         let jwks = scratch.write("jwks.json", &self.issuer.jwks()).unwrap();
-        let blanks = Blanks { wasm: &self.tools.wasm, policy, jwks: &jwks, upstream: self.upstream.http1 };
+        let blanks = Blanks { wasm, policy, jwks: &jwks, upstream: self.upstream.http1 };
         (scratch, Bootstrap::reference(&blanks))
     }
 

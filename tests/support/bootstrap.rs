@@ -138,6 +138,21 @@ impl Bootstrap {
         (self, discovered(config))
     }
 
+    /// With a way to the API that asks for no mark of the filter's.
+    pub(crate) fn with_open_route(mut self) -> Self {
+        let route = format!("{FIRST_LISTENER}{MANAGER}/route_config/virtual_hosts/0/routes/0/match");
+        let removed = self.0.pointer_mut(&route).unwrap().as_object_mut().unwrap().remove("filter_state");
+        assert!(removed.is_some(), "the reference asks for the mark");
+        self
+    }
+
+    /// With another answer to a virtual machine that has failed.
+    pub(crate) fn with_failure_policy(mut self, policy: &str) -> Self {
+        let config = self.filter_mut("envoy.filters.http.wasm").pointer_mut("/typed_config/config").unwrap();
+        config["failure_policy"] = json!(policy);
+        self
+    }
+
     /// The file's text.
     pub(crate) fn text(&self) -> String {
         self.0.to_string()

@@ -45,6 +45,17 @@ impl Tools {
         })
     }
 
+    /// The plugin that traps where a request tells it to, or what `FIELDGATE_TRAP_WASM` names instead.
+    ///
+    /// # Errors
+    /// Says how to get it.
+    pub(crate) fn trapping(&self) -> Result<PathBuf, String> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let built = || project.join("target/wasm32-wasip1/trap/fieldgate.wasm");
+        let path = std::env::var_os("FIELDGATE_TRAP_WASM").map_or_else(built, PathBuf::from);
+        if path.exists() { Ok(path) } else { Err(format!("{} is missing: run scripts/wasm.sh trap", path.display())) }
+    }
+
     /// What Envoy says of itself: version and build.
     pub(crate) fn envoy_version(&self) -> String {
         let said = Command::new(&self.envoy).arg("--version").output().map(|output| output.stdout).unwrap_or_default();

@@ -113,6 +113,11 @@ impl Upstream {
         self.book.lock().unwrap().scripts.insert(id.to_owned(), Arc::new(script));
     }
 
+    /// Whether a request that names `id` has come.
+    pub(crate) fn was_asked(&self, id: &str) -> bool {
+        self.book.lock().unwrap().arrived.contains_key(id)
+    }
+
     /// Forgets `id`; what of it reached the upstream, if anything did.
     pub(crate) fn forget(&self, id: &str) -> Option<Arrived> {
         let mut book = self.book.lock().unwrap();
