@@ -60,6 +60,7 @@ envoy: wasm trap ## Rows in a real Envoy: the newest and the oldest that is test
 soak: wasm ## The long forms: bodies of 100 MB, hostile load for SOAK_MINUTES (2)
 	@scripts/envoy.sh $(ENVOY_NEWEST)
 	ENVOY_PATH=$(NEWEST) FIELDGATE_LONG_MB=100 cargo test --locked --test envoy -- "long bodies"
+	ENVOY_PATH=$(NEWEST) FIELDGATE_RELOAD_SECONDS=$(or $(RELOAD_SECONDS),60) cargo test --locked --test envoy -- "swapped under load"
 	ENVOY_PATH=$(NEWEST) SOAK_MINUTES=$(or $(SOAK_MINUTES),2) cargo test --locked --test envoy -- "mixed load"
 
 .PHONY: bench

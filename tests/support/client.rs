@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use super::http1::{self, Body, Field, Parsed};
 use super::upstream::{fields, header_map};
@@ -99,9 +101,13 @@ pub(crate) async fn ask(address: SocketAddr, protocol: Protocol, request: &Reque
 /// The bytes of an HTTP/1.1 request. `connection: close` makes the server end the connection after its response, so that
 /// bytes that spill over the end of the response are seen.
 pub(crate) fn http1_bytes(request: &Request) -> Vec<u8> {
-    let mut bytes =
-        format!("{} {} HTTP/1.1\r\nhost: api.example\r\nconnection: close\r\n", request.method, request.path)
-            .into_bytes();
+    let mut last = request.clone();
+    last.fields.push(("connection".to_owned(), b"close".to_vec()));
+    http1_message(&last)
+}
+
+fn http1_message(request: &Request) -> Vec<u8> {
+    let mut bytes = format!("{} {} HTTP/1.1\r\nhost: api.example\r\n", request.method, request.path).into_bytes();
     for (name, value) in &request.fields {
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(b": ");
@@ -237,34 +243,107 @@ async fn exchange_http2(
     let socket = Recorded { socket, wire };
     let (client, connection) = h2::client::handshake(socket).await?;
     let connection = tokio::spawn(connection);
-    let outcome = async {
-        let mut client = client.ready().await?;
-        let mut message = http::Request::builder()
-            .method(request.method.as_str())
-            .uri(format!("http://api.example{}", request.path))
-            .body(())?;
-        *message.headers_mut() = header_map(request.fields.clone());
-        let (response, mut body) = client.send_request(message, request.body.is_empty())?;
-        if !request.body.is_empty() {
-            body.send_data(request.body.clone().into(), true)?;
-        }
-        let response = response.await?;
-        answer.status = response.status().as_u16();
-        answer.fields = fields(response.headers());
-        let mut body = response.into_body();
-        while let Some(piece) = body.data().await {
-            let piece = piece?;
-            answer.body.extend_from_slice(&piece);
-            body.flow_control().release_capacity(piece.len())?;
-        }
-        if let Some(trailers) = body.trailers().await? {
-            answer.trailers = fields(&trailers);
-        }
-        Ok(())
-    };
-    let outcome = outcome.await;
+    let outcome = stream_http2(&client, request, answer).await;
     connection.abort();
     outcome
+}
+
+async fn stream_http2(
+    client: &h2::client::SendRequest<Bytes>,
+    request: &Request,
+    answer: &mut Answer,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut client = client.clone().ready().await?;
+    let mut message = http::Request::builder()
+        .method(request.method.as_str())
+        .uri(format!("http://api.example{}", request.path))
+        .body(())?;
+    *message.headers_mut() = header_map(request.fields.clone());
+    let (response, mut body) = client.send_request(message, request.body.is_empty())?;
+    if !request.body.is_empty() {
+        body.send_data(request.body.clone().into(), true)?;
+    }
+    let response = response.await?;
+    answer.status = response.status().as_u16();
+    answer.fields = fields(response.headers());
+    let mut body = response.into_body();
+    while let Some(piece) = body.data().await {
+        let piece = piece?;
+        answer.body.extend_from_slice(&piece);
+        body.flow_control().release_capacity(piece.len())?;
+    }
+    if let Some(trailers) = body.trailers().await? {
+        answer.trailers = fields(&trailers);
+    }
+    Ok(())
+}
+
+/// A connection that is kept for one request after the other.
+pub(crate) enum Kept {
+    Http1(TcpStream),
+    Http2 { client: h2::client::SendRequest<Bytes>, connection: JoinHandle<()>, wire: Arc<Mutex<Vec<u8>>> },
+}
+
+impl Kept {
+    pub(crate) async fn open(address: SocketAddr, protocol: Protocol) -> Result<Self, String> {
+        let socket = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        socket.set_nodelay(true).map_err(|error| error.to_string())?;
+        if protocol == Protocol::Http1 {
+            return Ok(Self::Http1(socket));
+        }
+        let wire = Arc::<Mutex<_>>::default();
+        let socket = Recorded { socket, wire: Arc::clone(&wire) };
+        let (client, connection) = h2::client::handshake(socket).await.map_err(|error| error.to_string())?;
+        let connection = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        Ok(Self::Http2 { client, connection, wire })
+    }
+
+    /// Sends a request whose response has a body. Bytes that spilled over the response before are a fault of this one.
+    pub(crate) async fn ask(&mut self, request: &Request) -> Answer {
+        let mut answer = Answer::empty(End::Cut);
+        match self {
+            Self::Http1(socket) => {
+                let exchange = async {
+                    socket.write_all(&http1_message(request)).await?;
+                    while answer.end != End::Complete {
+                        let mut wire = std::mem::take(&mut answer.wire);
+                        let is_over = socket.read_buf(&mut wire).await? == 0;
+                        answer = read_http1(&wire, false);
+                        answer.wire = wire;
+                        if is_over {
+                            break;
+                        }
+                    }
+                    io::Result::Ok(())
+                };
+                let outcome = tokio::time::timeout(PATIENCE, exchange).await;
+                match outcome {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => answer.fault = Some(error.to_string()),
+                    Err(_) => answer.end = End::Hung,
+                }
+            }
+            Self::Http2 { client, wire, .. } => {
+                match tokio::time::timeout(PATIENCE, stream_http2(client, request, &mut answer)).await {
+                    Ok(Ok(())) => answer.end = End::Complete,
+                    Ok(Err(error)) => answer.fault = Some(error.to_string()),
+                    Err(_) => answer.end = End::Hung,
+                }
+                answer.wire = std::mem::take(&mut *wire.lock().unwrap());
+            }
+        }
+        answer
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Self::Http2 { connection, .. } = self {
+            connection.abort();
+        }
+    }
 }
 
 /// A connection that keeps what it reads.
