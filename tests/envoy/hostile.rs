@@ -8,7 +8,7 @@ use super::support::bootstrap::Bypass;
 use super::support::client::{End, Protocol};
 use super::support::envoy::Envoy;
 use super::support::marker::Markers;
-use super::support::row::{Carriage, Framing, HeadMode, Policy};
+use super::support::row::{Carriage, Framing, HeadMode, Policy, Row};
 use super::support::stream::{self, Part, Piece};
 use super::support::upstream::{Script, Step};
 use super::world::{self, KEY, World};
@@ -18,15 +18,11 @@ const GROWTH: u64 = 64 << 10;
 
 const AT_ONCE: usize = 64;
 
-/// What it may still add after a round of everything, in KiB.
-const SETTLED: u64 = 24 << 10;
-
 /// All tests of this file.
 pub(crate) fn all() -> Vec<(String, Test)> {
     let mut tests: Vec<(String, Test)> = vec![
         ("an early hint never leaves".to_owned(), Box::new(early_hints)),
         ("an upgrade or a tunnel is refused".to_owned(), Box::new(upgrades)),
-        ("under a mixed load memory stays flat".to_owned(), Box::new(soak)),
         ("without the filter, or with it disabled, nothing passes unfiltered".to_owned(), Box::new(bypass)),
     ];
     for head in HeadMode::ALL {
@@ -83,7 +79,7 @@ fn costly(world: &World, head: HeadMode) -> Result<(), String> {
             HeadMode::Released => 8,
         };
         let parts = [Part::Bytes(body.clone(), 1)];
-        let answers = at_once(world, &envoy, &parts, &carriages, count);
+        let answers = at_once(world, &envoy, &small, &parts, &carriages, count);
         for (carriage, (status, answer, is_cut)) in carriages.iter().cycle().zip(&answers) {
             let refused = native.report.refusal.is_some();
             let right = match (status, is_cut) {
@@ -122,22 +118,22 @@ fn costly(world: &World, head: HeadMode) -> Result<(), String> {
     Ok(())
 }
 
-/// Status, body and whether it was cut, of many requests at once, each answered by these parts.
-fn at_once(
+/// Status, body and whether it was cut, of many requests of a row at once, each answered by these parts.
+pub(crate) fn at_once(
     world: &World,
     envoy: &Envoy,
+    row: &Row,
     parts: &[Part],
     carriages: &[Carriage],
     count: usize,
 ) -> Vec<(u16, Vec<u8>, bool)> {
-    let row = streams::list("at once", "list.show");
     let number = world.number();
     let mut asked = Vec::new();
     for carriage in carriages.iter().cycle().take(count) {
         let id = format!("{number}-{:?}", carriage.framing);
         world.upstream.play(&id, stream::script(parts, carriage.framing, &[]));
         let (listener, protocol, request) =
-            (world::listener(envoy, *carriage), carriage.downstream, world.request(&row, &id));
+            (world::listener(envoy, *carriage), carriage.downstream, world.request(row, &id));
         asked.push(world.runtime.spawn(async move {
             let mut coming = stream::open(listener, protocol, &request).await;
             let mut body = Vec::new();
@@ -161,57 +157,6 @@ fn at_once(
         world.upstream.forget(&format!("{number}-{framing:?}"));
     }
     answers
-}
-
-/// All of it mixed, with sound bodies and cut ones in between, for `SOAK_MINUTES` (a few seconds without): the memory that
-/// the first round took is all that it takes.
-fn soak(world: &World) -> Result<(), String> {
-    let minutes: f32 = std::env::var("SOAK_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(0.05);
-    let policy = World::policy_json(&Policy::Text(streams::LIST), HeadMode::Held)?;
-    let mut envoy = streams::start(world, &policy, 32 << 10, HeadMode::Held)?;
-    let carriages: Vec<_> = Carriage::all().filter(|carriage| carriage.head == HeadMode::Held).collect();
-    let mut markers = Markers::default();
-    let sound = markers.fill(br#"{"items":[{"id":"i","name":"a","code":"@@"}],"next":"b"}"#);
-    let small = streams::list("small", "list.show").answers(200, &sound);
-    let small_native = world::native(&policy, &small)?;
-    let mut loads: Vec<Vec<Part>> =
-        documents().into_iter().map(|(_, template)| vec![Part::Bytes(markers.fill(&template).into(), 1)]).collect();
-    let record = markers.fill(br#",{"id":"i","name":"a","code":"@@"}"#);
-    loads.push(vec![
-        Part::Bytes(markers.fill(br#"{"items":[{"code":"@@"}"#).into(), 1),
-        Part::Bytes(record.into(), 20_000),
-        Part::Cut,
-    ]);
-    let (begun, mut rounds, mut asked, mut settled) = (Instant::now(), 0_u32, 0, None);
-    while rounds < 2 || begun.elapsed().as_secs_f32() < minutes * 60.0 {
-        for (index, parts) in loads.iter().enumerate() {
-            for (status, body, is_cut) in at_once(world, &envoy, parts, &carriages, 16) {
-                if markers.any_in(&body) || !(matches!(status, 200 | 502) || is_cut) {
-                    return Err(format!("load {index}: {status}, cut: {is_cut}, {} bytes", body.len()));
-                }
-                asked += 1;
-            }
-            let next = world.fetch(&envoy, &small, carriages[index % carriages.len()]).answer;
-            if next.body != small_native.body || !envoy.is_running() {
-                return Err(format!("after load {index}: {}", world::shown(&next)));
-            }
-        }
-        rounds += 1;
-        settled = settled.or_else(|| envoy.memory());
-    }
-    if let (Some(before), Some(after)) = (settled, envoy.memory()) {
-        println!(
-            "mixed load: {asked} hostile requests in {:.0} s; resident after the first round {} KiB, after {rounds} {}, at most {}",
-            begun.elapsed().as_secs_f32(),
-            before.now,
-            after.now,
-            after.peak
-        );
-        if after.peak > before.peak + SETTLED {
-            return Err(format!("memory grows: {before:?}, then {after:?}"));
-        }
-    }
-    Ok(())
 }
 
 fn early_hints(world: &World) -> Result<(), String> {

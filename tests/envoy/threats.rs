@@ -113,7 +113,7 @@ const THREATS: &[Threat] = &[
         "bounded memory, and the next request works",
         &[
             "64 hostile documents at once cost a bounded memory, *",
-            "under a mixed load memory stays flat",
+            "under a mixed load every row holds and memory stays flat",
             "long bodies stream in constant memory: *",
         ],
     ),
