@@ -54,17 +54,26 @@ debian_installs() {
   DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "${packages[@]}" >&2
 }
 
+# Maps the paths of this machine to the same everywhere: panics name the file that they come from, and the plugin's bytes
+# should depend on its source and its compiler alone (`make reproducible`).
+remap() {
+  local commit
+  commit=$(rustc -vV | sed -n 's/^commit-hash: //p')
+  printf ' --remap-path-prefix=%s' "$PWD=/fieldgate" "${CARGO_HOME:-$HOME/.cargo}=/cargo" \
+    "$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$commit"
+}
+
 cargo=(cargo)
 build_std=()
 if [ "${FIELDGATE_WASM_RUST:-}" != debian ] && { target_is_installed || rustup_adds_target; }; then
-  export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$flags
+  export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$flags$(remap)"
   clippy=yes
 elif debian_is_installed || debian_installs; then
   say "compiling with Debian's Rust"
   # Its packages hold no library for the target, but the library's source: RUSTC_BOOTSTRAP lets this compiler build it.
   export PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1
   export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld
-  export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clink-self-contained=no -L/usr/lib/wasm32-wasi $flags"
+  export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clink-self-contained=no -L/usr/lib/wasm32-wasi $flags$(remap)"
   build_std=("-Zbuild-std=std,panic_abort")
   clippy=no
 else
