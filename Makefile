@@ -11,7 +11,7 @@ OLDEST := $(CURDIR)/.tools/envoy/$(ENVOY_OLDEST)/envoy
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: wasm ## Show one account as five scopes, through a real Envoy
@@ -57,11 +57,19 @@ envoy: wasm trap ## Rows in a real Envoy: the newest and the oldest that is test
 	ENVOY_PATH=$(OLDEST) cargo test --locked --test envoy
 
 .PHONY: soak
-soak: wasm ## The long forms: bodies of 100 MB, hostile load for SOAK_MINUTES (2)
+soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, mixed load for SOAK_MINUTES (2; 30 is the claim)
 	@scripts/envoy.sh $(ENVOY_NEWEST)
 	ENVOY_PATH=$(NEWEST) FIELDGATE_LONG_MB=100 cargo test --locked --test envoy -- "long bodies"
 	ENVOY_PATH=$(NEWEST) FIELDGATE_RELOAD_SECONDS=$(or $(RELOAD_SECONDS),60) cargo test --locked --test envoy -- "swapped under load"
-	ENVOY_PATH=$(NEWEST) SOAK_MINUTES=$(or $(SOAK_MINUTES),2) cargo test --locked --test envoy -- "mixed load"
+	ENVOY_PATH=$(NEWEST) SOAK_MINUTES=$(or $(SOAK_MINUTES),2) cargo test --locked --test envoy -- "mixed load" --nocapture
+
+.PHONY: deny
+deny: ## Licences, sources and bans of all dependencies (deny.toml); advisories where they can be fetched
+	@scripts/deny.sh
+
+.PHONY: reproducible
+reproducible: ## Build the plugin again in another place: the same bytes
+	@scripts/reproducible.sh
 
 .PHONY: bench
 bench: ## Measure the engine next to what else could do its work, natively and in V8: which targets hold
