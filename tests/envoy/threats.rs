@@ -23,6 +23,12 @@ const TWINS: [&str; 2] = ["no caller can tell two withheld values apart, *", "no
 
 const THREATS: &[Threat] = &[
     threat(
+        "A1",
+        "the VM traps",
+        "`FAIL_RELOAD`: its streams end without a byte more, and requests get 503 until there is a new VM",
+        &["a VM that dies leaks nothing, and the next one serves, *", "with FAIL_OPEN a VM that died would leak, *"],
+    ),
+    threat(
         "A2",
         "response trailers",
         "they end a body like its last byte, and are dropped",
@@ -51,6 +57,7 @@ const THREATS: &[Threat] = &[
         &[
             "a broken policy keeps Envoy from starting",
             "on a reload a broken policy is rejected and the old one goes on serving",
+            "while policies are swapped under load *",
             "src/policy/tests.rs: no_part_of_a_policy_is_one",
             "tests/diagnostics/yaml.txt: an unknown key at the top has a near one",
             "tests/diagnostics/yaml.txt: the same key twice is an error that names both places",
