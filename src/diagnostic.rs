@@ -31,9 +31,9 @@ pub struct Span {
 /// How much a diagnostic weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The policy does not load.
+    /// The policy does not load, or what surrounds it opens a threat.
     Error,
-    /// The policy loads; it probably says something other than its author means.
+    /// The policy loads; it probably says something other than its author means. Or what surrounds it may open a threat.
     Warning,
     /// Something that a reviewer wants to know.
     Note,
@@ -131,7 +131,7 @@ impl Diagnostic {
     }
 }
 
-/// All diagnostics of one look at a policy, with the sources that their spans point into.
+/// All diagnostics of one look at a policy, or at what surrounds it, with the sources that their spans point into.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
     items: Vec<Diagnostic>,

@@ -17,7 +17,7 @@
 //!                                          │  ▲
 //!                        refusal ◄─────────┘  └── caller (who is asking)
 //!                                          │
-//!                     plugin (wasm32) ◄────┴───► suite, openapi, cli (native)
+//!                     plugin (wasm32) ◄────┴───► suite, openapi, deployment, cli (native)
 //! ```
 //!
 //! The core does no input or output: events go in, directives come out ([`exchange::Exchange`]). Only `plugin` knows
@@ -39,6 +39,8 @@
 //! No refusal holds a byte of what it refuses ([`refusal::Refusal`] is `Copy`).
 
 pub mod caller;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod deployment;
 pub mod diagnostic;
 pub mod exchange;
 pub mod json;

@@ -11,6 +11,8 @@ mod document;
 pub mod field_path;
 mod filter;
 #[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod foreign;
+#[cfg(not(target_arch = "wasm32"))]
 mod include;
 mod json;
 #[cfg(not(target_arch = "wasm32"))]

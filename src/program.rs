@@ -88,7 +88,7 @@ impl Program {
     /// # Errors
     /// If the policy uses pseudonyms and `key` is `None` (rule 23).
     pub fn new(policy: PolicySet, key: Option<PseudonymKey>) -> Result<Self, KeyMissing> {
-        if key.is_none() && uses_pseudonyms(&policy) {
+        if key.is_none() && policy.uses_pseudonyms() {
             return Err(KeyMissing);
         }
         let policy = Rc::new(policy);
@@ -263,13 +263,6 @@ fn keep(views: &mut HashMap<Kind, Rc<Automaton>>, kind: Kind, made: Rc<Automaton
         views.clear();
     }
     views.insert(kind, made);
-}
-
-fn uses_pseudonyms(policy: &PolicySet) -> bool {
-    policy.routes.iter().any(|route| match &route.body {
-        RouteBody::Governed(governed) => governed.entries.iter().any(|entry| entry.pseudonym.is_some()),
-        RouteBody::Pass(_) => false,
-    })
 }
 
 /// Rule 8.

@@ -12,8 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of the library may use of the others. Not listed is not allowed.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("caller", &["policy"]),
+    ("deployment", &["diagnostic", "policy"]),
     ("diagnostic", &[]),
     ("exchange", &["caller", "json", "policy", "program", "refusal", "rewrite"]),
     ("json", &["refusal"]),

@@ -1,4 +1,5 @@
-//! What an author is told, word for word: rows of broken or doubtful policies with every finding of each.
+//! What an author is told, word for word: rows of broken or doubtful policies, and of what surrounds them, with every
+//! finding of each.
 //!
 //! `tests/diagnostics/*.txt` hold the rows, and `docs/diagnostics.md` the pages of the codes. `UPDATE_GOLDENS=1 cargo test
 //! --test diagnostics` writes what is said now; the difference is for a reviewer to read.
@@ -14,6 +15,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use fieldgate::deployment;
+use fieldgate::diagnostic::catalogue::Example;
 use fieldgate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, Span};
 use fieldgate::openapi::{self, Wanted, drift};
 use fieldgate::policy;
@@ -44,7 +47,30 @@ fn rows(text: &str) -> Vec<Row> {
         .collect()
 }
 
-fn findings(fragment: &str) -> Diagnostics {
+/// What a row's file, or a page, has fragments of.
+fn example(path: &Path) -> Example {
+    if path.file_stem().is_some_and(|stem| stem == "deployment") { Example::Deployment } else { Example::Policy }
+}
+
+fn findings(example: Example, fragment: &str) -> Diagnostics {
+    match example {
+        Example::Policy => policy_findings(fragment),
+        Example::Deployment => deployment_findings(fragment),
+    }
+}
+
+fn deployment_findings(fragment: &str) -> Diagnostics {
+    let mut files = fragments::deployment(fragment);
+    let policy = files.remove("policy.yaml").map(|fragment| {
+        let files = fragments::files(&fragment);
+        policy::load(&files, "policy.yaml").and_then(|doc| policy::check(&doc)).expect("the row's policy checks").0
+    });
+    let files: Vec<deployment::File<'_>> =
+        files.iter().map(|(name, text)| deployment::File { name, bytes: text.as_bytes() }).collect();
+    deployment::check(&files, policy.as_ref())
+}
+
+fn policy_findings(fragment: &str) -> Diagnostics {
     let files = fragments::files(fragment);
     let doc = match policy::load(&files, "policy.yaml") {
         Ok(doc) => doc,
@@ -66,7 +92,8 @@ fn place(sources: &Sources, span: Span) -> String {
     let source = sources.get(span.file).unwrap();
     let word = &source.text[span.start as usize..span.end as usize];
     let word = word.lines().next().unwrap_or_default();
-    format!("{} `{word}`", location.strip_prefix("policy.yaml:").unwrap_or(&location))
+    let short = ["policy.yaml:", "envoy.yaml:"].iter().find_map(|name| location.strip_prefix(name));
+    format!("{} `{word}`", short.unwrap_or(&location))
 }
 
 fn said(found: &Diagnostics) -> String {
@@ -106,7 +133,7 @@ fn every_row_says_what_its_golden_says() {
         let mut rewritten = head;
         for row in rows(&text) {
             assert!(claims.insert(row.claim.clone()), "two rows claim: {}", row.claim);
-            let said = said(&findings(&row.fragment));
+            let said = said(&findings(example(path), &row.fragment));
             if said.trim() != row.says {
                 writeln!(wrong, "{}: {}\n--- golden\n{}\n--- now\n{said}", path.display(), row.claim, row.says)
                     .unwrap();
@@ -123,7 +150,8 @@ fn every_row_says_what_its_golden_says() {
 
 #[test]
 fn the_base_that_fragments_stand_on_is_clean() {
-    assert_eq!(said(&findings("")), "nothing\n");
+    assert_eq!(said(&findings(Example::Policy, "")), "nothing\n");
+    assert_eq!(said(&findings(Example::Deployment, "# HttpConnectionManager\n")), "nothing\n");
 }
 
 #[test]
@@ -135,7 +163,8 @@ fn every_error_and_warning_has_a_place_and_a_way_out() {
             continue;
         }
         for row in rows(&std::fs::read_to_string(&path).unwrap()) {
-            for item in findings(&row.fragment).items().iter().filter(|item| item.severity() != Severity::Note) {
+            let found = findings(example(&path), &row.fragment);
+            for item in found.items().iter().filter(|item| item.severity() != Severity::Note) {
                 assert!(item.span.is_some(), "{}: {} has no place", row.claim, item.message);
                 assert!(item.help.is_some(), "{}: {} has no help", row.claim, item.message);
             }
@@ -153,6 +182,9 @@ fn reference() -> String {
          other than its\nauthor means. A **note** is what a reviewer wants to know.\n\n\
          Examples are fragments: the sections that matter, of an otherwise valid policy. `fieldgate explain FG012` prints \
          the same on a\nterminal, and both are made from the program's own catalogue.\n\n\
+         From FG060 on they are about what surrounds a policy, which `fieldgate check --envoy FILE` looks at: there an error \
+         is a threat that\nis open, a warning one that may be, and a fragment is a message or a resource, or some fields of \
+         an `HttpConnectionManager`.\n\n\
          | code | weight | what |\n|---|---|---|\n",
     );
     // A `|` would end a table's cell, and `*` outside of code would be emphasis.
@@ -199,6 +231,7 @@ fn every_code_has_a_page_whose_examples_hold() {
             writeln!(wrong, "{code} has no page").unwrap();
             continue;
         };
+        let findings = |fragment: &str| findings(page.example, fragment);
         let yields = |fragment: &str| findings(fragment).items().iter().any(|item| item.code == *code);
         if !yields(page.wrong) {
             writeln!(wrong, "{code}: the wrong example says\n{}", said(&findings(page.wrong))).unwrap();

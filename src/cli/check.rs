@@ -1,11 +1,12 @@
-//! `fieldgate check`: every diagnostic of every policy, in one run.
+//! `fieldgate check`: every diagnostic of every policy, and of what surrounds it, in one run.
 
 use std::path::{Path, PathBuf};
 
+use fieldgate::deployment;
 use fieldgate::diagnostic::{Diagnostics, Severity};
 use fieldgate::openapi::{self, Api, Wanted, drift};
 use fieldgate::policy::Disk;
-use fieldgate::policy::model::RouteBody;
+use fieldgate::policy::model::{PolicySet, RouteBody};
 
 use super::exit::{Exit, Failure};
 use super::init;
@@ -16,8 +17,7 @@ use super::terminal::{Ink, Terminal};
 /// Load, check and lint policies, and say everything there is to say
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Policies: files or directories
-    #[arg(default_value = "policies")]
+    /// Policies: files or directories [default: policies]
     paths: Vec<PathBuf>,
     /// How to write it
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -31,10 +31,29 @@ pub(crate) struct Arguments {
     /// The path in front of all paths of the description, if it is not the one that its servers name
     #[arg(long, value_name = "PATH", requires = "openapi")]
     prefix: Option<String>,
+    /// Look for what lets responses past the plugin: in Envoy's bootstrap, discovery responses and config dumps, or in
+    /// resources of Istio and Envoy Gateway; several are one deployment
+    #[arg(long, value_name = "FILE")]
+    envoy: Vec<PathBuf>,
+}
+
+/// Where policies are, unless a path says otherwise.
+const POLICIES: &str = "policies";
+
+/// The policies that are named; none if only a deployment is, and there is no directory with policies here.
+fn policies(arguments: &Arguments) -> Result<load::Found, Failure> {
+    if !arguments.paths.is_empty() {
+        return load::find(&arguments.paths);
+    }
+    if !arguments.envoy.is_empty() && !Path::new(POLICIES).exists() {
+        return Ok(load::Found::default());
+    }
+    load::find(&[PathBuf::from(POLICIES)])
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
-    let found = load::find(&arguments.paths)?;
+    let found = policies(arguments)?;
+    let surroundings = Surroundings::read(&arguments.envoy)?;
     let description = match &arguments.openapi {
         Some(path) => Some(Description::read(path, arguments.prefix.as_deref())?),
         None => None,
@@ -42,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let mut all: Vec<Diagnostics> = Vec::new();
     let mut read: Vec<String> = Vec::new();
     let mut fine: Vec<String> = Vec::new();
+    let mut loaded: Vec<PolicySet> = Vec::new();
     for root in &found.roots {
         match load::one(&Disk, root) {
             Ok(one) => {
@@ -63,6 +83,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
                     number(policy.classes.len(), "class").replace("classs", "classes"),
                     number(policy.scopes.len(), "scope"),
                 ));
+                loaded.push(policy.clone());
                 all.push(match &description {
                     Some(description) => description.compared(one),
                     None => one.diagnostics,
@@ -73,6 +94,11 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
                 all.push(diagnostics);
             }
         }
+    }
+    if !surroundings.0.is_empty() {
+        // Of several policies it is not known which one the plugin has.
+        let policy = if let [only] = loaded.as_slice() { Some(only) } else { None };
+        all.push(surroundings.check(policy));
     }
     let mut text = report::render(&all, arguments.format, terminal);
     if arguments.format == Format::Human {
@@ -88,6 +114,25 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let errors = report::count(&all, Severity::Error);
     let warnings = report::count(&all, Severity::Warning);
     Ok(if errors > 0 || (arguments.deny_warnings && warnings > 0) { Exit::Findings } else { Exit::Fine })
+}
+
+/// The files of a deployment, by name.
+struct Surroundings(Vec<(String, Vec<u8>)>);
+
+impl Surroundings {
+    fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
+        let read = |path: &PathBuf| {
+            let bytes = std::fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
+            Ok((load::slashes(path), bytes))
+        };
+        paths.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn check(&self, policy: Option<&PolicySet>) -> Diagnostics {
+        let files: Vec<deployment::File<'_>> =
+            self.0.iter().map(|(name, bytes)| deployment::File { name, bytes }).collect();
+        deployment::check(&files, policy)
+    }
 }
 
 /// An API description, with the path that its servers have in front, and without.

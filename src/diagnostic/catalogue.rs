@@ -1,10 +1,19 @@
 //! What each code means: what it says, why it matters, a wrong and a right example. `explain` and the reference page are
 //! made from it. Not in the plugin.
 //!
-//! The examples are fragments: the sections that matter, of an otherwise valid policy. A test holds that each wrong one
-//! yields its code and that each right one does not.
+//! The examples are fragments: the sections that matter, of an otherwise valid policy, or the messages that matter, of an
+//! otherwise sound deployment. A test holds that each wrong one yields its code and that each right one does not.
 
 use super::Code;
+
+/// What a page's examples are fragments of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Example {
+    /// A policy: sections of it.
+    Policy,
+    /// What surrounds a policy: a message or a resource, or fields of an `HttpConnectionManager` where a comment says so.
+    Deployment,
+}
 
 /// What a code means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +26,8 @@ pub struct Page {
     pub what: &'static str,
     /// Why it is an error, or worth a look.
     pub why: &'static str,
+    /// What its examples are.
+    pub example: Example,
     /// A fragment that yields the code.
     pub wrong: &'static str,
     /// The same, mended.
@@ -37,7 +48,18 @@ const fn page_of(
     wrong: &'static str,
     right: &'static str,
 ) -> Page {
-    Page { code, title, what, why, wrong, right }
+    Page { code, title, what, why, example: Example::Policy, wrong, right }
+}
+
+const fn deployment_page(
+    code: Code,
+    title: &'static str,
+    what: &'static str,
+    why: &'static str,
+    wrong: &'static str,
+    right: &'static str,
+) -> Page {
+    Page { example: Example::Deployment, ..page_of(code, title, what, why, wrong, right) }
 }
 
 /// All pages, by number.
@@ -433,5 +455,173 @@ pub const PAGES: &[Page] = &[
         "It is listed so that a reviewer sees what is not enforced yet.",
         "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n    report_until: 2027-01-31\n",
         "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n",
+    ),
+    deployment_page(
+        Code::NotDeployment,
+        "nothing that a gateway reads",
+        "The file given to `check --envoy` holds no configuration of Envoy, Istio or Envoy Gateway that is known here: no listener, connection manager, route table, HTTP filter, or resource with one.",
+        "A check that looks at nothing finds nothing. Most likely another file was meant.",
+        "services:\n  api: {image: \"example/api\"}\n",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    root_id: fieldgate\n    failure_policy: FAIL_RELOAD\n    allow_on_headers_stop_iteration: true\n    vm_config: {environment_variables: {host_env_keys: [FIELDGATE_KEY]}}\n    configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: \"${FIELDGATE_POLICY}\"}\n",
+    ),
+    deployment_page(
+        Code::PluginMissing,
+        "a way to an upstream without the plugin",
+        "An HTTP connection manager has routes to a cluster and not the plugin, or a TCP proxy leads to a cluster that is governed elsewhere, or another filter leaves the mark by which routes know the plugin (threat A4).",
+        "What does not go through the plugin is not filtered, whatever the policy says.",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.router\n",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.router\n",
+    ),
+    deployment_page(
+        Code::PluginDisabled,
+        "the plugin does not run for every request",
+        "The filter is `disabled`, on the list or for a route, a virtual host or a weighted cluster; or it is `is_optional`, stands within a matcher, has a `default_config` that is not the plugin, or is taken out by a patch (threat A4).",
+        "A route that needs no filtering is a `pass` route of the policy: there a reviewer sees it, with its reason.",
+        "# HttpConnectionManager\nroute_config:\n  virtual_hosts:\n    - name: api\n      domains: [\"*\"]\n      routes:\n        - match: {prefix: /, filter_state: [{key: wasm.fieldgate, string_match: {exact: seen}}]}\n          route: {cluster: api}\n          typed_per_filter_config:\n            fieldgate: {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}\n",
+        "# HttpConnectionManager\nroute_config:\n  virtual_hosts:\n    - name: api\n      domains: [\"*\"]\n      routes:\n        - match: {prefix: /, filter_state: [{key: wasm.fieldgate, string_match: {exact: seen}}]}\n          route: {cluster: api}\n",
+    ),
+    deployment_page(
+        Code::FailOpen,
+        "the plugin fails open",
+        "`failure_policy: FAIL_OPEN`, the older `fail_open: true`, Istio's `failStrategy: FAIL_OPEN` or Envoy Gateway's `failOpen: true` (threat A1).",
+        "A virtual machine can always fail: it runs out of memory, or cannot be fetched. Then every response would pass unfiltered.",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    root_id: fieldgate\n    failure_policy: FAIL_OPEN\n    allow_on_headers_stop_iteration: true\n    vm_config: {environment_variables: {host_env_keys: [FIELDGATE_KEY]}}\n    configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: \"${FIELDGATE_POLICY}\"}\n",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    root_id: fieldgate\n    failure_policy: FAIL_RELOAD\n    allow_on_headers_stop_iteration: true\n    vm_config: {environment_variables: {host_env_keys: [FIELDGATE_KEY]}}\n    configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: \"${FIELDGATE_POLICY}\"}\n",
+    ),
+    deployment_page(
+        Code::FilterOrder,
+        "a filter on the wrong side of the plugin",
+        "Requests go through the filters as they are listed, responses the other way. Authentication (jwt_authn) belongs before the plugin; what makes or keeps responses (transcoders, caches) behind it (threats A4, B7, D2).",
+        "A cache before the plugin keeps what was filtered for one caller and gives it to another. Authentication behind it comes too late: nobody has an identity.",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: envoy.filters.http.cache\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.router\n",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.cache\n  - name: envoy.filters.http.router\n",
+    ),
+    deployment_page(
+        Code::PassesNoFilter,
+        "bytes that pass no filter",
+        "`proxy_100_continue`, an upgrade, or CONNECT (threats A8, A10).",
+        "Responses with a status of 1xx, which may have a `link` header, go to the client past all filters; and what follows an upgrade is no response.",
+        "# HttpConnectionManager\nproxy_100_continue: true\n",
+        "# HttpConnectionManager\nproxy_100_continue: false\n",
+    ),
+    deployment_page(
+        Code::HeadNotHeld,
+        "the head cannot be held",
+        "The policy says `head: held`, or does not say `head`, and the host does not let a filter hold the response head (rule 40).",
+        "The plugin then waits for a body that Envoy does not give it: every response hangs until its stream times out.",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    root_id: fieldgate\n    failure_policy: FAIL_RELOAD\n    vm_config: {environment_variables: {host_env_keys: [FIELDGATE_KEY]}}\n    configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: \"${FIELDGATE_POLICY}\"}\n",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    root_id: fieldgate\n    failure_policy: FAIL_RELOAD\n    allow_on_headers_stop_iteration: true\n    vm_config: {environment_variables: {host_env_keys: [FIELDGATE_KEY]}}\n    configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: \"${FIELDGATE_POLICY}\"}\n",
+    ),
+    deployment_page(
+        Code::SmallBuffer,
+        "a buffer that is too small",
+        "A limit on what Envoy keeps of a response is less than 16 KiB or, where the head is held, less than twice `limits.hold` (rule 40). HTTP/1 has the listener's `per_connection_buffer_limit_bytes`, HTTP/2 and HTTP/3 their `initial_stream_window_size`.",
+        "Envoy ends a response that is over its limit while it is held back: with its own 500, or cut off.",
+        "name: api\nper_connection_buffer_limit_bytes: 8192\nfilter_chains:\n  - filters:\n      - name: envoy.filters.network.http_connection_manager\n        typed_config:\n          \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager\n          stream_idle_timeout: 30s\n          http_filters:\n            - name: fieldgate\n              config_discovery:\n                config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n                type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n",
+        "name: api\nper_connection_buffer_limit_bytes: 32768\nfilter_chains:\n  - filters:\n      - name: envoy.filters.network.http_connection_manager\n        typed_config:\n          \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager\n          stream_idle_timeout: 30s\n          http_filters:\n            - name: fieldgate\n              config_discovery:\n                config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n                type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n",
+    ),
+    deployment_page(
+        Code::NoIdleTimeout,
+        "streams that never end by themselves",
+        "`stream_idle_timeout`, or a route's `idle_timeout`, is zero: off (threat A11).",
+        "A stream that waits for an upstream, or for a client that reads nothing, would hold its memory for ever: the route's timeout does not end it.",
+        "# HttpConnectionManager\nstream_idle_timeout: 0s\n",
+        "# HttpConnectionManager\nstream_idle_timeout: 30s\n",
+    ),
+    deployment_page(
+        Code::PseudonymKey,
+        "the key of pseudonyms is not where it belongs",
+        "FIELDGATE_KEY is written out in a file, or the policy uses pseudonyms and the plugin is not handed the key (rule 23, threat G1).",
+        "Phone numbers can be enumerated: with the key, every pseudonym can be undone. `/config_dump` shows `key_values`, and not what `host_env_keys` names. Without the key the policy does not load.",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    root_id: fieldgate\n    failure_policy: FAIL_RELOAD\n    allow_on_headers_stop_iteration: true\n    vm_config: {environment_variables: {key_values: {FIELDGATE_KEY: \"c2VjcmV0\"}}}\n    configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: \"${FIELDGATE_POLICY}\"}\n",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    root_id: fieldgate\n    failure_policy: FAIL_RELOAD\n    allow_on_headers_stop_iteration: true\n    vm_config: {environment_variables: {host_env_keys: [FIELDGATE_KEY]}}\n    configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: \"${FIELDGATE_POLICY}\"}\n",
+    ),
+    deployment_page(
+        Code::UnverifiedIdentity,
+        "an identity that nobody verified",
+        "Claims are taken from a token without a look at its signature, a filter writes into the namespace of verified claims, or client certificates are asked for and not verified (rule 7, threat D2).",
+        "A caller could be anybody.",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {extract_only_without_validation: {}}}]\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.router\n",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.router\n",
+    ),
+    deployment_page(
+        Code::PathAltered,
+        "a path is not forwarded as it was matched",
+        "Envoy changes the path before the plugin sees it (`normalize_path`, `merge_slashes`, `path_with_escaped_slashes_action`), a route rewrites it afterwards, or an internal redirection asks for another (rule 3, threat D1). Rewriting the host is not meant: the policy's `hosts` are about what a client asks for.",
+        "Before: a path that rule 3 refuses, since it can be read in two ways, comes out as one that a route matches. After: the policy matched another path than the upstream gets. Both may be meant; then each policy route has to mean the same upstream.",
+        "# HttpConnectionManager\nmerge_slashes: true\n",
+        "# HttpConnectionManager\nmerge_slashes: false\n",
+    ),
+    deployment_page(
+        Code::NoMark,
+        "a route does not ask for the plugin's mark",
+        "A route to a cluster does not match on the filter state `wasm.fieldgate`, or on another value than the plugin leaves there (threat A4).",
+        "With it, a request that the plugin has not seen finds no route: the one lock that holds also when the filter is taken out, or turned off, by mistake.",
+        "# HttpConnectionManager\nroute_config:\n  virtual_hosts:\n    - name: api\n      domains: [\"*\"]\n      routes:\n        - match: {prefix: /}\n          route: {cluster: api}\n",
+        "# HttpConnectionManager\nroute_config:\n  virtual_hosts:\n    - name: api\n      domains: [\"*\"]\n      routes:\n        - match: {prefix: /, filter_state: [{key: wasm.fieldgate, string_match: {exact: seen}}]}\n          route: {cluster: api}\n",
+    ),
+    deployment_page(
+        Code::FilterBefore,
+        "a filter before the plugin can answer for itself",
+        "A script, an external processor, another Wasm module or an unknown filter stands before the plugin; or a decompressor, which is of no use there; or a second plugin (threat A4).",
+        "What such a filter answers with, or adds to a response, is not filtered. Whether it has anything of a customer's, only its author knows.",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: envoy.filters.http.lua\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.router\n",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.lua\n  - name: envoy.filters.http.router\n",
+    ),
+    deployment_page(
+        Code::LooseIdentity,
+        "an identity that is not what the policy takes it to be",
+        "No provider of jwt_authn leaves its payload where `identity.payload` says, no rule asks for a token, tokens need not expire; or the policy takes callers from certificates and there is no TLS (rule 7).",
+        "Where the policy finds no identity, callers get what everybody gets. A token that never expires is for ever as good as its scopes.",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.router\n",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.router\n",
+    ),
+    deployment_page(
+        Code::UnseenTraffic,
+        "traffic that the plugin does not see",
+        "An HTTP connection manager without the plugin leads to clusters that no other governs, or a WasmPlugin runs for some ports only (threat A4).",
+        "It may be a site, or a health check. It may also be the API that somebody forgot.",
+        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: fieldgate}\nspec:\n  url: file:///etc/fieldgate/fieldgate.wasm\n  phase: AUTHZ\n  match: [{ports: [{number: 8443}]}]\n  pluginConfig:\n    language: 1\n    policy: small\n    head: released\n    identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}\n    classes: {reference: {about: \"Status\"}}\n    routes: {get-account: {match: \"GET /accounts/{id}\", area: accounts, body: {$.status: reference}}}\n    scopes: {care.read: {areas: [accounts], grant: {reference: show}}}\n",
+        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: fieldgate}\nspec:\n  url: file:///etc/fieldgate/fieldgate.wasm\n  phase: AUTHZ\n  pluginConfig:\n    language: 1\n    policy: small\n    head: released\n    identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}\n    classes: {reference: {about: \"Status\"}}\n    routes: {get-account: {match: \"GET /accounts/{id}\", area: accounts, body: {$.status: reference}}}\n    scopes: {care.read: {areas: [accounts], grant: {reference: show}}}\n",
+    ),
+    deployment_page(
+        Code::FailClosed,
+        "a plugin that does not come back",
+        "The plugin fails closed: after a failure of its virtual machine, requests get 503 until its configuration changes (threat A1).",
+        "It is safe. `FAIL_RELOAD` is as safe, and makes a new virtual machine after a second.",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    root_id: fieldgate\n    failure_policy: FAIL_CLOSED\n    allow_on_headers_stop_iteration: true\n    vm_config: {environment_variables: {host_env_keys: [FIELDGATE_KEY]}}\n    configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: \"${FIELDGATE_POLICY}\"}\n",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    root_id: fieldgate\n    failure_policy: FAIL_RELOAD\n    allow_on_headers_stop_iteration: true\n    vm_config: {environment_variables: {host_env_keys: [FIELDGATE_KEY]}}\n    configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: \"${FIELDGATE_POLICY}\"}\n",
+    ),
+    deployment_page(
+        Code::DefaultIdleTimeout,
+        "the idle timeout is Envoy's default",
+        "`stream_idle_timeout` is not set, so it is five minutes (threat A11).",
+        "It is what ends a stream that is held back and never goes on; five minutes of them are many.",
+        "# HttpConnectionManager\nstream_idle_timeout: null\n",
+        "# HttpConnectionManager\nstream_idle_timeout: 30s\n",
+    ),
+    deployment_page(
+        Code::NoTokenNeeded,
+        "requests without a token reach the plugin",
+        "jwt_authn has `allow_missing`, `allow_missing_or_failed` or a rule that requires nothing, or client certificates are not required (rule 7).",
+        "They have no identity, so they get what `when: always` scopes give, and nothing else. It is listed so that a reviewer sees it.",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {requires_any: {requirements: [{provider_name: issuer}, {allow_missing: {}}]}}}]\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.router\n",
+        "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: envoy.filters.http.router\n",
+    ),
+    deployment_page(
+        Code::UnusedFlag,
+        "the head could be held, and is not",
+        "The host sets `allow_on_headers_stop_iteration`, and the policy says `head: released` (rule 40).",
+        "With `head: held` a refusal would be a clean answer, and not a reset.",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    failure_policy: FAIL_RELOAD\n    allow_on_headers_stop_iteration: true\n    configuration:\n      \"@type\": type.googleapis.com/google.protobuf.Struct\n      value:\n        language: 1\n        policy: small\n        head: released\n        identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}\n        classes: {reference: {about: \"Status\"}}\n        routes: {get-account: {match: \"GET /accounts/{id}\", area: accounts, body: {$.status: reference}}}\n        scopes: {care.read: {areas: [accounts], grant: {reference: show}}}\n",
+        "name: fieldgate\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config:\n    failure_policy: FAIL_RELOAD\n    allow_on_headers_stop_iteration: true\n    configuration:\n      \"@type\": type.googleapis.com/google.protobuf.Struct\n      value:\n        language: 1\n        policy: small\n        head: held\n        identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}\n        classes: {reference: {about: \"Status\"}}\n        routes: {get-account: {match: \"GET /accounts/{id}\", area: accounts, body: {$.status: reference}}}\n        scopes: {care.read: {areas: [accounts], grant: {reference: show}}}\n",
+    ),
+    deployment_page(
+        Code::Elsewhere,
+        "configuration that is somewhere else",
+        "Routes, or virtual hosts, come from a discovery service, and its response is not among the files.",
+        "What cannot be seen is not judged. Several `--envoy` are looked at as one deployment.",
+        "# HttpConnectionManager\nroute_config: null\nrds: {route_config_name: api, config_source: {ads: {}}}\n",
+        "# HttpConnectionManager\nroute_config:\n  virtual_hosts:\n    - name: api\n      domains: [\"*\"]\n      routes:\n        - match: {prefix: /, filter_state: [{key: wasm.fieldgate, string_match: {exact: seen}}]}\n          route: {cluster: api}\n",
     ),
 ];

@@ -85,6 +85,33 @@ codes! {
         54 UnroutedOperation "Operations of the API's description that no route is for (rule 5).",
         55 ReportOnly "A route that only reports until a day (rule 38).",
     }
+    Error {
+        60 NotDeployment "A file without any configuration that Envoy, Istio or Envoy Gateway reads.",
+        61 PluginMissing "A way to an upstream without the plugin (threat A4).",
+        62 PluginDisabled "The plugin does not run for every request (threat A4).",
+        63 FailOpen "A plugin that fails open (threat A1).",
+        64 FilterOrder "A filter on the wrong side of the plugin (threats A4, B7, D2).",
+        65 PassesNoFilter "Bytes to the client that no filter sees (threats A8, A10).",
+        66 HeadNotHeld "A policy that holds the head on a host that does not let it (rule 40).",
+        67 SmallBuffer "A buffer that is smaller than what the plugin holds back (rule 40).",
+        68 NoIdleTimeout "Streams that never end by themselves (threat A11).",
+        69 PseudonymKey "The key of pseudonyms in the configuration, or not handed on (rule 23, threat G1).",
+        70 UnverifiedIdentity "An identity that nobody verified (threat D2).",
+    }
+    Warning {
+        75 PathAltered "A path that is not forwarded as it was matched (rule 3, threat D1).",
+        76 NoMark "A route that does not ask for the plugin's mark (threat A4).",
+        77 FilterBefore "A filter before the plugin that can answer for itself (threat A4).",
+        78 LooseIdentity "An identity that is not what the policy takes it to be (rule 7).",
+        79 UnseenTraffic "Traffic that the plugin does not see (threat A4).",
+    }
+    Note {
+        85 FailClosed "A plugin that does not come back after a failure (threat A1).",
+        86 DefaultIdleTimeout "The idle timeout is Envoy's default (threat A11).",
+        87 NoTokenNeeded "Requests without a token reach the plugin (rule 7).",
+        88 UnusedFlag "A host that lets the head be held, and a policy that does not (rule 40).",
+        89 Elsewhere "Configuration that is needed to judge, and is somewhere else.",
+    }
 }
 
 impl Code {

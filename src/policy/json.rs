@@ -10,7 +10,12 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, 
 
 /// Reads a document. Findings go to `found`; `None` if there is no tree at all.
 pub(super) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> {
-    let mut reader = Reader { text, at: 0, file, found, depth: 0 };
+    read_within(text, file, found, super::MAX_DEPTH)
+}
+
+/// The same, of a document that may have another number of containers open at once.
+pub(super) fn read_within(text: &str, file: u16, found: &mut Vec<Diagnostic>, max_depth: usize) -> Option<Node> {
+    let mut reader = Reader { text, at: 0, file, found, depth: 0, max_depth };
     let node = reader.value()?;
     reader.space();
     if reader.at < text.len() {
@@ -56,6 +61,7 @@ struct Reader<'a> {
     file: u16,
     found: &'a mut Vec<Diagnostic>,
     depth: usize,
+    max_depth: usize,
 }
 
 impl Reader<'_> {
@@ -111,8 +117,8 @@ impl Reader<'_> {
     }
 
     fn container(&mut self, inside: fn(&mut Self) -> Option<Tree>) -> Option<Tree> {
-        if self.depth >= super::MAX_DEPTH {
-            self.fault("more containers are open at once than a policy needs");
+        if self.depth >= self.max_depth {
+            self.fault("more containers are open at once than it may hold");
             return None;
         }
         self.depth = self.depth.saturating_add(1);

@@ -74,6 +74,17 @@ pub struct PolicySet {
     pub any_client: Option<ClientId>,
 }
 
+impl PolicySet {
+    /// Whether a field has a form that needs the key of pseudonyms (rule 23).
+    #[must_use]
+    pub fn uses_pseudonyms(&self) -> bool {
+        self.routes.iter().any(|route| match &route.body {
+            RouteBody::Governed(governed) => governed.entries.iter().any(|entry| entry.pseudonym.is_some()),
+            RouteBody::Pass(_) => false,
+        })
+    }
+}
+
 /// Where client and scopes come from (rule 7).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {

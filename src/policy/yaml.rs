@@ -1,9 +1,10 @@
 //! One YAML file to a spanned tree. The only file that names the YAML crate; not in the plugin.
 //!
-//! The subset is small on purpose (rule 2): one document, no anchors, aliases, merge keys or tags, keys that are strings,
-//! each once. Plain scalars follow the YAML 1.2 core schema (§10.3.2), and those that a YAML 1.1 reader would take for
-//! something else must be quoted.
+//! The subset of a policy is small on purpose (rule 2): one document, no anchors, aliases, merge keys or tags, keys that
+//! are strings, each once. Plain scalars follow the YAML 1.2 core schema (§10.3.2), and those that a YAML 1.1 reader would
+//! take for something else must be quoted. What others wrote for other readers ([`Subset::Any`]) may use all of it.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError};
@@ -12,17 +13,58 @@ use super::document::{Member, Node, Tree};
 use super::lookalike;
 use crate::diagnostic::{Code, Diagnostic, Span};
 
-/// Reads a file's text. Findings go to `found`; `None` if there is no tree at all.
+/// How much of YAML a file may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subset {
+    /// What rule 2 leaves.
+    Policy,
+    /// All of it: several documents, anchors, aliases and merge keys, which are followed, and tags, which say nothing here.
+    Any,
+}
+
+impl Subset {
+    /// Containers open at once.
+    fn depth(self) -> usize {
+        match self {
+            Self::Policy => super::MAX_DEPTH,
+            Self::Any => super::foreign::MAX_DEPTH,
+        }
+    }
+}
+
+/// Nodes that the aliases of a file may come to: an alias of aliases of aliases is larger than it looks.
+const MAX_ALIASED: usize = 200_000;
+
+/// Reads a policy file's text. Findings go to `found`; `None` if there is no tree at all.
 pub(crate) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> {
+    documents(text, file, found, Subset::Policy)?.into_iter().next()
+}
+
+/// Reads the documents of a file that is no policy. Findings go to `found`; `None` if there is no tree at all.
+pub(super) fn read_any(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Vec<Node>> {
+    documents(text, file, found, Subset::Any)
+}
+
+fn documents(text: &str, file: u16, found: &mut Vec<Diagnostic>, subset: Subset) -> Option<Vec<Node>> {
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.emit_unresolved_aliases = true;
     options.emit_anchor_events = true;
     // `%YAML 1.1` would make other values of the same words.
     options.disallow_directives = true;
-    options.flow_nesting_limit = super::MAX_DEPTH;
-    options.block_nesting_limit = super::MAX_DEPTH;
-    let mut reader = Reader { text, file, found, stack: Vec::new(), root: None, documents: 0 };
+    options.flow_nesting_limit = subset.depth();
+    options.block_nesting_limit = subset.depth();
+    let mut reader = Reader {
+        text,
+        file,
+        found,
+        subset,
+        stack: Vec::new(),
+        roots: Vec::new(),
+        documents: 0,
+        anchors: HashMap::new(),
+        aliased: 0,
+    };
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => {
@@ -30,7 +72,7 @@ pub(crate) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option
                 let end = span.end.byte_offset().unwrap_or(start);
                 let tag = span.tag_start().and_then(|mark| mark.byte_offset());
                 reader.event(event, start, end, tag);
-                if reader.documents > 1 {
+                if reader.documents > 1 && subset == Subset::Policy {
                     break;
                 }
             }
@@ -40,7 +82,7 @@ pub(crate) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option
             }
         }
     }
-    reader.root
+    if reader.roots.is_empty() { None } else { Some(reader.roots) }
 }
 
 /// Reads a text that is no policy, such as an API description, to a plain tree: anchors and aliases are followed, within
@@ -70,7 +112,16 @@ pub(crate) fn value(text: &str) -> Result<serde_json::Value, String> {
 struct Open {
     start: usize,
     last_end: usize,
+    /// The anchor that names it; 0 is none.
+    anchor: usize,
     kind: OpenKind,
+}
+
+/// What an anchor names.
+struct Anchored {
+    node: Node,
+    nodes: usize,
+    depth: usize,
 }
 
 enum OpenKind {
@@ -83,9 +134,12 @@ struct Reader<'a> {
     text: &'a str,
     file: u16,
     found: &'a mut Vec<Diagnostic>,
+    subset: Subset,
     stack: Vec<Open>,
-    root: Option<Node>,
+    roots: Vec<Node>,
     documents: usize,
+    anchors: HashMap<usize, Anchored>,
+    aliased: usize,
 }
 
 impl Reader<'_> {
@@ -95,7 +149,7 @@ impl Reader<'_> {
     }
 
     fn event(&mut self, event: Event<'_>, start: usize, end: usize, tag: Option<usize>) {
-        if let Some(at) = tag {
+        if let (Some(at), Subset::Policy) = (tag, self.subset) {
             let word = self.text.get(at..).and_then(|rest| rest.split_whitespace().next()).unwrap_or("!");
             let span = self.span(at, at.saturating_add(word.len()));
             self.found.push(
@@ -106,7 +160,7 @@ impl Reader<'_> {
         match event {
             Event::DocumentStart(..) => {
                 self.documents = self.documents.saturating_add(1);
-                if self.documents > 1 {
+                if self.documents > 1 && self.subset == Subset::Policy {
                     let span = self.span(start, end);
                     self.found.push(
                         Diagnostic::at(
@@ -118,31 +172,86 @@ impl Reader<'_> {
                     );
                 }
             }
-            Event::Anchor(_, name) => {
+            Event::Anchor(_, name) if self.subset == Subset::Policy => {
                 let span = self.span(start, end);
                 self.found.push(
                     Diagnostic::at(Code::YamlFeature, span, format!("`&{name}` is a YAML anchor: a policy has none"))
                         .help("write it out, or make it a shape and mount that"),
                 );
             }
+            Event::Alias(anchor) if self.subset == Subset::Any => self.follow(anchor, start, end),
             Event::Alias(_) | Event::UnresolvedAlias(_) => self.alias(start, end),
-            Event::Scalar(text, style, _, tag) => {
-                self.scalar(&text, style == ScalarStyle::Plain && tag.is_none(), start, end);
+            Event::Scalar(text, style, anchor, tag) => {
+                self.scalar(&text, style == ScalarStyle::Plain && tag.is_none(), anchor, start, end);
             }
-            Event::SequenceStart(..) => {
-                self.stack.push(Open { start, last_end: end, kind: OpenKind::List(Vec::new()) });
+            Event::SequenceStart(_, anchor, _) => {
+                self.stack.push(Open { start, last_end: end, anchor, kind: OpenKind::List(Vec::new()) });
             }
-            Event::MappingStart(..) => {
-                self.stack.push(Open { start, last_end: end, kind: OpenKind::Map(Vec::new(), None) });
+            Event::MappingStart(_, anchor, _) => {
+                self.stack.push(Open { start, last_end: end, anchor, kind: OpenKind::Map(Vec::new(), None) });
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(end),
             _ => {}
         }
     }
 
+    /// An alias stands for what its anchor names, with the places of that.
+    fn follow(&mut self, anchor: usize, start: usize, end: usize) {
+        let Some(Anchored { node, nodes, depth }) = self.anchors.get(&anchor) else {
+            // An anchor around its own alias: there is no end to that.
+            self.alias(start, end);
+            return;
+        };
+        let before = self.aliased;
+        self.aliased = before.saturating_add(*nodes);
+        if self.aliased <= MAX_ALIASED && depth.saturating_add(self.stack.len()) <= self.subset.depth() {
+            let node = node.clone();
+            self.place(node);
+            return;
+        }
+        let span = self.span(start, end);
+        if before <= MAX_ALIASED {
+            self.found.push(
+                Diagnostic::at(Code::TooMuch, span, "the aliases of this file come to more than it may hold")
+                    .help("write out what this one stands for"),
+            );
+        }
+        self.place(Node { span, value: Tree::Refused });
+    }
+
+    /// Puts a node where the next one goes: what stands in a key's place is a key.
+    fn place(&mut self, node: Node) {
+        if self.waits_for_key() {
+            let key = node.text().and_then(|text| self.key(text, false, node.span));
+            self.put_key(key);
+        } else {
+            self.put(node);
+        }
+    }
+
+    /// Remembers what an anchor names.
+    fn name(&mut self, anchor: usize, node: &Node) {
+        if anchor > 0 && self.subset == Subset::Any {
+            let (nodes, depth) = size(node);
+            self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, depth });
+        }
+    }
+
     fn alias(&mut self, start: usize, end: usize) {
         let span = self.span(start, end);
         let word = self.text.get(start..end).unwrap_or("*");
+        if self.subset == Subset::Any {
+            self.found.push(
+                Diagnostic::at(
+                    Code::YamlFeature,
+                    span,
+                    format!("`{word}` is an alias of nothing that stands before it"),
+                )
+                .help("quote it if it is a string; else put its anchor (`&name`) before it"),
+            );
+            self.place(Node { span, value: Tree::Refused });
+            return;
+        }
         let diagnostic =
             Diagnostic::at(Code::YamlFeature, span, format!("`{word}` is a YAML alias: a policy has none"));
         self.found.push(if word == "*" || word == "*:" {
@@ -167,27 +276,34 @@ impl Reader<'_> {
         }
     }
 
-    fn scalar(&mut self, text: &str, plain: bool, start: usize, end: usize) {
+    fn scalar(&mut self, text: &str, plain: bool, anchor: usize, start: usize, end: usize) {
         let span = self.span(start, end);
         if self.waits_for_key() {
+            self.name(anchor, &Node { span, value: Tree::Text { text: text.into(), plain } });
             let key = self.key(text, plain, span);
             self.put_key(key);
             return;
         }
         let value = if plain { self.plain(text, span) } else { Tree::Text { text: text.into(), plain: false } };
-        self.put(Node { span, value });
+        let node = Node { span, value };
+        self.name(anchor, &node);
+        self.put(node);
     }
 
     /// A key, unless it is refused.
     fn key(&mut self, text: &str, plain: bool, span: Span) -> Option<(Rc<str>, Span)> {
         if plain && text == "<<" {
+            if self.subset == Subset::Any {
+                // Several are possible; each is taken apart as its value comes.
+                return Some((text.into(), span));
+            }
             self.found.push(
                 Diagnostic::at(Code::YamlFeature, span, "`<<` is a YAML merge key: a policy has none")
                     .help("write the keys out, or make them a shape and mount that"),
             );
             return None;
         }
-        if plain && (is_yaml11_boolean(text) || !matches!(core(text), Core::Text)) {
+        if plain && self.subset == Subset::Policy && (is_yaml11_boolean(text) || !matches!(core(text), Core::Text)) {
             self.found.push(if span.start == span.end {
                 Diagnostic::at(Code::NotAString, span, "a key is missing in front of the colon")
                     .help("name it, or take the line out")
@@ -216,6 +332,7 @@ impl Reader<'_> {
             Core::Null => Tree::Null,
             Core::Bool(value) => Tree::Bool(value),
             Core::Number => Tree::Number(text.into()),
+            Core::OddNumber | Core::Text if self.subset == Subset::Any => Tree::Text { text: text.into(), plain: true },
             Core::OddNumber => {
                 self.found.push(
                     Diagnostic::at(
@@ -252,8 +369,9 @@ impl Reader<'_> {
         let span = self.span(open.start, end);
         let value = match open.kind {
             OpenKind::List(elements) => Tree::List(elements),
-            OpenKind::Map(members, _) => Tree::Map(members),
+            OpenKind::Map(members, _) => Tree::Map(merged(members)),
         };
+        self.name(open.anchor, &Node { span, value: value.clone() });
         if self.waits_for_key() {
             self.found.push(
                 Diagnostic::at(Code::NotAString, span, "a key that is itself a list or a map")
@@ -267,9 +385,7 @@ impl Reader<'_> {
 
     fn put(&mut self, node: Node) {
         let Some(open) = self.stack.last_mut() else {
-            if self.root.is_none() {
-                self.root = Some(node);
-            }
+            self.roots.push(node);
             return;
         };
         open.last_end = open.last_end.max(usize::try_from(node.span.end).unwrap_or(0));
@@ -400,6 +516,39 @@ fn spaced(line: &str) -> Option<String> {
     let word = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$'));
     let apart = value.is_empty() || value.starts_with([' ', '/']);
     (word && (!apart || pair.contains(" = "))).then(|| format!("write a colon and a space: `{key}: {value}`"))
+}
+
+/// How many nodes a tree has, and how many containers it opens at once.
+fn size(node: &Node) -> (usize, usize) {
+    let inside: Vec<&Node> = match &node.value {
+        Tree::Map(members) => members.iter().map(|member| &member.node).collect(),
+        Tree::List(elements) => elements.iter().collect(),
+        _ => return (1, 0),
+    };
+    inside.into_iter().map(size).fold((1, 1), |(nodes, depth), (more, deeper)| {
+        (nodes.saturating_add(more), depth.max(deeper.saturating_add(1)))
+    })
+}
+
+/// A map without its merge keys (<https://yaml.org/type/merge.html>): what they bring stands behind what is written out,
+/// and never instead of it.
+fn merged(members: Vec<Member>) -> Vec<Member> {
+    let (merges, mut own): (Vec<Member>, Vec<Member>) = members.into_iter().partition(|member| &*member.key == "<<");
+    for merge in merges {
+        let bases = match merge.node.value {
+            Tree::List(bases) => bases,
+            value => vec![Node { span: merge.node.span, value }],
+        };
+        for base in bases {
+            let Tree::Map(members) = base.value else { continue };
+            for member in members {
+                if !own.iter().any(|known| known.key == member.key) {
+                    own.push(member);
+                }
+            }
+        }
+    }
+    own
 }
 
 enum Core {

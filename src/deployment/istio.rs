@@ -1,0 +1,150 @@
+//! Istio's resources: WasmPlugin, which is a plugin's configuration in other words, and EnvoyFilter, which patches Envoy's.
+
+use super::demands::{self, Demands};
+use super::field::{at, elements, get, head, member, names_fieldgate, text};
+use super::plugin::{self, Flag, KEY};
+use super::survey::{Extent, Survey};
+use super::{Look, gateway};
+use crate::diagnostic::Code;
+use crate::policy::Node;
+use crate::policy::model::HeadMode;
+
+/// The patches of an EnvoyFilter.
+pub(super) fn patches(resource: &Node) -> impl Iterator<Item = &Node> {
+    at(resource, &["spec", "configPatches"]).and_then(Node::elements).unwrap_or_default().iter()
+}
+
+/// What a patch puts in.
+pub(super) fn value(patch: &Node) -> Option<&Node> {
+    at(patch, &["patch", "value"])
+}
+
+/// A merge shows a part of a message, anything else all of it.
+pub(super) fn extent(patch: &Node) -> Extent {
+    match at(patch, &["patch", "operation"]).and_then(Node::text) {
+        Some("MERGE") => Extent::Patch,
+        _ => Extent::Whole,
+    }
+}
+
+/// Judges the resources of Istio.
+pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
+    let flag = gateway::flag(survey);
+    for resource in &survey.resources {
+        match resource.kind {
+            "WasmPlugin" => wasm_plugin(look, resource.node, given, flag),
+            "EnvoyFilter" => patches(resource.node).for_each(|patch| envoy_filter(look, survey, patch, given)),
+            _ => {}
+        }
+    }
+}
+
+fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) {
+    let Some(spec) = get(resource, "spec") else { return };
+    let name = at(resource, &["metadata", "name"]);
+    let config = get(spec, "pluginConfig");
+    let named = [name.and_then(Node::text), text(spec, "url"), text(spec, "pluginName")];
+    if !named.into_iter().flatten().any(names_fieldgate) && !config.is_some_and(demands::is_policy) {
+        return;
+    }
+    let place = name.map_or_else(|| head(spec), |node| node.span);
+    let demands = match config {
+        Some(config) => demands::of_config(look, config, given),
+        None => {
+            demands::none(look, place);
+            given.clone()
+        }
+    };
+    match get(spec, "failStrategy") {
+        Some(node) if node.text() == Some("FAIL_OPEN") => look.say(
+            Code::FailOpen,
+            node.span,
+            "`failStrategy: FAIL_OPEN`: if the plugin cannot be fetched or fails, responses pass unfiltered",
+            "write `failStrategy: FAIL_CLOSE`",
+        ),
+        Some(node) if node.text() == Some("FAIL_RELOAD") => {}
+        other => {
+            let span = other.map_or(place, |node| node.span);
+            plugin::closed(
+                look,
+                span,
+                "until the next change of its configuration",
+                "newer versions of Istio have `failStrategy: FAIL_RELOAD`",
+            );
+        }
+    }
+    released(
+        look,
+        place,
+        &demands,
+        flag,
+        "a WasmPlugin cannot let it: use an EnvoyFilter (`fieldgate render --to istio`), or write `head: released` in the policy",
+    );
+    if let (Some(phase), true) = (get(spec, "phase").filter(|node| node.text() == Some("AUTHN")), demands.is_by_token())
+    {
+        look.say(
+            Code::FilterOrder,
+            phase.span,
+            "`phase: AUTHN` puts the plugin before Istio's authentication: no caller has an identity yet when the plugin asks",
+            "write `phase: AUTHZ`",
+        );
+    }
+    if let Some(kind) = get(spec, "type").filter(|node| node.text() == Some("NETWORK")) {
+        look.say(
+            Code::PluginDisabled,
+            kind.span,
+            "`type: NETWORK`: the plugin filters HTTP, and sees none here",
+            "take the line out: `HTTP` is the default",
+        );
+    }
+    for selector in elements(spec, "match") {
+        if let Some(ports) = member(selector, "ports") {
+            look.say(
+                Code::UnseenTraffic,
+                ports.key_span,
+                "the plugin runs for these ports only: what the proxy serves on others passes unfiltered",
+                "take `match` out, or see to it that no other port leads to personal data",
+            );
+        }
+    }
+    let variables = at(spec, &["vmConfig", "env"]).and_then(Node::elements).unwrap_or_default();
+    let handed = variables.iter().any(|variable| text(variable, "name") == Some(KEY));
+    if demands.key == Some(true) && !handed {
+        plugin::no_key(look, place, "write `vmConfig: {env: [{name: FIELDGATE_KEY, valueFrom: HOST}]}`");
+    }
+}
+
+/// Says that the head cannot be held.
+pub(super) fn released(look: &mut Look, place: crate::diagnostic::Span, demands: &Demands, flag: Flag, help: &str) {
+    if demands.head == Some(HeadMode::Held) && flag == Flag::Absent {
+        look.say(
+            Code::HeadNotHeld,
+            place,
+            "the policy holds the response head, and nothing sets `allow_on_headers_stop_iteration`: responses hang",
+            help,
+        );
+    }
+}
+
+fn envoy_filter(look: &mut Look, survey: &Survey<'_>, patch: &Node, given: &Demands) {
+    let operation = at(patch, &["patch", "operation"]);
+    let ours = value(patch).is_some_and(|value| plugin::recognise(value, survey).is_some());
+    match operation.and_then(Node::text) {
+        Some("REMOVE") => {
+            let path = ["match", "listener", "filterChain", "filter", "subFilter", "name"];
+            if let Some(name) = at(patch, &path).filter(|name| name.text().is_some_and(names_fieldgate)) {
+                look.say(Code::PluginDisabled, name.span, "this patch takes the plugin out", "take the patch out");
+            }
+        }
+        Some("INSERT_FIRST") if ours && given.is_by_token() => {
+            let span = operation.map_or(patch.span, |node| node.span);
+            look.say(
+                Code::FilterOrder,
+                span,
+                "`INSERT_FIRST` puts the plugin before Istio's authentication: no caller has an identity yet when the plugin asks",
+                "write `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
+            );
+        }
+        _ => {}
+    }
+}
