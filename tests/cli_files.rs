@@ -326,3 +326,52 @@ fn a_large_policy_checks_and_is_drawn_whole() {
         assert!(lines >= least, "{arguments:?}: {lines} lines");
     }
 }
+
+#[test]
+fn what_render_writes_lets_nothing_past() {
+    let scratch = Scratch::new("rendered");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // The mark that the plugin leaves, as the bootstrap that the tests run asks for it.
+    let bootstrap = fs::read_to_string(root.join("envoy/envoy.yaml")).expect("the reference bootstrap");
+    let mark = bootstrap.split_once("filter_state: ").expect("a mark").1.split_once("]").expect("its end").0;
+    let telco = fs::read_to_string(root.join("policies/telco.yaml")).expect("the reference policy");
+    scratch.write("held.yaml", &telco);
+    scratch.write("released.yaml", &format!("{telco}head: released\n"));
+    scratch.write("plain.yaml", &small());
+    for (policy, targets) in [
+        ("held.yaml", ["envoy", "ecds", "istio"].as_slice()),
+        ("plain.yaml", &["envoy", "ecds", "istio"]),
+        ("released.yaml", &["envoy", "ecds", "istio", "envoy-gateway"]),
+    ] {
+        for target in targets {
+            let written = scratch.run(&["render", policy, "--to", target]);
+            assert!(written.status.success(), "{policy} to {target}: {}", text(&written.stderr));
+            let rendered = text(&written.stdout);
+            if matches!(*target, "envoy" | "ecds") {
+                assert!(rendered.contains(mark), "{policy} to {target} does not say how routes ask for `{mark}`");
+            }
+            scratch.write("rendered.yaml", &rendered);
+            // Without the policy, whose own warnings are not meant.
+            let found = scratch.run(&["check", "plain.yaml", "--envoy", "rendered.yaml", "--format", "json"]);
+            let found: serde_json::Value = serde_json::from_slice(&found.stdout).expect("JSON");
+            assert_eq!(
+                (&found["errors"], &found["warnings"]),
+                (&0.into(), &0.into()),
+                "{policy} to {target}: {found:#}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_deployment_is_looked_at_where_there_are_no_policies() {
+    let scratch = Scratch::new("deployment");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    scratch.write("envoy.yaml", &fs::read_to_string(root.join("envoy/envoy.yaml")).expect("the reference bootstrap"));
+    let found = scratch.run(&["check", "--envoy", "envoy.yaml"]);
+    assert_eq!((found.status.code(), text(&found.stdout)), (Some(0), "Nothing to mend.\n".to_owned()));
+    let alone = scratch.run(&["check"]);
+    assert_eq!(alone.status.code(), Some(2), "{}", text(&alone.stderr));
+    let named = scratch.run(&["check", "policies", "--envoy", "envoy.yaml"]);
+    assert_eq!(named.status.code(), Some(2), "a path that is named has to be there");
+}

@@ -1,0 +1,210 @@
+//! The reference bootstrap is sound, and each of its lines that security leans on is noticed when it is broken: a table of
+//! textual changes of `envoy/envoy.yaml`, one at a time, each with the code that it must yield.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may stop where it stands")]
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use fieldgate::deployment::{self, File};
+use fieldgate::diagnostic::{Code, Diagnostics, Severity};
+use fieldgate::policy::{self, PolicySet};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn bootstrap() -> String {
+    std::fs::read_to_string(root().join("envoy/envoy.yaml")).expect("the reference bootstrap")
+}
+
+/// The policy that the bootstrap is run with here: callers from tokens, pseudonyms, the head held.
+fn policy() -> PolicySet {
+    policy::from_yaml(&root().join("policies/telco.yaml")).expect("the reference policy checks").0
+}
+
+fn look(text: &str, policy: Option<&PolicySet>) -> Diagnostics {
+    deployment::check(&[File { name: "envoy.yaml", bytes: text.as_bytes() }], policy)
+}
+
+/// The filter of a kind, with what its configuration starts with.
+const PLUGIN: &str = "                  - name: envoy.filters.http.wasm\n";
+const JWT: &str = "                  - name: envoy.filters.http.jwt_authn\n";
+const ROUTER: &str = "                  - name: envoy.filters.http.router\n";
+const OFF: &str = "typed_per_filter_config: {envoy.filters.http.wasm: {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}";
+
+/// What is changed, into what, and what is then said.
+const CHANGES: &[(&str, &str, Code)] = &[
+    // The listener and the connection manager.
+    ("bytes: 32768\n      filter_chains", "bytes: 16384\n      filter_chains", Code::SmallBuffer),
+    ("normalize_path: false", "normalize_path: true", Code::PathAltered),
+    ("merge_slashes: false", "merge_slashes: true", Code::PathAltered),
+    ("action: KEEP_UNCHANGED", "action: UNESCAPE_AND_FORWARD", Code::PathAltered),
+    ("action: KEEP_UNCHANGED", "action: UNESCAPE_AND_REDIRECT", Code::PathAltered),
+    ("action: KEEP_UNCHANGED", "action: 4", Code::PathAltered),
+    ("proxy_100_continue: false", "proxy_100_continue: true", Code::PassesNoFilter),
+    ("proxy_100_continue: false", "upgrade_configs: [{upgrade_type: websocket}]", Code::PassesNoFilter),
+    ("stream_idle_timeout: 30s", "stream_idle_timeout: 0s", Code::NoIdleTimeout),
+    ("                stream_idle_timeout: 30s\n", "", Code::DefaultIdleTimeout),
+    ("initial_stream_window_size: 65536", "initial_stream_window_size: 16384", Code::SmallBuffer),
+    // The filters and their order.
+    (
+        PLUGIN,
+        "                  - name: envoy.filters.http.wasm\n                    disabled: true\n",
+        Code::PluginDisabled,
+    ),
+    (
+        PLUGIN,
+        "                  - name: envoy.filters.http.wasm\n                    is_optional: true\n",
+        Code::PluginDisabled,
+    ),
+    (
+        JWT,
+        "                  - name: envoy.filters.http.cache\n                  - name: envoy.filters.http.jwt_authn\n",
+        Code::FilterOrder,
+    ),
+    (
+        PLUGIN,
+        "                  - name: envoy.filters.http.grpc_json_transcoder\n                  - name: envoy.filters.http.wasm\n",
+        Code::FilterOrder,
+    ),
+    (
+        PLUGIN,
+        "                  - name: envoy.filters.http.lua\n                  - name: envoy.filters.http.wasm\n",
+        Code::FilterBefore,
+    ),
+    (
+        PLUGIN,
+        "                  - name: envoy.filters.http.decompressor\n                  - name: envoy.filters.http.wasm\n",
+        Code::FilterBefore,
+    ),
+    (
+        ROUTER,
+        "                  - name: fieldgate\n                    config_discovery: {config_source: {ads: {}}}\n                  - name: envoy.filters.http.router\n",
+        Code::FilterBefore,
+    ),
+    // Identity.
+    ("payload_in_metadata: verified_jwt", "payload_in_metadata: claims", Code::LooseIdentity),
+    ("                          payload_in_metadata: verified_jwt\n", "", Code::LooseIdentity),
+    ("require_expiration: true", "require_expiration: false", Code::LooseIdentity),
+    ("                          require_expiration: true\n", "", Code::LooseIdentity),
+    ("requires: {provider_name: issuer}", "requires: {allow_missing: {}}", Code::NoTokenNeeded),
+    ("requires: {provider_name: issuer}", "requires: {allow_missing_or_failed: {}}", Code::NoTokenNeeded),
+    ("requires: {provider_name: issuer}", "requires: {extract_only_without_validation: {}}", Code::UnverifiedIdentity),
+    ("                          requires: {provider_name: issuer}\n", "", Code::NoTokenNeeded),
+    // The plugin.
+    ("failure_policy: FAIL_RELOAD", "failure_policy: FAIL_OPEN", Code::FailOpen),
+    ("failure_policy: FAIL_RELOAD", "fail_open: true", Code::FailOpen),
+    ("failure_policy: FAIL_RELOAD", "failure_policy: FAIL_CLOSED", Code::FailClosed),
+    ("                        failure_policy: FAIL_RELOAD\n", "", Code::FailClosed),
+    ("iteration: true", "iteration: false", Code::HeadNotHeld),
+    ("                        allow_on_headers_stop_iteration: true\n", "", Code::HeadNotHeld),
+    ("host_env_keys: [FIELDGATE_KEY]", "key_values: {FIELDGATE_KEY: c2VjcmV0}", Code::PseudonymKey),
+    ("host_env_keys: [FIELDGATE_KEY]", "host_env_keys: []", Code::PseudonymKey),
+    (
+        "                            ${FIELDGATE_POLICY}",
+        "                            {\"language\": 1, \"policy\": \"p\"}",
+        Code::MissingKey,
+    ),
+    // The routes and what leads around the plugin.
+    (", filter_state: [{key: wasm.fieldgate, string_match: {exact: seen}}]", "", Code::NoMark),
+    ("{exact: seen}", "{exact: governed}", Code::NoMark),
+    ("route: {cluster: api}", "route: {cluster: api, prefix_rewrite: /v1/}", Code::PathAltered),
+    (
+        "route: {cluster: api}",
+        "route: {cluster: api, regex_rewrite: {pattern: {regex: ^/v1}, substitution: /}}",
+        Code::PathAltered,
+    ),
+    ("route: {cluster: api}", "route: {cluster: api, internal_redirect_policy: {}}", Code::PathAltered),
+    ("route: {cluster: api}", "route: {cluster: api, idle_timeout: 0s}", Code::NoIdleTimeout),
+    (
+        "route: {cluster: api}",
+        "route: {cluster: api, upgrade_configs: [{upgrade_type: CONNECT}]}",
+        Code::PassesNoFilter,
+    ),
+];
+
+#[test]
+fn the_reference_bootstrap_lets_nothing_past() {
+    for policy in [None, Some(&policy())] {
+        assert_eq!(look(&bootstrap(), policy).to_string(), "");
+    }
+}
+
+#[test]
+fn each_line_that_security_leans_on_is_noticed_when_it_is_broken() {
+    let (text, policy) = (bootstrap(), policy());
+    let mut wrong = String::new();
+    for (from, to, code) in CHANGES {
+        assert_eq!(text.matches(from).count(), 1, "`{from}` is there once");
+        let found = look(&text.replace(from, to), Some(&policy));
+        // Nothing else is worth an error: what is said is about the change.
+        let other = found.items().iter().find(|item| item.code != *code && item.severity() == Severity::Error);
+        if !found.items().iter().any(|item| item.code == *code) || other.is_some() {
+            writeln!(wrong, "`{from}` to `{to}` should be {code}: {found}").expect("a string takes all");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// From the line that starts a filter to the one that starts the next.
+fn cut<'t>(text: &'t str, from: &str, to: &str) -> (&'t str, &'t str, &'t str) {
+    let start = text.find(from).expect("the first filter");
+    let end = text.find(to).expect("the next filter");
+    (text.get(..start).expect("before"), text.get(start..end).expect("between"), text.get(end..).expect("behind"))
+}
+
+#[test]
+fn the_plugin_is_missed_where_it_is_taken_out_or_moved_before_the_token() {
+    let (text, policy) = (bootstrap(), policy());
+    let (before, plugin, behind) = cut(&text, PLUGIN, ROUTER);
+    let found = look(&format!("{before}{behind}"), Some(&policy));
+    assert!(found.items().iter().any(|item| item.code == Code::PluginMissing), "{found}");
+    let first = before.find(JWT).expect("jwt_authn");
+    let (filters, token) = before.split_at(first);
+    let found = look(&format!("{filters}{plugin}{token}{behind}"), Some(&policy));
+    assert!(found.items().iter().any(|item| item.code == Code::FilterOrder), "{found}");
+}
+
+#[test]
+fn the_plugin_is_missed_where_a_route_or_a_host_turns_it_off() {
+    let (text, policy) = (bootstrap(), policy());
+    for (from, indent) in
+        [("                          route: {cluster: api}\n", 26), ("                      domains: [\"*\"]\n", 22)]
+    {
+        let changed = text.replace(from, &format!("{from}{}{OFF}\n", " ".repeat(indent)));
+        let found = look(&changed, Some(&policy));
+        assert_eq!(found.count(Severity::Error), 1, "{found}");
+        assert!(found.items().iter().any(|item| item.code == Code::PluginDisabled), "{found}");
+    }
+}
+
+#[test]
+fn a_second_way_to_the_upstream_is_noticed() {
+    let raw = "    - name: raw
+      address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.tcp_proxy
+              typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: raw, cluster: api}
+  clusters:
+";
+    let found = look(&bootstrap().replace("  clusters:\n", raw), Some(&policy()));
+    assert_eq!(found.items().iter().map(|item| item.code).collect::<Vec<_>>(), [Code::PluginMissing], "{found}");
+}
+
+#[test]
+fn files_of_any_shape_end_in_findings() {
+    // Nested deeper than is read, aliases that come to more than is held, what is not UTF-8, what is cut off anywhere.
+    let deep = "[".repeat(10_000);
+    let laughs = (0..40).fold("a0: &a0 [x, x]\n".to_owned(), |text, level| {
+        format!("{text}a{next}: &a{next} [*a{level}, *a{level}]\n", next = level + 1)
+    });
+    for bytes in [deep.as_bytes(), laughs.as_bytes(), b"\xff\xfe", b"", b"{", b"- &a [*a]", b"? [a]\n: b"] {
+        let found = deployment::check(&[File { name: "envoy.yaml", bytes }], None);
+        assert!(found.has_errors(), "{:?}", String::from_utf8_lossy(bytes).chars().take(20).collect::<String>());
+    }
+    let text = bootstrap();
+    for end in (0..text.len()).step_by(97).filter(|end| text.is_char_boundary(*end)) {
+        drop(look(text.get(..end).expect("a boundary"), None));
+    }
+}
