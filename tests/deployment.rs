@@ -36,12 +36,14 @@ const OFF: &str = "typed_per_filter_config: {envoy.filters.http.wasm: {\"@type\"
 const CHANGES: &[(&str, &str, Code)] = &[
     // The listener and the connection manager.
     ("bytes: 32768\n      filter_chains", "bytes: 16384\n      filter_chains", Code::SmallBuffer),
+    ("bytes: 32768\n      filter_chains", "bytes: 0x2000\n      filter_chains", Code::SmallBuffer),
     ("normalize_path: false", "normalize_path: true", Code::PathAltered),
     ("merge_slashes: false", "merge_slashes: true", Code::PathAltered),
     ("action: KEEP_UNCHANGED", "action: UNESCAPE_AND_FORWARD", Code::PathAltered),
     ("action: KEEP_UNCHANGED", "action: UNESCAPE_AND_REDIRECT", Code::PathAltered),
     ("action: KEEP_UNCHANGED", "action: 4", Code::PathAltered),
     ("proxy_100_continue: false", "proxy_100_continue: true", Code::PassesNoFilter),
+    ("proxy_100_continue: false", "proxy_100_continue: yes", Code::PassesNoFilter),
     ("proxy_100_continue: false", "upgrade_configs: [{upgrade_type: websocket}]", Code::PassesNoFilter),
     ("stream_idle_timeout: 30s", "stream_idle_timeout: 0s", Code::NoIdleTimeout),
     ("                stream_idle_timeout: 30s\n", "", Code::DefaultIdleTimeout),
@@ -93,6 +95,8 @@ const CHANGES: &[(&str, &str, Code)] = &[
     ("                          requires: {provider_name: issuer}\n", "", Code::NoTokenNeeded),
     // The plugin.
     ("failure_policy: FAIL_RELOAD", "failure_policy: FAIL_OPEN", Code::FailOpen),
+    ("failure_policy: FAIL_RELOAD", "failure_policy: fail_open", Code::FailOpen),
+    ("failure_policy: FAIL_RELOAD", "failure_policy: 3", Code::FailOpen),
     ("failure_policy: FAIL_RELOAD", "fail_open: true", Code::FailOpen),
     ("failure_policy: FAIL_RELOAD", "failure_policy: FAIL_CLOSED", Code::FailClosed),
     ("                        failure_policy: FAIL_RELOAD\n", "", Code::FailClosed),

@@ -31,7 +31,23 @@ pub(super) fn text<'n>(node: &'n Node, name: &str) -> Option<&'n str> {
 
 /// Where a boolean field is true.
 pub(super) fn set(node: &Node, name: &str) -> Option<Span> {
-    get(node, name).filter(|node| node.value == Tree::Bool(true)).map(|node| node.span)
+    get(node, name).filter(|node| truth(node) == Some(true)).map(|node| node.span)
+}
+
+/// A boolean, also as the readers of YAML 1.1 that Envoy and Kubernetes have take one: `yes`, `On`; Envoy even in quotes.
+pub(super) fn truth(node: &Node) -> Option<bool> {
+    let is_one_of = |text: &str, words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    match &node.value {
+        Tree::Bool(value) => Some(*value),
+        Tree::Text { text, .. } if is_one_of(text, ["true", "yes", "on", "y"]) => Some(true),
+        Tree::Text { text, .. } if is_one_of(text, ["false", "no", "off", "n"]) => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether it is an enumerator: by its name, which Envoy takes in any case, or by its number.
+pub(super) fn is_enumerator(node: &Node, name: &str, value: u64) -> bool {
+    node.text().is_some_and(|text| text.replace('-', "_").eq_ignore_ascii_case(name)) || number(node) == Some(value)
 }
 
 /// A field's elements; none if it is not there.
@@ -39,18 +55,35 @@ pub(super) fn elements<'n>(node: &'n Node, name: &str) -> &'n [Node] {
     get(node, name).and_then(Node::elements).unwrap_or_default()
 }
 
-/// A number: in the JSON form of protobuf a string may hold one.
+/// A whole number: decimal, hexadecimal, octal, or with an exponent, and also in quotes, as Envoy takes it.
 pub(super) fn number(node: &Node) -> Option<u64> {
-    match &node.value {
-        Tree::Number(text) | Tree::Text { text, .. } => text.parse().ok(),
-        _ => None,
+    let text = match &node.value {
+        Tree::Number(text) | Tree::Text { text, .. } => &**text,
+        _ => return None,
+    };
+    if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return u64::from_str_radix(digits, 16).ok();
     }
+    if let Some(digits) =
+        text.strip_prefix('0').filter(|digits| !digits.is_empty() && !digits.contains(['.', 'e', 'E']))
+    {
+        return u64::from_str_radix(digits, 8).ok();
+    }
+    text.parse().ok().or_else(|| whole(text.parse().ok()?))
 }
 
-/// Whether it is a duration of nothing: `0s`, `0.000s`, `0ms`.
+/// A number that was written with a point or an exponent, if it is whole and exact.
+fn whole(value: f64) -> Option<u64> {
+    /// The largest that a double tells from its neighbours.
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    let fits = value.fract() == 0.0 && (0.0..=LARGEST).contains(&value);
+    fits.then(|| format!("{value:.0}").parse().ok()).flatten()
+}
+
+/// Whether it is a duration of nothing: `0s`, `0.000s`, `-0s`, `0ms`.
 pub(super) fn is_zero_duration(node: &Node) -> bool {
     let text = match &node.value {
-        Tree::Number(text) | Tree::Text { text, .. } => text,
+        Tree::Number(text) | Tree::Text { text, .. } => text.strip_prefix('-').unwrap_or(text),
         _ => return false,
     };
     text.starts_with('0') && !text.contains(|c: char| matches!(c, '1'..='9'))

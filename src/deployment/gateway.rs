@@ -1,7 +1,9 @@
 //! Envoy Gateway's resources: EnvoyExtensionPolicy, which has the plugin, and those that open a threat beside it.
 
 use super::demands::{self, Demands};
-use super::field::{at, elements, get, head, is_zero_duration, member, message, names_fieldgate, set, text, walk};
+use super::field::{
+    at, elements, get, head, is_zero_duration, member, message, names_fieldgate, set, text, truth, walk,
+};
 use super::plugin::{self, Flag, KEY};
 use super::survey::{Extent, Survey};
 use super::{Look, istio, manager};
@@ -33,7 +35,7 @@ pub(super) fn flag(survey: &Survey<'_>) -> Flag {
             }
             "EnvoyPatchPolicy" => {
                 for (name, value) in operations(resource.node).filter_map(written) {
-                    patched |= name == NAME && value.value == Tree::Bool(true);
+                    patched |= name == NAME && truth(value) == Some(true);
                     walk(value, &mut |node| patched |= set(node, NAME).is_some());
                 }
             }
@@ -163,7 +165,7 @@ fn client(look: &mut Look, resource: &Node, demands: &Demands) {
             manager::rewritten(look, found.span, &what, "write `KeepUnchanged`, or `RejectRequest`");
         }
     }
-    if let Some(found) = field(&["path", "disableMergeSlashes"]).filter(|found| found.value == Tree::Bool(false)) {
+    if let Some(found) = field(&["path", "disableMergeSlashes"]).filter(|found| truth(found) == Some(false)) {
         let what = "`disableMergeSlashes: false`: Envoy merges slashes in the path";
         manager::rewritten(look, found.span, what, "write `disableMergeSlashes: true`");
     }

@@ -2,12 +2,12 @@
 
 use super::Look;
 use super::demands::Demands;
-use super::field::{at, elements, get, head, is, member, set, text, unwrap, walk};
+use super::field::{at, elements, get, head, is, is_enumerator, member, set, text, unwrap, walk};
 use super::order::kind;
 use super::survey::Manager;
 use crate::diagnostic::{Code, Span};
+use crate::policy::Node;
 use crate::policy::model::Identity;
-use crate::policy::{Node, Tree};
 
 /// Where jwt_authn leaves claims, and the policy looks for them.
 const NAMESPACE: &str = "envoy.filters.http.jwt_authn";
@@ -175,10 +175,8 @@ fn certificates(look: &mut Look, chain: &Node) {
     let own = common.and_then(|common| get(common, "validation_context"));
     let combined = common.and_then(|common| get(common, "combined_validation_context"));
     let validation = own.or_else(|| combined.and_then(|node| get(node, "default_validation_context")));
-    let lenient = |node: &&Node| {
-        // An enumerator's name, or its number (envoy/extensions/transport_sockets/tls/v3/common.proto).
-        matches!(&node.value, Tree::Text { text, .. } | Tree::Number(text) if matches!(&**text, "ACCEPT_UNTRUSTED" | "1"))
-    };
+    // envoy/extensions/transport_sockets/tls/v3/common.proto
+    let lenient = |node: &&Node| is_enumerator(node, "ACCEPT_UNTRUSTED", 1);
     if let Some(found) = validation.and_then(|node| get(node, "trust_chain_verification")).filter(lenient) {
         unverified(look, found.span, "`trust_chain_verification: ACCEPT_UNTRUSTED`");
         return;

@@ -1,14 +1,14 @@
 //! HTTP connection managers: whether they have the plugin, and the settings of theirs that lead past it.
 
 use super::demands::Demands;
-use super::field::{at, elements, get, head, is_zero_duration, member, number, set, text, walk};
+use super::field::{at, elements, get, head, is_enumerator, is_zero_duration, member, number, set, text, truth, walk};
 use super::plugin::{self, Flag, Plugin};
 use super::routes::{self, Governed, Reach};
 use super::survey::{Extent, Manager, Survey};
 use super::{Look, identity, order};
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::policy::Node;
 use crate::policy::model::HeadMode;
-use crate::policy::{Node, Tree};
 
 /// The least buffer that the plugin can work with, in bytes: one write while Envoy buffers may be that large.
 const FLOOR: u64 = 16 << 10;
@@ -196,15 +196,11 @@ pub(super) fn written(look: &mut Look, node: &Node, demands: &Demands) {
         }
     }
     if let Some(found) = get(node, "path_with_escaped_slashes_action") {
-        let word = match &found.value {
-            Tree::Text { text, .. } => &**text,
-            Tree::Number(text) if &**text == "3" => "UNESCAPE_AND_REDIRECT",
-            Tree::Number(text) if &**text == "4" => "UNESCAPE_AND_FORWARD",
-            _ => "",
-        };
-        if word.starts_with("UNESCAPE") {
-            let what = format!("`path_with_escaped_slashes_action: {word}`: Envoy makes slashes of `%2F`");
-            rewritten(look, found.span, &what, "write `KEEP_UNCHANGED`, or `REJECT_REQUEST`");
+        for (word, value) in [("UNESCAPE_AND_REDIRECT", 3), ("UNESCAPE_AND_FORWARD", 4)] {
+            if is_enumerator(found, word, value) {
+                let what = format!("`path_with_escaped_slashes_action: {word}`: Envoy makes slashes of `%2F`");
+                rewritten(look, found.span, &what, "write `KEEP_UNCHANGED`, or `REJECT_REQUEST`");
+            }
         }
     }
     if let Some(found) = get(node, "stream_idle_timeout").filter(|found| is_zero_duration(found)) {
@@ -233,7 +229,7 @@ pub(super) fn rewritten(look: &mut Look, span: Span, what: &str, help: &str) {
 
 /// Threat A10.
 pub(super) fn upgrade(look: &mut Look, upgrade: &Node) {
-    if get(upgrade, "enabled").is_some_and(|enabled| enabled.value == Tree::Bool(false)) {
+    if get(upgrade, "enabled").and_then(truth) == Some(false) {
         return;
     }
     let kind = text(upgrade, "upgrade_type").unwrap_or("?");

@@ -2,12 +2,12 @@
 //! handed.
 
 use super::demands::{self, Demands};
-use super::field::{at, elements, get, head, is, member, names_fieldgate, set, text, unwrap};
+use super::field::{at, elements, get, head, is, is_enumerator, member, names_fieldgate, set, text, unwrap};
 use super::survey::{Extent, Survey};
 use super::{Look, identity, order, routes};
 use crate::diagnostic::{Code, Span};
+use crate::policy::Node;
 use crate::policy::model::HeadMode;
-use crate::policy::{Node, Tree};
 
 /// The environment variable that holds the key of pseudonyms (rule 23).
 pub(super) const KEY: &str = "FIELDGATE_KEY";
@@ -95,11 +95,11 @@ pub(super) fn failure(look: &mut Look, config: &Node, extent: Extent) {
         look.say(Code::FailOpen, span, format!("`fail_open: true`: {open}"), HELP);
     }
     match get(config, "failure_policy") {
-        // An enumerator's name, or its number (envoy/extensions/wasm/v3/wasm.proto).
-        Some(node) if is_word(node, "FAIL_OPEN", "3") => {
+        // envoy/extensions/wasm/v3/wasm.proto
+        Some(node) if is_enumerator(node, "FAIL_OPEN", 3) => {
             look.say(Code::FailOpen, node.span, format!("`failure_policy: FAIL_OPEN`: {open}"), HELP);
         }
-        Some(node) if is_word(node, "FAIL_CLOSED", "2") || is_word(node, "UNSPECIFIED", "0") => {
+        Some(node) if is_enumerator(node, "FAIL_CLOSED", 2) || is_enumerator(node, "UNSPECIFIED", 0) => {
             closed(look, node.span, "until the next change of its configuration", HELP);
         }
         Some(_) => {}
@@ -113,14 +113,6 @@ pub(super) fn failure(look: &mut Look, config: &Node, extent: Extent) {
 /// Notes that a plugin fails closed and stays so.
 pub(super) fn closed(look: &mut Look, span: Span, until: &str, help: &str) {
     look.say(Code::FailClosed, span, format!("if the plugin's virtual machine fails, requests get 503 {until}"), help);
-}
-
-fn is_word(node: &Node, name: &str, number: &str) -> bool {
-    match &node.value {
-        Tree::Text { text, .. } => &**text == name,
-        Tree::Number(text) => &**text == number,
-        _ => false,
-    }
 }
 
 /// Rule 40: without the flag, a head that is held is never let go.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::field::{at, elements, get, head, is, is_zero_duration, member, names_fieldgate, set, text, walk};
+use super::field::{
+    at, elements, get, head, is, is_enumerator, is_zero_duration, member, names_fieldgate, set, text, walk,
+};
 use super::plugin::Plugin;
 use super::survey::{Address, Survey};
 use super::{Look, manager, names};
@@ -243,7 +245,7 @@ fn forwards(look: &mut Look, step: &Step<'_>, action: &Node) {
     }
     for name in ["internal_redirect_policy", "internal_redirect_action"] {
         let Some(found) = member(action, name) else { continue };
-        if found.node.text() == Some("PASS_THROUGH_INTERNAL_REDIRECT") {
+        if is_enumerator(&found.node, "PASS_THROUGH_INTERNAL_REDIRECT", 0) {
             continue;
         }
         look.say(
