@@ -24,5 +24,6 @@ for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
 const { exports } = await WebAssembly.instantiate(module, imports);
 // Of the exports, WASI is to see no more than a command's: the plugin's `_initialize` makes it take this for a reactor.
 const code = wasi.start({ exports: { memory: exports.memory, _start: exports._start } });
-// What was printed is out. Node 20 may crash while it takes down a module of this size, so it is not asked to.
-process.reallyExit(code);
+// What was printed is out. Node 20 may crash while it takes down a module of this size, so it is not given the time to.
+if (code === 0) process.kill(process.pid, "SIGKILL");
+process.exit(code);

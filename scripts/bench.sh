@@ -25,9 +25,14 @@ in_v8() {
   echo "== in V8 $(node -p process.versions.v8)"
   # Only what V8's optimising compiler makes is measured, as a plugin that has run for a while is: on a busy machine that
   # compiler may take longer to come round than the whole bench.
-  local host=(node --no-warnings --no-liftoff scripts/bench.mjs)
-  "${host[@]}" target/wasm32-wasip1/release/examples/speed.wasm "$@"
-  "${host[@]}" target/wasm32-wasip1/release/examples/cost.wasm
+  local bench=(node --no-warnings --no-liftoff scripts/bench.mjs)
+  killed_when_done "${bench[@]}" target/wasm32-wasip1/release/examples/speed.wasm "$@"
+  killed_when_done "${bench[@]}" target/wasm32-wasip1/release/examples/cost.wasm
+}
+
+# What bench.mjs does to itself once all is printed.
+killed_when_done() {
+  "$@" || [ $? = 137 ]
 }
 
 in_envoy() {

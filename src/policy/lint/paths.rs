@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::super::Member;
 use super::super::field_path::{FieldPath, Segment};
 use super::super::model::{Entry, Governed, RouteBody};
+use super::super::{Member, Node};
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic, Span};
 
@@ -23,12 +23,12 @@ impl Lint<'_> {
                 self.field(member);
             }
             if let Some(rows) = route.node.get("rows") {
-                self.condition(rows.text().unwrap_or_default(), rows.span);
+                self.condition(rows);
             }
         }
         for scope in self.members(&["scopes"]) {
             for rows in scope.node.get("rows").and_then(|rows| rows.members()).unwrap_or_default() {
-                self.condition(rows.node.text().unwrap_or_default(), rows.node.span);
+                self.condition(&rows.node);
             }
         }
         self.form_conflicts();
@@ -38,7 +38,7 @@ impl Lint<'_> {
     fn field(&mut self, member: &Member) {
         let text = &*member.key;
         let Ok(path) = FieldPath::parse(text) else { return };
-        self.condition(text, member.key_span);
+        self.unguarded(&path, member.key_span);
         if path.open {
             self.push(
                 Diagnostic::at(
@@ -63,9 +63,15 @@ impl Lint<'_> {
         }
     }
 
+    /// One `rows`.
+    fn condition(&mut self, rows: &Node) {
+        if let Ok(path) = FieldPath::parse(rows.text().unwrap_or_default()) {
+            self.unguarded(&path, rows.span);
+        }
+    }
+
     /// `!=` without an existence test, in every filter of one path.
-    fn condition(&mut self, text: &str, span: Span) {
-        let Ok(path) = FieldPath::parse(text) else { return };
+    fn unguarded(&mut self, path: &FieldPath, span: Span) {
         for segment in &path.segments {
             let Segment::Filtered(filter) = segment else { continue };
             for query in filter.unguarded() {
