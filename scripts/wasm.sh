@@ -38,9 +38,11 @@ rustup_adds_target() {
 }
 
 debian_is_installed() {
+  local statuses
   command -v dpkg-query >/dev/null || return 1
-  # One `ii` for each package; an unknown one makes dpkg-query fail.
-  ! dpkg-query -W -f '${db:Status-Abbrev}\n' "${packages[@]}" 2>&1 | grep -qv '^ii '
+  # It fails if one is unknown.
+  statuses=$(dpkg-query -W -f '${db:Status-Abbrev}\n' "${packages[@]}" 2>/dev/null) || return 1
+  ! grep -qv '^ii ' <<<"$statuses"
 }
 
 debian_installs() {

@@ -181,7 +181,7 @@ fn path_text(steps: &[Step]) -> String {
             Step::Elements => text.push_str("[*]"),
             Step::Members => text.push_str(".*"),
             Step::Member(name) => {
-                let path = FieldPath { segments: vec![Segment::Member(name.clone())], open: false };
+                let path = FieldPath { segments: vec![Segment::Member(name.as_str().into())], open: false };
                 text.push_str(path.to_string().strip_prefix('$').unwrap_or_default());
             }
         }

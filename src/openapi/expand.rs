@@ -119,7 +119,7 @@ pub(super) fn of(api: &Api, operation: &Operation) -> Expanded {
 /// The path of a place, as the policy's own type.
 pub(super) fn field_path(steps: &[Step]) -> FieldPath {
     let segments = steps.iter().map(|step| match step {
-        Step::Member(name) => Segment::Member(name.clone()),
+        Step::Member(name) => Segment::Member(name.as_str().into()),
         Step::Elements | Step::Members => Segment::Any,
     });
     FieldPath { segments: segments.collect(), open: false }

@@ -4,6 +4,7 @@
 //! accepts beyond the standard is refused here.
 
 use std::fmt;
+use std::rc::Rc;
 
 use jsonpath_rust::parser::model as jp;
 use jsonpath_rust::parser::parse_json_path;
@@ -36,7 +37,7 @@ pub struct FieldPath {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Segment {
     /// The member of that name, as decoded code points.
-    Member(String),
+    Member(Rc<str>),
     /// Every member or element.
     Any,
     /// Every member or element that the filter selects.
@@ -145,7 +146,7 @@ impl fmt::Display for FieldPath {
 
 fn step(selector: &jp::Selector) -> Result<Segment, PathFault> {
     match selector {
-        jp::Selector::Name(name) => Ok(Segment::Member(name.clone())),
+        jp::Selector::Name(name) => Ok(Segment::Member(name.as_str().into())),
         jp::Selector::Wildcard => Ok(Segment::Any),
         jp::Selector::Filter(filter) => Ok(Segment::Filtered(Filter::new(expression(filter)?))),
         jp::Selector::Index(index) => Err(index_fault(*index)),

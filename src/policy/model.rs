@@ -272,7 +272,7 @@ pub struct Entry {
     /// Its path from the body's root.
     pub path: FieldPath,
     /// Every name it goes by: (shape, path within that shape as the author wrote it), outermost mount first (rule 13).
-    pub names: Vec<(String, FieldPath)>,
+    pub names: Vec<(Rc<str>, FieldPath)>,
     /// Its classes, sorted, without repeats, never empty.
     pub classes: Vec<ClassId>,
     /// Its form at mask (rules 20 to 22).

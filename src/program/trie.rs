@@ -1,6 +1,7 @@
 //! The field trie of one route: every path of its entries, denies, row conditions and `max_records`, merged by segments.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::policy::field_path::{FieldPath, Filter, Segment};
 use crate::policy::model::{ClientId, Governed, ScopeId};
@@ -18,7 +19,7 @@ pub(super) struct Node {
     /// How it is reached; the root is not.
     from: Option<(NodeId, Segment)>,
     /// Children by member name.
-    pub(super) members: BTreeMap<String, NodeId>,
+    pub(super) members: BTreeMap<Rc<str>, NodeId>,
     /// The child for every member and element.
     pub(super) any: Option<NodeId>,
     /// Children for those that a filter selects.
@@ -78,7 +79,7 @@ impl Trie {
     pub(super) fn of_members(names: &[String]) -> Self {
         let mut trie = Self { nodes: vec![Node::default()] };
         for (index, name) in (0u32..).zip(names) {
-            trie.at(&[Segment::Member(name.clone())], |node| node.entries.push(EntryId(index)));
+            trie.at(&[Segment::Member(name.as_str().into())], |node| node.entries.push(EntryId(index)));
         }
         trie
     }
@@ -118,7 +119,7 @@ impl Trie {
         let fresh = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         let Some(node) = self.node_mut(parent) else { return fresh };
         let found = match segment {
-            Segment::Member(name) => *node.members.entry(name.clone()).or_insert(fresh),
+            Segment::Member(name) => *node.members.entry(Rc::clone(name)).or_insert(fresh),
             Segment::Any => *node.any.get_or_insert(fresh),
             Segment::Filtered(filter) => match node.filtered.iter().find(|(known, _)| known == filter) {
                 Some((_, child)) => *child,

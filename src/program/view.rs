@@ -515,7 +515,7 @@ impl Automaton {
             return state;
         }
         let known: BTreeSet<&str> =
-            self.nodes(place).flat_map(|node| node.members.keys()).map(String::as_str).collect();
+            self.nodes(place).flat_map(|node| node.members.keys()).map(|name| &**name).collect();
         let child = |table: &mut Table, step| {
             let next = self.follow(place, step, place.scopes.clone(), |_| false);
             self.intern(table, next)
@@ -597,7 +597,7 @@ impl Automaton {
         // Known as not visible while it is being looked at, so that the bound counts it.
         table.visible.insert(Rc::new(place.clone()), false);
         let names: BTreeSet<&str> =
-            self.nodes(place).flat_map(|node| node.members.keys()).map(String::as_str).collect();
+            self.nodes(place).flat_map(|node| node.members.keys()).map(|name| &**name).collect();
         let filters: Vec<&Filter> =
             self.nodes(place).flat_map(|node| node.filtered.iter().map(|(filter, _)| filter)).collect();
         let steps = names.into_iter().map(Step::Member).chain([Step::Element]);

@@ -325,7 +325,7 @@ fn trail<'a>(body: &'a Value, place: &'a Place) -> Trail<'a> {
 
 fn steps_match(segments: &[Segment], trail: &[(&PlaceStep, &Value)]) -> bool {
     segments.iter().zip(trail).all(|(segment, (step, child))| match segment {
-        Segment::Member(name) => matches!(step, PlaceStep::Member(other) if name == other),
+        Segment::Member(name) => matches!(step, PlaceStep::Member(other) if **name == **other),
         Segment::Any => true,
         Segment::Filtered(filter) => filter.selects(child),
     })

@@ -542,7 +542,7 @@ impl Walk<'_, '_> {
                 .segments
                 .iter()
                 .zip(&found.starts)
-                .any(|(segment, start)| *segment == Segment::Member(String::from(name)) && self.is_at(node, *start))
+                .any(|(segment, start)| *segment == Segment::Member(name.into()) && self.is_at(node, *start))
         })
     }
 

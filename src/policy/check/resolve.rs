@@ -1,6 +1,7 @@
 //! What the parts of a policy say of each other: areas, scopes, and places by shape and path (rules 9, 13, 15, 17, 26).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use super::super::field_path::{FieldPath, Segment};
 use super::super::model::{
@@ -245,6 +246,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
             );
         }
         let overrides = self.overrides();
+        let shapes: Vec<Rc<str>> = self.shapes.iter().map(|shape| shape.name.into()).collect();
         let mut entries: Vec<Entry> = Vec::with_capacity(expansion.places.len());
         for place in &expansion.places {
             let mut levels: BTreeMap<ScopeId, Level> = BTreeMap::new();
@@ -254,10 +256,8 @@ impl<'a, 'd> Resolver<'a, 'd> {
                     *lowest = (*lowest).min(*level);
                 }
             }
-            let names = place
-                .names
-                .iter()
-                .filter_map(|(shape, path)| self.shapes.get(*shape).map(|shape| (shape.name.to_owned(), path.clone())));
+            let names =
+                place.names.iter().filter_map(|(shape, path)| Some((Rc::clone(shapes.get(*shape)?), path.clone())));
             entries.push(Entry {
                 path: place.path.clone(),
                 names: names.collect(),

@@ -102,7 +102,7 @@ pub(super) fn claim_path(reader: &mut Reader, text: &str, span: Span, key: &str)
         .segments
         .iter()
         .map(|segment| match segment {
-            Segment::Member(name) => Some(name.clone()),
+            Segment::Member(name) => Some(name.to_string()),
             Segment::Any | Segment::Filtered(_) => None,
         })
         .collect();

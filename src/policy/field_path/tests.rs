@@ -64,7 +64,7 @@ fn a_name_is_never_what_it_only_looks_like() {
     for (text, name) in
         [("$['a.b']", "a.b"), ("$['[0]']", "[0]"), ("$['*']", "*"), ("$['$.a']", "$.a"), ("$['..']", "..")]
     {
-        assert_eq!(path(text).segments, [Segment::Member(name.to_owned())], "{text}");
+        assert_eq!(path(text).segments, [Segment::Member(name.into())], "{text}");
     }
 }
 

@@ -122,7 +122,7 @@ impl Lint<'_> {
             .flat_map(|shape| shape.node.members().unwrap_or_default().iter().map(move |member| (&*shape.key, member)));
         named
             .filter_map(|(shape, member)| Some((shape, FieldPath::parse(&member.key).ok()?, member.key_span)))
-            .find(|(shape, path, _)| entry.names.iter().any(|(known, at)| known == shape && at == path))
+            .find(|(shape, path, _)| entry.names.iter().any(|(known, at)| **known == **shape && at == path))
             .map_or(scope.span, |(.., span)| span)
     }
 
@@ -182,7 +182,7 @@ fn level(entry: &Entry, id: ScopeId, scope: &Scope) -> Option<(Level, Option<Cla
 
 fn last_member(path: &FieldPath) -> Option<&str> {
     path.segments.iter().rev().find_map(|segment| match segment {
-        Segment::Member(name) => Some(name.as_str()),
+        Segment::Member(name) => Some(&**name),
         Segment::Any | Segment::Filtered(_) => None,
     })
 }

@@ -65,9 +65,9 @@ impl Lint<'_> {
         for route in &self.policy.routes {
             let RouteBody::Governed(governed) = &route.body else { continue };
             for (shape, _) in governed.entries.iter().flat_map(|entry| &entry.names) {
-                let areas = match mounted.get_mut(shape) {
+                let areas = match mounted.get_mut(&**shape) {
                     Some(areas) => areas,
-                    None => mounted.entry(shape.clone()).or_default(),
+                    None => mounted.entry(shape.to_string()).or_default(),
                 };
                 if !areas.contains(&route.area) {
                     areas.insert(route.area.clone());
