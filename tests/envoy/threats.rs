@@ -48,7 +48,13 @@ const THREATS: &[Threat] = &[
         "A4",
         "the plugin is missing, rejected, or disabled on a route",
         "the way to the upstream opens only to what the plugin has seen",
-        &["without the filter, or with it disabled, nothing passes unfiltered"],
+        &[
+            "without the filter, or with it disabled, nothing passes unfiltered",
+            "tests/diagnostics/deployment.txt: a connection manager without the plugin",
+            "tests/diagnostics/deployment.txt: the plugin turned off for a virtual host and for a weighted cluster",
+            "tests/diagnostics/deployment.txt: the same upstream without the plugin",
+            "tests/deployment.rs: each_line_that_security_leans_on_is_noticed_when_it_is_broken",
+        ],
     ),
     threat(
         "A5",
@@ -89,7 +95,11 @@ const THREATS: &[Threat] = &[
         "A8",
         "1xx responses, 103 with its links",
         "none is forwarded",
-        &["an early hint never leaves", "an early hint over HTTP/2 never leaves"],
+        &[
+            "an early hint never leaves",
+            "an early hint over HTTP/2 never leaves",
+            "tests/diagnostics/deployment.txt: 1xx responses and upgrades pass no filter",
+        ],
     ),
     threat(
         "A9",
