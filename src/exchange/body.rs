@@ -4,7 +4,7 @@ use std::mem;
 use std::rc::Rc;
 
 use super::write_budget::WriteBudget;
-use super::{BodyDirective, End, Exchange, Phase, TrailersDirective, head};
+use super::{BodyDirective, End, Exchange, Headers, Phase, TrailersDirective, head};
 use crate::json::Texts;
 use crate::policy::model::Limits;
 use crate::program::View;
@@ -400,11 +400,12 @@ impl Exchange {
     pub fn taken(&mut self) {
         match &mut self.phase {
             // What is held back is written anew with what comes next.
-            Phase::Holding(_) | Phase::Absorbing(_) => {}
+            Phase::Holding(_) | Phase::Absorbing(_) => return,
             Phase::Streaming(streaming) => streaming.taken(&mut self.out),
             Phase::Reporting(aside) => aside.taken(),
             _ => self.out = Vec::new(),
         }
+        self.head = Headers::new();
     }
 
     /// The response's trailers: they end its body, and never pass themselves (rule 31).
@@ -467,7 +468,7 @@ impl Exchange {
 mod tests {
     use super::*;
     use crate::caller::Caller;
-    use crate::exchange::{HeadDirective, Headers};
+    use crate::exchange::HeadDirective;
     use crate::program::Program;
 
     #[test]
