@@ -421,8 +421,9 @@ pub(crate) fn respond(program: &Rc<Program>, row: &Row) -> Native {
     let scripted = row.upstream.marked(&mut Markers::default());
     let bytes =
         |fields: &[Field]| fields.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone())).collect();
-    let mut headers: exchange::Headers = bytes(&row.request.fields);
-    headers.push((b":authority".to_vec(), b"api.example".to_vec()));
+    let fields: Vec<Field> = row.request.fields_but_host().cloned().collect();
+    let mut headers: exchange::Headers = bytes(&fields);
+    headers.push((b":authority".to_vec(), row.request.authority().into_bytes()));
     let caller = Caller::identify(program.policy(), Evidence::Claims(&row.claims), &headers);
     let request = exchange::Request {
         method: row.request.method.clone(),

@@ -37,6 +37,21 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
 }
 
+impl Request {
+    /// The host that is asked for: the field `host`, else the tests' own.
+    pub(crate) fn authority(&self) -> String {
+        let named = self.fields.iter().find(|(name, _)| name == HOST);
+        named.map_or_else(|| "api.example".to_owned(), |(_, value)| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// The other fields: in HTTP/2 the host is no field.
+    pub(crate) fn fields_but_host(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|(name, _)| name != HOST)
+    }
+}
+
+const HOST: &str = "host";
+
 /// How a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -107,8 +122,9 @@ pub(crate) fn http1_bytes(request: &Request) -> Vec<u8> {
 }
 
 fn http1_message(request: &Request) -> Vec<u8> {
-    let mut bytes = format!("{} {} HTTP/1.1\r\nhost: api.example\r\n", request.method, request.path).into_bytes();
-    for (name, value) in &request.fields {
+    let authority = request.authority();
+    let mut bytes = format!("{} {} HTTP/1.1\r\nhost: {authority}\r\n", request.method, request.path).into_bytes();
+    for (name, value) in request.fields_but_host() {
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(b": ");
         bytes.extend_from_slice(value);
@@ -256,9 +272,9 @@ async fn stream_http2(
     let mut client = client.clone().ready().await?;
     let mut message = http::Request::builder()
         .method(request.method.as_str())
-        .uri(format!("http://api.example{}", request.path))
+        .uri(format!("http://{}{}", request.authority(), request.path))
         .body(())?;
-    *message.headers_mut() = header_map(request.fields.clone());
+    *message.headers_mut() = header_map(request.fields_but_host().cloned().collect());
     let (response, mut body) = client.send_request(message, request.body.is_empty())?;
     if !request.body.is_empty() {
         body.send_data(request.body.clone().into(), true)?;

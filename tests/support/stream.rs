@@ -201,9 +201,9 @@ async fn open_http2(address: SocketAddr, request: &Request) -> Result<Coming, Fa
         let _ = connection.await;
     });
     let mut client = client.ready().await?;
-    let uri = format!("http://api.example{}", request.path);
+    let uri = format!("http://{}{}", request.authority(), request.path);
     let mut message = http::Request::builder().method(request.method.as_str()).uri(uri).body(())?;
-    *message.headers_mut() = header_map(request.fields.clone());
+    *message.headers_mut() = header_map(request.fields_but_host().cloned().collect());
     let (response, _) = client.send_request(message, true)?;
     let response = response.await?;
     let (status, fields) = (response.status().as_u16(), fields(response.headers()));
