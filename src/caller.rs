@@ -148,7 +148,7 @@ mod tests {
             "classes": {"open": {"about": "open"}},
             "routes": {"r": {"match": "GET /r", "area": "x", "body": {"$.a": "open"}}},
             "scopes": {"a": {"areas": ["x"], "grant": {"open": "show"}}, "b": {"areas": ["x"], "grant": {"open": "show"}}},
-            "clients": {"*": {}, "acme": {"scopes": ["a"]}, "spiffe://x/app": {"scopes": ["b"]}},
+            "clients": {"*": {"scopes": ["a"]}, "acme": {"scopes": ["a"]}, "spiffe://x/app": {"scopes": ["b"]}},
         });
         crate::policy::from_json(text.to_string().as_bytes()).unwrap_or_else(|found| panic!("{found}")).0
     }
@@ -203,7 +203,7 @@ mod tests {
         let policy = policy(&json!({"source": "mtls"}));
         let rows: [(&str, &[u8], &str); 4] = [
             ("the scopes are those of the entry", b"spiffe://x/app", "spiffe://x/app|spiffe://x/app|b"),
-            ("an unknown peer has those of the star", b"spiffe://x/other", "spiffe://x/other|*|"),
+            ("an unknown peer has those of the star", b"spiffe://x/other", "spiffe://x/other|*|a"),
             ("no SAN is nobody", b"", "|*|"),
             ("a SAN that is not UTF-8 is nobody", b"\xff", "|*|"),
         ];
@@ -215,19 +215,35 @@ mod tests {
 
     #[test]
     fn a_trusted_header_says_who_is_asking() {
-        let policy = policy(&json!({"source": "trusted_header", "header": "x-client", "trusted": "the edge sets it"}));
-        type Row<'a> = (&'a str, &'a [(&'a str, &'a [u8])], &'a str);
-        let rows: [Row<'_>; 4] = [
-            ("one header is the client", &[("x-client", b"acme")], "acme|acme|a"),
-            ("none is nobody", &[], "|*|"),
-            ("a repeated one is nobody", &[("x-client", b"acme"), ("x-client", b"acme")], "|*|"),
-            ("one that is not UTF-8 is nobody", &[("x-client", b"acme\xff")], "|*|"),
+        let alone = policy(&json!({"source": "trusted_header", "header": "x-client", "trusted": "the edge sets it"}));
+        let both = policy(
+            &json!({"source": "trusted_header", "header": "x-client", "scopes": "x-scope", "trusted": "the edge sets it"}),
+        );
+        type Row<'a> = (&'a str, &'a PolicySet, &'a [(&'a str, &'a [u8])], &'a str);
+        let rows: [Row<'_>; 12] = [
+            ("one header is the client", &alone, &[("x-client", b"acme")], "acme|acme|a"),
+            ("none is nobody", &alone, &[], "|*|"),
+            ("an empty one is nobody", &alone, &[("x-client", b"")], "|*|"),
+            ("a repeated one is nobody", &alone, &[("x-client", b"acme"), ("x-client", b"acme")], "|*|"),
+            ("one that is not UTF-8 is nobody", &alone, &[("x-client", b"acme\xff")], "|*|"),
+            ("another may hold scopes", &both, &[("x-client", b"acme"), ("x-scope", b"a b")], "acme|acme|a,b"),
+            ("without it there are none", &both, &[("x-client", b"acme")], "acme|acme|"),
+            ("scopes may be without a client", &both, &[("x-scope", b"a")], "|*|a"),
+            ("scopes twice are nobody's", &both, &[("x-client", b"acme"), ("x-scope", b"a"), ("x-scope", b"b")], "|*|"),
+            ("scopes twice are nobody's without a client", &both, &[("x-scope", b"a"), ("x-scope", b"b")], "|*|"),
+            ("scopes that are not UTF-8 are nobody's", &both, &[("x-client", b"acme"), ("x-scope", b"a\xff")], "|*|"),
+            (
+                "a client twice has no scopes",
+                &both,
+                &[("x-client", b"a"), ("x-client", b"b"), ("x-scope", b"a")],
+                "|*|",
+            ),
         ];
-        for (claim, headers, expected) in rows {
+        for (claim, policy, headers, expected) in rows {
             let headers: Vec<_> =
                 headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
-            let caller = Caller::identify(&policy, Evidence::Nothing, &headers);
-            assert_eq!(line(&policy, &caller), expected, "{claim}");
+            let caller = Caller::identify(policy, Evidence::Nothing, &headers);
+            assert_eq!(line(policy, &caller), expected, "{claim}");
         }
     }
 }

@@ -93,3 +93,32 @@ fn json(from: Value) -> Json {
         Some(Kind::Null(_)) | None => Json::Null,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{JWT_AUTHN, Kind, List, Metadata, Struct, Value, verified_claims};
+    use prost::Message as _;
+    use serde_json::json;
+
+    fn one(name: &str, kind: Kind) -> Struct {
+        Struct { fields: [(name.to_owned(), Value { kind: Some(kind) })].into() }
+    }
+
+    #[test]
+    fn only_what_the_filter_verified_is_a_claim() {
+        let claims = |scope: &str| Kind::Struct(one("scope", Kind::Text(scope.into())));
+        let rows = [
+            ("the payload", JWT_AUTHN, one("jwt", claims("a")), Some(json!({"scope": "a"}))),
+            ("another payload", JWT_AUTHN, one("other", claims("a")), None),
+            ("another filter's metadata", "envoy.lb", one("jwt", claims("a")), None),
+            ("a payload that is a text", JWT_AUTHN, one("jwt", Kind::Text("scope".into())), None),
+            ("a payload that is a list", JWT_AUTHN, one("jwt", Kind::List(List { values: Vec::new() })), None),
+        ];
+        for (claim, filter, fields, expected) in rows {
+            let metadata = Metadata { filter_metadata: [(filter.to_owned(), fields)].into() };
+            assert_eq!(verified_claims(&metadata.encode_to_vec(), "jwt"), expected, "{claim}");
+        }
+        assert_eq!(verified_claims(b"\xff", "jwt"), None, "no message");
+        assert_eq!(verified_claims(b"", "jwt"), None, "nothing");
+    }
+}

@@ -302,6 +302,35 @@ fn rows_leave_elements_out_for_all_or_for_one_scope() {
             r#"{"items":[{"id":2},{"id":4}],"next":5}"#,
         )],
     );
+    let scope = |class: &str, rows: &str| json!({"areas": ["a"], "grant": {class: "show"}, "rows": {"r": rows}});
+    let for_scopes = view_with(
+        json!({"body": body}),
+        json!({"scopes": {"s1": scope("s", "$.items[?@.one]"), "s2": scope("m", "$.items[?@.two]")}}),
+    );
+    let rest = r#""id":1,"n":2"#;
+    rows(
+        &for_scopes,
+        &[(
+            &format!(r#"{{"items":[{{"one":1,{rest}}},{{"two":1,{rest}}},{{"one":1,"two":1,{rest}}},{{{rest}}},5]}}"#),
+            r#"{"items":[{"id":1},{"n":2},{"id":1,"n":2}]}"#,
+        )],
+    );
+}
+
+#[test]
+fn a_view_that_would_be_full_refuses() {
+    // Each combination of filters is a state of its own, and so is each place below it.
+    let path = "abcdefghijklmnop".chars().fold(String::new(), |path, name| path + "." + &String::from(name));
+    let body: serde_json::Map<String, Value> =
+        (0..14).map(|filter| (format!("$.l[?@.f{filter}]{path}"), json!("s"))).collect();
+    let view = view(json!({"body": body}));
+    let element = |chosen: u32| {
+        let names = (0..14).filter(|filter| chosen >> filter & 1 == 1).map(|filter| format!("\"f{filter}\":1"));
+        format!("{{{}}}", names.collect::<Vec<_>>().join(","))
+    };
+    let list = |count: u32| format!(r#"{{"l":[{}]}}"#, (0..count).map(element).collect::<Vec<_>>().join(","));
+    assert!(rewrite(&view, Texts::One, [list(500).as_bytes()]).is_ok(), "some combinations");
+    assert_eq!(rewrite(&view, Texts::One, [list(2_000).as_bytes()]), Err(Refusal::Internal), "too many");
 }
 
 #[test]

@@ -109,6 +109,14 @@ fn json_that_is_not_strict_is_refused() {
         assert!(from_json(text.as_bytes()).is_err(), "{text}");
     }
     assert!(from_json(b"{\"a\": \"\xff\"}").is_err());
+    // Nothing else is wrong with this one.
+    let sound = r#"{"language": 1, "policy": "p", "classes": {"c": {"about": "c"}},
+        "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+        "routes": {"r": {"match": "GET /r", "area": "a", "body": {"$.a": "c"}}},
+        "scopes": {"s": {"areas": ["a"], "grant": {"c": "show"}}}}"#;
+    assert!(from_json(sound.as_bytes()).is_ok());
+    let twice = sound.replace(r#""c": "show""#, r#""c": "show", "\u0063": "show""#);
+    assert!(from_json(twice.as_bytes()).is_err(), "a key twice, once escaped");
     let deep = "[".repeat(100_000);
     assert!(from_json(deep.as_bytes()).is_err());
 }

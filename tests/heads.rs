@@ -1,0 +1,519 @@
+//! What a request may ask, what of a response's head leaves, and what its head, its length or a refusal make of its body:
+//! event by event, without a host.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use fieldgate::caller::Caller;
+use fieldgate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective, TrailersDirective};
+use fieldgate::policy;
+use fieldgate::program::Program;
+use fieldgate::refusal::{JsonFault, Problem, Refusal};
+
+/// A program whose bodies have that limit, in bytes.
+fn program(head: &str, limit: u32) -> Rc<Program> {
+    holding(head, limit, limit.min(16 << 10))
+}
+
+/// The same, with that hold window.
+fn holding(head: &str, limit: u32, hold: u32) -> Rc<Program> {
+    let record = limit.min(256 << 10);
+    let text = format!(
+        r#"{{"language": 1, "policy": "test", "head": "{head}",
+            "limits": {{"body": {limit}, "hold": {hold}, "record": {record}}},
+            "identity": {{"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"}},
+            "defaults": {{
+                "errors": {{"show": ["title"]}},
+                "headers": {{
+                    "keep": ["x-request-id"],
+                    "classify": {{"x-open": "open", "x-key": "key", "x-capped": "capped", "x-secret": "secret"}}}}}},
+            "classes": {{"open": {{}}, "key": {{"blank": "-"}}, "capped": {{"blank": "="}}, "secret": {{}}}},
+            "routes": {{
+                "read": {{"match": "GET /r", "area": "a", "query": ["page"], "ceiling": {{"capped": "blank"}},
+                    "body": {{"$.a": "open"}}}},
+                "write": {{"match": "POST /r", "area": "a", "body": {{"$.a": "open"}}}},
+                "number": {{"match": "GET /n", "area": "a", "body": {{"$": "open"}}}},
+                "file": {{"match": "GET /f", "area": "a", "other_content": "pass", "body": {{"$.a": "open"}}}},
+                "health": {{"match": "GET /health", "pass": "no personal data"}}}},
+            "scopes": {{"s": {{"areas": ["a"], "grant": {{"open": "show", "key": "mask", "capped": "show"}}}}}}}}"#
+    );
+    let (policy, _) = policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    Rc::new(Program::new(policy, None).unwrap())
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Headers {
+    pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+}
+
+/// An exchange and what it says to a request of somebody with the scope, or of nobody.
+fn ask(program: &Rc<Program>, scope: &str, request: &Headers) -> (Exchange, RequestDirective) {
+    let caller = Caller::new(program.policy(), "c", vec![scope.into()], serde_json::Value::Null);
+    let mut exchange = Exchange::new(Rc::clone(program));
+    let directive = exchange.on_request(request, caller, None);
+    (exchange, directive)
+}
+
+/// An exchange of which the request has been forwarded.
+fn forwarded(program: &Rc<Program>, scope: &str, method: &str, path: &str) -> Exchange {
+    let (exchange, directive) = ask(program, scope, &pairs(&[(":method", method), (":path", path)]));
+    assert!(matches!(directive, RequestDirective::Forward { .. }), "{method} {path}: {directive:?}");
+    exchange
+}
+
+fn reason(exchange: &Exchange) -> Option<&'static str> {
+    exchange.report().refusal.map(Refusal::reason)
+}
+
+const OK: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
+
+#[test]
+fn a_request_that_asks_for_more_than_a_filtered_body_is_refused() {
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+    let get = [(":method", "GET"), (":path", "/r")];
+    let rows: [Row<'_>; 13] = [
+        ("a plain request goes on", &[], None),
+        ("a connection of another kind goes on", &[("connection", "keep-alive")], None),
+        ("an upgrade", &[("upgrade", "websocket")], Some("upgrade")),
+        ("an upgrade that only the connection names", &[("connection", "close , Upgrade")], Some("upgrade")),
+        ("an extended CONNECT", &[(":protocol", "websocket")], Some("upgrade")),
+        ("gRPC", &[("content-type", "Application/gRPC+proto")], Some("upgrade")),
+        ("gRPC for browsers", &[("content-type", "application/grpc-web-text")], Some("upgrade")),
+        ("two paths", &[(":path", "/r")], Some("bad_request")),
+        ("two methods", &[(":method", "GET")], Some("bad_request")),
+        ("two authorities", &[(":authority", "a"), (":authority", "a")], Some("bad_request")),
+        ("a type that is only named like gRPC", &[("content-type", "text/application/grpc")], None),
+        ("white space in a connection's words", &[("connection", "\tupgrade")], Some("upgrade")),
+        ("an upgrade among several connections", &[("connection", "a"), ("connection", "upgrade")], Some("upgrade")),
+    ];
+    for (claim, more, expected) in rows {
+        let (exchange, directive) = ask(&program("held", 1000), "s", &pairs(&[&get[..], more].concat()));
+        assert_eq!(reason(&exchange), expected, "{claim}");
+        assert_eq!(matches!(directive, RequestDirective::Refuse(_)), expected.is_some(), "{claim}");
+    }
+    let rows: [Row<'_>; 11] = [
+        ("CONNECT", &[(":method", "CONNECT"), (":path", "/r")], Some("no_route")),
+        ("no path", &[(":method", "GET")], Some("bad_request")),
+        ("no method", &[(":path", "/r")], Some("bad_request")),
+        ("a listed parameter", &[(":method", "GET"), (":path", "/r?page=1")], None),
+        ("a parameter that is not listed", &[(":method", "GET"), (":path", "/r?page=1&x")], Some("query_parameter")),
+        ("a parameter where none is", &[(":method", "POST"), (":path", "/r?page=1")], Some("query_parameter")),
+        ("a parameter of a passed route", &[(":method", "GET"), (":path", "/health?x")], Some("query_parameter")),
+        ("a passed route", &[(":method", "GET"), (":path", "/health")], None),
+        ("HEAD of a passed route", &[(":method", "HEAD"), (":path", "/health")], None),
+        ("a path without a route", &[(":method", "GET"), (":path", "/x")], Some("no_route")),
+        ("a path of another case", &[(":method", "GET"), (":path", "/R")], Some("no_route")),
+    ];
+    for (claim, request, expected) in rows {
+        assert_eq!(reason(&ask(&program("held", 1000), "s", &pairs(request)).0), expected, "{claim}");
+    }
+    for name in [":path", ":method", ":authority"] {
+        let mut request = pairs(&get);
+        request.retain(|(known, _)| known != name.as_bytes());
+        request.push((name.as_bytes().to_vec(), b"/r\xff".to_vec()));
+        assert_eq!(reason(&ask(&program("held", 1000), "s", &request).0), Some("bad_request"), "{name} is not UTF-8");
+    }
+}
+
+#[test]
+fn who_may_see_nothing_is_refused_a_read_and_gets_nothing_of_a_write() {
+    let program = program("held", 1000);
+    for (method, expected) in [("GET", Some("nothing_visible")), ("HEAD", Some("nothing_visible")), ("POST", None)] {
+        let request = pairs(&[(":method", method), (":path", "/r")]);
+        assert_eq!(reason(&ask(&program, "other", &request).0), expected, "{method}");
+    }
+    let mut exchange = forwarded(&program, "other", "POST", "/r");
+    let HeadDirective::Send(head) = exchange.on_response_head(&pairs(OK), End::More) else { panic!("its head goes") };
+    assert_eq!(*head, pairs(&[(":status", "200"), ("cache-control", "private, no-store"), ("vary", "authorization")]));
+    assert_eq!(exchange.on_response_body(b"{\"a\":1}", 7, End::Last), BodyDirective::Send(b""));
+    assert_eq!(reason(&exchange), None);
+}
+
+#[test]
+fn a_request_goes_on_without_what_would_change_the_answer() {
+    let rerouting = ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
+    let partial = ["range", "if-range", "if-none-match", "if-modified-since"];
+    let guesses = ["if-match", "if-unmodified-since"];
+    let identity: &[(&str, &str)] = &[("accept-encoding", "identity")];
+    let read = [&rerouting[..], &partial, &guesses].concat();
+    let write = [&rerouting[..], &partial].concat();
+    for (method, path, removed, set) in [
+        ("GET", "/r", &read, identity),
+        ("HEAD", "/r", &read, identity),
+        ("POST", "/r", &write, identity),
+        ("GET", "/health", &rerouting.to_vec(), &[]),
+    ] {
+        let (_, directive) = ask(&program("held", 1000), "s", &pairs(&[(":method", method), (":path", path)]));
+        let RequestDirective::Forward { remove, set: sets } = directive else { panic!("{method} {path} goes on") };
+        let (remove, removed): (BTreeSet<&str>, BTreeSet<&str>) =
+            (remove.iter().copied().collect(), removed.iter().copied().collect());
+        assert_eq!((remove, sets), (removed, set), "{method} {path}");
+    }
+}
+
+#[test]
+fn a_response_has_the_headers_that_the_policy_names() {
+    let upstream = [
+        OK,
+        &[
+            ("content-length", "7"),
+            ("transfer-encoding", "chunked"),
+            ("etag", "\"1\""),
+            ("location", "/a"),
+            ("set-cookie", "a"),
+            ("x-request-id", "r"),
+            ("x-request-id-of-another", "r"),
+            ("x-open", "o"),
+            ("x-key", "secret"),
+            ("x-capped", "secret"),
+            ("x-secret", "secret"),
+            ("date", "now"),
+            ("allow", "GET"),
+            ("cache-control", "public"),
+            ("vary", "accept"),
+        ],
+    ]
+    .concat();
+    let kept = [
+        ("x-request-id", "r"),
+        ("x-open", "o"),
+        ("x-key", "-"),
+        ("x-capped", "="),
+        ("date", "now"),
+        ("allow", "GET"),
+        ("cache-control", "private, no-store"),
+        ("vary", "authorization"),
+    ];
+    let head = |own: &[(&str, &str)]| pairs(&[own, &kept].concat());
+    let json: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
+    let rows = [("a body's head", "GET", End::More, head(json)), ("the head of HEAD", "HEAD", End::Last, head(json))];
+    for (claim, method, end, expected) in rows {
+        let mut exchange = forwarded(&program("released", 1000), "s", method, "/r");
+        assert_eq!(exchange.on_response_head(&pairs(&upstream), end), HeadDirective::Send(&expected), "{claim}");
+    }
+    let plain: &[(&str, &str)] = &[(":status", "200"), ("content-type", "text/csv"), ("content-length", "3")];
+    let mut exchange = forwarded(&program("released", 1000), "s", "GET", "/f");
+    let own = [("cache-control", "private, no-store"), ("vary", "authorization")];
+    let expected = pairs(&[&[(":status", "200"), ("content-type", "text/csv")], &own[..]].concat());
+    assert_eq!(exchange.on_response_head(&pairs(plain), End::More), HeadDirective::Send(&expected));
+    let own_type = [(":status", "200"), ("content-type", "text/x+json; secret=1")];
+    let mut exchange = forwarded(&program("released", 1000), "s", "GET", "/f");
+    let expected = pairs(&[json, &own[..]].concat());
+    assert_eq!(exchange.on_response_head(&pairs(&own_type), End::More), HeadDirective::Send(&expected));
+}
+
+#[test]
+fn a_head_that_cannot_be_filtered_is_refused() {
+    type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+    let rows: [Row<'_>; 26] = [
+        ("a plain one goes on", "/r", OK, None),
+        ("a part of a body", "/r", &[(":status", "206")], Some("status")),
+        ("a switch of protocols", "/r", &[(":status", "101")], Some("status")),
+        ("early hints", "/r", &[(":status", "103")], Some("status")),
+        ("a status beyond all", "/r", &[(":status", "600")], Some("status")),
+        ("a status of no digits", "/r", &[(":status", "ok")], Some("status")),
+        ("no status", "/r", &[], Some("status")),
+        ("two of them", "/r", &[(":status", "200"), (":status", "200")], Some("status")),
+        ("gzip", "/r", &[(":status", "200"), ("content-encoding", "gzip")], Some("content_encoding")),
+        ("identity in name", "/r", &[(":status", "200"), ("content-encoding", "IDENTITY")], None),
+        (
+            "stacked codings",
+            "/r",
+            &[(":status", "200"), ("content-encoding", "identity, br")],
+            Some("content_encoding"),
+        ),
+        (
+            "two codings",
+            "/r",
+            &[(":status", "200"), ("content-encoding", "identity"), ("content-encoding", "identity")],
+            Some("content_encoding"),
+        ),
+        (
+            "two types",
+            "/r",
+            &[(":status", "200"), ("content-type", "application/json"), ("content-type", "application/json")],
+            Some("content_type"),
+        ),
+        ("another type", "/r", &[(":status", "200"), ("content-type", "text/plain")], Some("content_type")),
+        ("another type where it passes", "/f", &[(":status", "200"), ("content-type", "text/plain")], None),
+        ("gRPC", "/f", &[(":status", "200"), ("content-type", "application/grpc")], Some("content_type")),
+        ("events", "/f", &[(":status", "200"), ("content-type", "text/event-stream")], Some("content_type")),
+        (
+            "parts",
+            "/f",
+            &[(":status", "200"), ("content-type", "multipart/byteranges; boundary=x")],
+            Some("content_type"),
+        ),
+        ("a script", "/f", &[(":status", "200"), ("content-type", "application/javascript")], Some("content_type")),
+        ("an old script", "/f", &[(":status", "200"), ("content-type", "text/javascript")], Some("content_type")),
+        (
+            "an older script",
+            "/f",
+            &[(":status", "200"), ("content-type", "application/x-javascript")],
+            Some("content_type"),
+        ),
+        ("the oldest", "/f", &[(":status", "200"), ("content-type", "application/ecmascript")], Some("content_type")),
+        (
+            "a packed file",
+            "/f",
+            &[(":status", "200"), ("content-type", "text/csv"), ("content-encoding", "br")],
+            Some("content_encoding"),
+        ),
+        ("an error of any type", "/r", &[(":status", "500"), ("content-type", "text/html")], None),
+        ("a redirect", "/r", &[(":status", "302"), ("location", "/a")], None),
+        ("a body without a type", "/r", &[(":status", "200")], None),
+    ];
+    for (claim, path, head, expected) in rows {
+        let mut exchange = forwarded(&program("held", 1000), "s", "GET", path);
+        let refused = matches!(exchange.on_response_head(&pairs(head), End::More), HeadDirective::Refuse(_));
+        assert_eq!((reason(&exchange), refused), (expected, expected.is_some()), "{claim}");
+    }
+    for (name, expected) in
+        [(":status", "status"), ("content-type", "content_type"), ("content-encoding", "content_encoding")]
+    {
+        let mut head = pairs(OK);
+        head.retain(|(known, _)| known != name.as_bytes());
+        head.push((name.as_bytes().to_vec(), b"\xff".to_vec()));
+        let mut exchange = forwarded(&program("held", 1000), "s", "GET", "/r");
+        exchange.on_response_head(&head, End::More);
+        assert_eq!(reason(&exchange), Some(expected), "{name} is not UTF-8");
+    }
+}
+
+#[test]
+fn a_status_without_a_body_leaves_none() {
+    for status in ["204", "205", "304"] {
+        let mut exchange = forwarded(&program("held", 1000), "s", "GET", "/r");
+        let head = pairs(&[(":status", status), ("content-type", "application/json"), ("content-length", "7")]);
+        let own = [(":status", status), ("cache-control", "private, no-store"), ("vary", "authorization")];
+        assert_eq!(exchange.on_response_head(&head, End::More), HeadDirective::Send(&pairs(&own)), "{status}");
+        assert_eq!(exchange.on_response_body(b"{\"a\":1}", 7, End::More), BodyDirective::Send(b""), "{status}");
+        assert_eq!(exchange.on_response_trailers(), TrailersDirective::Drop, "{status}");
+    }
+}
+
+#[test]
+fn nothing_follows_a_refusal_and_nothing_comes_before_its_time() {
+    let mut exchange = forwarded(&program("held", 1000), "s", "GET", "/r");
+    exchange.on_response_head(&pairs(&[(":status", "206")]), End::More);
+    assert_eq!(exchange.on_response_body(b"{\"a\":1}", 7, End::More), BodyDirective::Send(b""), "a body");
+    assert_eq!(exchange.on_response_body(b"", 0, End::Last), BodyDirective::Send(b""), "its end");
+    assert_eq!(exchange.on_response_trailers(), TrailersDirective::Drop, "trailers");
+
+    let mut exchange = forwarded(&program("released", 1000), "s", "GET", "/r");
+    exchange.on_response_head(&pairs(OK), End::More);
+    assert_eq!(exchange.on_response_body(b"{\"a\":]", 6, End::More), BodyDirective::Reset, "a fault");
+    assert_eq!(exchange.on_response_body(b"{\"a\":1}", 7, End::More), BodyDirective::Send(b""), "what follows it");
+
+    let mut exchange = forwarded(&program("held", 1000), "s", "GET", "/r");
+    let caller = Caller::new(program("held", 1000).policy(), "c", vec!["s".into()], serde_json::Value::Null);
+    let again = exchange.on_request(&pairs(&[(":method", "GET"), (":path", "/health")]), caller, None);
+    assert!(matches!(again, RequestDirective::Refuse(_)), "a second request");
+    assert_eq!(reason(&exchange), Some("internal"));
+
+    let mut exchange = forwarded(&program("held", 1000), "s", "GET", "/r");
+    exchange.on_response_head(&pairs(OK), End::More);
+    let again = exchange.on_response_head(&pairs(OK), End::More);
+    assert!(matches!(again, HeadDirective::Refuse(_)), "a second head");
+    let mut exchange = forwarded(&program("held", 1000), "s", "GET", "/r");
+    assert!(
+        matches!(exchange.on_response_body(b"{}", 2, End::Last), BodyDirective::Refuse(_)),
+        "a body before its head"
+    );
+    let mut exchange = forwarded(&program("held", 1000), "s", "GET", "/r");
+    assert!(matches!(exchange.on_response_trailers(), TrailersDirective::Refuse(_)), "trailers before their head");
+}
+
+/// What becomes of a body in parts, each of which the host lets go or holds back as it is told.
+fn sent(mut exchange: Exchange, head: &[(&str, &str)], parts: &[&[u8]], trailers: bool) -> Result<Vec<u8>, Refusal> {
+    let refused = |exchange: &Exchange| exchange.report().refusal.unwrap_or(Refusal::Internal);
+    if let HeadDirective::Refuse(_) = exchange.on_response_head(&pairs(head), End::More) {
+        return Err(refused(&exchange));
+    }
+    let (mut sent, mut held) = (Vec::new(), 0);
+    for (index, part) in parts.iter().enumerate() {
+        let end = if index + 1 == parts.len() && !trailers { End::Last } else { End::More };
+        let (gone, kept) = match exchange.on_response_body(part, held + part.len(), end) {
+            BodyDirective::Pass => (part.to_vec(), 0),
+            BodyDirective::Send(bytes) => (bytes.to_vec(), 0),
+            BodyDirective::Hold(bytes) => (Vec::new(), bytes.len()),
+            BodyDirective::Answer { body, .. } => (body.to_vec(), 0),
+            BodyDirective::Refuse(_) | BodyDirective::Reset => return Err(refused(&exchange)),
+        };
+        sent.extend(gone);
+        held = kept;
+        exchange.taken();
+    }
+    if trailers {
+        match exchange.on_response_trailers() {
+            TrailersDirective::Send(bytes) | TrailersDirective::Answer { body: bytes, .. } => {
+                sent.extend_from_slice(bytes)
+            }
+            TrailersDirective::Drop => {}
+            TrailersDirective::Pass => panic!("trailers pass"),
+            TrailersDirective::Refuse(_) | TrailersDirective::Reset => return Err(refused(&exchange)),
+        }
+    }
+    Ok(sent)
+}
+
+#[test]
+fn a_body_is_as_long_as_its_limit_and_no_longer() {
+    let length = |bytes: &'static str| [OK, &[("content-length", bytes)]].concat();
+    for mode in ["held", "released"] {
+        for declared in [OK.to_vec(), length("100"), [OK, &[("transfer-encoding", "chunked")]].concat()] {
+            for (size, expected) in [(99, Ok(())), (100, Ok(())), (101, Err(Refusal::BodyTooLarge))] {
+                let body = format!(r#"{{"a":"{}"}}"#, "x".repeat(size - 8));
+                let shown = body.clone().into_bytes();
+                for cut in [0, 1, size / 2, size - 1, size] {
+                    let (first, second) = body.as_bytes().split_at(cut);
+                    for trailers in [false, true] {
+                        let exchange = forwarded(&program(mode, 100), "s", "GET", "/r");
+                        let found = sent(exchange, &declared, &[first, second], trailers);
+                        let expected = expected.map(|()| shown.clone());
+                        assert_eq!(found, expected, "{size} bytes cut at {cut}, {mode}, {declared:?}, {trailers}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_is_an_object_of_its_named_members_or_empty() {
+    let within = format!(r#"{{"title":"{}"}}"#, "x".repeat(16_000));
+    let over = format!(r#"{{"title":"no","more":"{}"}}"#, "x".repeat(20_000));
+    let rows = [
+        ("an object", r#"{"title":"no","detail":"secret"}"#, r#"{"title":"no"}"#),
+        ("an object in a member", r#"{"title":{"a":1}}"#, "{}"),
+        ("a list", r#"[{"title":"no"}]"#, ""),
+        ("a text", r#""secret""#, ""),
+        ("a number", "7", ""),
+        ("null", "null", ""),
+        ("no JSON", r#"{"title":"no",}"#, ""),
+        ("half of one", r#"{"title":"no","#, ""),
+        ("something behind it", r#"{"title":"no"} x"#, ""),
+        ("white space", "  ", ""),
+        ("as much as may be written at any time", &within, &within),
+        ("more than the limit", &over, ""),
+    ];
+    let head = |length: usize| {
+        [(":status", "500"), ("content-type", "application/problem+json"), ("content-length", &length.to_string())]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    for (claim, body, expected) in rows {
+        let head = head(body.len());
+        let head: Vec<(&str, &str)> = head.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let limit = if claim.contains("limit") { 20_010 } else { 100_000 };
+        for mode in ["held", "released"] {
+            for cut in [0, 1, body.len() / 2, body.len() - 1, body.len()] {
+                for trailers in [false, true] {
+                    let (first, second) = body.as_bytes().split_at(cut);
+                    let exchange = forwarded(&program(mode, limit), "s", "GET", "/r");
+                    let found = match sent(exchange, &head, &[first, second], trailers) {
+                        // One that is too long to be awaited streams on, and is cut where it goes over the limit.
+                        Err(Refusal::BodyTooLarge) if claim.contains("limit") => continue,
+                        found => found.unwrap(),
+                    };
+                    assert_eq!(
+                        String::from_utf8(found).unwrap(),
+                        expected,
+                        "{claim}: {mode}, cut at {cut}, {trailers}"
+                    );
+                }
+            }
+        }
+    }
+    // However long it is awaited, it must fit into what may be written.
+    let large = format!(r#"{{"title":"{}"}}"#, "x".repeat(40_000));
+    let head = head(large.len());
+    let head: Vec<(&str, &str)> = head.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    for cut in [0, 1, large.len() / 2, large.len()] {
+        for trailers in [false, true] {
+            let (first, second) = large.as_bytes().split_at(cut);
+            let exchange = forwarded(&holding("held", 100_000, 64 << 10), "s", "GET", "/r");
+            assert_eq!(sent(exchange, &head, &[first, second], trailers), Ok(Vec::new()), "cut at {cut}, {trailers}");
+        }
+    }
+    // In chunks of any size an error is not awaited: its first part tells what it is.
+    let chunked = [(":status", "500"), ("content-type", "application/json"), ("transfer-encoding", "chunked")];
+    for (first, second, expected) in [
+        (r#"[{"title":"#, r#""no"}]"#, ""),
+        (r#"{"title":"no","detail":"#, r#""secret"}"#, r#"{"title":"no"}"#),
+        ("  ", r#"{"title":"no"}"#, ""),
+    ] {
+        let exchange = forwarded(&program("held", 1000), "s", "GET", "/r");
+        let found = sent(exchange, &chunked, &[first.as_bytes(), second.as_bytes()], false).unwrap();
+        assert_eq!(String::from_utf8(found).unwrap(), expected, "{first}{second}");
+    }
+}
+
+#[test]
+fn what_trailers_leave_unwritten_is_refused() {
+    let chunked = [OK, &[("transfer-encoding", "chunked")]].concat();
+    // A number at the top has its end only where the body has.
+    let exchange = forwarded(&program("released", 1000), "s", "GET", "/n");
+    assert_eq!(sent(exchange, &chunked, &[b"12"], false), Ok(b"12".to_vec()), "by its last byte");
+    for (mode, path, body) in [("released", "/n", "12"), ("released", "/r", "{\"a\":1"), ("held", "/r", "{\"a\":1")] {
+        let exchange = forwarded(&program(mode, 1000), "s", "GET", path);
+        let found = sent(exchange, &chunked, &[body.as_bytes()], true);
+        let expected = if path == "/n" {
+            found.clone()
+        } else {
+            Err(Refusal::Malformed { fault: JsonFault::Incomplete, offset: 6 })
+        };
+        assert_eq!(found, expected, "{mode} {path}");
+    }
+}
+
+#[test]
+fn white_space_before_other_content_is_kept_only_so_long() {
+    let head = [(":status", "200"), ("content-type", "text/csv"), ("content-length", "99999")];
+    for (size, expected) in [(16_384, None), (16_385, Some("write_budget"))] {
+        let mut exchange = forwarded(&program("held", 100_000), "s", "GET", "/f");
+        exchange.on_response_head(&pairs(&head), End::More);
+        exchange.on_response_body(&vec![b' '; size], size, End::More);
+        assert_eq!(reason(&exchange), expected, "{size}");
+    }
+}
+
+#[test]
+fn a_problem_tells_nothing_of_the_fault() {
+    let one = Problem::new(Refusal::Status, "/secret?secret");
+    for refusal in [
+        Refusal::ContentEncoding,
+        Refusal::ContentType,
+        Refusal::Malformed { fault: JsonFault::Utf8, offset: 1 },
+        Refusal::RootHidden,
+        Refusal::BodyTooLarge,
+        Refusal::RecordTooLarge { offset: 1 },
+        Refusal::WriteBudget,
+    ] {
+        assert_eq!(Problem::new(refusal, "/secret?secret"), one, "{refusal}");
+    }
+    assert_eq!(one.status, 502);
+    assert!(!one.body.contains("secret"), "{}", one.body);
+    assert_eq!(Problem::new(Refusal::Host, ""), Problem::new(Refusal::Internal, ""), "faults of the host or our own");
+
+    let long = "x".repeat(65);
+    for (claim, name, is_told) in [
+        ("a plain name", "select", true),
+        ("the longest", &long[1..], true),
+        ("a longer one", &long, false),
+        ("a control character", "a\u{1b}[2J", false),
+        ("a letter beyond ASCII", "é", false),
+    ] {
+        let refusal = Refusal::QueryParameter { start: 3, end: 3 + u32::try_from(name.len()).unwrap() };
+        let problem = Problem::new(refusal, &format!("/r?{name}=1"));
+        assert_eq!(problem.status, 400, "{claim}");
+        assert_eq!(problem.body.contains(&format!("`{name}`")), is_told, "{claim}: {}", problem.body);
+        assert_eq!(problem.body.contains("A query parameter is not accepted here."), !is_told, "{claim}");
+    }
+}
