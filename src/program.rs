@@ -365,6 +365,53 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_is_active_for_those_whom_it_names_and_nobody_else() {
+        let text = r#"{"language": 1, "policy": "test",
+            "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+            "classes": {"open": {}},
+            "routes": {"r": {"match": "GET /r", "area": "x", "body": {"$.a": "open"}},
+                "s": {"match": "GET /o", "area": "y", "body": {"$.a": "open"}}},
+            "scopes": {
+                "care": {"areas": ["x"], "grant": {"open": "show"}},
+                "elsewhere": {"areas": ["y"], "when": "always", "grant": {"open": "show"}},
+                "both": {"areas": ["x"], "when": {"all_of": ["a", "b"]}, "grant": {"open": "show"}},
+                "either": {"areas": ["x"], "when": {"any_of": ["c", "d"]}, "grant": {"open": "show"}},
+                "strong": {"areas": ["x"], "when": {"claims": {"acr": ["loa3"]}}, "grant": {"open": "show"}},
+                "deep": {"areas": ["x"], "when": {"any_of": ["e"], "claims": {"$.a.b": ["1"]}}, "grant": {"open": "show"}}}}"#;
+        let (policy, _) = crate::policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+        let program = Program::new(policy, None).unwrap();
+        let claims = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        let rows = [
+            ("its name", "care", "{}", "care"),
+            ("a longer name", "care.read", "{}", ""),
+            ("a shorter name", "car", "{}", ""),
+            ("another case", "Care", "{}", ""),
+            ("an asterisk", "*", "{}", ""),
+            ("one of two", "a", "{}", ""),
+            ("two of two", "b a", "{}", "both"),
+            ("any of two", "d", "{}", "either"),
+            ("a name with a condition in its place", "both either strong", "{}", ""),
+            ("a claim", "", r#"{"acr": "loa3"}"#, "strong"),
+            ("a claim among others", "", r#"{"acr": ["loa2", "loa3"]}"#, "strong"),
+            ("a longer claim", "", r#"{"acr": "loa3x"}"#, ""),
+            ("longer claims", "", r#"{"acr": ["loa3x", ["loa3"]]}"#, ""),
+            ("a claim of another type", "", r#"{"acr": {"loa3": true}}"#, ""),
+            ("a claim below", "e", r#"{"a": {"b": "1"}}"#, "deep"),
+            ("a number for a text", "e", r#"{"a": {"b": 1}}"#, ""),
+            ("the claim without the scope", "", r#"{"a": {"b": "1"}}"#, ""),
+            ("the scope without the claim", "e", "{}", ""),
+        ];
+        for (claim, scopes, given, expected) in rows {
+            let scopes = scopes.split_terminator(' ').map(str::to_owned).collect();
+            let caller = Caller::new(program.policy(), "c", scopes, claims(given));
+            let active = program.active_scopes(RouteId(0), &caller);
+            let names: Vec<&str> =
+                active.iter().map(|id| program.policy().scopes[usize::from(id.0)].name.as_str()).collect();
+            assert_eq!(names.join(" "), expected, "{claim}");
+        }
+    }
+
+    #[test]
     fn kept_views_have_no_more_states_than_is_set() {
         let program = program("");
         let mut views = HashMap::new();
