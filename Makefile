@@ -79,6 +79,11 @@ bench: ## Measure the engine next to what else could do its work, natively and i
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh
 
+.PHONY: mutants
+mutants: ## Break each guard of tests/mutants/guards.txt: a test must notice (ONLY="A7 caller" chooses)
+	@scripts/envoy.sh $(ENVOY_NEWEST)
+	ENVOY_PATH=$(NEWEST) ONLY="$(ONLY)" cargo test --locked --test mutants -- --ignored --nocapture
+
 .PHONY: wasm
 wasm: ## Build the plugin: target/wasm32-wasip1/release/fieldgate.wasm
 	@scripts/wasm.sh build
