@@ -442,6 +442,22 @@ fn a_sound_body_is_never_refused_for_how_it_was_cut() {
 }
 
 #[test]
+fn a_large_part_may_follow_a_small_one() {
+    // The host puts what comes beside what it holds back before the filter is asked, so only frames can be awaited.
+    let body = format!(r#"{{"a":"{}"}}"#, "x".repeat(60_000));
+    for mode in ["held", "released"] {
+        let program = program(mode, "");
+        for cuts in [&[1][..], &[100], &[5_000], &[100, 200], &[1, 20_000]] {
+            for (ending, declared) in ways_to_end().filter(|(_, declared)| *declared != Declared::Frames) {
+                let framing = Framing { cuts, ending, declared };
+                let (outcome, _) = run(&program, OK, body.as_bytes(), framing);
+                assert_eq!(outcome, Outcome::Answer(200, body.clone()), "{mode}, {framing:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_lost_state_refuses() {
     let program = program("held", "");
     let mut exchange = Exchange::new(Rc::clone(&program));

@@ -499,6 +499,7 @@ fn a_chunk_with_a_fault_is_refused_whatever_stands_before_it() {
         &view,
         &[
             (r#"{"a":1,"b":2,}"#, syntax(13)),
+            (r#"{"a":1 x,"a":2}"#, syntax(7)),
             (r#"{"a":1,"b":tru}"#, syntax(14)),
             (r#"{"a":01}"#, syntax(6)),
             (r#"{"f":[{"x":1,"y":2},]}"#, syntax(20)),

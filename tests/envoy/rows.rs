@@ -216,7 +216,15 @@ fn refusals_of_responses() -> Vec<Row> {
             .saying("content-encoding", "identity")
             .and_saying("content-encoding", "br")
             .refused_by_head(502),
+        // The second one alone would pass.
+        thing("a repeated content-encoding is refused, whatever the last one says")
+            .saying("content-encoding", "br")
+            .and_saying("content-encoding", "identity")
+            .refused_by_head(502),
         thing("a repeated content-type is refused").and_saying("content-type", "text/html").refused_by_head(502),
+        thing("a repeated content-type is refused, whatever the last one says")
+            .and_saying("content-type", "application/json")
+            .refused_by_head(502),
         thing("a body that says it is HTML is refused").saying("content-type", "text/html").refused_by_head(502),
         thing("a part of a body is refused")
             .answers(206, THING)
