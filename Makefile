@@ -80,7 +80,7 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh
 
 .PHONY: mutants
-mutants: ## Break each guard of tests/mutants/guards.txt: a test must notice (ONLY="A7 caller" chooses)
+mutants: ## Break each guard of tests/mutants/guards.txt: a test must notice (ONLY="A7, caller" chooses)
 	@scripts/envoy.sh $(ENVOY_NEWEST)
 	ENVOY_PATH=$(NEWEST) ONLY="$(ONLY)" cargo test --locked --test mutants -- --ignored --nocapture
 

@@ -372,6 +372,12 @@ fn a_root_that_would_be_removed_is_refused() {
     refused(&scalar, &[("{}", Refusal::RootHidden), ("[1]", Refusal::RootHidden)]);
     let masked = view(json!({"body": {"$": {"class": "m", "mask": {"first": 1}}}}));
     rows(&masked, &[("12345", "\"1****\""), ("\"abc\"", "\"a****\""), ("null", "null"), ("true", "null")]);
+    let hidden = view(json!({"body": {"$": "h"}}));
+    refused(&hidden, &[("null", Refusal::RootHidden), ("1", Refusal::RootHidden), ("{}", Refusal::RootHidden)]);
+    let walked = view(json!({
+        "body": {"$.items[*].id": "h"}, "max_records": {"at": "$.items[*]", "max": 1, "over": "truncate"},
+    }));
+    refused(&walked, &[(r#"{"items":[{"id":1}]}"#, Refusal::RootHidden), ("[]", Refusal::RootHidden)]);
     let blank = view(json!({"body": {"$": "b"}}));
     rows(&blank, &[("12345", "\"-\""), ("\"abc\"", "\"-\""), ("null", "\"-\"")]);
 }
@@ -465,6 +471,35 @@ fn a_record_over_its_limit_is_refused_where_it_begins() {
     for size in [101, 200, 1000] {
         let body = format!(r#"{{"f":[{},{}]}}"#, element(20), element(size));
         assert_eq!(everyhow(&view, Texts::One, body.as_bytes()), Err(Refusal::RecordTooLarge { offset: 27 }), "{size}");
+    }
+}
+
+#[test]
+fn a_record_over_its_limit_is_not_awaited() {
+    let view = view_with(json!({"body": {"$.f[?@.x].y": "s"}}), json!({"limits": {"record": 100}}));
+    let begun = format!(r#"{{"f":[{{"x":1,"y":"{}"#, "z".repeat(100));
+    let (first, second) = begun.as_bytes().split_at(50);
+    for chunks in [vec![begun.as_bytes()], vec![first, second]] {
+        let mut rewriter = Ok(Rewriter::new(Rc::clone(&view), Texts::One));
+        for chunk in chunks {
+            rewriter = rewriter.and_then(|rewriter| rewriter.push(chunk, &mut Vec::new()));
+        }
+        assert_eq!(rewriter.map(drop), Err(Refusal::RecordTooLarge { offset: 6 }));
+    }
+}
+
+#[test]
+fn a_name_too_long_to_keep_is_removed() {
+    let view = view(json!({"body": {"$.*": "s"}}));
+    for (size, is_kept) in [((64 << 10) - 2, true), ((64 << 10) - 1, false), (200_000, false)] {
+        for name in ["n".repeat(size), r"\u0061".repeat(size / 6) + &"n".repeat(size % 6)] {
+            let body = format!(r#"{{"{name}":1,"a":2}}"#);
+            let expected = if is_kept { body.clone() } else { r#"{"a":2}"#.to_owned() };
+            for part in [body.len(), 16_384, 1_000] {
+                let (out, _) = rewrite(&view, Texts::One, body.as_bytes().chunks(part)).unwrap();
+                assert!(out == expected, "{size} bytes in parts of {part}: {} bytes", out.len());
+            }
+        }
     }
 }
 

@@ -117,6 +117,10 @@ fn json_that_is_not_strict_is_refused() {
     assert!(from_json(sound.as_bytes()).is_ok());
     let twice = sound.replace(r#""c": "show""#, r#""c": "show", "\u0063": "show""#);
     assert!(from_json(twice.as_bytes()).is_err(), "a key twice, once escaped");
+    for other in ["10", "1.0", "2", "\"1\"", "true", "[1]"] {
+        let text = sound.replace(r#""language": 1"#, &format!(r#""language": {other}"#));
+        assert!(from_json(text.as_bytes()).is_err(), "language {other}");
+    }
     let deep = "[".repeat(100_000);
     assert!(from_json(deep.as_bytes()).is_err());
 }
