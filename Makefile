@@ -72,7 +72,7 @@ reproducible: ## Build the plugin again in another place: the same bytes
 	@scripts/reproducible.sh
 
 .PHONY: bench
-bench: ## Measure the engine next to what else could do its work, natively and in V8: which targets hold
+bench: ## Measure the engine next to what else could do its work, natively, in V8 and in Envoy: which targets hold
 	@scripts/bench.sh
 
 .PHONY: fuzz
