@@ -6,7 +6,8 @@ use std::path::Path;
 use fieldgate::{policy, suite};
 use serde_json::json;
 
-use super::support::row::{Policy, Row};
+use super::support::row::{HeadMode, Policy, Row};
+use super::world::{self, World};
 
 /// A small policy with one of everything that decides how a response travels.
 pub(crate) const THINGS: &str = r"
@@ -411,7 +412,15 @@ fn suites() -> Vec<Row> {
             Some(host) if row.request.fields.iter().all(|(name, _)| name != "host") => row.with("host", host),
             _ => row,
         };
-        let rows: Vec<Row> = suite.cases.iter().map(|case| at(Row::of_suite(&suite.policy, case))).collect();
+        let cases = suite.cases.iter().map(|case| at(Row::of_suite(&suite.policy, case)));
+        let json = World::policy_json(&Policy::file(&suite.policy), HeadMode::Held).unwrap();
+        let program = world::compile(&json).unwrap();
+        // What the policy passes comes as it is, trailers too.
+        let passes = |row: &Row| {
+            let report = world::respond(&program, row).report;
+            report.route.is_none() && report.refusal.is_none()
+        };
+        let rows: Vec<Row> = cases.map(|row| if passes(&row) { row.untouched() } else { row }).collect();
         assert!(rows.len() > 10, "{}", path.display());
         rows
     });
