@@ -1,7 +1,7 @@
 //! [`Lexer`]: where strings, brackets and the other tokens are, sixty-four bytes at a time.
 
 use super::Texts;
-use super::simd::{BLOCK, Lanes, Vectors};
+use super::simd::{BLOCK, Lanes, Vector, Vectors};
 
 /// Up to sixty-four bytes that follow what was seen before.
 ///
@@ -164,7 +164,7 @@ impl Lexer {
         let lanes = block.lanes();
 
         let (mut quote, mut escape, mut escaped) = (lanes.equal(b'"'), 0, 0);
-        if self.escaped != 0 || lanes.any_equal(b'\\') {
+        if self.escaped != 0 || lanes.has(|bytes| bytes.equal(b'\\')) {
             (escape, escaped) = self.escapes(block, lanes.equal(b'\\'));
             quote &= !escaped;
         }
@@ -172,18 +172,19 @@ impl Lexer {
         self.in_string = 0u64.wrapping_sub(interior >> 63);
         let outside = !(interior | quote) & valid;
 
-        let mut white = lanes.equal(b' ');
-        let mut control = 0;
-        let mut separator = 0;
-        if lanes.any_below(0x20) {
-            control = lanes.below(0x20) & valid;
-            let feed = lanes.equal(b'\n');
-            white |= lanes.equal(b'\t') | feed | lanes.equal(b'\r');
+        let mut white;
+        let (mut control, mut separator) = (0, 0);
+        if lanes.has(|bytes| bytes.between(0, 0x1F)) {
+            control = lanes.between(0, 0x1F) & valid;
+            white =
+                lanes.find(|bytes| bytes.equal(b' ') | bytes.equal(b'\n') | bytes.equal(b'\r') | bytes.equal(b'\t'));
             separator = match self.texts {
                 Texts::One => 0,
-                Texts::Lines => feed,
+                Texts::Lines => lanes.equal(b'\n'),
                 Texts::Sequence => lanes.equal(Texts::RECORD_SEPARATOR),
             } & outside;
+        } else {
+            white = lanes.equal(b' ');
         }
         white &= outside;
         let comma = lanes.equal(b',') & outside;
@@ -212,7 +213,7 @@ impl Lexer {
             escape,
             escaped,
             control,
-            non_ascii: if lanes.any_non_ascii() { lanes.non_ascii() } else { 0 },
+            non_ascii: if lanes.has(Vector::non_ascii) { lanes.find(Vector::non_ascii) } else { 0 },
         }
     }
 

@@ -147,8 +147,9 @@ impl Validator {
         let mut syntax = nesting.mismatch | wrong | trailing;
         syntax |= tokens.control & tokens.interior;
         if tokens.scalar | tokens.scalar_after != 0 {
-            let literals = self.literals(block, tokens, &mut syntax);
-            syntax |= self.numbers.check(block, tokens, literals);
+            let digit = block.lanes().between(b'0', b'9');
+            let literals = self.literals(block, tokens, digit, &mut syntax);
+            syntax |= self.numbers.check(block, tokens, digit, literals);
         }
         let (mut utf8, mut surrogate) = (0, 0);
         if tokens.escaped != 0 || self.strings.in_escape() {
@@ -271,7 +272,7 @@ impl Validator {
 
     /// `true`, `false` and `null` (RFC 8259 §3): their bytes. What begins like none of them, or a number, is `wrong`.
     #[inline(always)]
-    fn literals(&mut self, block: Block<'_>, tokens: &Tokens, wrong: &mut u64) -> u64 {
+    fn literals(&mut self, block: Block<'_>, tokens: &Tokens, digit: u64, wrong: &mut u64) -> u64 {
         let mut found = 0;
         *wrong |= block.carry(self.literal.ended) & tokens.scalar;
         self.literal.ended = 0;
@@ -279,7 +280,7 @@ impl Validator {
             let rest = self.literal.rest;
             found |= self.literal(block, tokens, block.shift(), rest, wrong);
         }
-        let mut left = tokens.scalar_start & !block.lanes().below(b'9' + 1);
+        let mut left = tokens.scalar_start & !digit;
         while left != 0 {
             let bit = left.trailing_zeros();
             left &= left.wrapping_sub(1);
@@ -287,6 +288,7 @@ impl Validator {
                 b't' => b"true",
                 b'f' => b"false",
                 b'n' => b"null",
+                b'-' => continue,
                 _ => {
                     *wrong |= 1u64.wrapping_shl(bit);
                     break;

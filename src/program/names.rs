@@ -41,29 +41,48 @@ impl Slot {
     const FREE: usize = usize::MAX;
 }
 
-/// A name's first eight bytes, zeros behind a shorter one.
-#[must_use]
-#[inline(always)]
-pub fn head(name: &[u8]) -> u64 {
-    match name.first_chunk() {
-        Some(bytes) => u64::from_le_bytes(*bytes),
-        None => name.iter().rev().fold(0, |head, byte| (head << 8) | u64::from(*byte)),
-    }
+/// What a name is found by.
+#[derive(Debug, Clone, Copy)]
+pub struct Ends {
+    head: u64,
+    tail: u64,
 }
 
-#[inline(always)]
-fn tail(name: &[u8], head: u64) -> u64 {
-    match name.last_chunk() {
-        Some(bytes) => u64::from_le_bytes(*bytes),
-        None => head,
+impl Ends {
+    /// Those of a whole name.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        let head = match name.first_chunk() {
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => name.iter().rev().fold(0, |head, byte| (head << 8) | u64::from(*byte)),
+        };
+        let tail = name.last_chunk().map_or(head, |bytes| u64::from_le_bytes(*bytes));
+        Self { head, tail }
     }
-}
 
-/// Where a name's slot is looked for first. An upstream that chooses names to collide meets at most the policy's own.
-#[inline(always)]
-fn hash(length: usize, head: u64, tail: u64) -> usize {
-    let mixed = (head ^ tail.rotate_left(32)).wrapping_add(length as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed >> 32) as usize
+    /// Those of the name from `from` to `to` of `text`. Where the text has eight bytes from its start and up to its end, as
+    /// nearly always, nothing is decided by its length, which no processor could foresee.
+    #[must_use]
+    #[inline(always)]
+    pub fn within(text: &[u8], from: usize, to: usize) -> Self {
+        let first = text.get(from..).and_then(<[u8]>::first_chunk);
+        let last = text.get(..to).and_then(<[u8]>::last_chunk);
+        let (Some(first), Some(last)) = (first, last) else { return Self::of(text.get(from..to).unwrap_or_default()) };
+        let length = to.wrapping_sub(from);
+        let short = length < 8;
+        let keep = if short { !u64::MAX.wrapping_shl((length as u32) << 3) } else { u64::MAX };
+        let head = u64::from_le_bytes(*first) & keep;
+        let tail = if short { head } else { u64::from_le_bytes(*last) };
+        Self { head, tail }
+    }
+
+    /// Where a name's slot is looked for first. An upstream that chooses names to collide meets at most the policy's own.
+    #[inline(always)]
+    fn hash(self, length: usize) -> usize {
+        let Self { head, tail } = self;
+        let mixed = (head ^ tail.rotate_left(32)).wrapping_add(length as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 32) as usize
+    }
 }
 
 impl<'a> FromIterator<(&'a str, StateId)> for Names {
@@ -80,9 +99,9 @@ impl<'a> FromIterator<(&'a str, StateId)> for Names {
         let last = slots.len().wrapping_sub(1);
         for (index, (name, state)) in members.iter().enumerate() {
             let name = name.as_bytes();
-            let head = head(name);
-            let tail = tail(name, head);
-            let mut at = hash(name.len(), head, tail) & last;
+            let ends = Ends::of(name);
+            let Ends { head, tail } = ends;
+            let mut at = ends.hash(name.len()) & last;
             while slots.get(at).is_some_and(|slot| slot.length != Slot::FREE) {
                 at = at.wrapping_add(1) & last;
             }
@@ -117,19 +136,20 @@ impl Names {
     #[must_use]
     #[inline(always)]
     pub fn find(&self, name: &[u8]) -> Option<Found> {
-        self.find_by_head(name, head(name))
+        self.find_by_ends(name, Ends::of(name))
     }
 
-    /// The same, of a name whose [`head`] is at hand.
+    /// The same, of a name whose ends are at hand.
     #[must_use]
     #[inline(always)]
-    pub fn find_by_head(&self, name: &[u8], head: u64) -> Option<Found> {
+    pub fn find_by_ends(&self, name: &[u8], ends: Ends) -> Option<Found> {
         let last = self.slots.len().wrapping_sub(1);
-        let tail = tail(name, head);
-        let mut at = hash(name.len(), head, tail);
+        let mut at = ends.hash(name.len());
         loop {
             let slot = self.slots.get(at & last)?;
-            if slot.length == name.len() && slot.head == head && slot.tail == tail && self.is(slot, name) {
+            // One branch, not three.
+            let differs = (slot.head ^ ends.head) | (slot.tail ^ ends.tail) | (slot.length ^ name.len()) as u64;
+            if differs == 0 && self.is(slot, name) {
                 return Some(slot.found);
             }
             if slot.length == Slot::FREE {
@@ -155,7 +175,7 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use super::{Names, StateId};
+    use super::{Ends, Names, StateId};
 
     #[test]
     fn each_name_is_found_and_nothing_else() {
@@ -173,6 +193,13 @@ mod tests {
             assert!(known.iter().any(|name| name == other) || names.find(other.as_bytes()).is_none(), "{other}");
         }
         assert_eq!(names.iter().map(|(name, _)| name).collect::<Vec<_>>(), known);
+        let text = known.join(" ");
+        let mut from = 0;
+        for name in &known {
+            let (whole, within) = (Ends::of(name.as_bytes()), Ends::within(text.as_bytes(), from, from + name.len()));
+            assert_eq!((whole.head, whole.tail), (within.head, within.tail), "{name}");
+            from += name.len() + 1;
+        }
         assert!(Names::default().find(b"").is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! [`Sink`]: where kept bytes go.
 
-use crate::program::head;
+use crate::program::Ends;
 
 /// Appends spans of a chunk to the output. Spans that touch in the chunk are joined and copied at once.
 #[derive(Debug)]
@@ -34,15 +34,10 @@ impl<'a> Sink<'a> {
         self.chunk.get(from..to).unwrap_or_default()
     }
 
-    /// The first eight bytes of a span of the chunk, zeros behind a shorter one.
+    /// What the name in that span of the chunk is found by.
     #[inline(always)]
-    pub(super) fn head(&self, from: usize, to: usize) -> u64 {
-        let length = to.saturating_sub(from);
-        match self.chunk.get(from..).and_then(|rest| rest.first_chunk()) {
-            Some(bytes) if length >= 8 => u64::from_le_bytes(*bytes),
-            Some(bytes) => u64::from_le_bytes(*bytes) & !u64::MAX.wrapping_shl((length as u32) << 3),
-            None => head(self.span(from, to)),
-        }
+    pub(super) fn ends(&self, from: usize, to: usize) -> Ends {
+        Ends::within(self.chunk, from, to)
     }
 
     /// Appends a span of the chunk.

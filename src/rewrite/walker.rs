@@ -20,7 +20,7 @@ use crate::json::Texts;
 use crate::json::lexer::Tokens;
 use crate::json::simd::BLOCK;
 use crate::policy::model::Over;
-use crate::program::{Outlook, State, StateId, States, View};
+use crate::program::{Outlook, Standing, State, StateId, States, View};
 use crate::refusal::{JsonFault, Refusal};
 
 /// Containers that bodies nest without more room being made for them.
@@ -97,21 +97,38 @@ enum Phase {
     Done,
 }
 
-/// An open container that is walked. It is small and owns nothing, as containers come and go.
+/// What the value in hand or next stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// In nothing: it is a root.
+    Root,
+    Object,
+    Array,
+}
+
+/// An open container that is walked, or what is around the root. It is small and owns nothing, as containers come and go.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
+    kind: Kind,
     /// A bit for each of the first names that the policy knows in it: whether it has come.
     seen: u64,
     /// Where the bits of its other names begin in [`Walker::seen`].
     more_seen: usize,
     state: StateId,
-    array: bool,
     /// Whether its children must be seen whole.
     filtered: bool,
     /// Whether something of it has been written.
     begun: bool,
     /// Whether nothing of it is.
     muted: bool,
+}
+
+impl Frame {
+    /// Around the root, of which nothing is written if `muted`.
+    fn around_root(muted: bool) -> Self {
+        let (kind, state) = (Kind::Root, StateId::DEAD);
+        Self { kind, seen: 0, more_seen: 0, state, filtered: false, begun: false, muted }
+    }
 }
 
 /// Where the name of the member in hand is.
@@ -144,7 +161,12 @@ pub(super) struct Walker {
     here: StateId,
     /// What its parent says of it. `here` is its state only if that has to be asked.
     outlook: Outlook,
-    frames: Vec<Frame>,
+    /// The innermost open container.
+    frame: Frame,
+    /// Its state, at hand as each name is looked up in it.
+    within: Rc<State>,
+    /// What is around it.
+    outer: Vec<Frame>,
     /// For each open object a bit for each name that the policy knows in it beyond the first sixty-four.
     seen: Vec<u64>,
     /// Open containers of the value that is skipped, copied or held.
@@ -160,8 +182,8 @@ pub(super) struct Walker {
     spelled: String,
     /// A scalar or held value that began in an earlier chunk.
     taken: Vec<u8>,
-    /// Whether nothing of the root is written.
-    muted: bool,
+    /// Whether the view counts what becomes of each place.
+    counting: bool,
     max_records: Option<(u64, Over)>,
     counts: Counts,
     inner: Option<Box<Inner>>,
@@ -175,7 +197,8 @@ impl Walker {
 
     fn with_root(view: Rc<View>, root: Root, id: StateId) -> Self {
         let states = view.states();
-        let max_records = view.max_records();
+        let (max_records, counting) = (view.max_records(), view.is_counting());
+        let within = Rc::clone(states.get(StateId::DEAD));
         Self {
             view,
             states,
@@ -184,7 +207,9 @@ impl Walker {
             phase: Phase::Value,
             here: id,
             outlook: Outlook::Asked,
-            frames: Vec::with_capacity(USUAL_DEPTH),
+            frame: Frame::around_root(false),
+            within,
+            outer: Vec::with_capacity(USUAL_DEPTH),
             seen: Vec::new(),
             nested: 0,
             start: 0,
@@ -193,7 +218,7 @@ impl Walker {
             saved: Vec::new(),
             spelled: String::new(),
             taken: Vec::new(),
-            muted: false,
+            counting,
             max_records,
             counts: Counts::default(),
             inner: None,
@@ -202,7 +227,7 @@ impl Walker {
 
     /// What became of the body; `None` while a text is open.
     pub(super) fn counts(&self) -> Option<Counts> {
-        (self.frames.is_empty() && matches!(self.phase, Phase::Value | Phase::Done)).then_some(self.counts)
+        (self.frame.kind == Kind::Root && matches!(self.phase, Phase::Value | Phase::Done)).then_some(self.counts)
     }
 
     /// Takes a block of which bit 0 is at `base` of the chunk.
@@ -301,6 +326,14 @@ impl Walker {
         self.start = 0;
         sink.flush();
         Ok(())
+    }
+
+    /// Counts what stands at the place of a state, on a route that reports (rule 38).
+    #[inline(always)]
+    fn count(&self, id: StateId, kind: Standing) {
+        if self.counting {
+            self.view.count(id, kind);
+        }
     }
 
     /// What the policy says of the value in hand or next, when that has to be asked.

@@ -25,16 +25,15 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// Bits of the bytes that no number allows there. `literals` are the bytes of literal names.
+    /// Bits of the bytes that no number allows there. `digit` are digits, `literals` the bytes of literal names.
     #[inline(always)]
-    pub(super) fn check(&mut self, block: Block<'_>, tokens: &Tokens, literals: u64) -> u64 {
+    pub(super) fn check(&mut self, block: Block<'_>, tokens: &Tokens, digit: u64, literals: u64) -> u64 {
         let bytes = tokens.scalar & !literals;
         let started = self.minus | self.integer | self.point | self.fraction | self.exponent | self.sign | self.power;
         if bytes | started == 0 {
             return 0;
         }
-        let lanes = block.lanes();
-        let digit = lanes.equal_under(0xF0, 0x30) & lanes.below(b'9' + 1) & bytes;
+        let digit = digit & bytes;
         let starts = tokens.scalar_start & bytes;
         if bytes == digit && started == self.integer {
             return self.integers(block, starts, digit);

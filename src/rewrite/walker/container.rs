@@ -1,7 +1,9 @@
 //! Containers and what stands in them: kept, removed, opened, closed, and what is written around their children.
 
+use std::rc::Rc;
+
 use super::super::sink::Sink;
-use super::{Frame, Halt, Name, Phase, Root, Walker};
+use super::{Frame, Halt, Kind, Name, Phase, Root, Walker};
 use crate::json::Texts;
 use crate::policy::model::Over;
 use crate::program::{ContainerRule, Outlook, Standing, StateId};
@@ -11,14 +13,14 @@ impl Walker {
     /// A comma: what comes next in the container.
     #[inline(always)]
     pub(super) fn next(&mut self) -> Phase {
-        let Some(frame) = self.frames.last() else { return Phase::Done };
-        if !frame.array {
-            return Phase::Name;
+        match self.frame.kind {
+            Kind::Object => return Phase::Name,
+            Kind::Array => {}
+            Kind::Root => return Phase::Done,
         }
-        let filtered = frame.filtered;
         let awaited = self.await_element();
         // Where values are counted, each is looked at.
-        if let (Outlook::Hidden { .. }, false, false) = (self.outlook, filtered, self.view.is_counting()) {
+        if let (Outlook::Hidden { .. }, false, false) = (self.outlook, self.frame.filtered, self.counting) {
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
             return Phase::DropElements;
         }
@@ -28,11 +30,9 @@ impl Walker {
     /// An element is next.
     #[inline(always)]
     pub(super) fn await_element(&mut self) -> Phase {
-        let Some(frame) = self.frames.last() else { return Phase::Done };
-        if !frame.filtered {
-            let state = self.states.get(frame.state);
-            self.outlook = state.outlook;
-            self.here = state.element;
+        if !self.frame.filtered {
+            self.outlook = self.within.outlook;
+            self.here = self.within.element;
         }
         Phase::Value
     }
@@ -52,24 +52,22 @@ impl Walker {
     #[inline(always)]
     pub(super) fn begin(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
         let container = matches!(byte, b'{' | b'[');
-        if let Some(frame) = self.frames.last() {
-            if frame.filtered {
-                return Ok(self.hold(at, byte));
+        if self.frame.filtered {
+            return Ok(self.hold(at, byte));
+        }
+        match self.outlook {
+            Outlook::Shown if !container && !self.frame.muted => {
+                self.count(self.here, Standing::Scalar);
+                return Ok(self.show(sink, at, byte));
             }
-            match self.outlook {
-                Outlook::Shown if !container && !frame.muted => {
-                    self.view.count(self.here, Standing::Scalar);
-                    return Ok(self.show(sink, at, byte));
+            Outlook::Shown | Outlook::Hidden { .. } => {
+                self.count(self.here, Standing::Container);
+                if container {
+                    self.mismatch();
                 }
-                Outlook::Shown | Outlook::Hidden { .. } => {
-                    self.view.count(self.here, Standing::Container);
-                    if container {
-                        self.mismatch();
-                    }
-                    return self.remove(byte);
-                }
-                Outlook::Asked => {}
+                return self.remove(byte);
             }
+            Outlook::Asked => {}
         }
         if self.state().counted && !self.record()? {
             return self.remove(byte);
@@ -96,7 +94,7 @@ impl Walker {
     #[inline(always)]
     pub(super) fn remove(&mut self, byte: u8) -> Result<Phase, Halt> {
         self.counts.hidden = self.counts.hidden.wrapping_add(1);
-        if self.frames.is_empty() {
+        if self.frame.kind == Kind::Root {
             if self.root != Root::Held {
                 return Err(Halt::Whole(Refusal::RootHidden));
             }
@@ -106,24 +104,18 @@ impl Walker {
         Ok(if matches!(byte, b'{' | b'[') { Phase::Skip } else { Phase::After })
     }
 
-    /// Whether nothing of the container in hand is written.
-    #[inline(always)]
-    pub(super) fn is_muted(&self) -> bool {
-        self.frames.last().map_or(self.muted, |frame| frame.muted)
-    }
-
     /// A container begins at `at`.
     #[inline(never)]
     pub(super) fn container(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
-        let muted = self.is_muted();
+        let muted = self.frame.muted;
         let rule = self.state().container;
         if rule == ContainerRule::Drop || (muted && rule == ContainerRule::Open) {
             self.mismatch();
-            self.view.count(self.here, Standing::Container);
+            self.count(self.here, Standing::Container);
             return self.remove(byte);
         }
         if rule == ContainerRule::Open {
-            self.view.count(self.here, Standing::Container);
+            self.count(self.here, Standing::Container);
             self.counts.shown = self.counts.shown.wrapping_add(1);
             self.lead(sink, at);
             self.start = at;
@@ -131,14 +123,15 @@ impl Walker {
             return Ok(Phase::Copy);
         }
         let muted = muted || rule == ContainerRule::Mute;
-        if muted && self.frames.is_empty() && self.root != Root::Held {
+        if muted && self.frame.kind == Kind::Root && self.root != Root::Held {
             return Err(Halt::Whole(Refusal::RootHidden));
         }
         if !muted {
             self.lead(sink, at);
             sink.copy(at, at.wrapping_add(1));
         }
-        let array = byte == b'[';
+        let kind = if byte == b'[' { Kind::Array } else { Kind::Object };
+        let array = kind == Kind::Array;
         let state = self.states.get(self.here);
         if array && state.element == StateId::DEAD && !state.members.is_empty() && !state.filtered {
             // Entries go through names only: it comes out empty (rule 25).
@@ -150,42 +143,56 @@ impl Walker {
             self.seen.resize(more_seen.saturating_add(words), 0);
         }
         let filtered = state.filtered;
-        self.frames.push(Frame { seen: 0, more_seen, state: self.here, array, filtered, begun: false, muted });
+        let frame = Frame { kind, seen: 0, more_seen, state: self.here, filtered, begun: false, muted };
+        self.outer.push(std::mem::replace(&mut self.frame, frame));
+        self.within = Rc::clone(state);
         Ok(if array { self.await_element() } else { Phase::Name })
     }
 
     /// The container in hand ends at `at`.
     #[inline(always)]
     pub(super) fn close(&mut self, sink: &mut Sink<'_>, at: usize) -> Phase {
-        let Some(Frame { muted, more_seen, .. }) = self.frames.last() else { return Phase::Done };
-        if *more_seen < self.seen.len() {
-            self.seen.truncate(*more_seen);
+        let Some(around) = self.outer.pop() else { return Phase::Done };
+        let Frame { muted, more_seen, .. } = std::mem::replace(&mut self.frame, around);
+        if more_seen < self.seen.len() {
+            self.seen.truncate(more_seen);
         }
         if !muted {
             sink.copy(at, at.wrapping_add(1));
         }
-        self.frames.pop();
+        self.within = Rc::clone(self.states.get(self.frame.state));
         self.ended(sink)
     }
 
     /// Writes what stands before a value: a comma, its name.
     #[inline(always)]
     pub(super) fn lead(&mut self, sink: &mut Sink<'_>, at: usize) {
-        let Some(frame) = self.frames.last_mut() else {
-            if self.root == Root::Texts(Texts::Sequence) {
-                sink.write(&[Texts::RECORD_SEPARATOR]);
-            }
-            return;
-        };
-        let comma = std::mem::replace(&mut frame.begun, true);
-        if frame.array {
-            if comma {
-                sink.byte(b',', at.wrapping_sub(1));
-            }
-            return;
+        let comma = std::mem::replace(&mut self.frame.begun, true);
+        match self.frame.kind {
+            Kind::Object => self.lead_member(sink, at, comma),
+            Kind::Array if comma => sink.byte(b',', at.wrapping_sub(1)),
+            Kind::Array => {}
+            Kind::Root => self.lead_root(sink),
         }
+    }
+
+    /// The same before a root.
+    #[cold]
+    fn lead_root(&self, sink: &mut Sink<'_>) {
+        if self.root == Root::Texts(Texts::Sequence) {
+            sink.write(&[Texts::RECORD_SEPARATOR]);
+        }
+    }
+
+    #[inline(always)]
+    fn lead_member(&self, sink: &mut Sink<'_>, at: usize, comma: bool) {
         match self.name {
             Name::Chunk { start, end } => {
+                // Most have no white space around the name: one span, then.
+                let from = start.wrapping_sub(usize::from(comma));
+                if end.wrapping_add(1) == at && (!comma || sink.at(from) == b',') {
+                    return sink.copy(from, at);
+                }
                 if comma {
                     sink.byte(b',', start.wrapping_sub(1));
                 }
@@ -209,7 +216,7 @@ impl Walker {
     /// A value has ended, and is written if it is to be.
     #[inline(always)]
     pub(super) fn ended(&mut self, sink: &mut Sink<'_>) -> Phase {
-        if self.frames.is_empty() { self.root_ended(sink) } else { Phase::After }
+        if self.frame.kind == Kind::Root { self.root_ended(sink) } else { Phase::After }
     }
 
     #[cold]

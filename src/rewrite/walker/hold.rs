@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::held::{self, Unreadable};
 use super::super::sink::Sink;
-use super::{Halt, Name, Phase, Place, Root, Walker};
+use super::{Frame, Halt, Kind, Name, Phase, Place, Root, Walker};
 use crate::json::Texts;
 use crate::json::lexer::{Block, Lexer};
 use crate::json::scanner::Scanner;
@@ -89,9 +89,9 @@ impl Walker {
             Unreadable::Internal => Halt::Whole(Refusal::Internal),
         })?;
         let full = Halt::Whole(Refusal::Internal);
-        let frame = self.frames.last().ok_or(full)?;
-        if frame.array {
-            return self.view.select(frame.state, Step::Element, &value).ok_or(full);
+        let from = self.frame.state;
+        if self.frame.kind == Kind::Array {
+            return self.view.select(from, Step::Element, &value).ok_or(full);
         }
         let quoted = match self.name {
             Name::Chunk { start, end } => sink.span(start, end),
@@ -99,7 +99,7 @@ impl Walker {
         };
         let [b'"', raw @ .., b'"'] = quoted else { return Err(full) };
         let name = unescape(raw).ok_or(full)?;
-        self.view.select(frame.state, Step::Member(&name), &value).ok_or(full)
+        self.view.select(from, Step::Member(&name), &value).ok_or(full)
     }
 }
 
@@ -127,7 +127,7 @@ impl Inner {
             walker.suspend(&mut sink)?;
         }
         walker.counts.texts = texts;
-        if walker.phase == Phase::Done && walker.frames.is_empty() {
+        if walker.phase == Phase::Done && walker.frame.kind == Kind::Root {
             Ok(())
         } else {
             Err(Halt::Whole(Refusal::Internal))
@@ -144,11 +144,11 @@ impl Walker {
         self.here = id;
         self.outlook = Outlook::Asked;
         self.phase = Phase::Value;
-        self.frames.clear();
+        self.frame = Frame::around_root(outer.frame.muted);
+        self.outer.clear();
         self.seen.clear();
         self.taken.clear();
         self.start = 0;
-        self.muted = outer.is_muted();
         self.counts = outer.counts;
     }
 }

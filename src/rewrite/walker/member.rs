@@ -11,30 +11,32 @@ use crate::refusal::Refusal;
 const LONGEST_NAME: usize = 64 << 10;
 
 impl Walker {
-    /// A name has ended with the quotation mark at `at`: what the policy says of its member.
+    /// A name stands between the quotation marks at `start` and `at`, without escapes: what the policy says of its member.
     #[inline(always)]
-    pub(super) fn named(&mut self, sink: &Sink<'_>, at: usize) -> Result<Phase, Halt> {
-        let end = at.wrapping_add(1);
-        let (found, place) = match &mut self.name {
-            Name::Chunk { start, end: to } if !self.name_escaped && end.saturating_sub(*start) <= LONGEST_NAME => {
-                *to = end;
-                let from = start.wrapping_add(1);
-                let place = Place { at: *start, before: 0 };
-                let Some(frame) = self.frames.last() else { return Err(Halt::Whole(Refusal::Internal)) };
-                let names = &self.states.get(frame.state).members;
-                (names.find_by_head(sink.span(from, at), sink.head(from, at)), place)
+    pub(super) fn named(&mut self, sink: &Sink<'_>, start: usize, at: usize) -> Result<Phase, Halt> {
+        let from = start.wrapping_add(1);
+        self.name = Name::Chunk { start, end: at.wrapping_add(1) };
+        let found = self.within.members.find_by_ends(sink.span(from, at), sink.ends(from, at));
+        self.member(found, Place { at: start, before: 0 })
+    }
+
+    /// The same of a name with escapes, from an earlier chunk, or behind this block.
+    #[inline(never)]
+    pub(super) fn unusually_named(&mut self, sink: &Sink<'_>, at: usize) -> Result<Phase, Halt> {
+        match self.unusual_name(sink, at.wrapping_add(1))? {
+            Some((found, place)) => self.member(found, place),
+            None => {
+                self.outlook = Outlook::Hidden { classified: false };
+                self.counts.hidden = self.counts.hidden.wrapping_add(1);
+                Ok(Phase::Drop)
             }
-            _ => match self.unusual_name(sink, end)? {
-                Some(named) => named,
-                None => {
-                    self.outlook = Outlook::Hidden { classified: false };
-                    self.counts.hidden = self.counts.hidden.wrapping_add(1);
-                    return Ok(Phase::Drop);
-                }
-            },
-        };
-        let Some(frame) = self.frames.last_mut() else { return Err(Halt::Whole(Refusal::Internal)) };
-        let state = self.states.get(frame.state);
+        }
+    }
+
+    /// What the policy says of the member whose name stands at `place`.
+    #[inline(always)]
+    fn member(&mut self, found: Option<Found>, place: Place) -> Result<Phase, Halt> {
+        let frame = &mut self.frame;
         let (child, outlook) = match found {
             Some(Found { index, state, outlook }) => {
                 let word = match index >> 6 {
@@ -49,26 +51,24 @@ impl Walker {
                 }
                 (state, outlook)
             }
-            None => (state.other, state.outlook),
+            None => (self.within.other, self.within.outlook),
         };
-        if frame.filtered {
+        if self.frame.filtered {
             return Ok(Phase::Value);
         }
         self.outlook = outlook;
         self.here = child;
         if let Outlook::Hidden { .. } = outlook {
-            self.view.count(child, Standing::Container);
+            self.count(child, Standing::Container);
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
             return Ok(Phase::Drop);
         }
         Ok(Phase::Value)
     }
 
-    /// Which name it is that has an escape, or began in an earlier chunk, and where it stands; `None` if it is too long.
-    #[inline(never)]
+    /// Which name it is, and where it stands; `None` if it is too long.
     fn unusual_name(&mut self, sink: &Sink<'_>, end: usize) -> Result<Option<(Option<Found>, Place)>, Halt> {
-        let Some(frame) = self.frames.last() else { return Err(Halt::Whole(Refusal::Internal)) };
-        let names = &self.states.get(frame.state).members;
+        let names = &self.within.members;
         let (quoted, place) = match &mut self.name {
             Name::Chunk { start, end: to } => {
                 *to = end;

@@ -12,10 +12,10 @@ impl Walker {
     /// A string, number or literal name begins at `at`.
     #[inline(never)]
     pub(super) fn scalar(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
-        if self.is_muted() {
+        if self.frame.muted {
             return self.remove(byte);
         }
-        self.view.count(self.here, Standing::Scalar);
+        self.count(self.here, Standing::Scalar);
         let null = byte == b'n';
         match &self.state().scalar {
             ScalarRule::Show => {}

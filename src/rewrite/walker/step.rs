@@ -52,21 +52,37 @@ impl Step<'_> {
 }
 
 impl Walker {
-    /// [`Phase::Name`], and on to the member's end if that is removed.
+    /// [`Phase::Name`], and on over the members that are removed.
     #[inline(always)]
     pub(super) fn name(&mut self, sink: &mut Sink<'_>, mut step: Step<'_>) -> Result<Phase, Halt> {
         let tokens = step.tokens;
-        let Some((at, here)) = step.seek(tokens.quote_open | tokens.close) else { return Ok(Phase::Name) };
-        if tokens.close & here != 0 {
-            return Ok(self.close(sink, at));
+        while let Some((at, here)) = step.seek(tokens.quote_open | tokens.close) {
+            if tokens.close & here != 0 {
+                return Ok(self.close(sink, at));
+            }
+            let start = at;
+            let escapes = tokens.escape & *step.from;
+            let named = match step.seek(tokens.quote_close) {
+                Some((at, here)) if escapes & here.wrapping_sub(1) == 0 => self.named(sink, start, at)?,
+                found => {
+                    self.name = Name::Chunk { start, end: start };
+                    self.name_escaped = escapes != 0;
+                    self.start = start;
+                    match found {
+                        Some((at, _)) => self.unusually_named(sink, at)?,
+                        None => Phase::NameEnd,
+                    }
+                }
+            };
+            match named {
+                Phase::Drop => match self.dropped(sink, step.again()) {
+                    Phase::Name => {}
+                    phase => return Ok(phase),
+                },
+                phase => return Ok(phase),
+            }
         }
-        self.name = Name::Chunk { start: at, end: at };
-        self.name_escaped = false;
-        self.start = at;
-        match self.name_end(sink, step.again())? {
-            Phase::Drop => Ok(self.dropped(sink, step)),
-            phase => Ok(phase),
-        }
+        Ok(Phase::Name)
     }
 
     /// [`Phase::NameEnd`].
@@ -77,7 +93,7 @@ impl Walker {
         match step.seek(tokens.quote_close) {
             Some((at, here)) => {
                 self.name_escaped |= escapes & here.wrapping_sub(1) != 0;
-                self.named(sink, at)
+                self.unusually_named(sink, at)
             }
             None => {
                 self.name_escaped |= escapes != 0;
