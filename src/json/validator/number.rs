@@ -58,8 +58,12 @@ impl Numbers {
     fn all(&mut self, block: Block<'_>, bytes: u64, starts: u64, digit: u64) -> u64 {
         let lanes = block.lanes();
         let minus = lanes.equal(b'-') & bytes;
-        let exponent = lanes.equal_under(!0x20, b'E') & bytes;
         let point = lanes.equal(b'.') & bytes;
+        let (mut exponent, mut plus) = (0, 0);
+        if bytes & !(digit | minus | point) != 0 {
+            exponent = lanes.equal_under(!0x20, b'E') & bytes;
+            plus = lanes.equal(b'+');
+        }
 
         let mut wrong = starts & !(digit | minus);
         let signed = follow(starts & minus, block, &mut self.minus);
@@ -74,7 +78,7 @@ impl Numbers {
         let fraction_end = run_end(fraction & digit, digit, block, &mut self.fraction);
 
         let power = follow((integer_end | fraction_end) & exponent, block, &mut self.exponent);
-        let sign = power & (minus | lanes.equal(b'+'));
+        let sign = power & (minus | plus);
         let digits = (power & !sign) | follow(sign, block, &mut self.sign);
         wrong |= digits & !digit;
         let power_end = run_end(digits & digit, digit, block, &mut self.power);

@@ -1,7 +1,7 @@
 //! What stands in strings: escapes, surrogates (RFC 8259 §7, RFC 7493 §2.1) and UTF-8 (RFC 3629).
 
 use crate::json::lexer::{Block, Tokens};
-use crate::json::simd::Lanes;
+use crate::json::simd::{Lanes, Vector, Vectors};
 
 /// What a string that goes on in the next block is in the middle of.
 #[derive(Debug, Clone, Default)]
@@ -66,14 +66,10 @@ impl Strings {
     pub(super) fn escapes(&mut self, block: Block<'_>, tokens: &Tokens) -> EscapeFaults {
         let lanes = block.lanes();
         let unicode = lanes.equal(b'u');
-        let simple = lanes.equal(b'"')
-            | lanes.equal(b'\\')
-            | lanes.equal(b'/')
-            | lanes.equal(b'n')
-            | lanes.equal(b'r')
-            | lanes.equal(b't')
-            | lanes.equal(b'b')
-            | lanes.equal(b'f');
+        let simple = lanes.find(|bytes| {
+            let (quote, controls) = (bytes.equal(b'"'), bytes.equal(b'n') | bytes.equal(b'r') | bytes.equal(b't'));
+            quote | bytes.equal(b'\\') | bytes.equal(b'/') | controls | bytes.equal(b'b') | bytes.equal(b'f')
+        });
         let escaped = tokens.escaped & tokens.interior;
         let mut faults = EscapeFaults { syntax: escaped & !(simple | unicode), surrogate: 0 };
         let mut left = escaped & unicode;
@@ -137,10 +133,10 @@ impl Strings {
         let three = lanes.equal_under(0xF0, 0xE0);
         let four = lanes.equal_under(0xF8, 0xF0);
         // 0xC0 and 0xC1 could only begin overlong forms; 0xF5 and more are beyond U+10FFFF.
-        let never = lanes.equal_under(0xFE, 0xC0)
-            | lanes.equal_under(0xF8, 0xF8)
-            | lanes.equal(0xF5)
-            | lanes.equal_under(0xFE, 0xF6);
+        let never = lanes.find(|bytes| {
+            let beyond = bytes.equal_under(0xF8, 0xF8) | bytes.equal(0xF5) | bytes.equal_under(0xFE, 0xF6);
+            bytes.equal_under(0xFE, 0xC0) | beyond
+        });
         let (at_least_two, at_least_three) = (two | three | four, three | four);
         let expected = (at_least_two << 1) | (at_least_three << 2) | (four << 3) | block.carry(self.continuation);
         let carried = match block.shift() {
@@ -149,17 +145,22 @@ impl Strings {
         };
         self.continuation = carried | (at_least_two >> 63) | (at_least_three >> 62) | (four >> 61);
 
-        let narrower = [
-            // Overlong, surrogates, overlong, beyond U+10FFFF: lead byte, and the continuation bytes it must not have.
-            (lanes.equal(0xE0), lanes.equal_under(0xE0, 0x80)),
-            (lanes.equal(0xED), lanes.equal_under(0xE0, 0xA0)),
-            (lanes.equal(0xF0), lanes.equal_under(0xF0, 0x80)),
-            (lanes.equal(0xF4), continuation & !lanes.equal_under(0xF0, 0x80)),
-        ];
         let mut wrong = never | (expected ^ continuation);
-        for ((lead, not), carry) in narrower.into_iter().zip(&mut self.leads) {
-            wrong |= ((lead << 1) | block.carry(*carry)) & not;
-            *carry = lead >> 63;
+        let leads = |bytes: <Vectors as Lanes>::Vector| {
+            (bytes.equal(0xE0) | bytes.equal(0xED)) | (bytes.equal(0xF0) | bytes.equal(0xF4))
+        };
+        if self.leads != [0; 4] || lanes.has(leads) {
+            let narrower = [
+                // Overlong, surrogates, overlong, beyond U+10FFFF: lead byte, and the continuation bytes it must not have.
+                (lanes.equal(0xE0), lanes.equal_under(0xE0, 0x80)),
+                (lanes.equal(0xED), lanes.equal_under(0xE0, 0xA0)),
+                (lanes.equal(0xF0), lanes.equal_under(0xF0, 0x80)),
+                (lanes.equal(0xF4), continuation & !lanes.equal_under(0xF0, 0x80)),
+            ];
+            for ((lead, not), carry) in narrower.into_iter().zip(&mut self.leads) {
+                wrong |= ((lead << 1) | block.carry(*carry)) & not;
+                *carry = lead >> 63;
+            }
         }
         wrong
     }
