@@ -7,8 +7,8 @@ use std::time::Instant;
 pub(crate) struct Effort {
     /// Turns of each lane.
     turns: usize,
-    /// Seconds a turn lasts at least. Short: a turn during which a busy machine does something else tells nothing, and few
-    /// of many short ones are such.
+    /// Seconds a turn lasts at least: long enough that the processor has got used again to what the lane does, as one that
+    /// serves requests has, and short, as a turn during which a busy machine does something else tells nothing.
     turn: f64,
     /// Seconds after which a race ends, if each lane has had seven turns.
     longest: f64,
@@ -17,7 +17,7 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    pub(crate) const FULL: Self = Self { turns: 101, turn: 0.0005, longest: 3.0, warm: 0.08 };
+    pub(crate) const FULL: Self = Self { turns: 61, turn: 0.002, longest: 3.0, warm: 0.08 };
     pub(crate) const QUICK: Self = Self { turns: 31, turn: 0.0003, longest: 1.0, warm: 0.03 };
 }
 

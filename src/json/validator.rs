@@ -189,6 +189,7 @@ impl Validator {
             left ^= here;
             let rest = (!1u64).wrapping_shl(bit);
             let object = u64::from((block.byte(bit) >> 5) & 1);
+            let around = self.kinds;
             if tokens.open & here != 0 {
                 if self.depth >= self.limit {
                     found.too_deep |= here;
@@ -209,7 +210,7 @@ impl Validator {
                     found.top |= rest;
                 }
             }
-            found.object = (found.object & !rest) | (rest & 0u64.wrapping_sub(self.kinds & 1));
+            found.object ^= rest & 0u64.wrapping_sub((self.kinds ^ around) & 1);
         }
         found
     }

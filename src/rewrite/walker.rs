@@ -338,7 +338,7 @@ impl Walker {
 
     /// What the policy says of the value in hand or next, when that has to be asked.
     #[inline(always)]
-    fn state(&self) -> &State {
+    fn state(&self) -> &Rc<State> {
         self.states.get(self.here)
     }
 }

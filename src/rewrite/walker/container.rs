@@ -6,7 +6,7 @@ use super::super::sink::Sink;
 use super::{Frame, Halt, Kind, Name, Phase, Root, Walker};
 use crate::json::Texts;
 use crate::policy::model::Over;
-use crate::program::{ContainerRule, Outlook, Standing, StateId};
+use crate::program::{ContainerRule, Outlook, Standing, State, StateId};
 use crate::refusal::Refusal;
 
 impl Walker {
@@ -69,7 +69,13 @@ impl Walker {
             }
             Outlook::Asked => {}
         }
-        if self.state().counted && !self.record()? {
+        let state = self.states.get(self.here);
+        let may_enter = byte == b'{' || (byte == b'[' && state.element != StateId::DEAD);
+        if may_enter && state.plain && !self.frame.muted {
+            let state = Rc::clone(state);
+            return Ok(self.open(sink, at, byte, state));
+        }
+        if state.counted && !self.record()? {
             return self.remove(byte);
         }
         if container { self.container(sink, at, byte) } else { self.scalar(sink, at, byte) }
@@ -126,27 +132,38 @@ impl Walker {
         if muted && self.frame.kind == Kind::Root && self.root != Root::Held {
             return Err(Halt::Whole(Refusal::RootHidden));
         }
-        if !muted {
-            self.lead(sink, at);
-            sink.copy(at, at.wrapping_add(1));
-        }
-        let kind = if byte == b'[' { Kind::Array } else { Kind::Object };
-        let array = kind == Kind::Array;
-        let state = self.states.get(self.here);
+        let state = Rc::clone(self.state());
+        let array = byte == b'[';
         if array && state.element == StateId::DEAD && !state.members.is_empty() && !state.filtered {
             // Entries go through names only: it comes out empty (rule 25).
             self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
         }
-        let more_seen = self.seen.len();
-        if !array && state.members.len() > 64 {
-            let words = state.members.len().div_ceil(64).saturating_sub(1);
-            self.seen.resize(more_seen.saturating_add(words), 0);
+        let (before, names) = (self.seen.len(), state.members.len());
+        let phase = if muted { self.enter(byte, state, true) } else { self.open(sink, at, byte, state) };
+        if !array && names > 64 {
+            let words = names.div_ceil(64).saturating_sub(1);
+            self.seen.resize(before.saturating_add(words), 0);
         }
-        let filtered = state.filtered;
+        Ok(phase)
+    }
+
+    /// A container that is kept and walked begins at `at`.
+    #[inline(always)]
+    fn open(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8, state: Rc<State>) -> Phase {
+        self.lead(sink, at);
+        sink.copy(at, at.wrapping_add(1));
+        self.enter(byte, state, false)
+    }
+
+    /// What comes next is in a container of that state.
+    #[inline(always)]
+    fn enter(&mut self, byte: u8, state: Rc<State>, muted: bool) -> Phase {
+        let kind = if byte == b'[' { Kind::Array } else { Kind::Object };
+        let (more_seen, filtered) = (self.seen.len(), state.filtered);
         let frame = Frame { kind, seen: 0, more_seen, state: self.here, filtered, begun: false, muted };
         self.outer.push(std::mem::replace(&mut self.frame, frame));
-        self.within = Rc::clone(state);
-        Ok(if array { self.await_element() } else { Phase::Name })
+        self.within = state;
+        if kind == Kind::Array { self.await_element() } else { Phase::Name }
     }
 
     /// The container in hand ends at `at`.
