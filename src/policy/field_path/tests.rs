@@ -334,3 +334,25 @@ fn the_evaluator_agrees_with_the_oracle() {
     }
     assert!(texts.len() * children.len() > 15_000);
 }
+
+proptest::proptest! {
+    #[test]
+    fn plain_paths_are_what_the_library_says(text in r"\$(\.[a-zA-Z_][a-zA-Z0-9_]{0,3}|\.(true|null|length|and)|\[\*\]|\.\*|\.|\[|\]|0| |-|\u{e9}){0,6}") {
+        if let Some(segments) = plain(&text) {
+            proptest::prop_assert_eq!(FieldPath::parse_any(&text), Ok(FieldPath { segments, open: false }));
+        }
+    }
+}
+
+#[test]
+fn only_plain_paths_are_read_without_the_library() {
+    for text in ["$", "$.a", "$[*]", "$.a_1[*][*].B"] {
+        assert!(plain(text).is_some(), "{text}");
+    }
+    for text in [
+        "", "a", "$a", "$.", "$.1", "$.a.", "$.a..b", "$..*", "$.*", "$['a']", "$.a-b", "$.\u{e9}", "$[ *]", "$[*",
+        "$.a ", " $",
+    ] {
+        assert!(plain(text).is_none(), "{text}");
+    }
+}
