@@ -337,14 +337,15 @@ fn sent(mut exchange: Exchange, head: &[(&str, &str)], parts: &[&[u8]], trailers
     if let HeadDirective::Refuse(_) = exchange.on_response_head(&pairs(head), End::More) {
         return Err(refused(&exchange));
     }
-    let (mut sent, mut held) = (Vec::new(), 0);
+    let (mut sent, mut held) = (Vec::new(), Vec::new());
     for (index, part) in parts.iter().enumerate() {
         let end = if index + 1 == parts.len() && !trailers { End::Last } else { End::More };
-        let (gone, kept) = match exchange.on_response_body(part, held + part.len(), end) {
-            BodyDirective::Pass => (part.to_vec(), 0),
-            BodyDirective::Send(bytes) => (bytes.to_vec(), 0),
-            BodyDirective::Hold(bytes) => (Vec::new(), bytes.len()),
-            BodyDirective::Answer { body, .. } => (body.to_vec(), 0),
+        let host_has = [held.as_slice(), part].concat();
+        let (gone, kept) = match exchange.on_response_body(part, host_has.len(), end) {
+            BodyDirective::Pass => (host_has, Vec::new()),
+            BodyDirective::Send(bytes) => (bytes.to_vec(), Vec::new()),
+            BodyDirective::Hold(bytes) => (Vec::new(), bytes.to_vec()),
+            BodyDirective::Answer { body, .. } => (body.to_vec(), Vec::new()),
             BodyDirective::Refuse(_) | BodyDirective::Reset => return Err(refused(&exchange)),
         };
         sent.extend(gone);

@@ -86,7 +86,9 @@ impl Holding {
         };
         if part.end == End::Last {
             let counts = self.size.finish(self.rewriter, out)?;
-            return Ok(Decided::done(Self::whole(budget, out), counts));
+            // What the host holds back is all there will be: it need not be written again.
+            let is_held = self.held == Some(out.len()) && part.host_has == out.len();
+            return Ok(Decided::done(if is_held { Emit::Pass } else { Self::whole(budget, out) }, counts));
         }
         // Not whether it grows: that would tell how long the values are that forms stand for.
         let is_awaited = self.length.is_awaited(self.size.read);
