@@ -120,21 +120,13 @@ impl HttpContext for Stream {
         let caller = identify(program, &headers);
         let now = if program.needs_clock() { hostcalls::get_current_time().ok().and_then(Moment::of) } else { None };
         let directive = exchange.on_request(&headers, caller, now);
-        if !matches!(directive, RequestDirective::Refuse(_)) && !mark_as_seen() {
-            return reply(&Problem::new(Refusal::Host, ""));
-        }
         match directive {
             RequestDirective::Forward { remove, set } => {
-                let present = |name: &str| headers.iter().any(|(known, _)| known.as_slice() == name.as_bytes());
-                let removed = remove.iter().filter(|name| present(name));
-                let done =
-                    removed
-                        .map(|name| hostcalls::remove_map_value(MapType::HttpRequestHeaders, name))
-                        .chain(set.iter().map(|(name, value)| {
-                            hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value))
-                        }))
-                        .all(|outcome| outcome.is_ok());
-                if done { Action::Continue } else { reply(&Problem::new(Refusal::Host, "")) }
+                if forward(&headers, remove, set) {
+                    Action::Continue
+                } else {
+                    reply(&Problem::new(Refusal::Host, ""))
+                }
             }
             RequestDirective::Refuse(problem) => reply(&problem),
         }
@@ -216,10 +208,22 @@ impl HttpContext for Stream {
     }
 }
 
-/// Leaves the mark, and touches the headers, which makes Envoy choose the route anew, now that the mark is there.
-fn mark_as_seen() -> bool {
+/// Leaves the mark, and only then edits the headers: an edit makes Envoy choose the route anew, now that the mark is there.
+/// Where none is set, one that is not there is removed, which does it too.
+fn forward(headers: &Headers, remove: &[&str], set: &[(&str, &str)]) -> bool {
+    let present = |name: &str| headers.iter().any(|(known, _)| known.as_slice() == name.as_bytes());
+    let touched = set.is_empty().then_some("x-fieldgate-seen");
+    let removed = remove.iter().copied().filter(|name| present(name));
     hostcalls::set_property(MARK.to_vec(), Some(SEEN)).is_ok()
-        && hostcalls::remove_map_value(MapType::HttpRequestHeaders, "x-fieldgate-seen").is_ok()
+        && touched
+            .into_iter()
+            .chain(removed)
+            .map(|name| hostcalls::remove_map_value(MapType::HttpRequestHeaders, name))
+            .chain(
+                set.iter()
+                    .map(|(name, value)| hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value))),
+            )
+            .all(|outcome| outcome.is_ok())
 }
 
 fn end(end_of_stream: bool) -> End {
