@@ -51,6 +51,8 @@ enum Filter {
     Nothing,
     /// A WebAssembly filter that puts each part of the body back as it is.
     Echo,
+    /// The same, which besides makes fieldgate's calls to the host and uses nothing of their answers.
+    Calls,
     Fieldgate,
     /// A WebAssembly filter that edits the whole body as a `serde_json::Value`.
     Value,
@@ -58,7 +60,8 @@ enum Filter {
     ExtProc,
 }
 
-const FILTERS: [Filter; 5] = [Filter::Nothing, Filter::Echo, Filter::Fieldgate, Filter::Value, Filter::ExtProc];
+const FILTERS: [Filter; 6] =
+    [Filter::Nothing, Filter::Echo, Filter::Calls, Filter::Fieldgate, Filter::Value, Filter::ExtProc];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -70,8 +73,8 @@ fn main() {
     let tools = Tools::find().unwrap_or_else(|missing| panic!("{missing}"));
     println!("\nEnvoy {}, one worker", tools.envoy_version());
     println!(
-        "{:<22}{:>14}{:>14}{:>14}{:>14}{:>14}",
-        "µs of CPU a request", "no filter", "+ echo", "+ ours", "+ A Value", "+ ext_proc"
+        "{:<22}{:>14}{:>14}{:>14}{:>14}{:>14}{:>14}",
+        "µs of CPU a request", "no filter", "+ echo", "+ its calls", "+ ours", "+ A Value", "+ ext_proc"
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let small = measure(&runtime, &tools, "customers 2 KB", effort.small, effort.turns);
@@ -147,7 +150,8 @@ fn measure(runtime: &tokio::runtime::Runtime, tools: &Tools, name: &str, request
         let got = runtime.block_on(load::run(lane.envoy.listener("bench"), 200)).expect("an answer");
         // No filter may be fast by doing less. The others may spell numbers anew.
         let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).expect("JSON");
-        let wanted = if matches!(lane.filter, Filter::Nothing | Filter::Echo) { body } else { &filtered };
+        let wanted =
+            if matches!(lane.filter, Filter::Nothing | Filter::Echo | Filter::Calls) { body } else { &filtered };
         assert!(parse(&got) == parse(wanted), "{:?} answers otherwise", lane.filter);
     }
     for _ in 0..turns {
@@ -191,6 +195,7 @@ fn start(tools: &Tools, filter: Filter, upstream: SocketAddr, server: Option<Soc
     let filter = match filter {
         Filter::Nothing => None,
         Filter::Echo => Some(wasm(yardstick(), "echo".to_owned())),
+        Filter::Calls => Some(wasm(yardstick(), "calls".to_owned())),
         Filter::Value => Some(wasm(yardstick(), "value".to_owned())),
         Filter::Fieldgate => Some(wasm(tools.wasm.clone(), inputs::customers_policy().to_string())),
         Filter::ExtProc => Some(json!({

@@ -1,32 +1,48 @@
-//! Yardsticks, for WebAssembly only: a filter that puts each part of a body back as it is (`echo`), and the filter that
-//! everyone writes first (`value`), which waits for the whole body, parses it as a `serde_json::Value`, edits that and
-//! writes it. Neither is fit for more than being measured.
+//! Yardsticks, for WebAssembly only: a filter that puts each part of a body back as it is (`echo`); one that besides asks the
+//! host for all that fieldgate asks it for, and decides nothing (`calls`); and the filter that everyone writes first
+//! (`value`), which waits for the whole body, parses it as a `serde_json::Value`, edits that and writes it. None is fit for
+//! more than being measured.
 
 #![cfg(target_arch = "wasm32")]
 
+use std::hint::black_box;
+
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, BufferType, ContextType, MapType};
+use proxy_wasm::types::{Action, BufferType, ContextType, MapType, MetricType};
 use serde_json::Value;
 
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(Root { edits: false }));
+    proxy_wasm::set_root_context(|_| Box::new(Root { kind: Kind::Echo, counter: 0 }));
 }}
 
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Echo,
+    Calls,
+    Value,
+}
+
 struct Root {
-    edits: bool,
+    kind: Kind,
+    counter: u32,
 }
 
 impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
-        self.edits = self.get_plugin_configuration().is_some_and(|text| text == b"value");
+        self.kind = match self.get_plugin_configuration().as_deref() {
+            Some(b"calls") => Kind::Calls,
+            Some(b"value") => Kind::Value,
+            _ => Kind::Echo,
+        };
+        self.counter = hostcalls::define_metric(MetricType::Counter, "yardstick").unwrap_or_default();
         true
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { edits: self.edits }))
+        Some(Box::new(Stream { kind: self.kind, counter: self.counter }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -35,27 +51,50 @@ impl RootContext for Root {
 }
 
 struct Stream {
-    edits: bool,
+    kind: Kind,
+    counter: u32,
 }
 
 impl Context for Stream {}
 
 impl HttpContext for Stream {
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        if self.edits {
-            let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, "content-length");
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        if self.kind == Kind::Calls {
+            let head = hostcalls::get_map_bytes(MapType::HttpRequestHeaders);
+            let claims = hostcalls::get_property(vec!["metadata"]);
+            let mark = hostcalls::set_property(vec!["yardstick"], Some(b"seen"));
+            let set = hostcalls::set_map_value(MapType::HttpRequestHeaders, "accept-encoding", Some("identity"));
+            black_box((head.is_ok(), claims.is_ok(), mark.is_ok(), set.is_ok()));
         }
         Action::Continue
     }
 
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        match self.kind {
+            Kind::Echo => Action::Continue,
+            Kind::Calls => {
+                let Ok(head) = hostcalls::get_map_bytes(MapType::HttpResponseHeaders) else { return Action::Continue };
+                let kept = head.iter().filter(|(name, _)| matches!(name.as_str(), ":status" | "content-type" | "date"));
+                let own = [("cache-control", b"private, no-store".as_slice()), ("vary", b"authorization")];
+                let head = kept.map(|(name, value)| (name.as_str(), value.as_slice())).chain(own).collect();
+                let _ = hostcalls::set_map_bytes(MapType::HttpResponseHeaders, head);
+                Action::Pause
+            }
+            Kind::Value => {
+                let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, "content-length");
+                Action::Continue
+            }
+        }
+    }
+
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if self.edits && !end_of_stream {
+        if self.kind == Kind::Value && !end_of_stream {
             return Action::Pause;
         }
         let Ok(Some(body)) = hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size) else {
             return Action::Continue;
         };
-        let written = if self.edits {
+        let written = if self.kind == Kind::Value {
             serde_json::from_slice(&body).ok().and_then(|mut value| {
                 edit(&mut value, 0);
                 serde_json::to_vec(&value).ok()
@@ -67,6 +106,15 @@ impl HttpContext for Stream {
             let _ = hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, &written);
         }
         Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        if self.kind == Kind::Calls {
+            // Routes, and what becomes of scalars.
+            (0..4).for_each(|_| {
+                let _ = hostcalls::increment_metric(self.counter, 1);
+            });
+        }
     }
 }
 
