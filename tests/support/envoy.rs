@@ -249,8 +249,18 @@ impl Drop for Envoy {
     }
 }
 
-/// Seconds of processor time that a process has had, where the system tells.
+/// Seconds of processor time that a process has had, where the system tells: exactly, as the sum of what its threads have
+/// had (those that have ended are lost), or else in ticks.
 pub(crate) fn processor_time(pid: u32) -> Option<f64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let spent = |thread: fs::DirEntry| -> Option<f64> {
+        let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        Some(stat.split_whitespace().next()?.parse::<f64>().ok()? / 1e9)
+    };
+    threads.flatten().map(spent).sum::<Option<f64>>().or_else(|| processor_ticks(pid))
+}
+
+fn processor_ticks(pid: u32) -> Option<f64> {
     let tick = rustix::param::clock_ticks_per_second();
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // Behind the program's name, which may hold anything: user and system time are the 12th and 13th.
