@@ -17,7 +17,7 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    pub(crate) const FULL: Self = Self { turns: 61, turn: 0.002, longest: 3.0, warm: 0.08 };
+    pub(crate) const FULL: Self = Self { turns: 41, turn: 0.004, longest: 3.0, warm: 0.08 };
     pub(crate) const QUICK: Self = Self { turns: 31, turn: 0.0003, longest: 1.0, warm: 0.03 };
 }
 

@@ -20,9 +20,14 @@ impl Walker {
         self.member(found, Place { at: start, before: 0 })
     }
 
-    /// The same of a name with escapes, from an earlier chunk, or behind this block.
+    /// The same of a name that began in an earlier block or has escapes.
     #[inline(never)]
     pub(super) fn unusually_named(&mut self, sink: &Sink<'_>, at: usize) -> Result<Phase, Halt> {
+        if let (Name::Chunk { start, .. }, false) = (self.name, self.name_escaped)
+            && at.saturating_sub(start) < LONGEST_NAME
+        {
+            return self.named(sink, start, at);
+        }
         match self.unusual_name(sink, at.wrapping_add(1))? {
             Some((found, place)) => self.member(found, place),
             None => {
