@@ -77,8 +77,15 @@ fn main() {
         "µs of CPU a request", "no filter", "+ echo", "+ its calls", "+ ours", "+ A Value", "+ ext_proc"
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let small = measure(&runtime, &tools, "customers 2 KB", effort.small, effort.turns);
-    let large = measure(&runtime, &tools, "customers 100 KB", effort.large, effort.turns);
+    let costs = measure(&runtime, &tools, "customers 2 KB", effort.small, effort.turns)
+        .and_then(|small| Ok((small, measure(&runtime, &tools, "customers 100 KB", effort.large, effort.turns)?)));
+    let (small, large) = match costs {
+        Ok(costs) => costs,
+        Err(fault) => {
+            eprintln!("{fault}");
+            std::process::exit(1);
+        }
+    };
     println!("\n{:<52}{:>8}{:>8}{:>9}", "target", "is", "gate", "stretch");
     say("CPU added at 100 KB, A ÷ ours", large.added(Filter::Value) / large.added(Filter::Fieldgate), 6.0, 9.0, true);
     say("CPU added at 2 KB, ours ÷ echo", small.added(Filter::Fieldgate) / small.added(Filter::Echo), 1.6, 1.2, false);
@@ -130,7 +137,14 @@ impl Lane {
     }
 }
 
-fn measure(runtime: &tokio::runtime::Runtime, tools: &Tools, name: &str, requests: usize, turns: usize) -> Costs {
+/// A fault comes back, so that the Envoys end with their lanes: in a release build a panic would leave them running.
+fn measure(
+    runtime: &tokio::runtime::Runtime,
+    tools: &Tools,
+    name: &str,
+    requests: usize,
+    turns: usize,
+) -> Result<Costs, String> {
     let input = inputs::all(&[name.to_owned()]).remove(0);
     let (body, view) = &input.bodies[0];
     let mut filtered = Vec::new();
@@ -142,17 +156,19 @@ fn measure(runtime: &tokio::runtime::Runtime, tools: &Tools, name: &str, request
         .map(|filter| {
             let server = (filter == Filter::ExtProc).then(|| ext_proc::Server::start(name));
             let at = server.as_ref().map(ext_proc::Server::address);
-            let envoy = start(tools, filter, upstream.address, at);
-            Lane { filter, envoy, server, taken: Vec::new() }
+            let envoy = start(tools, filter, upstream.address, at)?;
+            Ok::<_, String>(Lane { filter, envoy, server, taken: Vec::new() })
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     for lane in &mut lanes {
-        let got = runtime.block_on(load::run(lane.envoy.listener("bench"), 200)).expect("an answer");
+        let got = runtime.block_on(load::run(lane.envoy.listener("bench"), 200)).ok_or("no answer")?;
         // No filter may be fast by doing less. The others may spell numbers anew.
-        let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).expect("JSON");
+        let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
         let wanted =
             if matches!(lane.filter, Filter::Nothing | Filter::Echo | Filter::Calls) { body } else { &filtered };
-        assert!(parse(&got) == parse(wanted), "{:?} answers otherwise", lane.filter);
+        if parse(&got) != parse(wanted) {
+            return Err(format!("{:?} answers otherwise", lane.filter));
+        }
     }
     for _ in 0..turns {
         for lane in &mut lanes {
@@ -169,10 +185,10 @@ fn measure(runtime: &tokio::runtime::Runtime, tools: &Tools, name: &str, request
     print!("{name:<22}{:>14.1}", costs.of(Filter::Nothing));
     FILTERS.iter().skip(1).for_each(|filter| print!("{:>14.1}", costs.added(*filter)));
     println!();
-    costs
+    Ok(costs)
 }
 
-fn start(tools: &Tools, filter: Filter, upstream: SocketAddr, server: Option<SocketAddr>) -> Envoy {
+fn start(tools: &Tools, filter: Filter, upstream: SocketAddr, server: Option<SocketAddr>) -> Result<Envoy, String> {
     let wasm = |file: PathBuf, configuration: String| {
         json!({
             "name": "envoy.filters.http.wasm",
@@ -255,5 +271,5 @@ fn start(tools: &Tools, filter: Filter, upstream: SocketAddr, server: Option<Soc
             "clusters": clusters,
         },
     }));
-    Envoy::start(tools, Scratch::new().unwrap(), &bootstrap, None).unwrap_or_else(|log| panic!("{log}"))
+    Envoy::start(tools, Scratch::new().unwrap(), &bootstrap, None)
 }
