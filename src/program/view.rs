@@ -72,9 +72,6 @@ pub struct State {
     pub element: StateId,
     /// What can be said of a member of any other name, or of an element, without its state.
     pub outlook: Outlook,
-    /// Whether a container here is walked, and nothing else is to be asked first (but of an array, whether it has elements
-    /// that can be seen): most are.
-    pub plain: bool,
 }
 
 /// What can be said of a child without looking at its state: most are one of the first two.
@@ -105,7 +102,6 @@ impl State {
             other: StateId::DEAD,
             element: StateId::DEAD,
             outlook: Outlook::Hidden { classified: false },
-            plain: false,
         }
     }
 
@@ -528,7 +524,6 @@ impl Automaton {
         state.other = child(table, Step::Element);
         state.element = state.other;
         state.filtered = self.is_filtered(place);
-        state.plain = container == ContainerRule::Walk && !state.counted && state.members.len() <= 64;
         state
     }
 

@@ -71,7 +71,7 @@ impl Walker {
         }
         let state = self.states.get(self.here);
         let may_enter = byte == b'{' || (byte == b'[' && state.element != StateId::DEAD);
-        if may_enter && state.plain && !self.frame.muted {
+        if may_enter && state.container == ContainerRule::Walk && !state.counted && !self.frame.muted {
             let state = Rc::clone(state);
             return Ok(self.open(sink, at, byte, state));
         }
@@ -138,13 +138,7 @@ impl Walker {
             // Entries go through names only: it comes out empty (rule 25).
             self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
         }
-        let (before, names) = (self.seen.len(), state.members.len());
-        let phase = if muted { self.enter(byte, state, true) } else { self.open(sink, at, byte, state) };
-        if !array && names > 64 {
-            let words = names.div_ceil(64).saturating_sub(1);
-            self.seen.resize(before.saturating_add(words), 0);
-        }
-        Ok(phase)
+        Ok(if muted { self.enter(byte, state, true) } else { self.open(sink, at, byte, state) })
     }
 
     /// A container that is kept and walked begins at `at`.
@@ -160,6 +154,10 @@ impl Walker {
     fn enter(&mut self, byte: u8, state: Rc<State>, muted: bool) -> Phase {
         let kind = if byte == b'[' { Kind::Array } else { Kind::Object };
         let (more_seen, filtered) = (self.seen.len(), state.filtered);
+        if kind == Kind::Object && state.members.len() > 64 {
+            let words = state.members.len().div_ceil(64).saturating_sub(1);
+            self.seen.resize(more_seen.saturating_add(words), 0);
+        }
         let frame = Frame { kind, seen: 0, more_seen, state: self.here, filtered, begun: false, muted };
         self.outer.push(std::mem::replace(&mut self.frame, frame));
         self.within = state;
