@@ -208,8 +208,8 @@ impl HttpContext for Stream {
     }
 }
 
-/// Leaves the mark, and only then edits the headers: an edit makes Envoy choose the route anew, now that the mark is there.
-/// Where none is set, one that is not there is removed, which does it too.
+/// Leaves the mark and edits the headers: an edit makes Envoy choose the route anew when it next asks for it, and by then the
+/// mark is there. Where none is set, one that is not there is removed, which does it too.
 fn forward(headers: &Headers, remove: &[&str], set: &[(&str, &str)]) -> bool {
     let present = |name: &str| headers.iter().any(|(known, _)| known.as_slice() == name.as_bytes());
     let touched = set.is_empty().then_some("x-fieldgate-seen");
