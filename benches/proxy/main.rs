@@ -77,15 +77,13 @@ fn main() {
         "µs of CPU a request", "no filter", "+ echo", "+ its calls", "+ ours", "+ A Value", "+ ext_proc"
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let costs = measure(&runtime, &tools, "customers 2 KB", effort.small, effort.turns)
-        .and_then(|small| Ok((small, measure(&runtime, &tools, "customers 100 KB", effort.large, effort.turns)?)));
-    let (small, large) = match costs {
-        Ok(costs) => costs,
-        Err(fault) => {
+    let measured = |name, requests| {
+        measure(&runtime, &tools, name, requests, effort.turns).unwrap_or_else(|fault| {
             eprintln!("{fault}");
-            std::process::exit(1);
-        }
+            std::process::exit(1)
+        })
     };
+    let (small, large) = (measured("customers 2 KB", effort.small), measured("customers 100 KB", effort.large));
     println!("\n{:<52}{:>8}{:>8}{:>9}", "target", "is", "gate", "stretch");
     say("CPU added at 100 KB, A ÷ ours", large.added(Filter::Value) / large.added(Filter::Fieldgate), 6.0, 9.0, true);
     say("CPU added at 2 KB, ours ÷ echo", small.added(Filter::Fieldgate) / small.added(Filter::Echo), 1.6, 1.2, false);

@@ -250,14 +250,16 @@ impl Drop for Envoy {
 }
 
 /// Seconds of processor time that a process has had, where the system tells: exactly, as the sum of what its threads have
-/// had (those that have ended are lost), or else in ticks.
+/// had (those that have ended are lost), or in ticks where the scheduler keeps no account.
 pub(crate) fn processor_time(pid: u32) -> Option<f64> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let spent = |thread: fs::DirEntry| -> Option<f64> {
         let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
         Some(stat.split_whitespace().next()?.parse::<f64>().ok()? / 1e9)
     };
-    threads.flatten().map(spent).sum::<Option<f64>>().or_else(|| processor_ticks(pid))
+    // A thread that ends meanwhile has no account: that must not make this sample, and not the next one, one of ticks.
+    let accounts: Vec<f64> = threads.flatten().filter_map(spent).collect();
+    if accounts.is_empty() { processor_ticks(pid) } else { Some(accounts.iter().sum()) }
 }
 
 fn processor_ticks(pid: u32) -> Option<f64> {
