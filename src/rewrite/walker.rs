@@ -106,15 +106,17 @@ enum Kind {
     Array,
 }
 
-/// An open container that is walked, or what is around the root. It is small and owns nothing, as containers come and go.
-#[derive(Debug, Clone, Copy)]
+/// An open container that is walked, or what is around the root. It is small, as containers come and go.
+#[derive(Debug)]
 struct Frame {
     kind: Kind,
     /// A bit for each of the first names that the policy knows in it: whether it has come.
     seen: u64,
     /// Where the bits of its other names begin in [`Walker::seen`].
     more_seen: usize,
-    state: StateId,
+    id: StateId,
+    /// Its state, at hand as each name is looked up in it.
+    state: Rc<State>,
     /// Whether its children must be seen whole.
     filtered: bool,
     /// Whether something of it has been written.
@@ -125,9 +127,9 @@ struct Frame {
 
 impl Frame {
     /// Around the root, of which nothing is written if `muted`.
-    fn around_root(muted: bool) -> Self {
-        let (kind, state) = (Kind::Root, StateId::DEAD);
-        Self { kind, seen: 0, more_seen: 0, state, filtered: false, begun: false, muted }
+    fn around_root(muted: bool, dead: Rc<State>) -> Self {
+        let (kind, id) = (Kind::Root, StateId::DEAD);
+        Self { kind, seen: 0, more_seen: 0, id, state: dead, filtered: false, begun: false, muted }
     }
 }
 
@@ -163,8 +165,6 @@ pub(super) struct Walker {
     outlook: Outlook,
     /// The innermost open container.
     frame: Frame,
-    /// Its state, at hand as each name is looked up in it.
-    within: Rc<State>,
     /// What is around it.
     outer: Vec<Frame>,
     /// For each open object a bit for each name that the policy knows in it beyond the first sixty-four.
@@ -198,7 +198,7 @@ impl Walker {
     fn with_root(view: Rc<View>, root: Root, id: StateId) -> Self {
         let states = view.states();
         let (max_records, counting) = (view.max_records(), view.is_counting());
-        let within = Rc::clone(states.get(StateId::DEAD));
+        let frame = Frame::around_root(false, Rc::clone(states.get(StateId::DEAD)));
         Self {
             view,
             states,
@@ -207,8 +207,7 @@ impl Walker {
             phase: Phase::Value,
             here: id,
             outlook: Outlook::Asked,
-            frame: Frame::around_root(false),
-            within,
+            frame,
             outer: Vec::with_capacity(USUAL_DEPTH),
             seen: Vec::new(),
             nested: 0,

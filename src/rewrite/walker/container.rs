@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::sink::Sink;
+use super::step::Step;
 use super::{Frame, Halt, Kind, Name, Phase, Root, Walker};
 use crate::json::Texts;
 use crate::policy::model::Over;
@@ -31,8 +32,8 @@ impl Walker {
     #[inline(always)]
     pub(super) fn await_element(&mut self) -> Phase {
         if !self.frame.filtered {
-            self.outlook = self.within.outlook;
-            self.here = self.within.element;
+            self.outlook = self.frame.state.outlook;
+            self.here = self.frame.state.element;
         }
         Phase::Value
     }
@@ -50,7 +51,13 @@ impl Walker {
 
     /// A value begins at `at` with `byte`.
     #[inline(always)]
-    pub(super) fn begin(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
+    pub(super) fn begin(
+        &mut self,
+        sink: &mut Sink<'_>,
+        at: usize,
+        byte: u8,
+        step: &mut Step<'_>,
+    ) -> Result<Phase, Halt> {
         let container = matches!(byte, b'{' | b'[');
         if self.frame.filtered {
             return Ok(self.hold(at, byte));
@@ -72,6 +79,11 @@ impl Walker {
         let state = self.states.get(self.here);
         let may_enter = byte == b'{' || (byte == b'[' && state.element != StateId::DEAD);
         if may_enter && state.container == ContainerRule::Walk && !state.counted && !self.frame.muted {
+            if step.closes_behind(at) {
+                self.lead(sink, at);
+                sink.copy(at, at.wrapping_add(2));
+                return Ok(self.ended(sink));
+            }
             let state = Rc::clone(state);
             return Ok(self.open(sink, at, byte, state));
         }
@@ -158,9 +170,8 @@ impl Walker {
             let words = state.members.len().div_ceil(64).saturating_sub(1);
             self.seen.resize(more_seen.saturating_add(words), 0);
         }
-        let frame = Frame { kind, seen: 0, more_seen, state: self.here, filtered, begun: false, muted };
+        let frame = Frame { kind, seen: 0, more_seen, id: self.here, state, filtered, begun: false, muted };
         self.outer.push(std::mem::replace(&mut self.frame, frame));
-        self.within = state;
         if kind == Kind::Array { self.await_element() } else { Phase::Name }
     }
 
@@ -175,7 +186,6 @@ impl Walker {
         if !muted {
             sink.copy(at, at.wrapping_add(1));
         }
-        self.within = Rc::clone(self.states.get(self.frame.state));
         self.ended(sink)
     }
 

@@ -89,7 +89,7 @@ impl Walker {
             Unreadable::Internal => Halt::Whole(Refusal::Internal),
         })?;
         let full = Halt::Whole(Refusal::Internal);
-        let from = self.frame.state;
+        let from = self.frame.id;
         if self.frame.kind == Kind::Array {
             return self.view.select(from, Step::Element, &value).ok_or(full);
         }
@@ -144,7 +144,7 @@ impl Walker {
         self.here = id;
         self.outlook = Outlook::Asked;
         self.phase = Phase::Value;
-        self.frame = Frame::around_root(outer.frame.muted);
+        self.frame = Frame::around_root(outer.frame.muted, Rc::clone(self.states.get(StateId::DEAD)));
         self.outer.clear();
         self.seen.clear();
         self.taken.clear();

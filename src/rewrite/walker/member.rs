@@ -16,7 +16,7 @@ impl Walker {
     pub(super) fn named(&mut self, sink: &Sink<'_>, start: usize, at: usize) -> Result<Phase, Halt> {
         let from = start.wrapping_add(1);
         self.name = Name::Chunk { start, end: at.wrapping_add(1) };
-        let found = self.within.members.find_by_ends(sink.span(from, at), sink.ends(from, at));
+        let found = self.frame.state.members.find_by_ends(sink.span(from, at), sink.ends(from, at));
         self.member(found, Place { at: start, before: 0 })
     }
 
@@ -56,7 +56,7 @@ impl Walker {
                 }
                 (state, outlook)
             }
-            None => (self.within.other, self.within.outlook),
+            None => (frame.state.other, frame.state.outlook),
         };
         if self.frame.filtered {
             return Ok(Phase::Value);
@@ -73,7 +73,7 @@ impl Walker {
 
     /// Which name it is, and where it stands; `None` if it is too long.
     fn unusual_name(&mut self, sink: &Sink<'_>, end: usize) -> Result<Option<(Option<Found>, Place)>, Halt> {
-        let names = &self.within.members;
+        let names = &self.frame.state.members;
         let (quoted, place) = match &mut self.name {
             Name::Chunk { start, end: to } => {
                 *to = end;

@@ -45,6 +45,17 @@ impl Step<'_> {
         Some(at)
     }
 
+    /// Whether the byte behind `at` is a closing bracket; it is passed over then.
+    #[inline(always)]
+    pub(super) fn closes_behind(&mut self, at: usize) -> bool {
+        let bit = 1u64.wrapping_shl(at.wrapping_sub(self.base) as u32).wrapping_shl(1);
+        if self.tokens.close & bit == 0 {
+            return false;
+        }
+        *self.from &= bit.wrapping_shl(1).wrapping_neg();
+        true
+    }
+
     #[inline(always)]
     fn again(&mut self) -> Step<'_> {
         Step { base: self.base, tokens: self.tokens, from: self.from }
@@ -111,9 +122,10 @@ impl Walker {
         if tokens.close & here != 0 {
             return Ok(self.close(sink, at));
         }
-        match self.begin(sink, at, sink.at(at))? {
+        match self.begin(sink, at, sink.at(at), &mut step)? {
             Phase::ShowString => Ok(self.shown_string(sink, step.again())),
             Phase::ShowPlain => Ok(self.shown_plain(sink, step)),
+            Phase::After => Ok(self.after(sink, step)),
             phase => Ok(phase),
         }
     }
