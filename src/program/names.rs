@@ -12,6 +12,8 @@ pub struct Names {
     names: Box<[Box<str>]>,
     /// As many as a power of two, at least half of them free.
     slots: Box<[Slot]>,
+    /// A bit for the [`hint`] of each.
+    hints: u64,
 }
 
 /// A place for one name.
@@ -85,22 +87,36 @@ impl Ends {
     }
 }
 
+/// One bit, by a name's length and its first two bytes, of which the second is the quotation mark behind a name of one.
+#[inline(always)]
+fn hint(first: u8, second: u8, length: usize) -> u64 {
+    let start = u32::from(u16::from_le_bytes([first, second]));
+    1u64.wrapping_shl((start.wrapping_mul(0x9E37) >> 8) ^ (length as u32))
+}
+
 impl<'a> FromIterator<(&'a str, StateId)> for Names {
     /// From names in order, each once.
     fn from_iter<I: IntoIterator<Item = (&'a str, StateId)>>(members: I) -> Self {
         let members: Vec<(&str, StateId)> = members.into_iter().collect();
         let names = members.iter().map(|(name, _)| Box::from(*name)).collect();
         if members.is_empty() {
-            return Self { names, slots: Box::default() };
+            return Self { names, slots: Box::default(), hints: 0 };
         }
         let found = Found { index: 0, state: StateId::DEAD, outlook: Outlook::Asked };
         let free = Slot { head: 0, tail: 0, length: Slot::FREE, found };
+        let mut hints = 0;
         let mut slots = vec![free; members.len().saturating_mul(2).next_power_of_two()];
         let last = slots.len().wrapping_sub(1);
         for (index, (name, state)) in members.iter().enumerate() {
             let name = name.as_bytes();
             let ends = Ends::of(name);
             let Ends { head, tail } = ends;
+            // Behind the empty name's mark anything may stand.
+            hints |= match name {
+                [] => u64::MAX,
+                [only] => hint(*only, b'"', 1),
+                [first, second, ..] => hint(*first, *second, name.len()),
+            };
             let mut at = ends.hash(name.len()) & last;
             while slots.get(at).is_some_and(|slot| slot.length != Slot::FREE) {
                 at = at.wrapping_add(1) & last;
@@ -110,7 +126,7 @@ impl<'a> FromIterator<(&'a str, StateId)> for Names {
                 *slot = Slot { head, tail, length: name.len(), found };
             }
         }
-        Self { names, slots: slots.into() }
+        Self { names, slots: slots.into(), hints }
     }
 }
 
@@ -130,6 +146,20 @@ impl Names {
     /// The names, in order, and the state of each.
     pub fn iter(&self) -> impl Iterator<Item = (&str, StateId)> {
         self.names.iter().filter_map(|name| Some((name.as_ref(), self.find(name.as_bytes())?.state)))
+    }
+
+    /// The name from `from` to `to` of `text`, behind which there is a quotation mark. Most that are unknown are so by their
+    /// hint, before anything else is asked of them.
+    #[must_use]
+    #[inline(always)]
+    pub fn find_within(&self, text: &[u8], from: usize, to: usize) -> Option<Found> {
+        // Only an empty name can have but its mark there.
+        if let Some([first, second]) = text.get(from..).and_then(<[u8]>::first_chunk)
+            && self.hints & hint(*first, *second, to.wrapping_sub(from)) == 0
+        {
+            return None;
+        }
+        self.find_by_ends(text.get(from..to)?, Ends::within(text, from, to))
     }
 
     /// The name that is spelled with these bytes.
@@ -193,12 +223,20 @@ mod tests {
             assert!(known.iter().any(|name| name == other) || names.find(other.as_bytes()).is_none(), "{other}");
         }
         assert_eq!(names.iter().map(|(name, _)| name).collect::<Vec<_>>(), known);
-        let text = known.join(" ");
-        let mut from = 0;
+        let text = format!("{{\"{}\":0}}", known.join("\":0,\""));
+        let mut from = 2;
         for name in &known {
-            let (whole, within) = (Ends::of(name.as_bytes()), Ends::within(text.as_bytes(), from, from + name.len()));
+            let to = from + name.len();
+            let (whole, within) = (Ends::of(name.as_bytes()), Ends::within(text.as_bytes(), from, to));
             assert_eq!((whole.head, whole.tail), (within.head, within.tail), "{name}");
-            from += name.len() + 1;
+            assert_eq!(names.find_within(text.as_bytes(), from, to), names.find(name.as_bytes()), "{name}");
+            let alone: Names = [(name.as_str(), StateId::DEAD)].into_iter().collect();
+            for other in &known {
+                let text = format!("\"{other}\"");
+                let found = alone.find_within(text.as_bytes(), 1, 1 + other.len());
+                assert_eq!(found.is_some(), name == other, "{other} in {name}");
+            }
+            from = to + 5;
         }
         assert!(Names::default().find(b"").is_none());
     }

@@ -1,6 +1,6 @@
 //! [`Sink`]: where kept bytes go.
 
-use crate::program::Ends;
+use crate::program::{Found, Names};
 
 /// Appends spans of a chunk to the output. Spans that touch in the chunk are joined and copied at once.
 #[derive(Debug)]
@@ -34,10 +34,10 @@ impl<'a> Sink<'a> {
         self.chunk.get(from..to).unwrap_or_default()
     }
 
-    /// What the name in that span of the chunk is found by.
+    /// The one of `names` that a span of the chunk is, behind which there is a quotation mark.
     #[inline(always)]
-    pub(super) fn ends(&self, from: usize, to: usize) -> Ends {
-        Ends::within(self.chunk, from, to)
+    pub(super) fn find(&self, names: &Names, from: usize, to: usize) -> Option<Found> {
+        names.find_within(self.chunk, from, to)
     }
 
     /// Appends a span of the chunk.

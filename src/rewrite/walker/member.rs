@@ -16,7 +16,7 @@ impl Walker {
     pub(super) fn named(&mut self, sink: &Sink<'_>, start: usize, at: usize) -> Result<Phase, Halt> {
         let from = start.wrapping_add(1);
         self.name = Name::Chunk { start, end: at.wrapping_add(1) };
-        let found = self.frame.state.members.find_by_ends(sink.span(from, at), sink.ends(from, at));
+        let found = sink.find(&self.frame.state.members, from, at);
         self.member(found, Place { at: start, before: 0 })
     }
 
