@@ -44,25 +44,27 @@ pub struct Validator {
     strings: Strings,
 }
 
-/// What may follow, carried over to the next block: each 0 or 1.
+/// What stands before the next token, carried over to the next block: each 0 or 1. Three bits tell five things apart:
+///
+/// | behind                          | item | owing | whole |
+/// |---------------------------------|------|-------|-------|
+/// | an opening bracket              | 1    | 0     | 0     |
+/// | a comma                         | 1    | 1     | 0     |
+/// | a colon, or before a lone text  | 0    | 1     | 0     |
+/// | a name                          | 0    | 1     | 1     |
+/// | a value                         | 0    | 0     | 1     |
 #[derive(Debug, Clone, Default)]
 struct After {
-    /// `{`: a name or `}`.
-    brace: u64,
-    /// `[`: a value or `]`.
-    bracket: u64,
-    /// A comma in an object: a name.
-    comma: u64,
-    /// A colon, a comma in an array, the start of a lone text: a value.
-    value: u64,
-    /// A separator of texts, or the start of lines: a value or another separator.
+    /// A member or element may begin.
+    item: u64,
+    /// Something must come, and no closing bracket.
+    owing: u64,
+    /// A string, scalar or container has ended.
+    whole: u64,
+    /// Behind a separator of texts, or at the start of lines: a body may end.
     separator: u64,
     /// Inside a name.
     name: u64,
-    /// A name: a colon.
-    name_end: u64,
-    /// A value: a comma or closing bracket; at the top a separator or the end.
-    value_end: u64,
 }
 
 /// A literal name that goes on in the next block.
@@ -79,8 +81,6 @@ struct Literal {
 struct Nesting {
     object: u64,
     top: u64,
-    /// Opening braces.
-    braces: u64,
     mismatch: u64,
     too_deep: u64,
 }
@@ -113,10 +113,10 @@ impl Validator {
     pub fn new(texts: Texts, limit: u8) -> Self {
         let mut after = After::default();
         match texts {
-            Texts::One => after.value = 1,
+            Texts::One => after.owing = 1,
             Texts::Lines => after.separator = 1,
             // The first byte of a sequence is a separator, as if a text had just ended.
-            Texts::Sequence => after.value_end = 1,
+            Texts::Sequence => after.whole = 1,
         }
         Self {
             texts,
@@ -133,7 +133,7 @@ impl Validator {
     /// Whether the body may end here, when the last byte was white space outside strings.
     #[must_use]
     pub fn may_end(&self) -> bool {
-        self.depth == 0 && (self.after.value_end == 1 || (self.texts != Texts::One && self.after.separator == 1))
+        self.depth == 0 && (self.after.whole == 1 || (self.texts != Texts::One && self.after.separator == 1))
     }
 
     /// Looks at the next block.
@@ -175,20 +175,44 @@ impl Validator {
     /// Follows the brackets.
     #[inline(always)]
     fn nesting(&mut self, block: Block<'_>, tokens: &Tokens) -> Nesting {
+        let (opened, closed) = (tokens.open.count_ones(), tokens.close.count_ones());
+        let deepest = self.depth.wrapping_add(opened);
+        if closed >= self.depth || deepest > self.limit {
+            return self.nesting_to_the_limits(block, tokens);
+        }
+        // No bracket of the block can reach the top or go too deep.
+        self.depth = deepest.wrapping_sub(closed);
+        let mut found = Nesting { object: 0u64.wrapping_sub(self.kinds & 1), top: 0, mismatch: 0, too_deep: 0 };
+        let mut left = tokens.open | tokens.close;
+        while left != 0 {
+            let here = left & left.wrapping_neg();
+            let object = Self::brace(block, left);
+            left ^= here;
+            let around = self.kinds;
+            // Brackets come in no order that a processor could foresee, so there is no branch.
+            let opens = tokens.open & here != 0;
+            found.mismatch |= if opens { 0 } else { here & 0u64.wrapping_sub((around ^ object) & 1) };
+            self.kinds = if opens { (around << 1) | object } else { around >> 1 };
+            found.object ^= (here ^ here.wrapping_neg()) & 0u64.wrapping_sub((self.kinds ^ around) & 1);
+        }
+        found
+    }
+
+    /// The same of a block in which the top or the limit may be reached.
+    #[inline(never)]
+    fn nesting_to_the_limits(&mut self, block: Block<'_>, tokens: &Tokens) -> Nesting {
         let mut found = Nesting {
             object: 0u64.wrapping_sub(self.kinds & 1),
             top: if self.depth == 0 { u64::MAX } else { 0 },
-            braces: 0,
             mismatch: 0,
             too_deep: 0,
         };
         let mut left = tokens.open | tokens.close;
         while left != 0 {
-            let bit = left.trailing_zeros();
             let here = left & left.wrapping_neg();
+            let object = Self::brace(block, left);
             left ^= here;
-            let rest = (!1u64).wrapping_shl(bit);
-            let object = u64::from((block.byte(bit) >> 5) & 1);
+            let rest = here ^ here.wrapping_neg();
             let around = self.kinds;
             if tokens.open & here != 0 {
                 if self.depth >= self.limit {
@@ -196,16 +220,15 @@ impl Validator {
                     break;
                 }
                 self.depth = self.depth.wrapping_add(1);
-                self.kinds = (self.kinds << 1) | object;
-                found.braces |= here & 0u64.wrapping_sub(object);
+                self.kinds = (around << 1) | object;
                 found.top &= !rest;
             } else {
-                if self.depth == 0 || self.kinds & 1 != object {
+                if self.depth == 0 || around & 1 != object {
                     found.mismatch |= here;
                     break;
                 }
                 self.depth = self.depth.wrapping_sub(1);
-                self.kinds >>= 1;
+                self.kinds = around >> 1;
                 if self.depth == 0 {
                     found.top |= rest;
                 }
@@ -215,10 +238,16 @@ impl Validator {
         found
     }
 
+    /// 1 if the lowest of some brackets is a brace.
+    #[inline(always)]
+    fn brace(block: Block<'_>, brackets: u64) -> u64 {
+        u64::from((block.byte(brackets.trailing_zeros()) >> 5) & 1)
+    }
+
     /// What follows what (RFC 8259 §2, §4, §5): bits of the tokens that should not be where they are.
     #[inline(always)]
     fn grammar(&mut self, block: Block<'_>, tokens: &Tokens, nesting: Nesting) -> Misplaced {
-        let Nesting { object, top, braces, .. } = nesting;
+        let Nesting { object, top, .. } = nesting;
         let mut wrong = 0;
         let mut trailing = 0;
         let (mut white, mut separator) = (tokens.white, 0);
@@ -230,44 +259,33 @@ impl Validator {
         let after = &mut self.after;
         let Tokens { quote_open, quote_close, open, close, comma, colon, interior, .. } = *tokens;
 
-        let after_brace = behind(braces, white, block, &mut after.brace);
-        let after_bracket = behind(open & !braces, white, block, &mut after.bracket);
-        let after_comma = behind(comma & object, white, block, &mut after.comma);
-        let after_value = behind(colon | (comma & !object), white, block, &mut after.value);
-
+        let item = behind(open | comma, white, block, &mut after.item);
+        let named = item & object;
         // A name's closing quotation mark is where an addition at its opening one comes out of the string.
-        let names = quote_open & (after_brace | after_comma);
-        let (sum, overflow) = (names | block.carry(after.name)).overflowing_add(interior);
+        let (sum, overflow) = ((quote_open & named) | block.carry(after.name)).overflowing_add(interior);
         after.name = u64::from(overflow);
         let name_close = sum & !interior;
-        let after_name = behind(name_close, white, block, &mut after.name_end);
+        let owing = behind(comma | colon | name_close, white, block, &mut after.owing);
+        let ends = quote_close | close;
+        let starts = (ends << 1) | block.carry(after.whole) | tokens.scalar_after;
+        let whole = landing(starts, ends >> 63, white, &mut after.whole);
 
-        let ends = (quote_close & !name_close) | close;
-        let starts = (ends << 1) | block.carry(after.value_end) | tokens.scalar_after;
-        let after_end = landing(starts, ends >> 63, white, &mut after.value_end);
-
-        let values = (quote_open & !names) | open | tokens.scalar_start;
-        let mut allowed = after_bracket | after_value;
+        // Each token has another before it, or the start. So none is out of place when what is behind each kind is as it
+        // may be.
+        let after_value = whole & !owing;
         if separator | top != 0 {
-            let after_separator = behind(separator, white, block, &mut after.separator);
-            allowed |= after_separator;
-            wrong |= after_separator & !(values | separator);
-            wrong |= separator & !(after_separator | after_end);
-            trailing = after_end & top & !separator;
+            behind(separator, white, block, &mut after.separator);
+            trailing = after_value & top & !separator;
             // A number or literal name that nothing ends may have been cut short (RFC 7464 §2.4).
             if self.texts == Texts::Sequence {
                 wrong |= tokens.scalar_after & separator;
             }
         }
-        wrong |= values & !allowed;
-        wrong |= after_value & !values;
-        wrong |= after_bracket & !(values | close);
-        wrong |= after_brace & !(quote_open | close);
-        wrong |= after_comma & !quote_open;
-        wrong |= after_name ^ colon;
-        wrong |= comma & !after_end;
-        wrong |= close & !(after_end | after_brace | after_bracket);
-        wrong |= after_end & !(comma | close | separator);
+        wrong |= (whole & owing) ^ colon;
+        wrong |= after_value & !(comma | close | separator);
+        wrong |= comma & !whole;
+        wrong |= close & owing;
+        wrong |= (open | tokens.scalar_start) & named;
         Misplaced { wrong, trailing }
     }
 
