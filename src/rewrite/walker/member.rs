@@ -14,10 +14,12 @@ impl Walker {
     /// A name stands between the quotation marks at `start` and `at`, without escapes: what the policy says of its member.
     #[inline(always)]
     pub(super) fn named(&mut self, sink: &Sink<'_>, start: usize, at: usize) -> Result<Phase, Halt> {
-        let from = start.wrapping_add(1);
-        self.name = Name::Chunk { start, end: at.wrapping_add(1) };
-        let found = sink.find(&self.frame.state.members, from, at);
-        self.member(found, Place { at: start, before: 0 })
+        let found = sink.find(&self.frame.state.members, start.wrapping_add(1), at);
+        let phase = self.member(found, Place { at: start, before: 0 })?;
+        if phase != Phase::Drop {
+            self.name = Name::Chunk { start, end: at.wrapping_add(1) };
+        }
+        Ok(phase)
     }
 
     /// The same of a name that began in an earlier block or has escapes.

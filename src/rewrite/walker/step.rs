@@ -67,11 +67,13 @@ impl Walker {
     #[inline(always)]
     pub(super) fn name(&mut self, sink: &mut Sink<'_>, mut step: Step<'_>) -> Result<Phase, Halt> {
         let tokens = step.tokens;
-        while let Some((at, here)) = step.seek(tokens.quote_open | tokens.close) {
-            if tokens.close & here != 0 {
-                return Ok(self.close(sink, at));
-            }
-            let start = at;
+        let Some((at, here)) = step.seek(tokens.quote_open | tokens.close) else { return Ok(Phase::Name) };
+        if tokens.close & here != 0 {
+            return Ok(self.close(sink, at));
+        }
+        let behind_comma = tokens.comma.wrapping_shl(1).wrapping_add(tokens.white) & tokens.quote_open;
+        let mut start = at;
+        loop {
             let escapes = tokens.escape & *step.from;
             let named = match step.seek(tokens.quote_close) {
                 Some((at, here)) if escapes & here.wrapping_sub(1) == 0 => self.named(sink, start, at)?,
@@ -85,15 +87,18 @@ impl Walker {
                     }
                 }
             };
-            match named {
-                Phase::Drop => match self.dropped(sink, step.again()) {
-                    Phase::Name => {}
-                    phase => return Ok(phase),
-                },
-                phase => return Ok(phase),
+            if named != Phase::Drop {
+                return Ok(named);
+            }
+            // From a removed member right to the next name.
+            let commas = tokens.comma & *step.from;
+            match step.seek(behind_comma | tokens.open | tokens.close) {
+                Some((at, here)) if behind_comma & here != 0 => start = at,
+                Some((at, here)) if tokens.close & here != 0 => return Ok(self.close(sink, at)),
+                Some(_) => return Ok(self.skip()),
+                None => return Ok(if commas == 0 { Phase::Drop } else { Phase::Name }),
             }
         }
-        Ok(Phase::Name)
     }
 
     /// [`Phase::NameEnd`].
