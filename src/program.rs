@@ -16,7 +16,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 pub use grant::ScalarRule;
-pub use names::{Found, Names};
+pub use names::{Ends, Found, Names, hint_within};
 pub use router::{is_canonical, is_canonical_segment};
 pub use tally::{FieldCount, Standing};
 pub use view::{ContainerRule, Outlook, State, StateId, States, Step, View};

@@ -66,6 +66,8 @@ pub struct State {
     pub counted: bool,
     /// The names that the policy knows here, with the state of each (where no filter stands).
     pub members: Names,
+    /// The hints of the names that must be looked up. Where members of other names are not simply removed, that is all.
+    pub looked_up: u64,
     /// The state of a member of any other name.
     pub other: StateId,
     /// The state of an element.
@@ -99,6 +101,7 @@ impl State {
             filtered: false,
             counted: false,
             members: Names::default(),
+            looked_up: u64::MAX,
             other: StateId::DEAD,
             element: StateId::DEAD,
             outlook: Outlook::Hidden { classified: false },
@@ -493,6 +496,9 @@ impl Automaton {
         for mut state in made {
             state.outlook = outlook(state.other);
             state.members.foresee(outlook);
+            if let (Outlook::Hidden { .. }, false) = (state.outlook, state.filtered) {
+                state.looked_up = state.members.hints();
+            }
             states.push(Rc::new(state));
         }
     }

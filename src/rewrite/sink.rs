@@ -1,6 +1,6 @@
 //! [`Sink`]: where kept bytes go.
 
-use crate::program::{Found, Names};
+use crate::program::{Ends, hint_within};
 
 /// Appends spans of a chunk to the output. Spans that touch in the chunk are joined and copied at once.
 #[derive(Debug)]
@@ -34,10 +34,16 @@ impl<'a> Sink<'a> {
         self.chunk.get(from..to).unwrap_or_default()
     }
 
-    /// The one of `names` that a span of the chunk is, behind which there is a quotation mark.
+    /// The hint of the name in that span of the chunk.
     #[inline(always)]
-    pub(super) fn find(&self, names: &Names, from: usize, to: usize) -> Option<Found> {
-        names.find_within(self.chunk, from, to)
+    pub(super) fn hint(&self, from: usize, to: usize) -> u64 {
+        hint_within(self.chunk, from, to)
+    }
+
+    /// What the name in that span of the chunk is found by.
+    #[inline(always)]
+    pub(super) fn ends(&self, from: usize, to: usize) -> Ends {
+        Ends::within(self.chunk, from, to)
     }
 
     /// Appends a span of the chunk.
@@ -89,7 +95,7 @@ impl<'a> Sink<'a> {
         let Some(span) = self.chunk.get(self.from..self.to) else { return };
         let padded = self.from.saturating_add(span.len().next_multiple_of(PIECE));
         match self.chunk.get(self.from..padded) {
-            Some(pieces) if span.len() <= 4 * PIECE => {
+            Some(pieces) if span.len() <= 16 * PIECE => {
                 let length = self.out.len().saturating_add(span.len());
                 for piece in pieces.as_chunks::<PIECE>().0 {
                     self.out.extend_from_slice(piece);

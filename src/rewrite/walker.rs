@@ -117,6 +117,8 @@ struct Frame {
     id: StateId,
     /// Its state, at hand as each name is looked up in it.
     state: Rc<State>,
+    /// The hints of the names that must be looked up: members of all others are removed.
+    looked_up: u64,
     /// Whether its children must be seen whole.
     filtered: bool,
     /// Whether something of it has been written.
@@ -129,7 +131,7 @@ impl Frame {
     /// Around the root, of which nothing is written if `muted`.
     fn around_root(muted: bool, dead: Rc<State>) -> Self {
         let (kind, id) = (Kind::Root, StateId::DEAD);
-        Self { kind, seen: 0, more_seen: 0, id, state: dead, filtered: false, begun: false, muted }
+        Self { kind, seen: 0, more_seen: 0, id, state: dead, looked_up: u64::MAX, filtered: false, begun: false, muted }
     }
 }
 

@@ -14,12 +14,21 @@ impl Walker {
     /// A name stands between the quotation marks at `start` and `at`, without escapes: what the policy says of its member.
     #[inline(always)]
     pub(super) fn named(&mut self, sink: &Sink<'_>, start: usize, at: usize) -> Result<Phase, Halt> {
-        let found = sink.find(&self.frame.state.members, start.wrapping_add(1), at);
+        let from = start.wrapping_add(1);
+        let found = self.frame.state.members.find_by_ends(sink.span(from, at), sink.ends(from, at));
         let phase = self.member(found, Place { at: start, before: 0 })?;
         if phase != Phase::Drop {
             self.name = Name::Chunk { start, end: at.wrapping_add(1) };
         }
         Ok(phase)
+    }
+
+    /// The policy does not know the name, and members of such names are removed. What [`Outlook`] that is, is still to be
+    /// taken down if the value may be a container.
+    #[inline(always)]
+    pub(super) fn unknown(&mut self) -> Phase {
+        self.counts.hidden = self.counts.hidden.wrapping_add(1);
+        Phase::Drop
     }
 
     /// The same of a name that began in an earlier block or has escapes.

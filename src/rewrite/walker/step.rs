@@ -75,8 +75,12 @@ impl Walker {
         let mut start = at;
         loop {
             let escapes = tokens.escape & *step.from;
+            let mut unknown = false;
             let named = match step.seek(tokens.quote_close) {
-                Some((at, here)) if escapes & here.wrapping_sub(1) == 0 => self.named(sink, start, at)?,
+                Some((at, here)) if escapes & here.wrapping_sub(1) == 0 => {
+                    unknown = sink.hint(start.wrapping_add(1), at) & self.frame.looked_up == 0;
+                    if unknown { self.unknown() } else { self.named(sink, start, at)? }
+                }
                 found => {
                     self.name = Name::Chunk { start, end: start };
                     self.name_escaped = escapes != 0;
@@ -92,12 +96,22 @@ impl Walker {
             }
             // From a removed member right to the next name.
             let commas = tokens.comma & *step.from;
-            match step.seek(behind_comma | tokens.open | tokens.close) {
-                Some((at, here)) if behind_comma & here != 0 => start = at,
-                Some((at, here)) if tokens.close & here != 0 => return Ok(self.close(sink, at)),
-                Some(_) => return Ok(self.skip()),
-                None => return Ok(if commas == 0 { Phase::Drop } else { Phase::Name }),
+            let found = step.seek(behind_comma | tokens.open | tokens.close);
+            if let Some((at, here)) = found
+                && behind_comma & here != 0
+            {
+                start = at;
+                continue;
             }
+            if unknown {
+                self.outlook = self.frame.state.outlook;
+            }
+            return Ok(match found {
+                Some((at, here)) if tokens.close & here != 0 => self.close(sink, at),
+                Some(_) => self.skip(),
+                None if commas == 0 => Phase::Drop,
+                None => Phase::Name,
+            });
         }
     }
 
