@@ -26,8 +26,8 @@ in_v8() {
   # Only what V8's optimising compiler makes is measured, as a plugin that has run for a while is: on a busy machine that
   # compiler may take longer to come round than the whole bench.
   local bench=(node --no-warnings --no-liftoff scripts/bench.mjs)
-  killed_when_done "${bench[@]}" target/wasm32-wasip1/release/examples/speed.wasm "$@"
-  killed_when_done "${bench[@]}" target/wasm32-wasip1/release/examples/cost.wasm
+  killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/examples/speed.wasm "$@"
+  killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/examples/cost.wasm
 }
 
 # bench.mjs kills itself once all is printed, or crashes on the way there: what counts is whether the last line is there,

@@ -46,7 +46,7 @@ pub mod exchange;
 pub mod json;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod openapi;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "plugin"))]
 mod plugin;
 pub mod policy;
 pub mod program;

@@ -53,15 +53,17 @@ enum Filter {
     Echo,
     /// The same, which besides makes fieldgate's calls to the host and uses nothing of their answers.
     Calls,
+    /// fieldgate's engine in such a filter, with no call but echo's.
+    Engine,
     Fieldgate,
-    /// A WebAssembly filter that edits the whole body as a `serde_json::Value`.
+    /// The same with another engine, one that edits the whole body as a `serde_json::Value`.
     Value,
     /// An external processor, which runs fieldgate's own engine.
     ExtProc,
 }
 
-const FILTERS: [Filter; 6] =
-    [Filter::Nothing, Filter::Echo, Filter::Calls, Filter::Fieldgate, Filter::Value, Filter::ExtProc];
+const FILTERS: [Filter; 7] =
+    [Filter::Nothing, Filter::Echo, Filter::Calls, Filter::Engine, Filter::Fieldgate, Filter::Value, Filter::ExtProc];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -73,8 +75,8 @@ fn main() {
     let tools = Tools::find().unwrap_or_else(|missing| panic!("{missing}"));
     println!("\nEnvoy {}, one worker", tools.envoy_version());
     println!(
-        "{:<22}{:>14}{:>14}{:>14}{:>14}{:>14}{:>14}",
-        "µs of CPU a request", "no filter", "+ echo", "+ its calls", "+ ours", "+ A Value", "+ ext_proc"
+        "{:<22}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
+        "µs of CPU a request", "no filter", "+ echo", "+ its calls", "+ engine", "+ ours", "+ A Value", "+ ext_proc"
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let measured = |name, requests| {
@@ -85,15 +87,14 @@ fn main() {
     };
     let (small, large) = (measured("customers 2 KB", effort.small), measured("customers 100 KB", effort.large));
     println!("\n{:<52}{:>8}{:>8}{:>9}", "target", "is", "gate", "stretch");
-    say("CPU added at 100 KB, A ÷ ours", large.added(Filter::Value) / large.added(Filter::Fieldgate), 6.0, 9.0, true);
-    say("CPU added at 2 KB, ours ÷ echo", small.added(Filter::Fieldgate) / small.added(Filter::Echo), 1.6, 1.2, false);
-    say(
-        "CPU added with the servers' at 100 KB, ext_proc ÷ ours",
-        large.added(Filter::ExtProc) / large.added(Filter::Fieldgate),
-        2.5,
-        4.0,
-        true,
-    );
+    let (engine, ours) = (Filter::Engine, Filter::Fieldgate);
+    let over = |costs: &Costs, above, below| costs.added(above) / costs.added(below);
+    say("CPU added at 100 KB, A ÷ ours", over(&large, Filter::Value, ours), 6.0, 9.0, true);
+    say("the same, A ÷ engine", over(&large, Filter::Value, engine), 6.0, 9.0, true);
+    say("CPU added at 2 KB, ours ÷ echo", over(&small, ours, Filter::Echo), 1.6, 1.2, false);
+    say("the same, engine ÷ echo", over(&small, engine, Filter::Echo), 1.6, 1.2, false);
+    say("CPU added with the servers' at 100 KB, ext_proc ÷ ours", over(&large, Filter::ExtProc, ours), 2.5, 4.0, true);
+    say("the same, ext_proc ÷ engine", over(&large, Filter::ExtProc, engine), 2.5, 4.0, true);
 }
 
 fn say(what: &str, is: f64, gate: f64, stretch: f64, more_is_better: bool) {
@@ -187,8 +188,8 @@ fn measure(
         }
     }
     let costs = Costs(lanes.iter_mut().map(|lane| (lane.filter, std::mem::take(&mut lane.taken))).collect());
-    print!("{name:<22}{:>14.1}", costs.of(Filter::Nothing));
-    FILTERS.iter().skip(1).for_each(|filter| print!("{:>14.1}", costs.added(*filter)));
+    print!("{name:<22}{:>12.1}", costs.of(Filter::Nothing));
+    FILTERS.iter().skip(1).for_each(|filter| print!("{:>12.1}", costs.added(*filter)));
     println!();
     Ok(costs)
 }
@@ -210,13 +211,14 @@ fn start(tools: &Tools, filter: Filter, upstream: SocketAddr, server: Option<Soc
         })
     };
     let yardstick = || {
-        let built = tools.wasm.with_file_name("examples").join("yardstick.wasm");
+        let built = tools.wasm.with_file_name("../bench-wasm/examples/yardstick.wasm");
         fs::canonicalize(&built).unwrap_or_else(|_| panic!("{} is missing: run scripts/wasm.sh bench", built.display()))
     };
     let filter = match filter {
         Filter::Nothing => None,
         Filter::Echo => Some(wasm(yardstick(), "echo".to_owned())),
         Filter::Calls => Some(wasm(yardstick(), "calls".to_owned())),
+        Filter::Engine => Some(wasm(yardstick(), "engine".to_owned())),
         Filter::Value => Some(wasm(yardstick(), "value".to_owned())),
         Filter::Fieldgate => Some(wasm(tools.wasm.clone(), inputs::customers_policy().to_string())),
         Filter::ExtProc => Some(json!({

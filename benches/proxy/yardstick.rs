@@ -1,31 +1,44 @@
 //! Yardsticks, for WebAssembly only: a filter that puts each part of a body back as it is (`echo`); one that besides asks the
-//! host for all that fieldgate asks it for, and decides nothing (`calls`); and the filter that everyone writes first
-//! (`value`), which waits for the whole body, parses it as a `serde_json::Value`, edits that and writes it. None is fit for
-//! more than being measured.
+//! host for all that fieldgate asks it for, and decides nothing (`calls`); one with fieldgate's engine that asks for nothing
+//! else (`engine`); and the filter that everyone writes first (`value`), which waits for the whole body, parses it as a
+//! `serde_json::Value`, edits that and writes it. None is fit for more than being measured.
 
 #![cfg(target_arch = "wasm32")]
 
-use std::hint::black_box;
+#[allow(dead_code, reason = "one of its inputs is used")]
+#[path = "../speed/inputs/mod.rs"]
+mod inputs;
+#[allow(dead_code, reason = "as the inputs")]
+#[path = "../speed/seeded.rs"]
+mod seeded;
 
+use std::hint::black_box;
+use std::rc::Rc;
+
+use fieldgate::json::Texts;
+use fieldgate::program::View;
+use fieldgate::rewrite::Rewriter;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, MapType, MetricType};
 use serde_json::Value;
 
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(Root { kind: Kind::Echo, counter: 0 }));
+    proxy_wasm::set_root_context(|_| Box::new(Root { kind: Kind::Echo, counter: 0, view: None }));
 }}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Echo,
     Calls,
+    Engine,
     Value,
 }
 
 struct Root {
     kind: Kind,
     counter: u32,
+    view: Option<Rc<View>>,
 }
 
 impl Context for Root {}
@@ -34,15 +47,21 @@ impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         self.kind = match self.get_plugin_configuration().as_deref() {
             Some(b"calls") => Kind::Calls,
+            Some(b"engine") => Kind::Engine,
             Some(b"value") => Kind::Value,
             _ => Kind::Echo,
         };
+        if self.kind == Kind::Engine {
+            let input = inputs::all(&["customers 2 KB".to_owned()]).pop();
+            self.view = input.and_then(|mut input| input.bodies.pop()).map(|(_, view)| view);
+        }
         self.counter = hostcalls::define_metric(MetricType::Counter, "yardstick").unwrap_or_default();
         true
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { kind: self.kind, counter: self.counter }))
+        let rewriter = self.view.clone().map(|view| Rewriter::new(view, Texts::One));
+        Some(Box::new(Stream { kind: self.kind, counter: self.counter, rewriter }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -53,6 +72,7 @@ impl RootContext for Root {
 struct Stream {
     kind: Kind,
     counter: u32,
+    rewriter: Option<Rewriter>,
 }
 
 impl Context for Stream {}
@@ -80,7 +100,7 @@ impl HttpContext for Stream {
                 let _ = hostcalls::set_map_bytes(MapType::HttpResponseHeaders, head);
                 Action::Pause
             }
-            Kind::Value => {
+            Kind::Engine | Kind::Value => {
                 let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, "content-length");
                 Action::Continue
             }
@@ -94,13 +114,13 @@ impl HttpContext for Stream {
         let Ok(Some(body)) = hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size) else {
             return Action::Continue;
         };
-        let written = if self.kind == Kind::Value {
-            serde_json::from_slice(&body).ok().and_then(|mut value| {
+        let written = match self.kind {
+            Kind::Echo | Kind::Calls => Some(body),
+            Kind::Engine => self.rewritten(&body),
+            Kind::Value => serde_json::from_slice(&body).ok().and_then(|mut value| {
                 edit(&mut value, 0);
                 serde_json::to_vec(&value).ok()
-            })
-        } else {
-            Some(body)
+            }),
         };
         if let Some(written) = written {
             let _ = hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, &written);
@@ -115,6 +135,14 @@ impl HttpContext for Stream {
                 let _ = hostcalls::increment_metric(self.counter, 1);
             });
         }
+    }
+}
+
+impl Stream {
+    fn rewritten(&mut self, part: &[u8]) -> Option<Vec<u8>> {
+        let mut written = Vec::new();
+        self.rewriter = Some(self.rewriter.take()?.push(part, &mut written).ok()?);
+        Some(written)
     }
 }
 
