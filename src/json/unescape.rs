@@ -26,7 +26,10 @@ pub fn unescape_into<'a>(raw: &[u8], room: &'a mut String) -> Option<&'a str> {
 
 fn decode(text: &str, decoded: &mut String) -> Option<()> {
     let mut rest = text;
-    while let Some((plain, behind)) = rest.split_once('\\') {
+    // An escape often follows another at once.
+    while let Some((plain, behind)) =
+        rest.strip_prefix('\\').map(|behind| ("", behind)).or_else(|| rest.split_once('\\'))
+    {
         decoded.push_str(plain);
         let (character, behind) = escape(behind)?;
         decoded.push(character);
@@ -63,10 +66,8 @@ fn escape(text: &str) -> Option<(char, &str)> {
 /// Four hexadecimal digits, and what follows them.
 fn unit(text: &str) -> Option<(u16, &str)> {
     let (digits, behind) = text.split_at_checked(4)?;
-    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    Some((u16::from_str_radix(digits, 16).ok()?, behind))
+    let value = digits.chars().try_fold(0, |value, digit| Some((value << 4) | digit.to_digit(16)?))?;
+    Some((u16::try_from(value).ok()?, behind))
 }
 
 #[cfg(test)]

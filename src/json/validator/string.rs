@@ -76,10 +76,21 @@ impl Strings {
         if self.in_escape() {
             left &= self.unicode(block, block.shift(), &mut faults);
         }
+        if left == 0 {
+            return faults;
+        }
+        let hexadecimal =
+            lanes.find(|bytes| bytes.between(b'0', b'9') | bytes.between(b'a', b'f') | bytes.between(b'A', b'F'));
         while left != 0 {
             let bit = left.trailing_zeros();
+            let digits = bit.wrapping_add(1);
+            // Most are whole in the block and, as 0xD8 to 0xDF alone begin halves of pairs, no half of a pair.
+            if bit < 60 && (hexadecimal >> digits) & 0xF == 0xF && block.byte(digits) | 0x20 != b'd' {
+                left &= left.wrapping_sub(1);
+                continue;
+            }
             self.unicode = Unicode::Digits { left: 4, value: 0, half: Half::First };
-            left &= (!1u64).wrapping_shl(bit) & self.unicode(block, bit.wrapping_add(1), &mut faults);
+            left &= (!1u64).wrapping_shl(bit) & self.unicode(block, digits, &mut faults);
         }
         faults
     }
