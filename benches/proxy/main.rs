@@ -38,7 +38,8 @@ use support::envoy::{Envoy, Scratch, Tools, processor_time};
 
 use crate::load::Upstream;
 
-/// Requests of one turn, and turns. The turns are short, so that whatever else the machine does hits all filters of one alike.
+/// Requests of one turn, and turns: so many that an Envoy is used again to its work for nearly all of a turn, as one that serves
+/// is, after the others have had theirs.
 struct Effort {
     small: usize,
     large: usize,
@@ -69,8 +70,8 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let effort = match arguments.next().as_deref() {
         Some("ext-proc") => return ext_proc::serve(&arguments.next().expect("an input's name")),
-        Some("--quick") => Effort { small: 400, large: 120, turns: 9 },
-        _ => Effort { small: 600, large: 180, turns: 61 },
+        Some("--quick") => Effort { small: 800, large: 400, turns: 5 },
+        _ => Effort { small: 2_000, large: 1_200, turns: 11 },
     };
     let tools = Tools::find().unwrap_or_else(|missing| panic!("{missing}"));
     println!("\nEnvoy {}, one worker", tools.envoy_version());
