@@ -119,8 +119,6 @@ struct Frame {
     state: Rc<State>,
     /// The hints of the names that must be looked up: members of all others are removed.
     looked_up: u64,
-    /// Whether its children must be seen whole.
-    filtered: bool,
     /// Whether something of it has been written.
     begun: bool,
     /// Whether nothing of it is.
@@ -131,7 +129,7 @@ impl Frame {
     /// Around the root, of which nothing is written if `muted`.
     fn around_root(muted: bool, dead: Rc<State>) -> Self {
         let (kind, id) = (Kind::Root, StateId::DEAD);
-        Self { kind, seen: 0, more_seen: 0, id, state: dead, looked_up: u64::MAX, filtered: false, begun: false, muted }
+        Self { kind, seen: 0, more_seen: 0, id, state: dead, looked_up: u64::MAX, begun: false, muted }
     }
 }
 

@@ -21,7 +21,7 @@ impl Walker {
         }
         let awaited = self.await_element();
         // Where values are counted, each is looked at.
-        if let (Outlook::Hidden { .. }, false, false) = (self.outlook, self.frame.filtered, self.counting) {
+        if let (Outlook::Hidden { .. }, false, false) = (self.outlook, self.frame.state.filtered, self.counting) {
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
             return Phase::DropElements;
         }
@@ -31,7 +31,7 @@ impl Walker {
     /// An element is next.
     #[inline(always)]
     pub(super) fn await_element(&mut self) -> Phase {
-        if !self.frame.filtered {
+        if !self.frame.state.filtered {
             self.outlook = self.frame.state.outlook;
             self.here = self.frame.state.element;
         }
@@ -59,7 +59,7 @@ impl Walker {
         step: &mut Step<'_>,
     ) -> Result<Phase, Halt> {
         let container = matches!(byte, b'{' | b'[');
-        if self.frame.filtered {
+        if self.frame.state.filtered {
             return Ok(self.hold(at, byte));
         }
         match self.outlook {
@@ -79,7 +79,7 @@ impl Walker {
         let state = self.states.get(self.here);
         let may_enter = byte == b'{' || (byte == b'[' && state.element != StateId::DEAD);
         if may_enter && state.container == ContainerRule::Walk && !state.counted && !self.frame.muted {
-            if step.closes_behind(at) {
+            if step.pass_close(at) {
                 self.lead(sink, at);
                 sink.copy(at, at.wrapping_add(2));
                 return Ok(self.ended(sink));
@@ -165,14 +165,14 @@ impl Walker {
     #[inline(always)]
     fn enter(&mut self, byte: u8, state: Rc<State>, muted: bool) -> Phase {
         let kind = if byte == b'[' { Kind::Array } else { Kind::Object };
-        let (more_seen, filtered) = (self.seen.len(), state.filtered);
+        let more_seen = self.seen.len();
         if kind == Kind::Object && state.members.len() > 64 {
             let words = state.members.len().div_ceil(64).saturating_sub(1);
             self.seen.resize(more_seen.saturating_add(words), 0);
         }
         // Where values are counted, each member is looked at.
         let looked_up = if self.counting { u64::MAX } else { state.looked_up };
-        let frame = Frame { kind, seen: 0, more_seen, id: self.here, state, looked_up, filtered, begun: false, muted };
+        let frame = Frame { kind, seen: 0, more_seen, id: self.here, state, looked_up, begun: false, muted };
         self.outer.push(std::mem::replace(&mut self.frame, frame));
         if kind == Kind::Array { self.await_element() } else { Phase::Name }
     }

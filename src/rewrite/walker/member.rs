@@ -15,18 +15,15 @@ impl Walker {
     #[inline(always)]
     pub(super) fn named(&mut self, sink: &Sink<'_>, start: usize, at: usize) -> Result<Phase, Halt> {
         let from = start.wrapping_add(1);
+        self.name = Name::Chunk { start, end: at.wrapping_add(1) };
         let found = self.frame.state.members.find_by_ends(sink.span(from, at), sink.ends(from, at));
-        let phase = self.member(found, Place { at: start, before: 0 })?;
-        if phase != Phase::Drop {
-            self.name = Name::Chunk { start, end: at.wrapping_add(1) };
-        }
-        Ok(phase)
+        self.member(found, Place { at: start, before: 0 })
     }
 
-    /// The policy does not know the name, and members of such names are removed. What [`Outlook`] that is, is still to be
-    /// taken down if the value may be a container.
+    /// The policy does not know the name, and members of such names are removed.
     #[inline(always)]
     pub(super) fn unknown(&mut self) -> Phase {
+        self.outlook = self.frame.state.outlook;
         self.counts.hidden = self.counts.hidden.wrapping_add(1);
         Phase::Drop
     }
@@ -69,7 +66,7 @@ impl Walker {
             }
             None => (frame.state.other, frame.state.outlook),
         };
-        if self.frame.filtered {
+        if self.frame.state.filtered {
             return Ok(Phase::Value);
         }
         self.outlook = outlook;

@@ -45,9 +45,9 @@ impl Step<'_> {
         Some(at)
     }
 
-    /// Whether the byte behind `at` is a closing bracket; it is passed over then.
+    /// Passes over the byte behind `at` if that is a closing bracket: whether it is.
     #[inline(always)]
-    pub(super) fn closes_behind(&mut self, at: usize) -> bool {
+    pub(super) fn pass_close(&mut self, at: usize) -> bool {
         let bit = 1u64.wrapping_shl(at.wrapping_sub(self.base) as u32).wrapping_shl(1);
         if self.tokens.close & bit == 0 {
             return false;
@@ -75,10 +75,9 @@ impl Walker {
         let mut start = at;
         loop {
             let escapes = tokens.escape & *step.from;
-            let mut unknown = false;
             let named = match step.seek(tokens.quote_close) {
                 Some((at, here)) if escapes & here.wrapping_sub(1) == 0 => {
-                    unknown = sink.hint(start.wrapping_add(1), at) & self.frame.looked_up == 0;
+                    let unknown = sink.hint(start.wrapping_add(1), at) & self.frame.looked_up == 0;
                     if unknown { self.unknown() } else { self.named(sink, start, at)? }
                 }
                 found => {
@@ -96,22 +95,13 @@ impl Walker {
             }
             // From a removed member right to the next name.
             let commas = tokens.comma & *step.from;
-            let found = step.seek(behind_comma | tokens.open | tokens.close);
-            if let Some((at, here)) = found
-                && behind_comma & here != 0
-            {
-                start = at;
-                continue;
+            match step.seek(behind_comma | tokens.open | tokens.close) {
+                Some((at, here)) if behind_comma & here != 0 => start = at,
+                Some((at, here)) if tokens.close & here != 0 => return Ok(self.close(sink, at)),
+                Some(_) => return Ok(self.skip()),
+                None if commas == 0 => return Ok(Phase::Drop),
+                None => return Ok(Phase::Name),
             }
-            if unknown {
-                self.outlook = self.frame.state.outlook;
-            }
-            return Ok(match found {
-                Some((at, here)) if tokens.close & here != 0 => self.close(sink, at),
-                Some(_) => self.skip(),
-                None if commas == 0 => Phase::Drop,
-                None => Phase::Name,
-            });
         }
     }
 
