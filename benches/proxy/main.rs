@@ -14,6 +14,9 @@
     reason = "a bench fails by panicking"
 )]
 
+#[allow(dead_code, reason = "its median is used")]
+#[path = "../speed/clock.rs"]
+mod clock;
 mod ext_proc;
 #[allow(dead_code, reason = "one of its inputs is used")]
 #[path = "../speed/inputs/mod.rs"]
@@ -36,6 +39,7 @@ use serde_json::{Value, json};
 use support::bootstrap::Bootstrap;
 use support::envoy::{Envoy, Scratch, Tools, processor_time};
 
+use crate::clock::median;
 use crate::load::Upstream;
 
 /// Requests of one turn, and turns: so many that an Envoy is used again to its work for nearly all of a turn, as one that serves
@@ -57,7 +61,7 @@ enum Filter {
     /// fieldgate's engine in such a filter, with no call but echo's.
     Engine,
     Fieldgate,
-    /// The same with another engine, one that edits the whole body as a `serde_json::Value`.
+    /// The engine that everyone writes first, in such a filter: it edits the whole body as a `serde_json::Value`.
     Value,
     /// An external processor, which runs fieldgate's own engine.
     ExtProc,
@@ -127,11 +131,6 @@ impl Costs {
         let turns = self.turns(filter).iter().zip(self.turns(Filter::Nothing));
         median(turns.map(|(with, without)| with - without).collect())
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 struct Lane {
@@ -212,7 +211,7 @@ fn start(tools: &Tools, filter: Filter, upstream: SocketAddr, server: Option<Soc
         })
     };
     let yardstick = || {
-        let built = tools.wasm.with_file_name("../bench-wasm/examples/yardstick.wasm");
+        let built = tools.wasm.with_file_name("..").join("bench-wasm/examples/yardstick.wasm");
         fs::canonicalize(&built).unwrap_or_else(|_| panic!("{} is missing: run scripts/wasm.sh bench", built.display()))
     };
     let filter = match filter {
