@@ -3,7 +3,7 @@
 //! It looks at masks of tokens, and is asked before the rewriter sees a block: nothing that it has not passed is ever
 //! released. It shares only the masks with the rewriter, none of its reasoning. Grammar is by shifts and additions:
 //! each *what may follow* is moved over white space to the next token by one addition, whose carry runs through the
-//! ones of the white space. Only brackets, literal names and `\u` escapes loop.
+//! ones of the white space. Only brackets and literal names loop.
 //!
 //! Every fault stands at the first byte that cannot be right, and depends on nothing behind it: so the first fault of a
 //! body is the same one wherever the body was cut.

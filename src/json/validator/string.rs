@@ -6,41 +6,54 @@ use crate::json::simd::{Lanes, Vector, Vectors};
 /// What a string that goes on in the next block is in the middle of.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Strings {
-    unicode: Unicode,
+    /// The `u` of each `\u` escape.
+    unicode: Recent,
+    /// The first digit of those that may be half a surrogate pair: it is D.
+    half: Recent,
+    /// The second digit of the first halves of pairs, and of the second halves.
+    high: Recent,
+    low: Recent,
     /// Continuation bytes that the next block must begin with, one a bit from the lowest.
     continuation: u64,
     /// Lead bytes 0xE0, 0xED, 0xF0 and 0xF4 as the last byte, each 0 or 1: what follows them is narrower.
     leads: [u64; 4],
 }
 
-/// Where in a `\u` escape, or between the two of a pair, the next byte is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Unicode {
-    /// In none.
-    #[default]
-    Outside,
-    /// Behind its `u`, or some of its digits.
-    Digits {
-        /// How many are to come.
-        left: u8,
-        /// What the others say.
-        value: u16,
-        /// Which half of a pair may stand here.
-        half: Half,
-    },
-    /// Behind a high surrogate.
-    Reverse,
-    /// Behind that and a reverse solidus.
-    Letter,
+/// What a mask says of the last sixty-four bytes; its highest bit is the last one's. Where a block is passed over, because
+/// neither its bytes nor those before it are a matter of the mask, it stays as it is: its high bits are clear then.
+#[derive(Debug, Clone, Copy, Default)]
+struct Recent(u64);
+
+impl Recent {
+    /// Whether one of the last `bytes` (1 to 64) is in the mask.
+    fn within(self, bytes: u32) -> bool {
+        self.0.wrapping_shr(u64::BITS.wrapping_sub(bytes)) != 0
+    }
+
+    /// Takes in the mask of a block; what comes back knows the bytes before it, too.
+    #[inline(always)]
+    fn take(&mut self, block: Block<'_>, mask: u64) -> Trail {
+        let before = self.0;
+        self.0 = mask | before.checked_shr(u64::BITS.wrapping_sub(block.shift())).unwrap_or(0);
+        Trail { mask, before, shift: block.shift() }
+    }
 }
 
-/// Which half of a surrogate pair a `\u` escape may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Half {
-    /// Any character but a low surrogate; a high one needs its low one next.
-    First,
-    /// Nothing but a low surrogate.
-    Second,
+/// A block's mask, and that of the bytes before it.
+#[derive(Debug, Clone, Copy)]
+struct Trail {
+    mask: u64,
+    before: u64,
+    shift: u32,
+}
+
+impl Trail {
+    /// The block's bytes that stand so many (1 to 63) behind one of the mask.
+    #[inline(always)]
+    fn behind(self, bytes: u32) -> u64 {
+        let before = self.before.wrapping_shr(u64::BITS.wrapping_sub(bytes));
+        self.mask.wrapping_shl(bytes) | before.wrapping_shl(self.shift)
+    }
 }
 
 /// Bits of the bytes that cannot be right in an escape.
@@ -51,9 +64,10 @@ pub(super) struct EscapeFaults {
 }
 
 impl Strings {
-    /// Whether the last byte was inside a `\u` escape or before the second one of a pair.
+    /// Whether the next byte is a matter of the escapes even if it is not escaped itself: a digit, or the reverse solidus
+    /// between the halves of a pair.
     pub(super) fn in_escape(&self) -> bool {
-        self.unicode != Unicode::Outside
+        self.unicode.within(4) || self.high.within(3)
     }
 
     /// Whether the last byte was inside a character.
@@ -65,74 +79,29 @@ impl Strings {
     #[inline(never)]
     pub(super) fn escapes(&mut self, block: Block<'_>, tokens: &Tokens) -> EscapeFaults {
         let lanes = block.lanes();
-        let unicode = lanes.equal(b'u');
         let simple = lanes.find(|bytes| {
             let (quote, controls) = (bytes.equal(b'"'), bytes.equal(b'n') | bytes.equal(b'r') | bytes.equal(b't'));
             quote | bytes.equal(b'\\') | bytes.equal(b'/') | controls | bytes.equal(b'b') | bytes.equal(b'f')
         });
-        let escaped = tokens.escaped & tokens.interior;
-        let mut faults = EscapeFaults { syntax: escaped & !(simple | unicode), surrogate: 0 };
-        let mut left = escaped & unicode;
-        if self.in_escape() {
-            left &= self.unicode(block, block.shift(), &mut faults);
-        }
-        if left == 0 {
-            return faults;
-        }
         let hexadecimal =
             lanes.find(|bytes| bytes.between(b'0', b'9') | bytes.between(b'a', b'f') | bytes.between(b'A', b'F'));
-        while left != 0 {
-            let bit = left.trailing_zeros();
-            let digits = bit.wrapping_add(1);
-            // Most are whole in the block and, as 0xD8 to 0xDF alone begin halves of pairs, no half of a pair.
-            if bit < 60 && (hexadecimal >> digits) & 0xF == 0xF && block.byte(digits) | 0x20 != b'd' {
-                left &= left.wrapping_sub(1);
-                continue;
-            }
-            self.unicode = Unicode::Digits { left: 4, value: 0, half: Half::First };
-            left &= (!1u64).wrapping_shl(bit) & self.unicode(block, digits, &mut faults);
-        }
-        faults
-    }
+        let escaped = tokens.escaped & tokens.interior;
+        let unicode = escaped & lanes.equal(b'u');
+        let escape = self.unicode.take(block, unicode);
+        let digits = escape.behind(1) | escape.behind(2) | escape.behind(3) | escape.behind(4);
+        let syntax = (escaped & !(simple | unicode)) | (digits & !hexadecimal);
 
-    /// Reads on in a `\u` escape or pair from `bit`; returns the bits that are not its own, all behind it.
-    fn unicode(&mut self, block: Block<'_>, mut bit: u32, faults: &mut EscapeFaults) -> u64 {
-        while bit < u64::BITS {
-            let byte = block.byte(bit);
-            match self.unicode {
-                Unicode::Outside => return u64::MAX.wrapping_shl(bit),
-                Unicode::Digits { left, value, half } => {
-                    let Some(digit) = char::from(byte).to_digit(16) else {
-                        faults.syntax |= 1u64.wrapping_shl(bit);
-                        return 0;
-                    };
-                    let value = (value << 4) | u16::try_from(digit).unwrap_or(0);
-                    self.unicode = match (left, half, value) {
-                        (2.., ..) => Unicode::Digits { left: left.wrapping_sub(1), value, half },
-                        (_, Half::First, 0xD800..=0xDBFF) => Unicode::Reverse,
-                        (_, Half::First, 0xDC00..=0xDFFF) => {
-                            faults.surrogate |= 1u64.wrapping_shl(bit);
-                            return 0;
-                        }
-                        (_, Half::First, _) | (_, Half::Second, 0xDC00..=0xDFFF) => Unicode::Outside,
-                        (_, Half::Second, _) => {
-                            faults.surrogate |= 1u64.wrapping_shl(bit);
-                            return 0;
-                        }
-                    };
-                }
-                Unicode::Reverse if byte == b'\\' => self.unicode = Unicode::Letter,
-                Unicode::Letter if byte == b'u' => {
-                    self.unicode = Unicode::Digits { left: 4, value: 0, half: Half::Second };
-                }
-                Unicode::Reverse | Unicode::Letter => {
-                    faults.surrogate |= 1u64.wrapping_shl(bit);
-                    return 0;
-                }
-            }
-            bit = bit.wrapping_add(1);
-        }
-        0
+        // 0xD8 to 0xDB begin first halves of pairs, 0xDC to 0xDF second ones.
+        let second = self.half.take(block, escape.behind(1) & lanes.equal_under(0xDF, b'D')).behind(1);
+        let high =
+            lanes.find(|bytes| bytes.between(b'8', b'9') | bytes.between(b'a', b'b') | bytes.between(b'A', b'B'));
+        let low = lanes.find(|bytes| bytes.between(b'c', b'f') | bytes.between(b'C', b'F'));
+        let (high, low) = (self.high.take(block, second & high), self.low.take(block, second & low));
+        // Behind a first half's second digit and two more comes the other escape. Both halves end two digits behind theirs.
+        let solidus = high.behind(3) & !lanes.equal(b'\\');
+        let letter = high.behind(4) & !unicode;
+        let alone = (high.behind(8) ^ low.behind(2)) & hexadecimal;
+        EscapeFaults { syntax, surrogate: solidus | letter | alone }
     }
 
     /// The bytes of a block that UTF-8 does not allow there (RFC 3629 §4).
