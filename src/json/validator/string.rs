@@ -13,10 +13,12 @@ pub(super) struct Strings {
     /// The second digit of the first halves of pairs, and of the second halves.
     high: Recent,
     low: Recent,
-    /// Continuation bytes that the next block must begin with, one a bit from the lowest.
-    continuation: u64,
-    /// Lead bytes 0xE0, 0xED, 0xF0 and 0xF4 as the last byte, each 0 or 1: what follows them is narrower.
-    leads: [u64; 4],
+    /// Bytes that begin a character of at least two bytes, of at least three, and of four.
+    two: Recent,
+    three: Recent,
+    four: Recent,
+    /// Lead bytes 0xE0, 0xED, 0xF0 and 0xF4: what follows them is narrower.
+    leads: [Recent; 4],
 }
 
 /// What a mask says of the last sixty-four bytes; its highest bit is the last one's. Where a block is passed over, because
@@ -64,15 +66,14 @@ pub(super) struct EscapeFaults {
 }
 
 impl Strings {
-    /// Whether the next byte is a matter of the escapes even if it is not escaped itself: a digit, or the reverse solidus
-    /// between the halves of a pair.
+    /// Whether the last byte was inside a `\u` escape or before the `u` of the second one of a pair.
     pub(super) fn in_escape(&self) -> bool {
-        self.unicode.within(4) || self.high.within(3)
+        self.unicode.within(4) || self.high.within(4)
     }
 
     /// Whether the last byte was inside a character.
     pub(super) fn in_character(&self) -> bool {
-        self.continuation != 0
+        self.two.within(1) || self.three.within(2) || self.four.within(3)
     }
 
     /// The escapes of a block.
@@ -83,13 +84,17 @@ impl Strings {
             let (quote, controls) = (bytes.equal(b'"'), bytes.equal(b'n') | bytes.equal(b'r') | bytes.equal(b't'));
             quote | bytes.equal(b'\\') | bytes.equal(b'/') | controls | bytes.equal(b'b') | bytes.equal(b'f')
         });
-        let hexadecimal =
-            lanes.find(|bytes| bytes.between(b'0', b'9') | bytes.between(b'a', b'f') | bytes.between(b'A', b'F'));
         let escaped = tokens.escaped & tokens.interior;
         let unicode = escaped & lanes.equal(b'u');
+        let unknown = escaped & !(simple | unicode);
+        if unicode == 0 && !self.in_escape() {
+            return EscapeFaults { syntax: unknown, surrogate: 0 };
+        }
+        let hexadecimal =
+            lanes.find(|bytes| bytes.between(b'0', b'9') | bytes.between(b'a', b'f') | bytes.between(b'A', b'F'));
         let escape = self.unicode.take(block, unicode);
         let digits = escape.behind(1) | escape.behind(2) | escape.behind(3) | escape.behind(4);
-        let syntax = (escaped & !(simple | unicode)) | (digits & !hexadecimal);
+        let syntax = unknown | (digits & !hexadecimal);
 
         // 0xD8 to 0xDB begin first halves of pairs, 0xDC to 0xDF second ones.
         let second = self.half.take(block, escape.behind(1) & lanes.equal_under(0xDF, b'D')).behind(1);
@@ -117,19 +122,14 @@ impl Strings {
             let beyond = bytes.equal_under(0xF8, 0xF8) | bytes.equal(0xF5) | bytes.equal_under(0xFE, 0xF6);
             bytes.equal_under(0xFE, 0xC0) | beyond
         });
-        let (at_least_two, at_least_three) = (two | three | four, three | four);
-        let expected = (at_least_two << 1) | (at_least_three << 2) | (four << 3) | block.carry(self.continuation);
-        let carried = match block.shift() {
-            0 => 0,
-            shift => self.continuation.wrapping_shr(u64::BITS.wrapping_sub(shift)),
-        };
-        self.continuation = carried | (at_least_two >> 63) | (at_least_three >> 62) | (four >> 61);
+        let (two, three) = (self.two.take(block, two | three | four), self.three.take(block, three | four));
+        let expected = two.behind(1) | three.behind(2) | self.four.take(block, four).behind(3);
 
         let mut wrong = never | (expected ^ continuation);
         let leads = |bytes: <Vectors as Lanes>::Vector| {
             (bytes.equal(0xE0) | bytes.equal(0xED)) | (bytes.equal(0xF0) | bytes.equal(0xF4))
         };
-        if self.leads != [0; 4] || lanes.has(leads) {
+        if self.leads.iter().any(|lead| lead.within(1)) || lanes.has(leads) {
             let narrower = [
                 // Overlong, surrogates, overlong, beyond U+10FFFF: lead byte, and the continuation bytes it must not have.
                 (lanes.equal(0xE0), lanes.equal_under(0xE0, 0x80)),
@@ -137,9 +137,8 @@ impl Strings {
                 (lanes.equal(0xF0), lanes.equal_under(0xF0, 0x80)),
                 (lanes.equal(0xF4), continuation & !lanes.equal_under(0xF0, 0x80)),
             ];
-            for ((lead, not), carry) in narrower.into_iter().zip(&mut self.leads) {
-                wrong |= ((lead << 1) | block.carry(*carry)) & not;
-                *carry = lead >> 63;
+            for ((lead, not), recent) in narrower.into_iter().zip(&mut self.leads) {
+                wrong |= recent.take(block, lead).behind(1) & not;
             }
         }
         wrong
