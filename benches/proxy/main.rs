@@ -1,7 +1,8 @@
 //! What the filter costs a real Envoy: processor time added to a request, next to what else could stand in its place.
 //!
-//! All Envoys run at once and take turns under the same load; what counts is the processor time of the Envoy process (and of
-//! the external processor's server), less that of an Envoy without a filter. `make bench` runs it.
+//! One Envoy has a listener for each filter, so that where its memory and its code happen to lie is the same for all. They
+//! take turns under the same load; what counts is the processor time of Envoy (and of the external processor's server), less
+//! that of the listener without a filter. `make bench` runs it.
 //!
 //! usage: proxy [--quick]
 
@@ -42,7 +43,7 @@ use support::envoy::{Envoy, Scratch, Tools, processor_time};
 use crate::clock::median;
 use crate::load::Upstream;
 
-/// Requests of one turn, and turns: so many that an Envoy is used again to its work for nearly all of a turn, as one that serves
+/// Requests of one turn, and turns: so many that Envoy is used again to a filter for nearly all of its turn, as one that serves
 /// is, after the others have had theirs.
 struct Effort {
     small: usize,
@@ -65,6 +66,21 @@ enum Filter {
     Value,
     /// An external processor, which runs fieldgate's own engine.
     ExtProc,
+}
+
+impl Filter {
+    /// The name of the listener that it stands in.
+    fn listener(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Echo => "echo",
+            Self::Calls => "calls",
+            Self::Engine => "engine",
+            Self::Fieldgate => "fieldgate",
+            Self::Value => "value",
+            Self::ExtProc => "ext-proc",
+        }
+    }
 }
 
 const FILTERS: [Filter; 7] =
@@ -135,19 +151,11 @@ impl Costs {
 
 struct Lane {
     filter: Filter,
-    envoy: Envoy,
-    server: Option<ext_proc::Server>,
+    at: SocketAddr,
     taken: Vec<f64>,
 }
 
-impl Lane {
-    fn processor_time(&self) -> f64 {
-        let servers = self.server.as_ref().map_or(0.0, |server| processor_time(server.id()).unwrap());
-        processor_time(self.envoy.pid().expect("Envoy's process")).unwrap() + servers
-    }
-}
-
-/// A fault comes back, so that the Envoys end with their lanes: in a release build a panic would leave them running.
+/// A fault comes back, so that Envoy ends with this function: in a release build a panic would leave it running.
 fn measure(
     runtime: &tokio::runtime::Runtime,
     tools: &Tools,
@@ -161,17 +169,12 @@ fn measure(
     let rewriter = Rewriter::new(Rc::clone(view), Texts::One).push(body, &mut filtered).unwrap();
     rewriter.finish(&mut filtered).unwrap();
     let upstream = runtime.block_on(Upstream::start(body));
-    let mut lanes: Vec<Lane> = FILTERS
-        .into_iter()
-        .map(|filter| {
-            let server = (filter == Filter::ExtProc).then(|| ext_proc::Server::start(name));
-            let at = server.as_ref().map(ext_proc::Server::address);
-            let envoy = start(tools, filter, upstream.address, at)?;
-            Ok::<_, String>(Lane { filter, envoy, server, taken: Vec::new() })
-        })
-        .collect::<Result<_, _>>()?;
-    for lane in &mut lanes {
-        let got = runtime.block_on(load::run(lane.envoy.listener("bench"), 200)).ok_or("no answer")?;
+    let server = ext_proc::Server::start(name);
+    let envoy = start(tools, upstream.address, server.address())?;
+    let lane = |filter: Filter| Lane { filter, at: envoy.listener(filter.listener()), taken: Vec::new() };
+    let mut lanes = FILTERS.map(lane);
+    for lane in &lanes {
+        let got = runtime.block_on(load::run(lane.at, 200)).ok_or("no answer")?;
         // No filter may be fast by doing less. The others may spell numbers anew.
         let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
         let wanted =
@@ -180,28 +183,84 @@ fn measure(
             return Err(format!("{:?} answers otherwise", lane.filter));
         }
     }
-    for _ in 0..turns {
-        for lane in &mut lanes {
-            let before = lane.processor_time();
-            runtime.block_on(load::run(lane.envoy.listener("bench"), requests));
-            lane.taken.push((lane.processor_time() - before) * 1e6 / requests as f64);
+    let processes = [envoy.pid().ok_or("Envoy's process is gone")?, server.id()];
+    let spent = || processes.into_iter().map(|process| processor_time(process).unwrap()).sum::<f64>();
+    for turn in 0..turns {
+        // Their number is prime: over six turns each comes right behind each of the others.
+        for place in 0..FILTERS.len() {
+            let lane = &mut lanes[(place * (1 + turn % (FILTERS.len() - 1))) % FILTERS.len()];
+            let before = spent();
+            runtime.block_on(load::run(lane.at, requests));
+            lane.taken.push((spent() - before) * 1e6 / requests as f64);
         }
     }
-    let costs = Costs(lanes.iter_mut().map(|lane| (lane.filter, std::mem::take(&mut lane.taken))).collect());
+    let costs = Costs(lanes.map(|lane| (lane.filter, lane.taken)).into());
     print!("{name:<22}{:>12.1}", costs.of(Filter::Nothing));
     FILTERS.iter().skip(1).for_each(|filter| print!("{:>12.1}", costs.added(*filter)));
     println!();
     Ok(costs)
 }
 
-fn start(tools: &Tools, filter: Filter, upstream: SocketAddr, server: Option<SocketAddr>) -> Result<Envoy, String> {
+/// An Envoy with a listener for each filter.
+fn start(tools: &Tools, upstream: SocketAddr, server: SocketAddr) -> Result<Envoy, String> {
+    let listeners = FILTERS.map(|filter| listener(tools, filter));
+    let mut processor = cluster("processor", server);
+    processor["typed_extension_protocol_options"] = json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }});
+    let bootstrap = Bootstrap::of(json!({
+        "admin": {"address": address(SocketAddr::from(([127, 0, 0, 1], 0)))},
+        "static_resources": {"listeners": listeners, "clusters": [cluster("api", upstream), processor]},
+    }));
+    Envoy::start(tools, Scratch::new().unwrap(), &bootstrap, None)
+}
+
+fn address(at: SocketAddr) -> Value {
+    json!({"socket_address": {"address": "127.0.0.1", "port_value": at.port()}})
+}
+
+fn cluster(name: &str, at: SocketAddr) -> Value {
+    json!({
+        "name": name, "type": "STATIC",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(at)}}]}],
+        },
+    })
+}
+
+fn listener(tools: &Tools, filter: Filter) -> Value {
+    let filters = filter_of(tools, filter).into_iter().chain([json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+    })]);
+    json!({
+        "name": filter.listener(),
+        "address": address(SocketAddr::from(([127, 0, 0, 1], 0))),
+        "filter_chains": [{"filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                "stat_prefix": "bench",
+                "http_filters": filters.collect::<Vec<_>>(),
+                "route_config": {"virtual_hosts": [{
+                    "name": "api", "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "api"}}],
+                }]},
+            },
+        }]}],
+    })
+}
+
+fn filter_of(tools: &Tools, filter: Filter) -> Option<Value> {
     let wasm = |file: PathBuf, configuration: String| {
         json!({
             "name": "envoy.filters.http.wasm",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
                 "config": {
-                    "name": "bench", "root_id": "bench",
+                    "name": filter.listener(), "root_id": filter.listener(),
                     "failure_policy": "FAIL_CLOSED",
                     "allow_on_headers_stop_iteration": true,
                     "vm_config": {"runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": file}}},
@@ -214,12 +273,11 @@ fn start(tools: &Tools, filter: Filter, upstream: SocketAddr, server: Option<Soc
         let built = tools.wasm.with_file_name("..").join("bench-wasm/examples/yardstick.wasm");
         fs::canonicalize(&built).unwrap_or_else(|_| panic!("{} is missing: run scripts/wasm.sh bench", built.display()))
     };
-    let filter = match filter {
+    match filter {
         Filter::Nothing => None,
-        Filter::Echo => Some(wasm(yardstick(), "echo".to_owned())),
-        Filter::Calls => Some(wasm(yardstick(), "calls".to_owned())),
-        Filter::Engine => Some(wasm(yardstick(), "engine".to_owned())),
-        Filter::Value => Some(wasm(yardstick(), "value".to_owned())),
+        Filter::Echo | Filter::Calls | Filter::Engine | Filter::Value => {
+            Some(wasm(yardstick(), filter.listener().to_owned()))
+        }
         Filter::Fieldgate => Some(wasm(tools.wasm.clone(), inputs::customers_policy().to_string())),
         Filter::ExtProc => Some(json!({
             "name": "envoy.filters.http.ext_proc",
@@ -232,51 +290,5 @@ fn start(tools: &Tools, filter: Filter, upstream: SocketAddr, server: Option<Soc
                 },
             },
         })),
-    };
-    let router = json!({
-        "name": "envoy.filters.http.router",
-        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
-    });
-    let address = |at: SocketAddr| json!({"socket_address": {"address": "127.0.0.1", "port_value": at.port()}});
-    let cluster = |name: &str, at: SocketAddr| {
-        json!({
-            "name": name, "type": "STATIC",
-            "load_assignment": {
-                "cluster_name": name,
-                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(at)}}]}],
-            },
-        })
-    };
-    let mut clusters = vec![cluster("api", upstream)];
-    clusters.extend(server.map(|at| {
-        let mut processor = cluster("processor", at);
-        processor["typed_extension_protocol_options"] = json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": {"http2_protocol_options": {}},
-        }});
-        processor
-    }));
-    let bootstrap = Bootstrap::of(json!({
-        "admin": {"address": address(SocketAddr::from(([127, 0, 0, 1], 0)))},
-        "static_resources": {
-            "listeners": [{
-                "name": "bench",
-                "address": address(SocketAddr::from(([127, 0, 0, 1], 0))),
-                "filter_chains": [{"filters": [{
-                    "name": "envoy.filters.network.http_connection_manager",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                        "stat_prefix": "bench",
-                        "http_filters": filter.into_iter().chain([router]).collect::<Vec<_>>(),
-                        "route_config": {"virtual_hosts": [{
-                            "name": "api", "domains": ["*"],
-                            "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "api"}}],
-                        }]},
-                    },
-                }]}],
-            }],
-            "clusters": clusters,
-        },
-    }));
-    Envoy::start(tools, Scratch::new().unwrap(), &bootstrap, None)
+    }
 }
