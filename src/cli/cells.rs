@@ -119,14 +119,16 @@ fn of_route<'p>(
             continue;
         }
         seen.push(&declared.path);
+        let named = verdict::covering(governed, &declared.path);
+        let at =
+            |scopes: &[ScopeId]| verdict::at_entries(policy, governed, &declared.path, named.clone(), client, scopes);
         let verdicts: Vec<Option<Verdict>> = (0..policy.scopes.len())
             .map(|index| {
                 let id = u16::try_from(index).ok().map(ScopeId).filter(|id| acting.contains(id))?;
-                Some(verdict::at_path(policy, governed, &declared.path, client, &[id]))
+                Some(at(&[id]))
             })
             .collect();
-        let unscoped = verdict::at_path(policy, governed, &declared.path, client, &[]);
-        let classes = class_names(policy, &unscoped);
+        let classes = class_names(policy, &at(&[]));
         fields.push(FieldCells { path: declared.path.to_string(), classes, entry, verdicts });
     }
     RouteCells { route, governed, fields }

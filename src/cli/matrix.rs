@@ -89,13 +89,13 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
             load::known(what, name, &known)?;
         }
     }
-    let drawn: Vec<Drawn<'_>> = loaded.iter().map(|one| draw(one, arguments)).collect();
+    let drawn = || loaded.iter().map(|one| draw(one, arguments)).collect::<Vec<_>>();
     let text = match arguments.format {
-        Format::Term => drawn.iter().map(|one| term(one, terminal)).collect::<Vec<_>>().join("\n") + LEGEND,
-        Format::Md => drawn.iter().map(markdown).collect::<String>(),
-        Format::Csv => csv(&drawn),
+        Format::Term => drawn().iter().map(|one| term(one, terminal)).collect::<Vec<_>>().join("\n") + LEGEND,
+        Format::Md => drawn().iter().map(markdown).collect::<String>(),
+        Format::Csv => csv(&drawn()),
         Format::Html => html::page(&loaded, arguments),
-        Format::Json => pretty(&json_document(&drawn)),
+        Format::Json => pretty(&json_document(&drawn())),
     };
     terminal.print(&text)?;
     Ok(Exit::Fine)

@@ -388,10 +388,28 @@ pub fn at_path(
     client: Option<ClientId>,
     scopes: &[ScopeId],
 ) -> Verdict {
-    let named = governed.entries.iter().enumerate().filter(|(_, entry)| covers(&entry.path, path));
-    let named: Vec<usize> = named.map(|(index, _)| index).collect();
+    at_entries(policy, governed, path, covering(governed, path), client, scopes)
+}
+
+/// The entries that name every place that a path names.
+#[must_use]
+pub fn covering(governed: &Governed, path: &FieldPath) -> Vec<usize> {
+    let entries = governed.entries.iter().enumerate();
+    entries.filter(|(_, entry)| covers(&entry.path, path)).map(|(index, _)| index).collect()
+}
+
+/// The same as [`at_path`], where the entries that are [`covering`] the path are known.
+#[must_use]
+pub fn at_entries(
+    policy: &PolicySet,
+    governed: &Governed,
+    path: &FieldPath,
+    entries: Vec<usize>,
+    client: Option<ClientId>,
+    scopes: &[ScopeId],
+) -> Verdict {
     let denied = governed.denies.iter().any(|(whom, deny)| Some(*whom) == client && denies(deny, path));
-    decide(policy, governed, named, Circumstances { client, scopes, denied, left_out: &[] })
+    decide(policy, governed, entries, Circumstances { client, scopes, denied, left_out: &[] })
 }
 
 /// The level's own word in the policy language.

@@ -55,14 +55,15 @@ fn policy(one: &Loaded, arguments: &Arguments) -> Value {
         Some(only) => vec![Some(only)],
         None => std::iter::once(None).chain(named.map(Some)).collect(),
     };
+    let any_other = arguments.cells_of(policy, client_entry(policy, None));
     let mut clients = Vec::new();
     for name in names {
-        let own = arguments.cells_of(policy, client_entry(policy, name));
+        let own = name.map(|name| arguments.cells_of(policy, client_entry(policy, Some(name))));
+        let own = own.as_ref().unwrap_or(&any_other);
         let cells: Vec<Value> = own.iter().map(|route| cells_of(one, route, &scopes, &mut explanations)).collect();
         clients.push(json!({"name": name.unwrap_or("any other"), "cells": cells}));
     }
-    let routes: Vec<Value> = arguments
-        .cells_of(policy, client_entry(policy, None))
+    let routes: Vec<Value> = any_other
         .iter()
         .map(|cells| {
             let fields: Vec<Value> =
