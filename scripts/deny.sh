@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Holds what the lock file brings in against deny.toml: licences, bans, sources; and advisories, where their database is to
-# be had.
+# Holds what the lock files bring in, the project's and the fuzz targets', against deny.toml: licences, bans, sources; and
+# advisories, where their database is to be had.
 #
 # usage: scripts/deny.sh
 #
@@ -25,7 +25,10 @@ if ! command -v cargo-deny >/dev/null && ! built; then
   exit 1
 fi
 
-cargo-deny --locked check --hide-inclusion-graph licenses bans sources
+# What one of the two has and the other has not is no fault.
+check=(check --hide-inclusion-graph --allow license-exception-not-encountered licenses bans sources)
+cargo-deny --locked "${check[@]}"
+cargo-deny --locked --manifest-path fuzz/Cargo.toml --config deny.toml "${check[@]}" --allow license-not-encountered
 
 # That nobody could be asked is no fault of the change.
 limit=()
