@@ -61,7 +61,7 @@ impl RootContext for Root {
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         let rewriter = self.view.clone().map(|view| Rewriter::new(view, Texts::One));
-        Some(Box::new(Stream { kind: self.kind, counter: self.counter, rewriter }))
+        Some(Box::new(Stream { kind: self.kind, counter: self.counter, rewriter, written: Vec::new() }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -73,6 +73,8 @@ struct Stream {
     kind: Kind,
     counter: u32,
     rewriter: Option<Rewriter>,
+    /// Room for the next part, as fieldgate keeps it.
+    written: Vec<u8>,
 }
 
 impl Context for Stream {}
@@ -114,7 +116,7 @@ impl HttpContext for Stream {
         let Ok(Some(body)) = hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size) else {
             return Action::Continue;
         };
-        let written = match self.kind {
+        let edited = match self.kind {
             Kind::Echo | Kind::Calls => Some(body),
             Kind::Engine => self.rewritten(&body),
             Kind::Value => serde_json::from_slice(&body).ok().and_then(|mut value| {
@@ -122,8 +124,9 @@ impl HttpContext for Stream {
                 serde_json::to_vec(&value).ok()
             }),
         };
-        if let Some(written) = written {
-            let _ = hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, &written);
+        if let Some(edited) = edited {
+            let _ = hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, &edited);
+            self.written = edited;
         }
         Action::Continue
     }
@@ -140,7 +143,8 @@ impl HttpContext for Stream {
 
 impl Stream {
     fn rewritten(&mut self, part: &[u8]) -> Option<Vec<u8>> {
-        let mut written = Vec::new();
+        let mut written = std::mem::take(&mut self.written);
+        written.clear();
         self.rewriter = Some(self.rewriter.take()?.push(part, &mut written).ok()?);
         Some(written)
     }
