@@ -90,8 +90,8 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let effort = match arguments.next().as_deref() {
         Some("ext-proc") => return ext_proc::serve(&arguments.next().expect("an input's name")),
-        Some("--quick") => Effort { small: 800, large: 400, turns: 5 },
-        _ => Effort { small: 2_000, large: 1_200, turns: 11 },
+        Some("--quick") => Effort { small: 800, large: 400, turns: 6 },
+        _ => Effort { small: 800, large: 400, turns: 36 },
     };
     let tools = Tools::find().unwrap_or_else(|missing| panic!("{missing}"));
     println!("\nEnvoy {}, one worker", tools.envoy_version());
