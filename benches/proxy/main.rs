@@ -69,7 +69,7 @@ enum Filter {
 }
 
 impl Filter {
-    /// The name of the listener that it stands in.
+    /// The name of the listener that it stands in; a yardstick is told by it what to be.
     fn listener(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",

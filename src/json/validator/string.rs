@@ -76,7 +76,7 @@ impl Strings {
         self.two.within(1) || self.three.within(2) || self.four.within(3)
     }
 
-    /// The escapes of a block.
+    /// What is wrong with the escapes of a block.
     #[inline(never)]
     pub(super) fn escapes(&mut self, block: Block<'_>, tokens: &Tokens) -> EscapeFaults {
         let lanes = block.lanes();
