@@ -273,7 +273,7 @@ fn refuse_unconfigured() -> Action {
 }
 
 fn reply(problem: &Problem) -> Action {
-    local_reply(problem.status.into(), Problem::HEADERS.to_vec(), problem.body.as_bytes())
+    local_reply(problem.status.into(), problem.headers().collect(), problem.body.as_bytes())
 }
 
 /// Sends a whole response in the place of the one whose head is held back.

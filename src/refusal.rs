@@ -168,12 +168,31 @@ pub struct Problem {
     pub status: u16,
     /// The JSON text of the reply.
     pub body: String,
+    /// Names and values of headers besides those that every reply has: lower-case names, each once.
+    headers: Vec<(String, String)>,
 }
 
 impl Problem {
-    /// Names and values of the reply's headers.
-    pub const HEADERS: [(&'static str, &'static str); 2] =
+    /// Names and values of the headers that every reply has.
+    const HEADERS: [(&'static str, &'static str); 2] =
         [("content-type", "application/problem+json"), ("cache-control", "no-store")];
+
+    /// Names and values of the reply's headers.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Self::HEADERS.into_iter().chain(own)
+    }
+
+    /// The reply with more headers. A name that it has already stays as it is.
+    #[must_use]
+    pub fn with_headers<'a>(mut self, more: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        for (name, value) in more {
+            if self.headers().all(|(known, _)| known != name) {
+                self.headers.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        self
+    }
 
     /// The reply to `refusal`. `target` is the request's path and query, for the name of a refused parameter.
     #[must_use]
@@ -201,7 +220,7 @@ impl Problem {
             | Refusal::WriteBudget => ("Bad Gateway", "The upstream's response cannot be passed on.".to_owned()),
         };
         let body = serde_json::json!({"type": "about:blank", "title": title, "status": status, "detail": detail});
-        Self { status, body: body.to_string() }
+        Self { status, body: body.to_string(), headers: Vec::new() }
     }
 }
 
@@ -216,5 +235,22 @@ fn parameter_detail(target: &str, start: u32, end: u32) -> String {
         format!("The query parameter `{name}` is not accepted here.")
     } else {
         "A query parameter is not accepted here.".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_may_have_more_headers_but_none_in_the_place_of_its_own() {
+        let plain = Problem::new(Refusal::NoRoute, "");
+        let fixed: Vec<_> = plain.headers().collect();
+        assert_eq!(fixed, Problem::HEADERS);
+        let more = [("retry-after", "7"), ("cache-control", "public"), ("retry-after", "8"), ("x-request-id", "r")];
+        let reply = plain.clone().with_headers(more);
+        let all: Vec<_> = reply.headers().collect();
+        assert_eq!(all, [&fixed[..], &[("retry-after", "7"), ("x-request-id", "r")]].concat());
+        assert_eq!((reply.status, reply.body), (plain.status, plain.body));
     }
 }

@@ -90,10 +90,11 @@ pub fn respond(program: &Rc<Program>, request: Request, response: &Response) -> 
 }
 
 fn refused(problem: Problem, exchange: &Exchange) -> Answer {
-    let headers = Problem::HEADERS.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    let headers =
+        problem.headers().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
     Answer {
         status: problem.status,
-        headers: headers.collect(),
+        headers,
         body: problem.body.into_bytes(),
         report: exchange.report(),
         fields: Vec::new(),
