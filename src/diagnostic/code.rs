@@ -41,7 +41,7 @@ codes! {
         8 NotAString "A value that is not a string to every YAML reader (rule 2).",
         9 UnknownLanguage "An unknown `language` (rule 2).",
         10 Include "An `include` that cannot be followed (rule 1).",
-        11 NotInThisVersion "A part of the language that this version does not have.",
+        // 11 was a part of the language that a version did not have: budgets, when they were not in it.
         12 UnknownClass "A class that does not exist.",
         13 UnknownName "A shape, scope, route or area that does not exist.",
         14 PathProfile "A field path that is JSONPath but not of the profile (rule 11).",
@@ -111,6 +111,20 @@ codes! {
         87 NoTokenNeeded "Requests without a token reach the plugin (rule 7).",
         88 UnusedFlag "A host that lets the head be held, and a policy that does not (rule 40).",
         89 Elsewhere "Configuration that is needed to judge, and is somewhere else.",
+    }
+    Error {
+        120 UncountedRoute "A route from which a budget cannot know how much leaves (rule 34a).",
+        121 BudgetSteps "A step that no share reaches, or that gives back (rule 35).",
+        122 BudgetStore "A store that cannot count a budget (rule 36).",
+        123 PathSubject "A subject that a route's path does not name, or its body names too (rule 34).",
+        124 CanaryTag "A text that is not the tag of a canary (rule 37).",
+    }
+    Warning {
+        130 SmallBudget "A budget that a few lists fill (rule 34a).",
+        131 LocalWindow "A long window that a restart empties (rule 36).",
+    }
+    Note {
+        135 UncountedCost "A class whose cost no budget counts (rule 34).",
     }
 }
 

@@ -8,6 +8,8 @@ use super::model::{Client, PolicySet, Scope};
 use super::moment::Moment;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 
+mod budgets;
+mod counting;
 mod detectors;
 mod forms;
 mod read;
@@ -25,7 +27,7 @@ use resolve::Resolver;
 use scopes::{ClientDraft, ScopeDraft};
 use shapes::Declared;
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 17] = [
     "language",
     "policy",
     "include",
@@ -40,13 +42,9 @@ const KEYS: [&str; 14] = [
     "routes",
     "scopes",
     "clients",
-];
-
-/// Keys of the language that this version does not have, and what not having them means.
-const NOT_YET: [(&str, &str); 3] = [
-    ("budgets", "nothing counts what leaves yet"),
-    ("canaries", "nothing looks for them yet"),
-    ("canary_ceiling", "nothing looks for canaries yet"),
+    "budgets",
+    "canaries",
+    "key",
 ];
 
 /// Most of each kind of thing; identifiers are 16 bits wide.
@@ -100,7 +98,7 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     // Where a missing key is reported: the document's first key.
     let place = root.members().and_then(<[_]>::first).map_or(root.span, |member| member.key_span);
     language(reader, doc, place)?;
-    let keys = reader.keys_with(root, "a policy", &KEYS, &NOT_YET);
+    let keys = reader.keys(root, "a policy", &KEYS);
     if let Some(member) = keys.member("include") {
         reader.push(
             Diagnostic::at(
@@ -153,7 +151,18 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     resolver.client_scopes(reader, identity.as_ref());
     resolver.names(reader);
     resolver.scope_rows_exist(reader);
+    let known = budgets::Known {
+        identity: identity.as_ref(),
+        classes: &classes,
+        clients: &clients,
+        areas: resolver.known_areas(),
+        namespaces: resolver.namespaces(),
+    };
+    let budgets = budgets::budgets(reader, &known, keys.get("budgets"));
+    let canaries = budgets::canaries(reader, &known, keys.member("canaries"));
+    let key = budgets::key(reader, keys.get("key"));
     let routes = resolver.routes(reader);
+    counting::routes(reader, &budgets, &routes);
     let any_client = clients.iter().position(|client| client.name == "*").and_then(resolve::client_id);
     Some(PolicySet {
         name: name?,
@@ -168,6 +177,9 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
         scopes: scopes.into_iter().map(scope).collect(),
         clients: clients.into_iter().map(client).collect(),
         any_client,
+        budgets,
+        canaries,
+        key,
     })
 }
 

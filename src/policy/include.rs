@@ -280,7 +280,7 @@ pub fn is_utf16(bytes: &[u8]) -> bool {
 
 /// Whether a section's members may come from several files.
 fn section(key: &str) -> bool {
-    matches!(key, "classes" | "detectors" | "shapes" | "routes" | "scopes" | "clients")
+    matches!(key, "classes" | "detectors" | "shapes" | "routes" | "scopes" | "clients" | "budgets" | "canaries")
 }
 
 fn union(found: &mut Vec<Diagnostic>, section: &str, known: &mut Vec<Member>, members: Vec<Member>) {

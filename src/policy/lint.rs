@@ -7,6 +7,7 @@ use super::model::PolicySet;
 use super::moment::Moment;
 use crate::diagnostic::{Diagnostic, Severity};
 
+mod budgets;
 mod levels;
 mod paths;
 mod reports;
@@ -24,6 +25,8 @@ pub(super) fn lint(policy: &PolicySet, doc: &PolicyDoc, now: Option<Moment>, fou
     lint.levels();
     if whole {
         lint.nobody_sees();
+        lint.budgets();
+        lint.uncounted_costs();
         lint.unused();
     }
 }

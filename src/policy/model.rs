@@ -12,6 +12,13 @@ use super::moment::{Day, Moment};
 use super::pattern::Pattern;
 use crate::diagnostic::Span;
 
+mod budget;
+
+pub use budget::{
+    Budget, BudgetClients, BudgetId, BudgetKey, Canaries, Count, OnError, PathSubject, Per, Rls, Step, StepEffect,
+    Store, SubjectPlace, innermost_array, without_filters,
+};
+
 /// How much of a value a caller gets: one chain, from least to most.
 ///
 /// There is no `Default`: what a missing level means is said where it is missing (rule 15: hide).
@@ -72,10 +79,16 @@ pub struct PolicySet {
     pub clients: Vec<Client>,
     /// The entry of every client without one of its own; `None` only when `clients` is empty (rule 9).
     pub any_client: Option<ClientId>,
+    /// Budgets, in name order (rule 34).
+    pub budgets: Vec<Budget>,
+    /// Seeded subjects (rule 37).
+    pub canaries: Option<Canaries>,
+    /// Which of several keys the policy uses, 1 to 8 of a-z and 0-9 (rule 23); see [`PolicySet::key_variable`].
+    pub key: Option<Rc<str>>,
 }
 
 impl PolicySet {
-    /// Whether a field has a form that needs the key of pseudonyms (rule 23).
+    /// Whether a field has a form that needs the key (rule 23); see [`PolicySet::needs_key`] for what else does.
     #[must_use]
     pub fn uses_pseudonyms(&self) -> bool {
         self.routes.iter().any(|route| match &route.body {
@@ -182,6 +195,8 @@ pub struct Class {
     pub about: String,
     /// Replacement for fields of the class at blank, as JSON text of a scalar (rule 18).
     pub blank: Option<Rc<str>>,
+    /// What a scalar of the class costs at show in budgets that count cost (rule 34); nothing if absent.
+    pub cost: Option<u32>,
     /// Where it is declared.
     pub span: Span,
 }
@@ -264,6 +279,8 @@ pub struct Governed {
     pub ceiling: Ceiling,
     /// What a body that is not JSON gets (rule 30).
     pub other_content: OtherContent,
+    /// The subject that the path names (rule 34).
+    pub subject: Option<PathSubject>,
 }
 
 /// One scalar place of one route.
@@ -282,7 +299,7 @@ pub struct Entry {
     /// Its own replacement at blank, as JSON text of a scalar (rule 18).
     pub blank: Option<Rc<str>>,
     /// The kind of subject that it identifies (rule 34).
-    pub subject: Option<String>,
+    pub subject: Option<Rc<str>>,
     /// Detectors that run on it at show (rule 27), sorted, without repeats.
     pub detect: Vec<Detector>,
     /// Levels that scopes set for it by name; of several for one scope, the lowest (rule 15).
@@ -442,6 +459,8 @@ pub struct MaxRecords {
     pub max: u64,
     /// What happens to those over it.
     pub over: Over,
+    /// The query parameter by which a request asks for a smaller page, and so reserves less (rule 34a).
+    pub query: Option<String>,
 }
 
 /// What happens to elements over `max_records`.

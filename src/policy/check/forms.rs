@@ -17,7 +17,7 @@ pub(super) struct Leaf {
     pub(super) mask: Option<Mask>,
     pub(super) pseudonym: Option<Pseudonym>,
     pub(super) blank: Option<Rc<str>>,
-    pub(super) subject: Option<String>,
+    pub(super) subject: Option<Rc<str>>,
     pub(super) detect: Vec<Detector>,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn field(reader: &mut Reader, declared: Declared<'_>, node: &Node, wh
     leaf.blank = keys.get("blank").and_then(|node| scalar(reader, node, "`blank`"));
     leaf.subject = keys.get("subject").and_then(|node| {
         let text = reader.text(node, "`subject`")?;
-        reader.name(text, node.span, "subject").then(|| text.to_owned())
+        reader.name(text, node.span, "subject").then(|| text.into())
     });
     if let Some(node) = keys.get("detect") {
         leaf.detect = detectors::named(reader, declared.detectors, node);

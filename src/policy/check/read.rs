@@ -86,27 +86,12 @@ impl Reader {
 
     /// A map's members, with a finding for each key that is not one of `allowed`.
     pub(super) fn keys<'d>(&mut self, node: &'d Node, what: &str, allowed: &[&str]) -> Keys<'d> {
-        self.keys_with(node, what, allowed, &[])
-    }
-
-    /// The same, with a finding of its own for each key of `not_yet`: the language has it, this version does not.
-    pub(super) fn keys_with<'d>(
-        &mut self,
-        node: &'d Node,
-        what: &str,
-        allowed: &[&str],
-        not_yet: &[(&str, &str)],
-    ) -> Keys<'d> {
         let members = self.map(node, what);
         let mut above: Option<&Member> = None;
         for member in members {
             let empty = above.filter(|above| above.node.value == Tree::Null);
             above = Some(member);
             if allowed.contains(&&*member.key) {
-                continue;
-            }
-            if let Some((_, why)) = not_yet.iter().find(|(key, _)| *key == &*member.key) {
-                self.not_yet(member, why);
                 continue;
             }
             let similar = nearest(&member.key, allowed.iter().copied());
@@ -313,15 +298,6 @@ impl Reader {
                 None
             }
         }
-    }
-
-    /// A finding about a part of the language that this version does not have.
-    fn not_yet(&mut self, member: &Member, what: &str) {
-        let message = format!("`{}` is not in this version of fieldgate: {what}", member.key);
-        self.push(
-            Diagnostic::at(Code::NotInThisVersion, member.key_span, message)
-                .help("take it out until a version that has it is installed; it is never ignored"),
-        );
     }
 
     /// A finding about a name that does not exist.

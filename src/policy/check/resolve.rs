@@ -8,10 +8,11 @@ use super::super::model::{
     ClientId, Condition, Entry, Governed, Identity, Level, Route, RouteBody, RowRule, ScopeId, When,
 };
 use super::super::similar::nearest;
+use super::forms::Leaf;
 use super::read::Reader;
 use super::routes::{self, BodyDraft, GovernedDraft, RouteDraft};
 use super::scopes::{ClientDraft, ScopeDraft};
-use super::shapes::{self, Expansion, Shape};
+use super::shapes::{self, Expansion, Shape, What};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 fn scope_id(index: usize) -> Option<ScopeId> {
@@ -35,8 +36,8 @@ impl<'a, 'd> Resolver<'a, 'd> {
         self.shapes.iter().position(|shape| shape.name == name)
     }
 
-    /// A scope's areas are areas of routes. Nothing is said while a route's own area is missing.
-    pub(super) fn areas(&self, reader: &mut Reader) {
+    /// The areas of routes, each with one place that names it; `None` while a route's own area is missing.
+    pub(super) fn known_areas(&self) -> Option<BTreeMap<&'d str, Span>> {
         let governed = self.routes.iter().filter(|route| !matches!(route.body, Some(BodyDraft::Pass(_))));
         let mut known: BTreeMap<&str, Span> = BTreeMap::new();
         let mut broken = self.routes.is_empty();
@@ -48,9 +49,33 @@ impl<'a, 'd> Resolver<'a, 'd> {
                 None => broken = true,
             }
         }
-        if broken {
-            return;
+        (!broken).then_some(known)
+    }
+
+    /// The kinds of subjects that shapes and routes name.
+    pub(super) fn namespaces(&self) -> BTreeMap<Rc<str>, Span> {
+        let mut namespaces = BTreeMap::new();
+        let governed = self.routes.iter().filter_map(|route| match &route.body {
+            Some(BodyDraft::Governed(governed)) => Some((route, governed)),
+            Some(BodyDraft::Pass(_)) | None => None,
+        });
+        let bodies = governed.clone().flat_map(|(_, governed)| &governed.fields);
+        for field in self.shapes.iter().flat_map(|shape| &shape.fields).chain(bodies) {
+            if let What::Leaf(Leaf { subject: Some(namespace), .. }) = &field.what {
+                namespaces.entry(Rc::clone(namespace)).or_insert(field.span);
+            }
         }
+        for (route, governed) in governed {
+            if let Some(subject) = &governed.subject {
+                namespaces.entry(Rc::clone(&subject.namespace)).or_insert(route.span);
+            }
+        }
+        namespaces
+    }
+
+    /// A scope's areas are areas of routes. Nothing is said while a route's own area is missing.
+    pub(super) fn areas(&self, reader: &mut Reader) {
+        let Some(known) = self.known_areas() else { return };
         for scope in self.scopes {
             for (area, span) in scope.areas.iter().filter(|(area, _)| !known.contains_key(area)) {
                 let message = format!("scope `{}` acts on an area that no route has: `{area}`", scope.name);
@@ -283,6 +308,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
             max_records,
             ceiling: governed.ceiling.clone(),
             other_content: governed.other_content,
+            subject: governed.subject.clone(),
         }
     }
 

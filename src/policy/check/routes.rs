@@ -1,11 +1,12 @@
-//! Routes: what they match, and what they hold (rules 3 to 6, 10, 26, 28, 30).
+//! Routes: what they match, and what they hold (rules 3 to 6, 10, 26, 28, 30, 34).
 
 use std::collections::HashMap;
 
 use super::super::document::{Member, Node};
 use super::super::field_path::{FieldPath, Filter, Segment};
-use super::super::model::{Ceiling, MaxRecords, OtherContent, Over, QueryRule, TemplateSegment};
+use super::super::model::{Ceiling, MaxRecords, OtherContent, Over, PathSubject, QueryRule, TemplateSegment};
 use super::super::moment::Day;
+use super::counting;
 use super::read::{Keys, Reader};
 use super::scopes;
 use super::shapes::{self, Declared, Field};
@@ -35,10 +36,22 @@ pub(super) struct GovernedDraft {
     pub(super) max_records: Option<(MaxRecords, Span)>,
     pub(super) ceiling: Ceiling,
     pub(super) other_content: OtherContent,
+    pub(super) subject: Option<PathSubject>,
 }
 
-const KEYS: [&str; 10] =
-    ["match", "area", "query", "body", "pass", "rows", "max_records", "ceiling", "other_content", "report_until"];
+const KEYS: [&str; 11] = [
+    "match",
+    "area",
+    "query",
+    "body",
+    "pass",
+    "rows",
+    "max_records",
+    "ceiling",
+    "other_content",
+    "report_until",
+    "subject",
+];
 
 /// `routes`, in name order.
 pub(super) fn routes<'d>(
@@ -72,8 +85,14 @@ fn route<'d>(
     let query = keys.get("query").map_or(QueryRule::Only(Vec::new()), |node| self::query(reader, node));
     let body = match keys.member("pass") {
         Some(pass) => pass_body(reader, &keys, pass, &what),
-        None => governed(reader, declared, shapes, &keys, &what, member.key_span)
-            .map(|draft| BodyDraft::Governed(Box::new(draft))),
+        None => governed(reader, declared, shapes, &keys, &what, member.key_span).map(|mut draft| {
+            let template = matched.as_ref().map(|matched| &matched.template);
+            draft.subject = keys.get("subject").and_then(|node| counting::path_subject(reader, node, template));
+            if let Some((MaxRecords { query: Some(name), .. }, span)) = &draft.max_records {
+                counting::page_size(reader, name, *span, &query, &what);
+            }
+            BodyDraft::Governed(Box::new(draft))
+        }),
     };
     let report_until = keys.get("report_until").and_then(|node| day(reader, node));
     let area = keys.get("area").and_then(|node| Some((node.text()?, node.span)));
@@ -81,7 +100,7 @@ fn route<'d>(
 }
 
 fn pass_body(reader: &mut Reader, keys: &Keys<'_>, pass: &Member, what: &str) -> Option<BodyDraft> {
-    for key in ["area", "body", "rows", "max_records", "ceiling", "other_content", "report_until"] {
+    for key in ["area", "body", "rows", "max_records", "ceiling", "other_content", "report_until", "subject"] {
         if let Some(member) = keys.member(key) {
             reader.push(
                 Diagnostic::at(Code::Incompatible, member.key_span, format!("{what} has both `pass` and `{key}`"))
@@ -132,7 +151,7 @@ fn governed(
         .get("other_content")
         .and_then(|node| reader.word(node, "`other_content`", &words))
         .unwrap_or(OtherContent::Reject);
-    Some(GovernedDraft { fields: fields?, rows, max_records, ceiling, other_content })
+    Some(GovernedDraft { fields: fields?, rows, max_records, ceiling, other_content, subject: None })
 }
 
 /// `query` (rule 6).
@@ -190,7 +209,7 @@ pub(super) fn rows(reader: &mut Reader, node: &Node) -> Option<(FieldPath, Filte
 /// `max_records` (rule 28).
 fn max_records(reader: &mut Reader, node: &Node) -> Option<(MaxRecords, Span)> {
     let what = "`max_records`";
-    let keys = reader.keys(node, what, &["at", "max", "over"]);
+    let keys = reader.keys(node, what, &["at", "max", "over", "query"]);
     let help = "write `max_records: {at: \"$.items[*]\", max: 200, over: truncate}`";
     let at = reader.required(&keys, "at", what, node.span, help).and_then(|node| {
         let text = reader.text(node, "`at`")?;
@@ -216,8 +235,9 @@ fn max_records(reader: &mut Reader, node: &Node) -> Option<(MaxRecords, Span)> {
     let words = [("truncate", Over::Truncate), ("reject", Over::Reject)];
     let over =
         reader.required(&keys, "over", what, node.span, help).and_then(|node| reader.word(node, "`over`", &words));
+    let query = keys.get("query").and_then(|node| reader.text(node, "`query` of `max_records`")).map(str::to_owned);
     let (at, span) = at?;
-    Some((MaxRecords { at, max: max?, over: over? }, span))
+    Some((MaxRecords { at, max: max?, over: over?, query }, span))
 }
 
 /// A route's method, segments with parameter names erased, and trailing slash.

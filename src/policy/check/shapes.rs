@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::super::document::{Node, Tree};
 use super::super::field_path::FieldPath;
 use super::super::model::{Class, ClassId};
+use super::budgets;
 use super::detectors::DetectorDraft;
 use super::forms::{self, Leaf};
 use super::read::{Reader, Section};
@@ -74,11 +75,12 @@ pub(super) fn classes(reader: &mut Reader, node: Option<&Node>) -> Vec<Class> {
     for member in reader.map(node, "`classes`") {
         let what = format!("class `{}`", member.key);
         reader.name(&member.key, member.key_span, "class");
-        let keys =
-            reader.keys_with(&member.node, &what, &["about", "blank"], &[("cost", "nothing counts what leaves yet")]);
+        let keys = reader.keys(&member.node, &what, &["about", "blank", "cost"]);
         let about = keys.get("about").and_then(|about| reader.text(about, "`about`")).unwrap_or_default().to_owned();
         let blank = keys.get("blank").and_then(|blank| forms::scalar(reader, blank, "`blank`"));
-        classes.push(Class { name: member.key.to_string(), about, blank, span: member.key_span });
+        let cost = keys.get("cost").and_then(|node| reader.whole(node, "`cost`", 1..=budgets::MOST_COST));
+        let cost = cost.and_then(|cost| u32::try_from(cost).ok());
+        classes.push(Class { name: member.key.to_string(), about, blank, cost, span: member.key_span });
     }
     classes.sort_by(|a, b| a.name.cmp(&b.name));
     classes
