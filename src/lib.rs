@@ -38,6 +38,7 @@
 //!
 //! No refusal holds a byte of what it refuses ([`refusal::Refusal`] is `Copy`).
 
+pub mod budget;
 pub mod caller;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod deployment;

@@ -2,6 +2,8 @@
 //!
 //! Decoding is bounded: prost refuses more than 100 messages inside each other.
 
+pub(crate) mod ratelimit;
+
 use std::collections::BTreeMap;
 
 use prost::Message;

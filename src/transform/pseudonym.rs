@@ -52,6 +52,16 @@ impl PseudonymKey {
         // HMAC takes a key of any length; were that to change, no key is the safe answer.
         Hmac::new_from_slice(&key).map(Self).map_err(|_| KeyFault::TooShort { bytes: 0 })
     }
+
+    /// A key for another purpose, which that text names: the HMAC of the text, as four numbers.
+    pub(crate) fn derive(&self, purpose: &[u8]) -> [u64; 4] {
+        let mut mac = self.0.clone();
+        mac.update(purpose);
+        let bytes = mac.finalize().into_bytes();
+        let (numbers, _) = bytes.as_chunks::<8>();
+        let number = |at: usize| numbers.get(at).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        [number(0), number(1), number(2), number(3)]
+    }
 }
 
 impl fmt::Debug for PseudonymKey {

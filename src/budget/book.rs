@@ -1,0 +1,369 @@
+//! [`Books`]: admission and settlement, one budget at a time.
+
+use std::cell::RefCell;
+
+use super::head::Head;
+use super::ladder::Ladder;
+use super::log::{Mirrors, NotAppended, TRIES};
+use super::service::{Answer, Ask, Service};
+use super::slot::{Found, Missing, Slot, Span, find};
+use super::store::{Shared, Swap};
+use super::subject::{KeyTag, Subject};
+use crate::policy::model::Level;
+
+/// One budget, as it is kept.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// What the names of its values in shared data begin with: the policy's and the budget's name, and what it counts over
+    /// which time, so that a budget that now means something else begins anew.
+    pub prefix: String,
+    /// Seconds of a window, at least 1.
+    pub per: u64,
+    /// What may be released in a window.
+    pub max: u64,
+    /// What shares of it do.
+    pub ladder: Ladder,
+    /// What is counted.
+    pub unit: Unit,
+    /// Who says how much of `max` this process may spend.
+    pub granter: Granter,
+}
+
+/// What a budget counts (rule 34).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Distinct subjects.
+    Subjects,
+    /// Records, each time.
+    Records,
+    /// The cost of released scalars, which is known only afterwards (rule 34b).
+    Cost,
+}
+
+/// Who says how much of a budget this process may spend (rule 36).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Granter {
+    /// The process itself: all of it.
+    Process,
+    /// The rate limit service, lease by lease.
+    Service(Service),
+}
+
+/// What a response may release at most (rule 34a).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// This subject, which the request's path names: nothing if it is counted already.
+    Subject(Subject),
+    /// So many.
+    Count(u64),
+}
+
+/// What a response has released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released<'a> {
+    /// These subjects, and so many records without one.
+    Subjects {
+        /// The first 64 bits of each ([`Subject::short`]); one may come more than once.
+        known: &'a [u64],
+        /// Records whose subject was missing, null, or no string or number: each counts as one more.
+        unknown: u64,
+    },
+    /// So many records, or so much cost.
+    Count(u64),
+}
+
+/// What is kept for a response until it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reservation {
+    budget: u16,
+    slot: Slot,
+    tag: KeyTag,
+    window: u64,
+    need: u64,
+    /// The ceiling of the step that was reached (rule 35).
+    pub ceiling: Level,
+}
+
+impl Reservation {
+    /// The budget's number.
+    #[must_use]
+    pub fn budget(&self) -> u16 {
+        self.budget
+    }
+
+    /// What is reserved.
+    #[must_use]
+    pub fn need(&self) -> u64 {
+        self.need
+    }
+
+    #[cfg(test)]
+    pub(super) fn key_and_window(&self) -> (KeyTag, u64) {
+        (self.tag, self.window)
+    }
+
+    #[cfg(test)]
+    pub(super) fn name_of_head(&self, prefix: &str) -> String {
+        self.slot.head(prefix)
+    }
+
+    #[cfg(test)]
+    pub(super) fn name_of_segment(&self, prefix: &str) -> String {
+        self.slot.segment(prefix, 0)
+    }
+}
+
+/// What becomes of a request at one budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may go on; the reservation must be settled.
+    Admitted(Reservation),
+    /// The budget is full.
+    Refused {
+        /// Seconds until it may be otherwise.
+        retry_after: u64,
+    },
+    /// The rate limit service must be asked for more first.
+    Ask(Ask),
+    /// The store does not answer.
+    Failed,
+}
+
+/// Against what a request is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// What the granter granted.
+    Grant,
+    /// The whole budget, though the service has not said so: `on_error: local`.
+    Max,
+}
+
+/// The budgets of a policy, and what this worker has read of their logs.
+#[derive(Debug)]
+pub struct Books {
+    rules: Vec<Rule>,
+    mirrors: RefCell<Mirrors>,
+}
+
+impl Books {
+    /// The books of these budgets, which are known by their place among them from now on.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self { rules, mirrors: RefCell::default() }
+    }
+
+    /// The budgets, by number.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Reserves what a response may need, at a time in seconds since the Unix epoch (rules 34a, 35).
+    pub fn admit(
+        &self,
+        budget: u16,
+        tag: KeyTag,
+        need: Need,
+        now: u64,
+        against: Against,
+        store: &mut dyn Shared,
+    ) -> Verdict {
+        let Some(rule) = self.rule(budget) else { return Verdict::Failed };
+        for _ in 0..TRIES {
+            let found = match find(store, &rule.prefix, tag, rule.span(), now) {
+                Ok(found) => found,
+                Err(missing) => return rule.without_head(missing, now),
+            };
+            let Found { slot, head, version } = found;
+            let (need, counted) = match need {
+                Need::Count(count) => (count, false),
+                Need::Subject(subject) => match self.has(rule, budget, &found, subject, store) {
+                    Ok(known) => (u64::from(!known), known),
+                    Err(NotAppended::Over | NotAppended::Busy) => continue,
+                    Err(NotAppended::Missing(missing)) => return rule.without_head(missing, now),
+                },
+            };
+            let taken = head.taken(need, rule.max);
+            let reservation = Reservation {
+                budget,
+                slot,
+                tag: head.tag,
+                window: head.window,
+                need,
+                ceiling: rule.ladder.ceiling(taken),
+            };
+            if let Some(retry_after) = rule.refuses(&head, need, now) {
+                return Verdict::Refused { retry_after };
+            }
+            if counted {
+                return Verdict::Admitted(reservation);
+            }
+            let own = head.used.saturating_add(head.reserved).saturating_add(need);
+            if let (Granter::Service(service), Against::Grant) = (&rule.granter, against)
+                && own > head.granted
+            {
+                if head.closed {
+                    return Verdict::Refused { retry_after: rule.retry_after(&head, need, now) };
+                }
+                let missing = own.saturating_sub(head.granted);
+                return Verdict::Ask(service.ask(&head, missing));
+            }
+            let reserved = Head { reserved: head.reserved.saturating_add(need), ..head };
+            match store.swap(&slot.head(&rule.prefix), &reserved.write(), version) {
+                Ok(Swap::Done) => return Verdict::Admitted(reservation),
+                Ok(Swap::Lost) => {}
+                Err(_) => return Verdict::Failed,
+            }
+        }
+        Verdict::Failed
+    }
+
+    /// Takes the rate limit service's answer into account: whether it is one (rule 36). What it granted for a window that is
+    /// over meanwhile is lost: it only ever over-counts.
+    pub fn answered(&self, budget: u16, ask: &Ask, answer: Answer, now: u64, store: &mut dyn Shared) -> bool {
+        let Some(rule) = self.rule(budget) else { return false };
+        for _ in 0..TRIES {
+            let Ok(Found { slot, head, version }) = find(store, &rule.prefix, ask.tag, rule.span(), now) else {
+                return false;
+            };
+            if head.window != ask.window {
+                return true;
+            }
+            let ends = |until_reset: u64| match until_reset {
+                0 => head.ends,
+                seconds => now.saturating_add(seconds.min(rule.per)),
+            };
+            let next = match answer {
+                Answer::Granted { left, until_reset } => Head {
+                    granted: head.granted.saturating_add(ask.hits),
+                    left: head.left.min(left),
+                    ends: ends(until_reset),
+                    ..head
+                },
+                Answer::Over { until_reset } => Head { left: 0, closed: true, ends: ends(until_reset), ..head },
+                Answer::Failure => return false,
+            };
+            match store.swap(&slot.head(&rule.prefix), &next.write(), version) {
+                Ok(Swap::Done) => return true,
+                Ok(Swap::Lost) => {}
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    /// Counts what a response released, and gives the rest of its reservation back. Whether the store has it; if not, the
+    /// reservation stays until the window ends.
+    ///
+    /// The log is appended to before the reservation is given back: what others see meanwhile is never too little.
+    pub fn settle(&self, held: &Reservation, released: Released<'_>, store: &mut dyn Shared) -> bool {
+        let Some(rule) = self.rule(held.budget) else { return false };
+        let spent = match released {
+            Released::Count(count) => count,
+            Released::Subjects { known, unknown } => match self.append(rule, held, known, store) {
+                Ok(appended) => appended.saturating_add(unknown),
+                // The response belongs to the window of its admission; that is over, and its numbers are gone.
+                Err(NotAppended::Over) => return true,
+                Err(NotAppended::Missing(_) | NotAppended::Busy) => {
+                    u64::try_from(known.len()).unwrap_or(u64::MAX).saturating_add(unknown)
+                }
+            },
+        };
+        if spent == 0 && held.need == 0 {
+            return true;
+        }
+        for _ in 0..TRIES {
+            let Ok(value) = store.read(&held.slot.head(&rule.prefix)) else { return false };
+            let Ok(Some(head)) = Head::read(&value.bytes) else { return false };
+            if (head.window, head.tag) != (held.window, held.tag) {
+                return true;
+            }
+            let settled = Head {
+                used: head.used.saturating_add(spent),
+                reserved: head.reserved.saturating_sub(held.need),
+                ..head
+            };
+            match store.swap(&held.slot.head(&rule.prefix), &settled.write(), value.version) {
+                Ok(Swap::Done) => return true,
+                Ok(Swap::Lost) => {}
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    /// A key's numbers in its present window; `None` where nothing was counted in it.
+    pub fn head(&self, budget: u16, tag: KeyTag, now: u64, store: &mut dyn Shared) -> Option<Head> {
+        let rule = self.rule(budget)?;
+        find(store, &rule.prefix, tag, rule.span(), now).ok().map(|found| found.head)
+    }
+
+    fn rule(&self, budget: u16) -> Option<&Rule> {
+        self.rules.get(usize::from(budget))
+    }
+
+    fn has(
+        &self,
+        rule: &Rule,
+        budget: u16,
+        found: &Found,
+        subject: Subject,
+        store: &mut dyn Shared,
+    ) -> Result<bool, NotAppended> {
+        if rule.unit != Unit::Subjects {
+            return Ok(false);
+        }
+        let mut mirrors = self.mirrors.try_borrow_mut().map_err(|_| NotAppended::Busy)?;
+        let Found { slot, head, .. } = found;
+        mirrors.log(store, &rule.prefix, (budget, *slot), (head.window, head.tag)).has(subject.short())
+    }
+
+    fn append(
+        &self,
+        rule: &Rule,
+        held: &Reservation,
+        subjects: &[u64],
+        store: &mut dyn Shared,
+    ) -> Result<u64, NotAppended> {
+        let mut mirrors = self.mirrors.try_borrow_mut().map_err(|_| NotAppended::Busy)?;
+        mirrors.log(store, &rule.prefix, (held.budget, held.slot), (held.window, held.tag)).append(subjects)
+    }
+}
+
+impl Rule {
+    fn span(&self) -> Span {
+        Span { per: self.per.max(1), max: self.max }
+    }
+
+    /// Whether the budget has no room: then, for how many seconds at least. What needs nothing is never refused, but for a
+    /// cost, which is known only afterwards.
+    fn refuses(&self, head: &Head, need: u64, now: u64) -> Option<u64> {
+        let asked = if self.unit == Unit::Cost { 1 } else { need };
+        let limit = self.ladder.limit(self.max);
+        let taken = head.taken(asked, self.max).taken;
+        (asked > 0 && taken > limit).then(|| self.retry_after(head, asked, now))
+    }
+
+    /// Seconds until a refused request may be admitted: one, where only open reservations are in the way (rule 35).
+    fn retry_after(&self, head: &Head, need: u64, now: u64) -> u64 {
+        let without = head.used.saturating_add(need);
+        let only_reserved = if head.closed {
+            without <= head.granted
+        } else {
+            head.taken(need, self.max).taken.saturating_sub(head.reserved) <= self.ladder.limit(self.max)
+        };
+        if only_reserved { 1 } else { head.ends.saturating_sub(now).max(1) }
+    }
+
+    /// What becomes of a request when the head cannot be read: a value of another's is a full budget.
+    fn without_head(&self, missing: Missing, now: u64) -> Verdict {
+        match missing {
+            Missing::Store => Verdict::Failed,
+            Missing::Malformed => {
+                let per = self.per.max(1);
+                let since = now.checked_rem(per).unwrap_or(0);
+                Verdict::Refused { retry_after: per.saturating_sub(since).max(1) }
+            }
+        }
+    }
+}
