@@ -13,6 +13,7 @@
 //! Every event takes the phase and leaves [`Phase::Closed`] until it has decided; `Closed` refuses whatever comes, so a
 //! lost state fails closed (rule 39). End of stream and trailers are the same event: whichever comes ends the body.
 
+mod admission;
 mod body;
 mod head;
 mod whole;
@@ -21,15 +22,17 @@ mod write_budget;
 use std::mem;
 use std::rc::Rc;
 
-pub use whole::{Answer, Request, Response, respond};
+pub use admission::{Account, Question};
+pub use whole::{Answer, Request, Response, respond, respond_with};
 
 use crate::caller::Caller;
 use crate::json::Texts;
-use crate::policy::model::{OtherContent, RouteBody, RouteId, ScopeId};
+use crate::policy::model::{Level, OtherContent, RouteBody, RouteId, ScopeId};
 use crate::policy::moment::Moment;
 use crate::program::{FieldCount, Program, View};
 use crate::refusal::{Problem, Refusal};
 use crate::rewrite::{Counts, Rewriter};
+use admission::{Spending, Waiting};
 use body::{Absorbing, Head, Holding, Length, Sniffing, Streaming};
 use head::{Content, Kind, OwnType, Repeated};
 
@@ -55,6 +58,10 @@ pub enum RequestDirective {
         /// Names and values to set.
         set: &'static [(&'static str, &'static str)],
     },
+    /// Call [`Exchange::reserve`]: budgets are to be asked first.
+    Reserve,
+    /// Keep the request back, ask the rate limit service, and hand its answer to [`Exchange::on_answer`].
+    Ask(Question),
     /// Answer it.
     Refuse(Problem),
 }
@@ -153,8 +160,10 @@ pub struct Exchange {
     /// What the caller gets of the body and the host does not have yet, or holds back.
     out: Vec<u8>,
     report: Report,
-    /// Whose counts are asked for, on a route that only reports.
+    /// The view whose counts are asked for: on a route that only reports, or that budgets bind.
     counted: Option<Rc<View>>,
+    /// What budgets hold for it.
+    spending: Spending,
 }
 
 #[derive(Debug, Default)]
@@ -170,6 +179,10 @@ enum Phase {
     Reporting(Box<Exchange>),
     /// The request was refused; what comes is the local reply.
     Answered,
+    /// Awaits [`Exchange::reserve`].
+    Reserving(Box<Waiting>),
+    /// Awaits the rate limit service's answer.
+    Asking(Box<Waiting>),
     /// Awaits the response's head.
     AwaitingHead(Box<Governed>),
     Holding(Box<Holding>),
@@ -189,6 +202,8 @@ enum Phase {
 struct Governed {
     route: RouteId,
     caller: Caller,
+    /// The ceiling of the budgets' steps (rule 35).
+    ceiling: Level,
     view: Rc<View>,
 }
 
@@ -198,12 +213,18 @@ const FORWARD_READ: RequestDirective = RequestDirective::Forward { remove: &head
 const FORWARD_WRITE: RequestDirective = RequestDirective::Forward { remove: &head::REMOVED_FROM_WRITES, set: IDENTITY };
 const PASS: RequestDirective = RequestDirective::Forward { remove: &head::REROUTING, set: &[] };
 
+/// How an admitted request goes on.
+fn forward(reads: bool) -> RequestDirective {
+    if reads { FORWARD_READ } else { FORWARD_WRITE }
+}
+
 impl Exchange {
     /// An exchange that awaits its request.
     #[must_use]
     pub fn new(program: Rc<Program>) -> Self {
         let (head, out) = Default::default();
-        Self { program, phase: Phase::Idle, head, out, report: Report::default(), counted: None }
+        let spending = Spending::default();
+        Self { program, phase: Phase::Idle, head, out, report: Report::default(), counted: None, spending }
     }
 
     /// What there is to log and count so far.
@@ -287,11 +308,18 @@ impl Exchange {
         } else {
             Rc::new(view)
         };
-        if view.shows_nothing() && matches!(method, "GET" | "HEAD") {
+        let reads = matches!(method, "GET" | "HEAD");
+        if view.shows_nothing() && reads {
             return Err(Refusal::NothingVisible);
         }
-        self.phase = Phase::AwaitingHead(Box::new(Governed { route: id, caller, view }));
-        Ok(if matches!(method, "GET" | "HEAD") { FORWARD_READ } else { FORWARD_WRITE })
+        // A route that only reports lets everything pass: there is nothing that a budget could do.
+        if let (Some(budgets), false) = (self.program.budgets(), route.reports_at(now)) {
+            let waiting = Waiting::new(budgets, &self.program, id, caller, target, headers, reads);
+            self.phase = Phase::Reserving(Box::new(waiting));
+            return Ok(RequestDirective::Reserve);
+        }
+        self.phase = Phase::AwaitingHead(Box::new(Governed { route: id, caller, ceiling: Level::Show, view }));
+        Ok(forward(reads))
     }
 
     /// The response's head (rules 25, 29 to 31, 40).
@@ -309,10 +337,14 @@ impl Exchange {
             Phase::AwaitingHead(governed) => self.response_head(*governed, headers, end),
             _ => Err(Refusal::Internal),
         };
+        if self.program.budgets().is_some() && decided.is_ok() && head::shows_class(&self.head, &self.program) {
+            self.releases_unnamed();
+        }
         match decided {
             Ok(Head::Held) => HeadDirective::Hold(&self.head),
             Ok(Head::Sent) => HeadDirective::Send(&self.head),
             Err(refusal) => {
+                self.releases_nothing();
                 self.refused(refusal);
                 HeadDirective::Refuse(Problem::new(refusal, ""))
             }
@@ -321,9 +353,9 @@ impl Exchange {
 
     /// Leaves the rewritten head, and says where it is from now on.
     fn response_head(&mut self, governed: Governed, headers: &Headers, end: End) -> Result<Head, Refusal> {
-        let Governed { route, caller, view } = governed;
+        let Governed { route, caller, ceiling, view } = governed;
         let (status, kind) = head::status(headers)?;
-        let rewritten = |own_type| head::rewrite(headers, status, own_type, &self.program, route, &caller);
+        let rewritten = |own_type| head::rewrite(headers, status, own_type, &self.program, (route, &caller, ceiling));
         let limits = self.program.policy().limits;
         let length = Length { declared: head::declared(headers), limits };
         if end == End::Last || kind == Kind::Bodiless || (kind == Kind::Success && view.shows_nothing()) {
@@ -366,7 +398,11 @@ impl Exchange {
             }
         };
         self.head = rewritten(own_type);
+        if own_type == OwnType::Upstream {
+            self.releases_unnamed();
+        }
         self.phase = phase;
+        self.releases();
         Ok(where_head_waits)
     }
 

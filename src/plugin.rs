@@ -5,10 +5,12 @@
 //! body callback, or at the trailers while it is held back.
 
 mod metrics;
+mod store;
 #[cfg(feature = "trap")]
 mod trap;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use log::{Level, log, log_enabled};
 use proxy_wasm::hostcalls;
@@ -16,9 +18,10 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType};
 use serde_json::Value;
 
+use crate::budget::{METHOD, SERVICE};
 use crate::caller::{Caller, Evidence};
 use crate::exchange::{
-    BodyDirective, End, Exchange, HeadDirective, Headers, Mode, RequestDirective, TrailersDirective,
+    BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Question, RequestDirective, TrailersDirective,
 };
 use crate::policy::model::Identity;
 use crate::policy::moment::Moment;
@@ -27,6 +30,7 @@ use crate::protobuf::verified_claims;
 use crate::refusal::{Problem, Refusal};
 use crate::{policy, transform};
 use metrics::Metrics;
+use store::HostStore;
 
 /// The environment variable that holds the key of pseudonyms, in base64 (rule 23).
 const KEY: &str = "FIELDGATE_KEY";
@@ -35,6 +39,9 @@ const KEY: &str = "FIELDGATE_KEY";
 /// upstream unless the plugin has seen it.
 const MARK: [&str; 1] = ["fieldgate"];
 const SEEN: &[u8] = b"seen";
+
+/// The status of a gRPC call that has an answer.
+const GRPC_OK: u32 = 0;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -74,6 +81,7 @@ impl RootContext for Plugin {
         let stream = Stream {
             exchange: self.program.as_ref().map(|program| Exchange::new(Rc::clone(program))),
             program: self.program.clone(),
+            waits: false,
             metrics: Rc::clone(&self.metrics),
         };
         #[cfg(feature = "trap")]
@@ -108,28 +116,73 @@ struct Stream {
     program: Option<Rc<Program>>,
     /// None without a policy.
     exchange: Option<Exchange>,
+    /// Whether the request waits for the rate limit service.
+    waits: bool,
     metrics: Rc<Metrics>,
 }
 
-impl Context for Stream {}
+impl Context for Stream {
+    /// The rate limit service has answered, or the call has failed.
+    fn on_grpc_call_response(&mut self, _token: u32, status: u32, size: usize) {
+        let (Some(program), Some(exchange), true) = (&self.program, &mut self.exchange, self.waits) else { return };
+        let message = match status {
+            GRPC_OK => hostcalls::get_buffer(BufferType::GrpcReceiveBuffer, 0, size).ok().flatten(),
+            _ => None,
+        };
+        let now = now(program);
+        let mut directive = exchange.on_answer(message.as_deref(), now, &mut HostStore);
+        while let RequestDirective::Ask(question) = &directive {
+            if ask(question) {
+                return;
+            }
+            directive = exchange.on_answer(None, now, &mut HostStore);
+        }
+        self.waits = false;
+        self.metrics.reserved(program.policy(), &exchange.reservations(), 1);
+        let obeyed = read_map(MapType::HttpRequestHeaders).and_then(|headers| obey(&headers, &directive));
+        match obeyed {
+            Some(true) if hostcalls::resume_http_request().is_ok() => {}
+            Some(false) => {}
+            _ => {
+                reply(&Problem::new(Refusal::Host, ""));
+            }
+        }
+    }
+}
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let (Some(program), Some(exchange)) = (&self.program, &mut self.exchange) else { return refuse_unconfigured() };
         let Some(headers) = read_map(MapType::HttpRequestHeaders) else { return refuse_unconfigured() };
         let caller = identify(program, &headers);
-        let now = if program.needs_clock() { hostcalls::get_current_time().ok().and_then(Moment::of) } else { None };
-        let directive = exchange.on_request(&headers, caller, now);
-        match directive {
-            RequestDirective::Forward { remove, set } => {
-                if forward(&headers, remove, set) {
-                    Action::Continue
-                } else {
-                    reply(&Problem::new(Refusal::Host, ""))
-                }
-            }
-            RequestDirective::Refuse(problem) => reply(&problem),
+        let now = now(program);
+        let mut directive = exchange.on_request(&headers, caller, now);
+        if directive == RequestDirective::Reserve {
+            directive = exchange.reserve(end(end_of_stream), now, &mut HostStore);
         }
+        // The service may be one that Envoy does not know, and the next budget's another.
+        while let RequestDirective::Ask(question) = &directive {
+            if ask(question) {
+                self.waits = true;
+                return Action::Pause;
+            }
+            directive = exchange.on_answer(None, now, &mut HostStore);
+        }
+        self.metrics.reserved(program.policy(), &exchange.reservations(), 1);
+        match obey(&headers, &directive) {
+            Some(true) => Action::Continue,
+            Some(false) => Action::Pause,
+            None => reply(&Problem::new(Refusal::Host, "")),
+        }
+    }
+
+    /// What of a request's body comes while the request waits for an answer waits with it.
+    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        if self.waits { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        if self.waits { Action::Pause } else { Action::Continue }
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
@@ -189,9 +242,13 @@ impl HttpContext for Stream {
     }
 
     fn on_log(&mut self) {
-        let (Some(program), Some(exchange)) = (&self.program, &self.exchange) else { return };
+        let (Some(program), Some(exchange)) = (&self.program, &mut self.exchange) else { return };
+        if program.budgets().is_some() {
+            self.metrics.reserved(program.policy(), &exchange.reservations(), -1);
+            exchange.settle(now(program), &mut HostStore);
+        }
         let report = exchange.report();
-        self.metrics.record(program.policy(), &report, || exchange.fields());
+        self.metrics.record(program.policy(), &report, &exchange.account(), || exchange.fields());
         let refusal = match report.mode {
             Mode::Enforced => report.refusal,
             Mode::Reported { would_refuse } => would_refuse,
@@ -205,6 +262,30 @@ impl HttpContext for Stream {
                 log!(level, "{verb} with {}: {refusal}, route {route}", refusal.status());
             }
         }
+    }
+}
+
+/// The time, where the policy needs it.
+fn now(program: &Program) -> Option<Moment> {
+    if program.needs_clock() { hostcalls::get_current_time().ok().and_then(Moment::of) } else { None }
+}
+
+/// Asks the rate limit service: whether an answer is to come.
+fn ask(question: &Question) -> bool {
+    let timeout = Duration::from_millis(question.timeout.into());
+    hostcalls::dispatch_grpc_call(&question.cluster, SERVICE, METHOD, Vec::new(), Some(&question.message), timeout)
+        .is_ok()
+}
+
+/// Does with a request what was decided: whether it goes on. `None` if the host does not do it.
+fn obey(headers: &Headers, directive: &RequestDirective) -> Option<bool> {
+    match directive {
+        RequestDirective::Forward { remove, set } => forward(headers, remove, set).then_some(true),
+        RequestDirective::Refuse(problem) => {
+            reply(problem);
+            Some(false)
+        }
+        RequestDirective::Reserve | RequestDirective::Ask(_) => None,
     }
 }
 

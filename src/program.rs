@@ -1,6 +1,8 @@
 //! [`Program`]: a policy made ready to run. Routes by specificity, a field trie per route, and levels resolved into a
 //! [`View`] for each kind of caller, kept for the next caller of the kind.
 
+mod budgets;
+mod collect;
 mod grant;
 mod names;
 mod router;
@@ -15,6 +17,8 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+pub use budgets::{Budgets, Demand, page, path_subject};
+pub use collect::{Collector, NamespaceId, TooMany};
 pub use grant::ScalarRule;
 pub use names::{Ends, Found, Names, hint_within};
 pub use router::{is_canonical, is_canonical_segment};
@@ -23,8 +27,8 @@ pub use view::{ContainerRule, Outlook, State, StateId, States, Step, View};
 
 use crate::caller::Caller;
 use crate::policy::model::{
-    ClaimPath, ClassId, ClientId, Condition, Level, PolicySet, Route, RouteBody, RouteId, Scope, ScopeId, Unmatched,
-    When,
+    ClaimPath, ClassId, ClientId, Condition, Count, Level, PolicySet, Route, RouteBody, RouteId, Scope, ScopeId,
+    Unmatched, When,
 };
 use crate::refusal::Refusal;
 use crate::transform::PseudonymKey;
@@ -50,6 +54,7 @@ pub struct Program {
     tries: Vec<Option<Rc<Trie>>>,
     errors: Option<Rc<Automaton>>,
     needs_clock: bool,
+    budgets: Option<Budgets>,
     views: RefCell<HashMap<Kind, Rc<Automaton>>>,
 }
 
@@ -59,6 +64,8 @@ struct Kind {
     route: RouteId,
     client: Option<ClientId>,
     scopes: Vec<ScopeId>,
+    /// That of the budgets' steps (rule 35).
+    ceiling: Level,
 }
 
 /// The policy uses pseudonyms and there is no key (rule 23).
@@ -88,22 +95,25 @@ impl Program {
     /// # Errors
     /// If the policy uses pseudonyms and `key` is `None` (rule 23).
     pub fn new(policy: PolicySet, key: Option<PseudonymKey>) -> Result<Self, KeyMissing> {
-        if key.is_none() && policy.uses_pseudonyms() {
+        if key.is_none() && policy.needs_key() {
             return Err(KeyMissing);
         }
         let policy = Rc::new(policy);
+        let budgets = key.as_ref().and_then(|key| Budgets::new(&policy, key));
+        let namespaces = budgets.as_ref().map(|budgets| Rc::clone(budgets.namespaces())).unwrap_or_default();
         let tries = policy
             .routes
             .iter()
             .map(|route| match &route.body {
-                RouteBody::Governed(governed) => Some(Rc::new(Trie::new(governed))),
+                RouteBody::Governed(governed) => Some(Rc::new(Trie::new(governed, &namespaces))),
                 RouteBody::Pass(_) => None,
             })
             .collect();
         Ok(Self {
             router: Router::new(&policy),
             key: key.map(Rc::new),
-            needs_clock: policy.routes.iter().any(|route| route.report_until.is_some()),
+            needs_clock: budgets.is_some() || policy.routes.iter().any(|route| route.report_until.is_some()),
+            budgets,
             tries,
             errors: Automaton::for_errors(Rc::clone(&policy)).map(Rc::new),
             views: RefCell::default(),
@@ -159,7 +169,20 @@ impl Program {
         }
     }
 
-    /// Whether some route reports until a day, so that the time is to be asked for (rule 38).
+    /// Whether a budget that binds a caller on a route counts cost (rule 34b).
+    #[must_use]
+    pub fn counts_cost(&self, route: RouteId, caller: &Caller) -> bool {
+        let bound = self.policy.budgets_on(route).map(|(_, budget)| budget);
+        bound.into_iter().any(|budget| budget.binds(caller.entry) && budget.count == Count::Cost)
+    }
+
+    /// The policy's budgets and canaries, if it has any (rules 34 to 37).
+    #[must_use]
+    pub fn budgets(&self) -> Option<&Budgets> {
+        self.budgets.as_ref()
+    }
+
+    /// Whether the time is to be asked for: some route reports until a day (rule 38), or there are budgets.
     #[must_use]
     pub fn needs_clock(&self) -> bool {
         self.needs_clock
@@ -192,7 +215,15 @@ impl Program {
     /// # Errors
     /// [`Refusal::Internal`] if the route is not governed, or its view would be larger than a view may be.
     pub fn view(&self, route: RouteId, caller: &Caller) -> Result<View, Refusal> {
-        let kind = Kind { route, client: caller.entry, scopes: self.active_scopes(route, caller) };
+        self.view_under(route, caller, Level::Show)
+    }
+
+    /// What a caller sees of a governed route under the ceiling of a budget's step (rules 17, 35).
+    ///
+    /// # Errors
+    /// [`Refusal::Internal`] if the route is not governed, or its view would be larger than a view may be.
+    pub fn view_under(&self, route: RouteId, caller: &Caller, ceiling: Level) -> Result<View, Refusal> {
+        let kind = Kind { route, client: caller.entry, scopes: self.active_scopes(route, caller), ceiling };
         let automaton = self.automaton(kind)?;
         Ok(View::new(automaton, Rc::clone(&caller.client), self.key.clone()))
     }
@@ -205,7 +236,13 @@ impl Program {
             return Ok(Rc::clone(kept));
         }
         let trie = self.tries.get(usize::from(kind.route.0)).cloned().flatten().ok_or(Refusal::Internal)?;
-        let made = Automaton::for_caller(Rc::clone(&self.policy), trie, kind.route, kind.client, kind.scopes.clone());
+        let made = Automaton::for_caller(
+            Rc::clone(&self.policy),
+            trie,
+            kind.route,
+            (kind.client, kind.ceiling),
+            kind.scopes.clone(),
+        );
         let made = Rc::new(made.ok_or(Refusal::Internal)?);
         keep(&mut views, kind, Rc::clone(&made), KEPT_STATES);
         Ok(made)
@@ -222,9 +259,9 @@ impl Program {
 
     /// What a classified response header becomes for a caller on a route (rule 31): shown, replaced by a text, or dropped.
     #[must_use]
-    pub fn header_rule(&self, route: RouteId, caller: &Caller, classes: &[ClassId]) -> HeaderRule {
+    pub fn header_rule(&self, route: RouteId, caller: &Caller, classes: &[ClassId], ceiling: Level) -> HeaderRule {
         let Some(governed) = governed(&self.policy, route) else { return HeaderRule::Drop };
-        let grants = Grants::new(&self.policy, caller.entry, &governed.ceiling);
+        let grants = Grants::new(&self.policy, caller.entry, &governed.ceiling, ceiling);
         match grants.header_level(classes, &self.active_scopes(route, caller)) {
             Level::Hide => HeaderRule::Drop,
             Level::Show => HeaderRule::Keep,
@@ -415,7 +452,12 @@ mod tests {
     fn kept_views_have_no_more_states_than_is_set() {
         let program = program("");
         let mut views = HashMap::new();
-        let kind = |scopes: u16| Kind { route: RouteId(0), client: None, scopes: (0..scopes).map(ScopeId).collect() };
+        let kind = |scopes: u16| Kind {
+            route: RouteId(0),
+            client: None,
+            scopes: (0..scopes).map(ScopeId).collect(),
+            ceiling: Level::Show,
+        };
         let made = program.automaton(kind(1)).unwrap();
         let most = made.len() * 3;
         let kept: Vec<usize> = (0..5)

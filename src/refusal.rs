@@ -49,6 +49,17 @@ pub enum Refusal {
     },
     /// More elements than `max_records` allows (rule 28).
     TooManyRecords,
+    /// A budget has no room for what the response may release (rule 34a).
+    Budget {
+        /// Its number in the policy.
+        budget: u16,
+        /// Seconds until it may be otherwise.
+        retry_after: u32,
+    },
+    /// A budget's store or the rate limit service does not answer, or there is no clock (rule 36).
+    BudgetStore,
+    /// A request body that cannot wait for the rate limit service (rule 36).
+    RequestTooLarge,
     /// The rewritten body outgrew what may be written at this moment.
     WriteBudget,
     /// The host failed at something that it must do, or did it out of order (rule 39).
@@ -86,6 +97,9 @@ impl Refusal {
         match self {
             Self::BadRequest | Self::QueryParameter { .. } => 400,
             Self::NoRoute | Self::NothingVisible | Self::Upgrade | Self::TooManyRecords => 403,
+            Self::Budget { .. } => 429,
+            Self::BudgetStore => 503,
+            Self::RequestTooLarge => 413,
             Self::Host | Self::Internal => 500,
             Self::Status
             | Self::ContentEncoding
@@ -115,6 +129,9 @@ impl Refusal {
             Self::BodyTooLarge => "body_too_large",
             Self::RecordTooLarge { .. } => "record_too_large",
             Self::TooManyRecords => "too_many_records",
+            Self::Budget { .. } => "budget",
+            Self::BudgetStore => "budget_store",
+            Self::RequestTooLarge => "request_too_large",
             Self::WriteBudget => "write_budget",
             Self::Host => "host",
             Self::Internal => "internal",
@@ -194,6 +211,18 @@ impl Problem {
         self
     }
 
+    /// The reply to a request that a budget refuses: it names the budget and when to come again, and no number of what is
+    /// counted (rule 35).
+    #[must_use]
+    pub fn of_budget(budget: &str, retry_after: u32) -> Self {
+        let detail = format!("The budget `{budget}` of this caller is spent.");
+        let body = serde_json::json!({
+            "type": "about:blank", "title": "Too Many Requests", "status": 429, "detail": detail, "budget": budget,
+        });
+        Self { status: 429, body: body.to_string(), headers: Vec::new() }
+            .with_headers([("retry-after", retry_after.to_string().as_str())])
+    }
+
     /// The reply to `refusal`. `target` is the request's path and query, for the name of a refused parameter.
     #[must_use]
     pub fn new(refusal: Refusal, target: &str) -> Self {
@@ -206,6 +235,13 @@ impl Problem {
             Refusal::Upgrade => ("Forbidden", "Upgrades and gRPC are not offered here.".to_owned()),
             Refusal::TooManyRecords => {
                 ("Forbidden", "More records than may be returned: narrow the request.".to_owned())
+            }
+            Refusal::Budget { .. } => ("Too Many Requests", "A budget for this caller is spent.".to_owned()),
+            Refusal::BudgetStore => {
+                ("Service Unavailable", "The budgets for this caller cannot be asked at the moment.".to_owned())
+            }
+            Refusal::RequestTooLarge => {
+                ("Content Too Large", "Here a request body has to state its length, of at most 16384 bytes.".to_owned())
             }
             Refusal::Host | Refusal::Internal => {
                 ("Internal Server Error", "The response cannot be decided.".to_owned())

@@ -26,3 +26,4 @@ mod text;
 pub use detect::detect;
 pub use mask::mask;
 pub use pseudonym::{KeyFault, PseudonymKey, pseudonym};
+pub use text::decoded;

@@ -267,13 +267,14 @@ fn uniform(
 }
 
 fn fate(rule: &ScalarRule) -> Fate {
-    match rule {
+    match rule.fate() {
         ScalarRule::Hide => Fate::Hide,
         ScalarRule::Blank(blank) => Fate::Blank(blank.to_string()),
         ScalarRule::Pseudonym { form, blank } => Fate::Pseudonym(form.clone(), blank.to_string()),
         ScalarRule::Mask { form, blank } => Fate::Mask(*form, blank.to_string()),
         ScalarRule::Detect { detectors, blank } => Fate::Detect(detectors.to_vec(), blank.to_string()),
         ScalarRule::Show => Fate::Show,
+        ScalarRule::Subject { .. } => Fate::Hide,
     }
 }
 

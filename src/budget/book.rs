@@ -252,6 +252,19 @@ impl Books {
         false
     }
 
+    /// The answer of a rate limit service that serves this process alone.
+    pub fn granted_alone(&self, budget: u16, ask: &Ask, now: u64, store: &mut dyn Shared) -> bool {
+        let (Some(rule), Some(head)) = (self.rule(budget), self.head(budget, ask.tag, now, store)) else {
+            return false;
+        };
+        let until_reset = head.ends.saturating_sub(now);
+        let answer = match rule.max.checked_sub(head.granted.saturating_add(ask.hits)) {
+            Some(left) => Answer::Granted { left, until_reset },
+            None => Answer::Over { until_reset },
+        };
+        self.answered(budget, ask, answer, now, store)
+    }
+
     /// Counts what a response released, and gives the rest of its reservation back. Whether the store has it; if not, the
     /// reservation stays until the window ends.
     ///

@@ -380,7 +380,9 @@ impl Exchange {
             Phase::Streaming(streaming) => streaming.on_body(&part, &mut self.out),
             Phase::Absorbing(absorbing) => Ok(absorbing.on_body(&part, &mut self.out)),
             Phase::Sniffing(sniffing) => sniffing.on_body(&part, &mut self.out),
-            Phase::Closed | Phase::Idle | Phase::AwaitingHead(_) => Err(Refusal::Internal),
+            Phase::Closed | Phase::Idle | Phase::Reserving(_) | Phase::Asking(_) | Phase::AwaitingHead(_) => {
+                Err(Refusal::Internal)
+            }
         };
         match decided {
             Ok(decided) => match self.take_up(decided) {
@@ -391,6 +393,9 @@ impl Exchange {
                 Emit::Pass => BodyDirective::Pass,
             },
             Err(refusal) => {
+                if !sent {
+                    self.releases_nothing();
+                }
                 self.refused(refusal);
                 if sent { BodyDirective::Reset } else { BodyDirective::Refuse(Problem::new(refusal, "")) }
             }
@@ -432,7 +437,9 @@ impl Exchange {
             Phase::Absorbing(absorbing) => Ok(absorbing.on_trailers(&mut self.out)),
             // White space alone: nothing that would be missed, and the host lets nothing be written any more.
             Phase::Sniffing(_) => Ok(Decided::new(Phase::Opaque, Emit::Pass)),
-            Phase::Closed | Phase::Idle | Phase::AwaitingHead(_) => Err(Refusal::Internal),
+            Phase::Closed | Phase::Idle | Phase::Reserving(_) | Phase::Asking(_) | Phase::AwaitingHead(_) => {
+                Err(Refusal::Internal)
+            }
         };
         match decided {
             Ok(decided) => match self.take_up(decided) {
@@ -441,6 +448,9 @@ impl Exchange {
                 Emit::Hold | Emit::HoldNothing | Emit::Pass => TrailersDirective::Drop,
             },
             Err(refusal) => {
+                if !sent {
+                    self.releases_nothing();
+                }
                 self.refused(refusal);
                 if sent { TrailersDirective::Reset } else { TrailersDirective::Refuse(Problem::new(refusal, "")) }
             }

@@ -4,7 +4,7 @@ use super::Headers;
 use super::body::Declared;
 use crate::caller::Caller;
 use crate::json::Texts;
-use crate::policy::model::{HeadMode, OtherContent, RouteId};
+use crate::policy::model::{HeadMode, Level, OtherContent, RouteId};
 use crate::program::{HeaderRule, Program};
 use crate::refusal::Refusal;
 
@@ -219,8 +219,7 @@ pub(super) fn rewrite(
     status: u16,
     own_type: OwnType,
     program: &Program,
-    route: RouteId,
-    caller: &Caller,
+    (route, caller, ceiling): (RouteId, &Caller, Level),
 ) -> Headers {
     let defaults = &program.policy().defaults;
     let mut head: Headers = vec![(b":status".to_vec(), status.to_string().into_bytes())];
@@ -238,7 +237,7 @@ pub(super) fn rewrite(
             continue;
         }
         if let Some((_, classes)) = defaults.classified_headers.iter().find(|(classified, _)| classified == text) {
-            match program.header_rule(route, caller, classes) {
+            match program.header_rule(route, caller, classes, ceiling) {
                 HeaderRule::Keep => head.push((name.clone(), value.clone())),
                 HeaderRule::Replace(text) => head.push((name.clone(), text.into_bytes())),
                 HeaderRule::Drop => {}
@@ -250,6 +249,12 @@ pub(super) fn rewrite(
     head.push(own("cache-control", "private, no-store"));
     head.push(own("vary", "authorization"));
     head
+}
+
+/// Whether a rewritten head has a header that follows a class.
+pub(super) fn shows_class(head: &Headers, program: &Program) -> bool {
+    let classified = &program.policy().defaults.classified_headers;
+    head.iter().any(|(name, _)| classified.iter().any(|(known, _)| known.as_bytes() == name.as_slice()))
 }
 
 /// Whether the head can wait for the body.

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::{BodyDirective, End, Exchange, HeadDirective, Headers, Report, RequestDirective};
+use super::{Account, BodyDirective, End, Exchange, HeadDirective, Headers, Report, RequestDirective};
+use crate::budget::{Memory, Shared};
 use crate::caller::Caller;
 use crate::policy::moment::Moment;
 use crate::program::{FieldCount, Program};
@@ -45,20 +46,41 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// What happened.
     pub report: Report,
+    /// What budgets did.
+    pub account: Account,
     /// On a route that only reports: how many values there were of each place of the policy, at which level.
     pub fields: Vec<FieldCount>,
 }
 
-/// Runs one exchange. A refusal is answered as with a held head: by its problem, whatever had been decided before.
+/// Runs one exchange whose budgets are untouched. See [`respond_with`].
 #[must_use]
 pub fn respond(program: &Rc<Program>, request: Request, response: &Response) -> Answer {
+    respond_with(program, request, response, &mut Memory::default())
+}
+
+/// Runs one exchange, whose budgets are kept in `store`. A refusal is answered as with a held head: by its problem, whatever
+/// had been decided before. A rate limit service is taken to grant what it is asked for, up to each budget's `max`.
+#[must_use]
+pub fn respond_with(program: &Rc<Program>, request: Request, response: &Response, store: &mut dyn Shared) -> Answer {
     let mut exchange = Exchange::new(Rc::clone(program));
+    let now = request.now;
+    let mut answer = run(&mut exchange, request, response, store);
+    exchange.settle(now, store);
+    answer.account = exchange.account();
+    answer
+}
+
+fn run(exchange: &mut Exchange, request: Request, response: &Response, store: &mut dyn Shared) -> Answer {
     let Request { method, target, mut headers, caller, now } = request;
     let mut pseudo: Headers =
         vec![(b":method".to_vec(), method.into_bytes()), (b":path".to_vec(), target.into_bytes())];
     pseudo.append(&mut headers);
-    if let RequestDirective::Refuse(problem) = exchange.on_request(&pseudo, caller, now) {
-        return refused(problem, &exchange);
+    let mut directive = exchange.on_request(&pseudo, caller, now);
+    if directive == RequestDirective::Reserve {
+        directive = exchange.reserve_alone(now, store);
+    }
+    if let RequestDirective::Refuse(problem) = directive {
+        return refused(problem, exchange);
     }
     let mut upstream: Headers = vec![(b":status".to_vec(), response.status.to_string().into_bytes())];
     upstream.extend(response.headers.iter().cloned());
@@ -66,7 +88,7 @@ pub fn respond(program: &Rc<Program>, request: Request, response: &Response) -> 
     let head = match exchange.on_response_head(&upstream, end) {
         HeadDirective::Pass => upstream,
         HeadDirective::Send(head) | HeadDirective::Hold(head) => head.clone(),
-        HeadDirective::Refuse(problem) => return refused(problem, &exchange),
+        HeadDirective::Refuse(problem) => return refused(problem, exchange),
     };
     let mut body = Vec::new();
     if end == End::More {
@@ -75,10 +97,10 @@ pub fn respond(program: &Rc<Program>, request: Request, response: &Response) -> 
             BodyDirective::Send(bytes) | BodyDirective::Hold(bytes) | BodyDirective::Answer { body: bytes, .. } => {
                 body.extend_from_slice(bytes);
             }
-            BodyDirective::Refuse(problem) => return refused(problem, &exchange),
+            BodyDirective::Refuse(problem) => return refused(problem, exchange),
             BodyDirective::Reset => {
                 let refusal = exchange.report().refusal.unwrap_or(crate::refusal::Refusal::Internal);
-                return refused(Problem::new(refusal, ""), &exchange);
+                return refused(Problem::new(refusal, ""), exchange);
             }
         }
     }
@@ -86,7 +108,7 @@ pub fn respond(program: &Rc<Program>, request: Request, response: &Response) -> 
     let status = status.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok()).unwrap_or(response.status);
     let headers = head.into_iter().filter(|(name, _)| !name.starts_with(b":")).collect();
     let (_, fields) = exchange.fields();
-    Answer { status, headers, body, report: exchange.report(), fields }
+    Answer { status, headers, body, report: exchange.report(), account: exchange.account(), fields }
 }
 
 fn refused(problem: Problem, exchange: &Exchange) -> Answer {
@@ -97,6 +119,7 @@ fn refused(problem: Problem, exchange: &Exchange) -> Answer {
         headers,
         body: problem.body.into_bytes(),
         report: exchange.report(),
+        account: exchange.account(),
         fields: Vec::new(),
     }
 }

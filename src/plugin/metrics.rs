@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
-use crate::exchange::{Mode, Report};
+use crate::exchange::{Account, Mode, Report};
 use crate::policy::PolicySet;
 use crate::policy::model::{Level, RouteId, ScopeId};
 use crate::program::FieldCount;
@@ -29,6 +29,7 @@ impl Metrics {
         &self,
         policy: &PolicySet,
         report: &Report,
+        account: &Account,
         fields: impl FnOnce() -> (Vec<ScopeId>, Vec<FieldCount>),
     ) {
         if let Mode::Reported { would_refuse } = report.mode {
@@ -40,6 +41,7 @@ impl Metrics {
             (None, Some(_)) => self.add("governed", 1),
             (None, None) => self.add("passed", 1),
         }
+        self.budgets(policy, account);
         let counts = report.counts;
         let named = [
             ("scalars.shown", counts.shown),
@@ -52,6 +54,38 @@ impl Metrics {
         ];
         for (name, count) in named.into_iter().filter(|(_, count)| *count > 0) {
             self.add(name, count);
+        }
+    }
+
+    /// `budget.NAME.refused`, and over all budgets `budgets.asked`, `budgets.step.LEVEL`, `budgets.failures`,
+    /// `budgets.canaries`, `budgets.subjects` (rules 34 to 37).
+    fn budgets(&self, policy: &PolicySet, account: &Account) {
+        if let Some(budget) = account.refused.and_then(|id| policy.budgets.get(usize::from(id))) {
+            self.add(&format!("budget.{}.refused", label(&budget.name)), 1);
+        }
+        if account.ceiling < Level::Show {
+            self.add(&format!("budgets.step.{}", level_word(account.ceiling)), 1);
+        }
+        let named = [
+            ("budgets.asked", account.asked.into()),
+            ("budgets.failures", account.failures.into()),
+            ("budgets.canaries", account.canaries.into()),
+            ("budgets.subjects", account.subjects),
+        ];
+        for (name, count) in named.into_iter().filter(|(_, count)| *count > 0) {
+            self.add(name, count);
+        }
+    }
+
+    /// `budget.NAME.reserved`: what open reservations hold of it, in this process. `change` is +1 when reservations are made
+    /// and -1 when they end.
+    pub(super) fn reserved(&self, policy: &PolicySet, reservations: &[(u16, u64)], change: i64) {
+        for (budget, need) in reservations {
+            let Some(budget) = policy.budgets.get(usize::from(*budget)) else { continue };
+            let need = i64::try_from(*need).unwrap_or(i64::MAX).saturating_mul(change);
+            if need != 0 {
+                self.change(&format!("budget.{}.reserved", label(&budget.name)), MetricType::Gauge, need);
+            }
         }
     }
 
@@ -76,13 +110,7 @@ impl Metrics {
             names => names,
         };
         for FieldCount { field, level, count } in fields {
-            let level = match level {
-                Level::Show => "show",
-                Level::Mask => "mask",
-                Level::Pseudonym => "pseudonym",
-                Level::Blank => "blank",
-                Level::Hide => "hide",
-            };
+            let level = level_word(level);
             let name = format!(
                 "reported.{route}.{scopes}.{level}.{}",
                 field.split('.').map(label).collect::<Vec<_>>().join(".")
@@ -93,18 +121,32 @@ impl Metrics {
     }
 
     fn add(&self, name: &str, by: u64) {
-        let (Ok(by), Ok(mut ids)) = (i64::try_from(by), self.ids.try_borrow_mut()) else { return };
+        self.change(name, MetricType::Counter, i64::try_from(by).unwrap_or(i64::MAX));
+    }
+
+    fn change(&self, name: &str, kind: MetricType, by: i64) {
+        let Ok(mut ids) = self.ids.try_borrow_mut() else { return };
         let id = match ids.get(name) {
             Some(id) => *id,
             None => {
                 let full = format!("fieldgate.{name}");
-                let Ok(id) = hostcalls::define_metric(MetricType::Counter, &full) else { return };
+                let Ok(id) = hostcalls::define_metric(kind, &full) else { return };
                 ids.insert(name.to_owned(), id);
                 id
             }
         };
         // A counter that cannot be raised changes nothing of what the caller gets.
         let _ = hostcalls::increment_metric(id, by);
+    }
+}
+
+fn level_word(level: Level) -> &'static str {
+    match level {
+        Level::Show => "show",
+        Level::Mask => "mask",
+        Level::Pseudonym => "pseudonym",
+        Level::Blank => "blank",
+        Level::Hide => "hide",
     }
 }
 

@@ -32,7 +32,12 @@ impl<S> Trapping<S> {
     }
 }
 
-impl<S> Context for Trapping<S> {}
+impl<S: Context> Context for Trapping<S> {
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        self.trap_in("answer");
+        self.stream.on_grpc_call_response(token, status, size);
+    }
+}
 
 impl<S: HttpContext> HttpContext for Trapping<S> {
     fn on_http_request_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
@@ -40,6 +45,14 @@ impl<S: HttpContext> HttpContext for Trapping<S> {
         self.phase = named.unwrap_or_default();
         self.trap_in("request");
         self.stream.on_http_request_headers(count, end_of_stream)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.stream.on_http_request_body(size, end_of_stream)
+    }
+
+    fn on_http_request_trailers(&mut self, count: usize) -> Action {
+        self.stream.on_http_request_trailers(count)
     }
 
     fn on_http_response_headers(&mut self, count: usize, end_of_stream: bool) -> Action {

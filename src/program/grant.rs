@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::collect::NamespaceId;
 use crate::policy::model::{Ceiling, ClassId, ClientId, Detector, Entry, Level, Mask, PolicySet, Pseudonym, ScopeId};
 
 /// JSON text of the replacement that always exists (rule 18).
@@ -13,6 +14,8 @@ pub(super) struct Grants<'a> {
     policy: &'a PolicySet,
     client: Option<&'a Ceiling>,
     route: &'a Ceiling,
+    /// That of the budgets' steps.
+    step: Level,
 }
 
 /// What a scalar becomes, forms settled (rules 18 to 24, 27).
@@ -45,12 +48,31 @@ pub enum ScalarRule {
     },
     /// Replaced by this JSON text.
     Blank(Rc<str>),
+    /// It names subjects (rule 34), and becomes what the rule within says, which is none of these.
+    Subject {
+        /// The kinds of subject.
+        namespaces: Rc<[NamespaceId]>,
+        /// What it becomes.
+        then: Rc<ScalarRule>,
+    },
+}
+
+impl ScalarRule {
+    /// What a scalar becomes, whether or not it names a subject.
+    #[must_use]
+    #[inline(always)]
+    pub fn fate(&self) -> &Self {
+        match self {
+            Self::Subject { then, .. } => then,
+            rule => rule,
+        }
+    }
 }
 
 impl<'a> Grants<'a> {
-    pub(super) fn new(policy: &'a PolicySet, client: Option<ClientId>, route: &'a Ceiling) -> Self {
+    pub(super) fn new(policy: &'a PolicySet, client: Option<ClientId>, route: &'a Ceiling, step: Level) -> Self {
         let client = client.and_then(|id| policy.clients.get(usize::from(id.0))).map(|client| &client.ceiling);
-        Self { policy, client, route }
+        Self { policy, client, route, step }
     }
 
     /// The level of a scalar that `entries` match, for these active scopes. No entry, no class, no scope: hide (rule 14).
@@ -90,7 +112,7 @@ impl<'a> Grants<'a> {
                 let client = self.client.map_or(Level::Show, |ceiling| ceiling.of(class));
                 client.min(self.route.of(class))
             })
-            .fold(level, Level::min)
+            .fold(level.min(self.step), Level::min)
     }
 
     /// What a scalar that `entries` match becomes (rules 13, 15 to 18, 27).

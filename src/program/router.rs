@@ -140,6 +140,23 @@ pub(super) fn check_query(rule: &QueryRule, target: &str, from: usize) -> Result
 }
 
 /// Percent-decodes a query name; `None` if it is malformed or not UTF-8.
+/// The value of a query parameter, as it is spelt; `None` if it is not there, or more than once.
+pub(super) fn query_value<'t>(target: &'t str, name: &str) -> Option<&'t str> {
+    let (_, query) = target.split_once('?')?;
+    let mut values = query.split(['&', ';']).filter_map(|pair| {
+        let (spelt, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(spelt).as_deref() == Some(name)).then_some(value)
+    });
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
+}
+
+/// The text of a canonical path segment.
+pub(super) fn decode_path(segment: &str) -> Option<String> {
+    // In a path a plus sign is itself; in a query it is a space.
+    decode(&segment.replace('+', "%2B"))
+}
+
 fn decode(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::collect::NamespaceId;
 use crate::policy::field_path::{FieldPath, Filter, Segment};
 use crate::policy::model::{ClientId, Governed, ScopeId};
 
@@ -34,6 +35,10 @@ pub(super) struct Node {
     pub(super) rows: Vec<(Option<ScopeId>, Filter)>,
     /// Whether what comes to stand here is a record (rule 28).
     pub(super) counted: bool,
+    /// Kinds of subjects that what comes to stand here names (rule 34), sorted, without repeats.
+    pub(super) subjects: Vec<NamespaceId>,
+    /// Whether what comes to stand here is the record of a subject (rule 34).
+    pub(super) record: bool,
 }
 
 impl Node {
@@ -51,7 +56,8 @@ pub(super) struct Trie {
 impl Trie {
     pub(super) const ROOT: NodeId = NodeId(0);
 
-    pub(super) fn new(route: &Governed) -> Self {
+    /// The trie of a route. `namespaces` are the kinds of subjects that are collected, in order.
+    pub(super) fn new(route: &Governed, namespaces: &[Rc<str>]) -> Self {
         let mut trie = Self { nodes: vec![Node::default()] };
         for (index, entry) in (0u32..).zip(&route.entries) {
             let open = entry.path.open;
@@ -62,6 +68,23 @@ impl Trie {
                     node.entries.push(EntryId(index));
                 }
             });
+        }
+        for entry in &route.entries {
+            let named = entry.subject.as_ref().and_then(|name| namespaces.iter().position(|known| known == name));
+            let Some(id) = named.and_then(|index| u8::try_from(index).ok()).map(NamespaceId) else { continue };
+            // Where the path names the subject, it is that one and no other.
+            if route.subject.as_ref().is_some_and(|subject| Some(&subject.namespace) == entry.subject.as_ref()) {
+                continue;
+            }
+            let segments = &entry.path.segments;
+            trie.at(segments, |node| {
+                node.subjects.push(id);
+                node.subjects.sort_unstable();
+                node.subjects.dedup();
+            });
+            let within = segments.iter().rposition(|segment| !matches!(segment, Segment::Member(_)));
+            let record = within.map_or(0, |last| last.saturating_add(1));
+            trie.at(segments.get(..record).unwrap_or_default(), |node| node.record = true);
         }
         for (client, path) in &route.denies {
             trie.at(&denied_place(path), |node| node.denies.push(*client));

@@ -11,12 +11,15 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::collect::{Collector, NamespaceId};
 use super::grant::{Grants, ScalarRule};
 use super::names::Names;
 use super::tally::{FieldCount, Standing, Tally};
 use super::trie::{EntryId, Node, NodeId, Trie};
 use crate::policy::field_path::Filter;
-use crate::policy::model::{ClientId, Entry, Governed, Level, Limits, Over, PolicySet, RouteBody, RouteId, ScopeId};
+use crate::policy::model::{
+    ClassId, ClientId, Entry, Governed, Level, Limits, Over, PolicySet, RouteBody, RouteId, ScopeId,
+};
 use crate::transform::PseudonymKey;
 
 /// States one view may have: filters that select in ever new combinations could make more and more of them. A view
@@ -64,6 +67,8 @@ pub struct State {
     pub filtered: bool,
     /// Whether what stands here is a record of `max_records` (rule 28).
     pub counted: bool,
+    /// Whether what stands here is the record of a subject (rule 34).
+    pub record: bool,
     /// The names that the policy knows here, with the state of each (where no filter stands).
     pub members: Names,
     /// The hints of the names that must be looked up. Where members of other names are not simply removed, that is all.
@@ -100,6 +105,7 @@ impl State {
             classified: false,
             filtered: false,
             counted: false,
+            record: false,
             members: Names::default(),
             looked_up: u64::MAX,
             other: StateId::DEAD,
@@ -117,7 +123,7 @@ impl State {
     /// What a parent can say of what stands here.
     fn outlook(&self) -> Outlook {
         match (&self.scalar, self.container) {
-            _ if self.counted => Outlook::Asked,
+            _ if self.counted || self.record => Outlook::Asked,
             (ScalarRule::Hide, ContainerRule::Drop) => Outlook::Hidden { classified: self.classified },
             (ScalarRule::Show, ContainerRule::Drop) if self.classified => Outlook::Shown,
             _ => Outlook::Asked,
@@ -162,13 +168,17 @@ pub struct View {
     automaton: Rc<Automaton>,
     client: Rc<str>,
     key: Option<Rc<PseudonymKey>>,
-    /// Only while its route reports.
+    /// Only while its route reports, or a budget counts cost.
     tally: Option<Rc<Tally>>,
+    /// Only while a budget or a canary asks whose data leaves.
+    collector: Option<Rc<Collector>>,
+    /// What the request leaves of [`View::max_records`].
+    most_records: u64,
 }
 
 impl View {
     pub(super) fn new(automaton: Rc<Automaton>, client: Rc<str>, key: Option<Rc<PseudonymKey>>) -> Self {
-        Self { automaton, client, key, tally: None }
+        Self { automaton, client, key, tally: None, collector: None, most_records: u64::MAX }
     }
 
     /// The state of the root value.
@@ -186,7 +196,26 @@ impl View {
     /// How many records may leave, and what happens to those over it (rule 28).
     #[must_use]
     pub fn max_records(&self) -> Option<(u64, Over)> {
-        self.automaton.max_records
+        self.automaton.max_records.map(|(max, over)| (max.min(self.most_records), over))
+    }
+
+    /// The view of a request that has reserved for so many records (rule 34a).
+    #[must_use]
+    pub fn with_most_records(self, most_records: u64) -> Self {
+        Self { most_records, ..self }
+    }
+
+    /// The view, telling a collector whose data leaves.
+    #[must_use]
+    pub fn collected(self, collector: Rc<Collector>) -> Self {
+        Self { collector: Some(collector), ..self }
+    }
+
+    /// Who is told whose data leaves.
+    #[must_use]
+    #[inline(always)]
+    pub fn collector(&self) -> Option<&Collector> {
+        self.collector.as_deref()
     }
 
     /// The client's text in pseudonyms, empty without a client (rules 9, 23).
@@ -255,6 +284,17 @@ impl View {
         fields.into_iter().map(|((field, level), count)| FieldCount { field, level, count }).collect()
     }
 
+    /// What left so far cost (rule 34): of each scalar the costs of its classes, whole at show, half at mask, a quarter at
+    /// pseudonym; nothing at blank. Only a view that counts knows.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        let counts = self.tally.as_ref().map(|tally| tally.counts()).unwrap_or_default();
+        let quarters = counts.into_iter().fold(0u64, |sum, (index, kind, count)| {
+            sum.saturating_add(self.automaton.quarters(index, kind).saturating_mul(count))
+        });
+        quarters.div_ceil(4)
+    }
+
     /// The scopes that are active for the caller (rules 8, 9).
     #[must_use]
     pub fn scopes(&self) -> &[ScopeId] {
@@ -265,7 +305,7 @@ impl View {
     #[must_use]
     pub fn shows_nothing(&self) -> bool {
         let root = self.state(self.root());
-        root.scalar == ScalarRule::Hide && !matches!(root.container, ContainerRule::Walk | ContainerRule::Open)
+        *root.scalar.fate() == ScalarRule::Hide && !matches!(root.container, ContainerRule::Walk | ContainerRule::Open)
     }
 }
 
@@ -273,7 +313,7 @@ impl View {
 #[derive(Debug)]
 enum Judge {
     /// A caller's, on a governed route.
-    Caller { route: RouteId, client: Option<ClientId> },
+    Caller { route: RouteId, client: Option<ClientId>, ceiling: Level },
     /// Everybody's: the members of an error body are at show (rule 29).
     Errors,
 }
@@ -326,7 +366,7 @@ impl Automaton {
         policy: Rc<PolicySet>,
         trie: Rc<Trie>,
         route: RouteId,
-        client: Option<ClientId>,
+        (client, ceiling): (Option<ClientId>, Level),
         scopes: Vec<ScopeId>,
     ) -> Option<Self> {
         let max_records = governed(&policy, route)?.max_records.as_ref().map(|records| (records.max, records.over));
@@ -334,7 +374,7 @@ impl Automaton {
         Self {
             policy,
             trie,
-            judge: Judge::Caller { route, client },
+            judge: Judge::Caller { route, client, ceiling },
             limits,
             max_records,
             scopes,
@@ -380,13 +420,15 @@ impl Automaton {
     fn describe(&self, index: usize, kind: Standing) -> Option<(String, Level)> {
         let table = self.table.try_borrow().ok()?;
         let (place, state) = (table.places.get(index)?, table.states.get(index)?);
-        let level = match (kind, &state.scalar, state.container) {
+        let level = match (kind, state.scalar.fate(), state.container) {
             (Standing::Container, _, ContainerRule::Open) => Level::Show,
             (Standing::Container, _, _) | (Standing::Scalar, ScalarRule::Hide, _) => Level::Hide,
             (Standing::Scalar, ScalarRule::Show | ScalarRule::Detect { .. }, _) => Level::Show,
             (Standing::Scalar, ScalarRule::Mask { .. }, _) => Level::Mask,
             (Standing::Scalar, ScalarRule::Pseudonym { .. }, _) => Level::Pseudonym,
             (Standing::Scalar, ScalarRule::Blank(_), _) => Level::Blank,
+            // A fate is none of these.
+            (Standing::Scalar, ScalarRule::Subject { .. }, _) => Level::Hide,
         };
         // Of several ways to one place, one that an entry ends at.
         let ends = |id: &&NodeId| self.trie.node(**id).is_some_and(|node| !node.entries.is_empty());
@@ -397,6 +439,27 @@ impl Automaton {
             (None, None) => return None,
         };
         Some((field, level))
+    }
+
+    /// Four times the cost of one scalar at the place of a state.
+    fn quarters(&self, index: usize, kind: Standing) -> u64 {
+        let (Ok(table), Some((_, governed)), Standing::Scalar) = (self.table.try_borrow(), self.grants(), kind) else {
+            return 0;
+        };
+        let (Some(place), Some(state)) = (table.places.get(index), table.states.get(index)) else { return 0 };
+        let share = match state.scalar.fate() {
+            ScalarRule::Show | ScalarRule::Detect { .. } => 4,
+            ScalarRule::Mask { .. } => 2,
+            ScalarRule::Pseudonym { .. } => 1,
+            ScalarRule::Blank(_) | ScalarRule::Hide | ScalarRule::Subject { .. } => 0,
+        };
+        let mut classes: Vec<_> =
+            resolve(governed, &self.entries(place)).iter().flat_map(|entry| entry.classes.iter().copied()).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        let cost = |class: &ClassId| self.policy.classes.get(usize::from(class.0)).and_then(|class| class.cost);
+        let cost = classes.iter().filter_map(cost).fold(0u64, |sum, cost| sum.saturating_add(cost.into()));
+        cost.saturating_mul(share)
     }
 
     fn select(&self, from: StateId, step: Step<'_>, child: &Value) -> Option<StateId> {
@@ -510,11 +573,23 @@ impl Automaton {
         let entries = self.entries(place);
         let scalar = if place.denied { ScalarRule::Hide } else { self.rule(&entries, &place.scopes) };
         let container = self.container(table, place);
+        let mut namespaces: Vec<NamespaceId> =
+            self.nodes(place).flat_map(|node| node.subjects.iter().copied()).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        // A root that names a subject and is hidden is refused, as any hidden root is.
+        let is_root = place.nodes.contains(&Trie::ROOT);
+        let scalar = if namespaces.is_empty() || (is_root && scalar == ScalarRule::Hide) {
+            scalar
+        } else {
+            ScalarRule::Subject { namespaces: namespaces.into(), then: Rc::new(scalar) }
+        };
         let mut state = State {
             scalar,
             container,
             classified: !entries.is_empty(),
             counted: self.nodes(place).any(|node| node.counted),
+            record: self.nodes(place).any(|node| node.record),
             ..State::dead()
         };
         if !matches!(container, ContainerRule::Walk | ContainerRule::Mute) {
@@ -553,9 +628,9 @@ impl Automaton {
     }
 
     fn grants(&self) -> Option<(Grants<'_>, &Governed)> {
-        let Judge::Caller { route, client } = self.judge else { return None };
+        let Judge::Caller { route, client, ceiling } = self.judge else { return None };
         let governed = governed(&self.policy, route)?;
-        Some((Grants::new(&self.policy, client, &governed.ceiling), governed))
+        Some((Grants::new(&self.policy, client, &governed.ceiling, ceiling), governed))
     }
 
     /// Whether one entry, judged by itself, is above hide (rule 25).
@@ -571,13 +646,16 @@ impl Automaton {
     fn container(&self, table: &mut Table, place: &Place) -> ContainerRule {
         if !self.visible(table, place) {
             let counts = self.max_records.is_some() && place.nodes.iter().any(|node| self.counts_below(*node));
-            return if counts { ContainerRule::Mute } else { ContainerRule::Drop };
+            let names = place.nodes.iter().any(|node| self.names_subject_below(*node));
+            return if counts || names { ContainerRule::Mute } else { ContainerRule::Drop };
         }
         let mut below: Vec<EntryId> = self.nodes(place).flat_map(|node| node.open.iter().copied()).collect();
         below.extend(&place.open);
         below.sort_unstable();
         below.dedup();
-        if self.nodes(place).all(Node::is_leaf) && self.rule(&below, &place.scopes) == ScalarRule::Show {
+        let leaf = self.nodes(place).all(Node::is_leaf);
+        // Where cost is counted, each scalar is looked at.
+        if leaf && !self.policy.counts_cost() && self.rule(&below, &place.scopes) == ScalarRule::Show {
             ContainerRule::Open
         } else {
             ContainerRule::Walk
@@ -650,12 +728,29 @@ impl Automaton {
     }
 }
 
+impl Automaton {
+    /// Whether something below names the subject of a record that this place is a part of: it is looked at even where nothing
+    /// of it is visible (rule 34).
+    fn names_subject_below(&self, node: NodeId) -> bool {
+        self.trie.node(node).is_some_and(|node| {
+            children(node).any(|child| {
+                self.trie.node(child).is_some_and(|below| !below.record && !below.subjects.is_empty())
+                    || (self.trie.node(child).is_some_and(|below| !below.record) && self.names_subject_below(child))
+            })
+        })
+    }
+}
+
 fn children(node: &Node) -> impl Iterator<Item = NodeId> {
     node.members.values().copied().chain(node.any).chain(node.filtered.iter().map(|(_, child)| *child))
 }
 
 pub(super) fn governed(policy: &PolicySet, route: RouteId) -> Option<&Governed> {
-    match &policy.routes.get(usize::from(route.0))?.body {
+    governed_body(&policy.routes.get(usize::from(route.0))?.body)
+}
+
+pub(super) fn governed_body(body: &RouteBody) -> Option<&Governed> {
+    match body {
         RouteBody::Governed(governed) => Some(governed),
         RouteBody::Pass(_) => None,
     }

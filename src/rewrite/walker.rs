@@ -6,6 +6,7 @@
 mod container;
 mod hold;
 mod member;
+mod record;
 mod scalar;
 mod step;
 
@@ -13,6 +14,7 @@ use std::rc::Rc;
 
 use self::hold::Inner;
 use self::member::save_name;
+use self::record::OpenRecord;
 use self::step::Step;
 use super::Counts;
 use super::sink::Sink;
@@ -185,6 +187,8 @@ pub(super) struct Walker {
     /// Whether the view counts what becomes of each place.
     counting: bool,
     max_records: Option<(u64, Over)>,
+    /// Records of subjects that are open (rule 34).
+    records: Vec<OpenRecord>,
     counts: Counts,
     inner: Option<Box<Inner>>,
 }
@@ -219,6 +223,7 @@ impl Walker {
             taken: Vec::new(),
             counting,
             max_records,
+            records: Vec::new(),
             counts: Counts::default(),
             inner: None,
         }

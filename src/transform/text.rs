@@ -15,6 +15,16 @@ pub(super) enum Text<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Content<'a>(&'a str);
 
+/// The text of a string's or number's token, copied only where something is escaped: a string as the text that it stands for,
+/// however it is escaped, a number as its JSON text. `None` for anything else.
+#[must_use]
+pub fn decoded(token: &[u8]) -> Option<Cow<'_, str>> {
+    Some(match Text::of(token)? {
+        Text::Number(text) => Cow::Borrowed(text),
+        Text::String(content) => content.decode(),
+    })
+}
+
 /// Part of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece<'a> {

@@ -257,6 +257,21 @@ impl PolicySet {
         }
     }
 
+    /// What a route knows of its bodies, if it is governed.
+    #[must_use]
+    pub fn governed(&self, route: RouteId) -> Option<&Governed> {
+        match &self.routes.get(usize::from(route.0))?.body {
+            RouteBody::Governed(governed) => Some(governed),
+            RouteBody::Pass(_) => None,
+        }
+    }
+
+    /// Whether a budget counts cost.
+    #[must_use]
+    pub fn counts_cost(&self) -> bool {
+        self.budgets.iter().any(|budget| budget.count == Count::Cost)
+    }
+
     /// A budget.
     #[must_use]
     pub fn budget(&self, id: BudgetId) -> Option<&Budget> {

@@ -78,7 +78,8 @@ impl Walker {
         }
         let state = self.states.get(self.here);
         let may_enter = byte == b'{' || (byte == b'[' && state.element != StateId::DEAD);
-        if may_enter && state.container == ContainerRule::Walk && !state.counted && !self.frame.muted {
+        let plain = !state.counted && !state.record;
+        if may_enter && state.container == ContainerRule::Walk && plain && !self.frame.muted {
             if step.pass_close(at) {
                 self.lead(sink, at);
                 sink.copy(at, at.wrapping_add(2));
@@ -135,6 +136,10 @@ impl Walker {
         if rule == ContainerRule::Open {
             self.count(self.here, Standing::Container);
             self.counts.shown = self.counts.shown.wrapping_add(1);
+            if self.state().record {
+                self.begin_record(false)?;
+                self.end_record();
+            }
             self.lead(sink, at);
             self.start = at;
             self.nested = 1;
@@ -149,6 +154,9 @@ impl Walker {
         if array && state.element == StateId::DEAD && !state.members.is_empty() && !state.filtered {
             // Entries go through names only: it comes out empty (rule 25).
             self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
+        }
+        if state.record {
+            self.begin_record(muted)?;
         }
         Ok(if muted { self.enter(byte, state, true) } else { self.open(sink, at, byte, state) })
     }
@@ -181,7 +189,10 @@ impl Walker {
     #[inline(always)]
     pub(super) fn close(&mut self, sink: &mut Sink<'_>, at: usize) -> Phase {
         let Some(around) = self.outer.pop() else { return Phase::Done };
-        let Frame { muted, more_seen, .. } = std::mem::replace(&mut self.frame, around);
+        let Frame { muted, more_seen, state, .. } = std::mem::replace(&mut self.frame, around);
+        if state.record {
+            self.end_record();
+        }
         if more_seen < self.seen.len() {
             self.seen.truncate(more_seen);
         }

@@ -147,6 +147,7 @@ impl Walker {
         self.frame = Frame::around_root(outer.frame.muted, Rc::clone(self.states.get(StateId::DEAD)));
         self.outer.clear();
         self.seen.clear();
+        self.records.clear();
         self.taken.clear();
         self.start = 0;
         self.counts = outer.counts;

@@ -1,5 +1,7 @@
 //! Scalars: shown, blanked, or taken whole to be transformed.
 
+use std::rc::Rc;
+
 use super::super::sink::Sink;
 use super::{Halt, Phase, Walker};
 use crate::program::{ContainerRule, ScalarRule, Standing};
@@ -12,14 +14,30 @@ impl Walker {
     /// A string, number or literal name begins at `at`.
     #[inline(never)]
     pub(super) fn scalar(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
+        let null = byte == b'n';
+        let state = self.states.get(self.here);
+        if let (ScalarRule::Subject { .. }, b'"' | b'-' | b'0'..=b'9') = (&state.scalar, byte) {
+            if state.record {
+                self.begin_record(self.frame.muted || *state.scalar.fate() == ScalarRule::Hide)?;
+            }
+            if !self.frame.muted {
+                self.count(self.here, Standing::Scalar);
+            }
+            self.start = at;
+            return Ok(if byte == b'"' { Phase::TakeString } else { Phase::TakePlain });
+        }
         if self.frame.muted {
             return self.remove(byte);
         }
         self.count(self.here, Standing::Scalar);
-        let null = byte == b'n';
-        match &self.state().scalar {
+        let state = self.states.get(self.here);
+        if state.record && *state.scalar.fate() != ScalarRule::Hide {
+            self.begin_record(false)?;
+            self.end_record();
+        }
+        match self.state().scalar.fate() {
             ScalarRule::Show => {}
-            ScalarRule::Hide => {
+            ScalarRule::Hide | ScalarRule::Subject { .. } => {
                 if matches!(self.state().container, ContainerRule::Drop | ContainerRule::Mute) {
                     return self.remove(byte);
                 }
@@ -62,7 +80,6 @@ impl Walker {
     /// The scalar that was taken ends before `end`: writes what it becomes.
     #[inline(never)]
     pub(super) fn transform(&mut self, sink: &mut Sink<'_>, end: usize) -> Phase {
-        self.lead(sink, self.start);
         let mut taken = std::mem::take(&mut self.taken);
         let token = if taken.is_empty() {
             sink.span(self.start, end)
@@ -72,29 +89,63 @@ impl Walker {
             taken.extend_from_slice(rest.get(..room).unwrap_or(rest));
             &taken
         };
-        let fits = token.len() <= LONGEST && self.write_transformed(token, sink.out());
-        if !fits {
-            self.blank(sink);
+        let short = token.len() <= LONGEST;
+        let kept = self.names_subject(short.then_some(token));
+        if kept {
+            self.lead(sink, self.start);
+            let fits = short && self.write_transformed(token, sink.out());
+            if !fits {
+                self.blank(sink);
+            }
         }
         taken.clear();
         self.taken = taken;
         self.ended(sink)
     }
 
+    /// Tells whose data it is, if the scalar that was taken names a subject; one that is too long names none. Whether anything
+    /// of the scalar is kept.
+    fn names_subject(&mut self, token: Option<&[u8]>) -> bool {
+        let state = Rc::clone(self.states.get(self.here));
+        let ScalarRule::Subject { namespaces, then } = &state.scalar else { return true };
+        if let Some(token) = token {
+            self.subject(namespaces, token);
+        }
+        if state.record {
+            self.end_record();
+        }
+        if self.frame.muted || **then == ScalarRule::Hide {
+            self.counts.hidden = self.counts.hidden.wrapping_add(1);
+            let misplaced = !matches!(state.container, ContainerRule::Drop | ContainerRule::Mute);
+            self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(u64::from(misplaced));
+            return false;
+        }
+        true
+    }
+
     fn write_transformed(&mut self, token: &[u8], out: &mut Vec<u8>) -> bool {
         let before = out.len();
-        let (fits, count) = match &self.states.get(self.here).scalar {
+        let (fits, count) = match self.states.get(self.here).scalar.fate() {
+            ScalarRule::Show => {
+                out.extend_from_slice(token);
+                (true, &mut self.counts.shown)
+            }
             ScalarRule::Mask { form, .. } => (mask(*form, token, out), &mut self.counts.masked),
             ScalarRule::Pseudonym { form, .. } => {
                 let fits = self.view.key().is_some_and(|key| pseudonym(key, form, self.view.client(), token, out));
                 (fits, &mut self.counts.pseudonymised)
+            }
+            // Detectors look into strings only.
+            ScalarRule::Detect { .. } if !token.starts_with(b"\"") => {
+                out.extend_from_slice(token);
+                (true, &mut self.counts.shown)
             }
             ScalarRule::Detect { detectors, .. } => {
                 let fits = detect(detectors, token, out);
                 let same = out.get(before..) == Some(token);
                 (fits, if same { &mut self.counts.shown } else { &mut self.counts.detected })
             }
-            ScalarRule::Hide | ScalarRule::Show | ScalarRule::Blank(_) => return false,
+            ScalarRule::Hide | ScalarRule::Blank(_) | ScalarRule::Subject { .. } => return false,
         };
         if fits {
             *count = count.wrapping_add(1);
@@ -105,12 +156,12 @@ impl Walker {
     /// Writes the replacement value of the scalar in hand.
     fn blank(&mut self, sink: &mut Sink<'_>) {
         self.counts.blanked = self.counts.blanked.wrapping_add(1);
-        let text: &str = match &self.state().scalar {
+        let text: &str = match self.state().scalar.fate() {
             ScalarRule::Blank(text)
             | ScalarRule::Mask { blank: text, .. }
             | ScalarRule::Pseudonym { blank: text, .. }
             | ScalarRule::Detect { blank: text, .. } => text,
-            ScalarRule::Hide | ScalarRule::Show => "null",
+            ScalarRule::Hide | ScalarRule::Show | ScalarRule::Subject { .. } => "null",
         };
         sink.write(text.as_bytes());
     }

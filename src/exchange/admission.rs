@@ -1,0 +1,434 @@
+//! Budgets around an exchange: what is reserved before the upstream is asked, and settled when all has ended (rules 34 to 37).
+
+use std::rc::Rc;
+
+use super::{End, Exchange, Governed, Headers, Phase, RequestDirective, head};
+use crate::budget::{Against, Answer, Ask, Granter, Need, Released, Reservation, Shared, Subject, Verdict};
+use crate::caller::Caller;
+use crate::policy::model::{Count, Level, OnError, RouteId};
+use crate::policy::moment::Moment;
+use crate::program::{Budgets, Collector, Demand, NamespaceId, Program, path_subject};
+use crate::refusal::{Problem, Refusal};
+
+/// Largest request body that may wait for the rate limit service, in bytes: it goes on arriving meanwhile, and has to fit
+/// into any buffer that the host may have.
+const MOST_WAITING: u64 = 16 << 10;
+
+/// How often the rate limit service is asked for one request. What it granted for a window that has ended meanwhile is lost.
+const MOST_ASKS: u8 = 3;
+
+/// A request that is to be admitted by its budgets.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) route: RouteId,
+    pub(super) caller: Caller,
+    /// The request's path and query.
+    pub(super) target: String,
+    /// Whether it reads (GET, HEAD).
+    pub(super) reads: bool,
+    /// The request body's length, where it says one.
+    pub(super) declared: Option<u64>,
+    demands: Vec<Demand>,
+    /// The ask that is out, and for which of the demands.
+    asked: Option<(u16, Ask)>,
+    asks: u8,
+}
+
+/// What one exchange holds of budgets.
+#[derive(Debug, Default)]
+pub(super) struct Spending {
+    held: Vec<Reservation>,
+    /// The subject that the path names, and its kind.
+    path: Option<(NamespaceId, Subject)>,
+    collector: Option<Rc<Collector>>,
+    caller: Option<Caller>,
+    /// Whether something of a record may have left.
+    released: bool,
+    /// Whether something left that does not say of whom it is.
+    unnamed: bool,
+    account: Account,
+}
+
+/// What budgets did in an exchange: numbers and indexes, for logs and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// How many budgets were asked.
+    pub asked: u16,
+    /// The budget that refused.
+    pub refused: Option<u16>,
+    /// The ceiling that was reached.
+    pub ceiling: Level,
+    /// How often a store or the rate limit service failed.
+    pub failures: u16,
+    /// How many canaries left.
+    pub canaries: u16,
+    /// Distinct subjects that left, and records without one; of the kinds that a budget or canary names.
+    pub subjects: u64,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self { asked: 0, refused: None, ceiling: Level::Show, failures: 0, canaries: 0, subjects: 0 }
+    }
+}
+
+/// A question to the rate limit service. The request waits for the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Envoy's cluster.
+    pub cluster: String,
+    /// How long the answer is waited for, in milliseconds.
+    pub timeout: u32,
+    /// The message, a `RateLimitRequest`.
+    pub message: Vec<u8>,
+}
+
+impl Waiting {
+    pub(super) fn new(
+        budgets: &Budgets,
+        program: &Program,
+        route: RouteId,
+        caller: Caller,
+        target: &str,
+        headers: &Headers,
+        reads: bool,
+    ) -> Self {
+        let demands = budgets.demands(program.policy(), route, &caller, target);
+        let declared = head::single(headers, "content-length").ok().flatten().and_then(|text| text.parse().ok());
+        Self { route, caller, target: target.to_owned(), reads, declared, demands, asked: None, asks: 0 }
+    }
+
+    /// Whether the request's body may wait for the rate limit service (rule 36).
+    fn may_wait(&self, budgets: &Budgets, end: End) -> bool {
+        let rule = |demand: &Demand| budgets.books().rules().get(usize::from(demand.budget));
+        let asks = |demand: &Demand| rule(demand).is_some_and(|rule| matches!(rule.granter, Granter::Service(_)));
+        end == End::Last || self.declared.is_some_and(|length| length <= MOST_WAITING) || !self.demands.iter().any(asks)
+    }
+}
+
+/// How far an admission has come.
+enum Progress {
+    Admitted,
+    Refused(Refusal),
+    Ask(Question),
+}
+
+impl Exchange {
+    /// Asks the budgets, after [`RequestDirective::Reserve`]. `end` says whether the request has no body.
+    pub fn reserve(&mut self, end: End, now: Option<Moment>, store: &mut dyn Shared) -> RequestDirective {
+        let Phase::Reserving(waiting) = std::mem::take(&mut self.phase) else {
+            return self.refuse_request(Refusal::Internal, "");
+        };
+        let program = Rc::clone(&self.program);
+        let Some(budgets) = program.budgets() else { return self.refuse_request(Refusal::Internal, "") };
+        if !waiting.may_wait(budgets, end) {
+            return self.refuse_request(Refusal::RequestTooLarge, &waiting.target);
+        }
+        self.go_on(*waiting, budgets, now, store)
+    }
+
+    /// Takes the rate limit service's answer, after [`RequestDirective::Ask`]: its message, or `None` if the call failed.
+    pub fn on_answer(
+        &mut self,
+        message: Option<&[u8]>,
+        now: Option<Moment>,
+        store: &mut dyn Shared,
+    ) -> RequestDirective {
+        let Phase::Asking(mut waiting) = std::mem::take(&mut self.phase) else {
+            return self.refuse_request(Refusal::Internal, "");
+        };
+        let program = Rc::clone(&self.program);
+        let (Some(budgets), Some((budget, ask)), Some(moment)) = (program.budgets(), waiting.asked.take(), now) else {
+            return self.refuse_request(Refusal::Internal, "");
+        };
+        let answer = match budgets.books().rules().get(usize::from(budget)) {
+            Some(rule) => match (&rule.granter, message) {
+                (Granter::Service(service), Some(message)) => service.answer(rule.max, message),
+                _ => Answer::Failure,
+            },
+            None => Answer::Failure,
+        };
+        let counts = budgets.books().answered(budget, &ask, answer, moment.0, store);
+        if !counts {
+            self.spending.account.failures = self.spending.account.failures.saturating_add(1);
+            if !self.falls_back(&waiting, budget) {
+                return self.refuse_request(Refusal::BudgetStore, &waiting.target);
+            }
+            waiting.asks = MOST_ASKS;
+        }
+        self.go_on(*waiting, budgets, now, store)
+    }
+
+    /// Whether a budget whose service fails is kept by this process alone (`on_error: local`).
+    fn falls_back(&self, waiting: &Waiting, budget: u16) -> bool {
+        waiting.demands.iter().any(|demand| demand.budget == budget && demand.on_error == OnError::Local)
+    }
+
+    fn go_on(
+        &mut self,
+        mut waiting: Waiting,
+        budgets: &Budgets,
+        now: Option<Moment>,
+        store: &mut dyn Shared,
+    ) -> RequestDirective {
+        match self.admit(&mut waiting, budgets, now, store) {
+            Progress::Ask(question) => {
+                self.phase = Phase::Asking(Box::new(waiting));
+                RequestDirective::Ask(question)
+            }
+            Progress::Refused(refusal) => self.refuse_request(refusal, &waiting.target),
+            Progress::Admitted => match self.admitted(&waiting, budgets) {
+                Ok(directive) => directive,
+                Err(refusal) => self.refuse_request(refusal, &waiting.target),
+            },
+        }
+    }
+
+    fn admit(
+        &mut self,
+        waiting: &mut Waiting,
+        budgets: &Budgets,
+        now: Option<Moment>,
+        store: &mut dyn Shared,
+    ) -> Progress {
+        // Without a clock no window can be told.
+        let Some(Moment(now)) = now else { return Progress::Refused(Refusal::BudgetStore) };
+        let books = budgets.books();
+        if let Some((book, tag)) = budgets.canaries(&waiting.caller) {
+            match books.head(book, tag, now, store) {
+                Some(head) if head.used > 0 => {
+                    let ceiling = self.program.policy().canaries.as_ref().map_or(Level::Hide, |of| of.ceiling);
+                    self.spending.account.ceiling = self.spending.account.ceiling.min(ceiling);
+                }
+                Some(_) => {}
+                None => return Progress::Refused(Refusal::BudgetStore),
+            }
+        }
+        while let Some(demand) = waiting.demands.get(self.spending.held.len()).copied() {
+            let exhausted = waiting.asks >= MOST_ASKS;
+            let against = if exhausted && demand.on_error == OnError::Local { Against::Max } else { Against::Grant };
+            match books.admit(demand.budget, demand.tag, demand.need, now, against, store) {
+                Verdict::Admitted(held) => {
+                    let account = &mut self.spending.account;
+                    account.asked = account.asked.saturating_add(1);
+                    account.ceiling = account.ceiling.min(held.ceiling);
+                    self.spending.held.push(held);
+                    waiting.asks = 0;
+                }
+                Verdict::Refused { retry_after } => {
+                    self.spending.account.refused = Some(demand.budget);
+                    let retry_after = u32::try_from(retry_after).unwrap_or(u32::MAX);
+                    return Progress::Refused(Refusal::Budget { budget: demand.budget, retry_after });
+                }
+                Verdict::Ask(_) if exhausted => return Progress::Refused(Refusal::BudgetStore),
+                Verdict::Ask(ask) => {
+                    let Some(rule) = books.rules().get(usize::from(demand.budget)) else {
+                        return Progress::Refused(Refusal::Internal);
+                    };
+                    let Granter::Service(service) = &rule.granter else { return Progress::Refused(Refusal::Internal) };
+                    waiting.asked = Some((demand.budget, ask));
+                    waiting.asks = waiting.asks.saturating_add(1);
+                    return Progress::Ask(Question {
+                        cluster: service.cluster.clone(),
+                        timeout: service.timeout,
+                        message: service.question(&rule.prefix, rule.max, &ask),
+                    });
+                }
+                Verdict::Failed => {
+                    self.spending.account.failures = self.spending.account.failures.saturating_add(1);
+                    return Progress::Refused(Refusal::BudgetStore);
+                }
+            }
+        }
+        Progress::Admitted
+    }
+
+    /// The request is admitted: what it may see is decided now, for the whole response.
+    fn admitted(&mut self, waiting: &Waiting, budgets: &Budgets) -> Result<RequestDirective, Refusal> {
+        let Waiting { route, caller, target, reads, .. } = waiting;
+        let program = Rc::clone(&self.program);
+        let mut view = program.view_under(*route, caller, self.spending.account.ceiling)?;
+        let governed = program.policy().governed(*route).ok_or(Refusal::Internal)?;
+        if let Some(records) = &governed.max_records {
+            view = view.with_most_records(crate::program::page(records, target));
+        }
+        if program.counts_cost(*route, caller) {
+            view = view.tallied();
+        }
+        if let Some(most) = budgets.most_records(governed, target) {
+            let collector = Rc::new(Collector::new(budgets.key(), Rc::clone(budgets.namespaces()), most));
+            self.spending.collector = Some(Rc::clone(&collector));
+            view = view.collected(collector);
+        }
+        self.spending.path = governed.subject.as_ref().and_then(|subject| {
+            let text = path_subject(program.policy(), *route, target)?;
+            Some((budgets.namespace(&subject.namespace)?, budgets.key().subject(&subject.namespace, &text)))
+        });
+        self.spending.caller = Some(caller.clone());
+        if view.shows_nothing() && *reads {
+            return Err(Refusal::NothingVisible);
+        }
+        let view = Rc::new(view);
+        self.counted = Some(Rc::clone(&view));
+        self.phase = Phase::AwaitingHead(Box::new(Governed {
+            route: *route,
+            caller: caller.clone(),
+            ceiling: self.spending.account.ceiling,
+            view,
+        }));
+        Ok(super::forward(*reads))
+    }
+
+    /// [`Self::reserve`] with a rate limit service that has nobody else to serve, for the command line and for tests.
+    pub(super) fn reserve_alone(&mut self, now: Option<Moment>, store: &mut dyn Shared) -> RequestDirective {
+        let mut directive = self.reserve(End::Last, now, store);
+        while let RequestDirective::Ask(_) = directive {
+            directive = self.on_grant(now, store);
+        }
+        directive
+    }
+
+    /// The rate limit service has granted what it was asked for.
+    fn on_grant(&mut self, now: Option<Moment>, store: &mut dyn Shared) -> RequestDirective {
+        let Phase::Asking(mut waiting) = std::mem::take(&mut self.phase) else {
+            return self.refuse_request(Refusal::Internal, "");
+        };
+        let program = Rc::clone(&self.program);
+        let (Some(budgets), Some((budget, ask)), Some(moment)) = (program.budgets(), waiting.asked.take(), now) else {
+            return self.refuse_request(Refusal::Internal, "");
+        };
+        budgets.books().granted_alone(budget, &ask, moment.0, store);
+        self.go_on(*waiting, budgets, now, store)
+    }
+
+    fn refuse_request(&mut self, refusal: Refusal, target: &str) -> RequestDirective {
+        self.phase = Phase::Answered;
+        self.report.refusal = Some(refusal);
+        let problem = match refusal {
+            Refusal::Budget { budget, retry_after } => {
+                let budget = self.program.policy().budgets.get(usize::from(budget));
+                Problem::of_budget(budget.map_or("", |budget| &budget.name), retry_after)
+            }
+            _ => Problem::new(refusal, target),
+        };
+        RequestDirective::Refuse(problem)
+    }
+
+    /// Something of a record may leave from now on.
+    pub(super) fn releases(&mut self) {
+        self.spending.released = true;
+    }
+
+    /// Something leaves that may say something of somebody, and not of whom: a header that follows a class, other content.
+    pub(super) fn releases_unnamed(&mut self) {
+        self.spending.released = true;
+        self.spending.unnamed = true;
+    }
+
+    /// The response is refused before anything of it has left.
+    pub(super) fn releases_nothing(&mut self) {
+        self.spending.released = false;
+    }
+
+    /// Settles with the budgets what this exchange has released, once it has ended, however it ended.
+    pub fn settle(&mut self, now: Option<Moment>, store: &mut dyn Shared) {
+        let program = Rc::clone(&self.program);
+        let Some(budgets) = program.budgets() else { return };
+        // What the host still holds back has not left.
+        let waits = matches!(self.phase, Phase::Holding(_) | Phase::AwaitingHead(_) | Phase::Asking(_));
+        let released = self.spending.released && !waits;
+        let held = std::mem::take(&mut self.spending.held);
+        for reservation in &held {
+            let settled = if released {
+                self.settle_one(&program, budgets, reservation, store)
+            } else {
+                budgets.books().settle(reservation, Released::Count(0), store)
+            };
+            if !settled {
+                self.spending.account.failures = self.spending.account.failures.saturating_add(1);
+            }
+        }
+        if released {
+            self.canaries(&program, budgets, now, store);
+        }
+    }
+
+    fn settle_one(&mut self, program: &Program, budgets: &Budgets, held: &Reservation, store: &mut dyn Shared) -> bool {
+        let Some(budget) = program.policy().budgets.get(usize::from(held.budget())) else { return false };
+        let books = budgets.books();
+        match &budget.count {
+            Count::Cost => {
+                let cost = self.counted.as_ref().map_or(0, |view| view.cost());
+                books.settle(held, Released::Count(cost), store)
+            }
+            Count::Records => books.settle(held, Released::Count(self.records()), store),
+            Count::Distinct(namespace) => {
+                let (known, unknown) = self.subjects(budgets.namespace(namespace));
+                let known: Vec<u64> = known.into_iter().map(Subject::short).collect();
+                let number = u64::try_from(known.len()).unwrap_or(u64::MAX).saturating_add(unknown);
+                self.spending.account.subjects = self.spending.account.subjects.max(number);
+                books.settle(held, Released::Subjects { known: &known, unknown }, store)
+            }
+        }
+    }
+
+    /// Records that left: of a route whose path names the subject, the one.
+    fn records(&self) -> u64 {
+        match &self.spending.collector {
+            Some(collector) if self.spending.path.is_none() => collector.records().max(1),
+            _ => 1,
+        }
+    }
+
+    /// The subjects of a kind that left, each once, and how many records without one.
+    fn subjects(&self, namespace: Option<NamespaceId>) -> (Vec<Subject>, u64) {
+        if let Some((of, subject)) = self.spending.path
+            && Some(of) == namespace
+        {
+            return (vec![subject], 0);
+        }
+        let Some(collector) = &self.spending.collector else { return (Vec::new(), 1) };
+        let all = collector.subjects().into_iter();
+        let mut known: Vec<Subject> =
+            all.filter(|(of, _)| Some(*of) == namespace).map(|(_, subject)| subject).collect();
+        known.sort_unstable();
+        known.dedup();
+        // Something of somebody has left, and no record says of whom.
+        let nobody = u64::from(collector.records() == 0 && self.spending.unnamed);
+        (known, collector.unknown().saturating_add(nobody))
+    }
+
+    /// Counts canaries that left (rule 37).
+    fn canaries(&mut self, program: &Program, budgets: &Budgets, now: Option<Moment>, store: &mut dyn Shared) {
+        let (Some(canaries), Some(caller)) = (&program.policy().canaries, self.spending.caller.take()) else { return };
+        let collected = self.spending.collector.as_ref().map(|collector| collector.subjects()).unwrap_or_default();
+        let mut all: Vec<(NamespaceId, Subject)> = collected.into_iter().chain(self.spending.path).collect();
+        all.sort_unstable();
+        all.dedup();
+        let name = |id: NamespaceId| budgets.namespaces().get(usize::from(id.0));
+        let hits = all.iter().filter(|(id, subject)| name(*id).is_some_and(|name| canaries.has(name, subject.short())));
+        let hits = u16::try_from(hits.count()).unwrap_or(u16::MAX);
+        self.spending.account.canaries = hits;
+        let (Some((book, tag)), Some(Moment(now)), true) = (budgets.canaries(&caller), now, hits > 0) else { return };
+        let books = budgets.books();
+        let counted = match books.admit(book, tag, Need::Count(0), now, Against::Grant, store) {
+            Verdict::Admitted(held) => books.settle(&held, Released::Count(hits.into()), store),
+            Verdict::Refused { .. } | Verdict::Ask(_) | Verdict::Failed => false,
+        };
+        if !counted {
+            self.spending.account.failures = self.spending.account.failures.saturating_add(1);
+        }
+    }
+
+    /// What is reserved for this exchange: the number of each budget, and how much.
+    #[must_use]
+    pub fn reservations(&self) -> Vec<(u16, u64)> {
+        self.spending.held.iter().map(|held| (held.budget(), held.need())).collect()
+    }
+
+    /// What budgets did in this exchange; whole once it is settled.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.spending.account
+    }
+}

@@ -1,0 +1,546 @@
+//! Budgets over whole exchanges: what a harvester tries, row by row (rules 34 to 37).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may stop where it stands"
+)]
+
+use std::rc::Rc;
+
+use fieldgate::budget::{Memory, Shared, StoreFailure, SubjectKey, Swap, Value};
+use fieldgate::caller::Caller;
+use fieldgate::exchange::{
+    Answer, BodyDirective, End, Exchange, HeadDirective, Headers, Request, RequestDirective, Response, respond_with,
+};
+use fieldgate::policy::model::Level;
+use fieldgate::policy::moment::Moment;
+use fieldgate::program::Program;
+use fieldgate::transform::PseudonymKey;
+use serde_json::json;
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const NOON: u64 = 1_800_000_000 / 86_400 * 86_400 + 12 * 3600;
+
+fn key() -> PseudonymKey {
+    PseudonymKey::from_base64(KEY).unwrap()
+}
+
+/// A policy whose budget is `budget` over `hour: {…}`.
+fn policy(budgets: &serde_json::Value, canaries: &serde_json::Value) -> serde_json::Value {
+    let mut policy = json!({
+        "language": 1, "policy": "test",
+        "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+        "defaults": {"errors": {"show": ["title"]}, "headers": {"classify": {"x-msisdn": "open"}}},
+        "classes": {
+            "key": {"about": "ids", "cost": 1}, "open": {"about": "open", "cost": 4}, "closed": {"about": "closed"},
+        },
+        "shapes": {"account": {
+            "$.id": {"class": "key", "pseudonym": "customer", "subject": "customer"},
+            "$.name": {"class": "open", "mask": "initials"},
+            "$.state": "open",
+            "$.secret": "closed",
+        }},
+        "routes": {
+            "one": {"match": "GET /accounts/{id}", "area": "a", "body": {"$": {"shape": "account"}}},
+            "list": {
+                "match": "GET /accounts", "area": "a", "query": ["limit"],
+                "body": {"$.items[*]": {"shape": "account"}, "$.next": "open"},
+                "rows": "$.items[?@.state && @.state != 'draft']",
+                "max_records": {"at": "$.items[*]", "max": 10, "over": "truncate", "query": "limit"},
+            },
+            "calls": {
+                "match": "GET /accounts/{id}/calls", "area": "a", "subject": {"customer": "{id}"},
+                "body": {"$.calls[*].to": "open"},
+            },
+            "write": {
+                "match": "POST /accounts/{id}", "area": "a", "subject": {"customer": "{id}"},
+                "body": {"$": {"shape": "account"}},
+            },
+            "elsewhere": {"match": "GET /other/{id}", "area": "b", "body": {"$": {"shape": "account"}}},
+        },
+        "scopes": {
+            "full": {"areas": ["a", "b"], "grant": {"key": "show", "open": "show"}},
+            "blind": {"areas": ["a"], "grant": {"open": "show"}},
+            "deaf": {"areas": ["a"], "grant": {"closed": "show"}},
+        },
+        "clients": {"*": {}, "acme": {}},
+        "budgets": budgets,
+    });
+    if !canaries.is_null() {
+        policy["canaries"] = canaries.clone();
+    }
+    policy
+}
+
+fn hour(max: u64) -> serde_json::Value {
+    json!({"hour": {
+        "areas": ["a"], "count": {"distinct": "customer"}, "per": "1h", "max": max,
+        "steps": {"80%": "mask", "95%": "pseudonym", "100%": "reject"}, "store": "local",
+    }})
+}
+
+fn program(policy: &serde_json::Value) -> Rc<Program> {
+    let checked = fieldgate::policy::from_json(policy.to_string().as_bytes());
+    let (policy, _) = checked.unwrap_or_else(|found| panic!("{found}"));
+    Rc::new(Program::new(policy, Some(key())).unwrap())
+}
+
+/// A caller, a store, and a clock.
+struct World {
+    program: Rc<Program>,
+    store: Memory,
+    now: u64,
+    client: String,
+    scope: &'static str,
+    claims: serde_json::Value,
+}
+
+fn world(policy: &serde_json::Value) -> World {
+    World {
+        program: program(policy),
+        store: Memory::default(),
+        now: NOON,
+        client: "acme".to_owned(),
+        scope: "full",
+        claims: json!({}),
+    }
+}
+
+fn account(id: &serde_json::Value) -> serde_json::Value {
+    json!({"id": id, "name": "Ana Lopez", "state": "active", "secret": "s"})
+}
+
+impl World {
+    fn caller(&self) -> Caller {
+        Caller::new(self.program.policy(), &self.client, vec![self.scope.to_owned()], self.claims.clone())
+    }
+
+    fn request(&self, method: &str, target: &str) -> Request {
+        Request {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers: Vec::new(),
+            caller: self.caller(),
+            now: Some(Moment(self.now)),
+        }
+    }
+
+    fn send(&mut self, method: &str, target: &str, status: u16, headers: Headers, body: &str) -> Answer {
+        let response = Response { status, headers, body: body.as_bytes().to_vec() };
+        let request = self.request(method, target);
+        respond_with(&Rc::clone(&self.program), request, &response, &mut self.store)
+    }
+
+    fn get(&mut self, target: &str, body: &serde_json::Value) -> Answer {
+        self.send("GET", target, 200, Vec::new(), &body.to_string())
+    }
+
+    /// One account by its number.
+    fn one(&mut self, number: u64) -> Answer {
+        let id = format!("ACC-{number}");
+        self.get(&format!("/accounts/{id}"), &account(&json!(id)))
+    }
+
+    fn page(&mut self, target: &str, numbers: impl IntoIterator<Item = u64>) -> Answer {
+        let items: Vec<_> = numbers.into_iter().map(|number| account(&json!(format!("ACC-{number}")))).collect();
+        self.get(target, &json!({"items": items, "next": "n"}))
+    }
+
+    /// What the budget has counted, and what is reserved.
+    fn counted(&mut self) -> (u64, u64) {
+        let budgets = self.program.budgets().unwrap();
+        let caller = self.caller();
+        let route = (0u16..).map(fieldgate::policy::model::RouteId).zip(&self.program.policy().routes);
+        let (route, _) = route.into_iter().find(|(_, route)| route.name == "one").unwrap();
+        let demand = budgets.demands(self.program.policy(), route, &caller, "/accounts/x")[0];
+        let head = budgets.books().head(demand.budget, demand.tag, self.now, &mut self.store).unwrap();
+        (head.used, head.reserved)
+    }
+}
+
+#[test]
+fn the_ladder_goes_down_and_ends_in_429() {
+    let mut world = world(&policy(&hour(20), &json!(null)));
+    let names: Vec<String> = (0..25)
+        .map(|number| {
+            let answer = world.one(number);
+            match answer.status {
+                200 => serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap()["name"].to_string(),
+                status => status.to_string(),
+            }
+        })
+        .collect();
+    let seen = |name: &str| names.iter().filter(|seen| *seen == name).count();
+    assert_eq!(seen("\"Ana Lopez\""), 16, "up to 80 %");
+    assert_eq!(seen("\"A.L.\""), 3, "up to 95 %");
+    assert_eq!(seen("null"), 1, "at pseudonym a name has no form");
+    assert_eq!(seen("429"), 5);
+    let refused = world.one(99);
+    let header = |name: &str| refused.headers.iter().find(|(known, _)| known == name.as_bytes()).unwrap().1.clone();
+    assert_eq!(header("retry-after"), b"3600");
+    assert_eq!(header("content-type"), b"application/problem+json");
+    let problem: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
+    assert_eq!(problem["budget"], "hour");
+    assert!(!String::from_utf8_lossy(&refused.body).contains("20"), "no counts");
+    let calls = world.get("/accounts/ACC-3/calls", &json!({"calls": []}));
+    assert_eq!(calls.status, 200, "a known account stays free where the path names it");
+    assert_eq!(world.counted(), (20, 0));
+    world.now += 3600;
+    assert_eq!(world.one(99).status, 200, "in the next window");
+    assert_eq!(world.counted(), (1, 0));
+}
+
+#[test]
+fn what_a_harvester_tries_is_counted() {
+    type Try = fn(&mut World);
+    let rows: [(&str, Try, u64); 24] = [
+        ("an account counts once", |w| drop([w.one(1), w.one(1), w.one(2)]), 2),
+        ("HEAD releases nothing", |w| drop(w.send("HEAD", "/accounts/ACC-1", 200, Vec::new(), "")), 0),
+        (
+            "an error releases nothing",
+            |w| drop(w.send("GET", "/accounts/ACC-1", 404, Vec::new(), "{\"title\":\"x\"}")),
+            0,
+        ),
+        (
+            "a body that is refused releases nothing",
+            |w| drop(w.send("GET", "/accounts/ACC-1", 200, Vec::new(), "{")),
+            0,
+        ),
+        (
+            "a record without a subject counts each time",
+            |w| {
+                for _ in 0..3 {
+                    w.get("/accounts/ACC-1", &json!({"name": "Ana", "state": "active"}));
+                }
+            },
+            3,
+        ),
+        (
+            "a null subject counts each time",
+            |w| {
+                drop([
+                    w.get("/accounts/ACC-1", &account(&json!(null))),
+                    w.get("/accounts/ACC-1", &account(&json!(null))),
+                ])
+            },
+            2,
+        ),
+        ("an object for a subject counts", |w| drop(w.get("/accounts/ACC-1", &account(&json!({"id": "ACC-1"})))), 1),
+        ("a boolean for a subject counts", |w| drop(w.get("/accounts/ACC-1", &account(&json!(true)))), 1),
+        (
+            "escapes are the text",
+            |w| {
+                w.one(1);
+                w.send("GET", "/accounts/ACC-1", 200, Vec::new(), r#"{"id":"\u0041CC-1","state":"active"}"#);
+            },
+            1,
+        ),
+        (
+            "a number is its string",
+            |w| drop([w.get("/accounts/1", &account(&json!(1))), w.get("/accounts/1", &account(&json!("1")))]),
+            1,
+        ),
+        ("a page counts its records", |w| drop(w.page("/accounts", 0..7)), 7),
+        ("an account of a page is known", |w| drop([w.page("/accounts", 0..7), w.one(3)]), 7),
+        ("pages that overlap count once", |w| drop([w.page("/accounts", 0..7), w.page("/accounts", 5..9)]), 9),
+        ("records over max_records are not released", |w| drop(w.page("/accounts", 0..50)), 10),
+        ("a smaller page is cut at what it asked for", |w| drop(w.page("/accounts?limit=3", 0..50)), 3),
+        (
+            "rows that are left out are not released",
+            |w| {
+                let mut items: Vec<_> = (0..4).map(|number| account(&json!(number))).collect();
+                items[1]["state"] = json!("draft");
+                items[2]["state"] = json!(null);
+                w.get("/accounts", &json!({"items": items}));
+            },
+            3,
+        ),
+        (
+            "who sees no subject is counted by it all the same",
+            |w| {
+                w.scope = "blind";
+                drop([w.one(1), w.one(1), w.page("/accounts", 0..3)]);
+            },
+            3,
+        ),
+        (
+            "nothing visible, nothing asked",
+            |w| {
+                w.scope = "none";
+                assert_eq!(w.one(1).status, 403);
+            },
+            0,
+        ),
+        (
+            "a path names whose calls they are",
+            |w| {
+                for id in ["ACC-1", "ACC-1", "ACC%2D2"] {
+                    w.get(&format!("/accounts/{id}/calls"), &json!({"calls": [{"to": "1"}, {"to": "2"}]}));
+                }
+            },
+            1,
+        ),
+        (
+            "a path and a body name the same",
+            |w| {
+                w.get("/accounts/ACC-1/calls", &json!({"calls": [{"to": "1"}]}));
+                w.one(1);
+            },
+            1,
+        ),
+        (
+            "an answer to a write counts",
+            |w| drop(w.send("POST", "/accounts/ACC-1", 201, Vec::new(), r#"{"id":"x","state":"active"}"#)),
+            1,
+        ),
+        ("another area is another matter", |w| drop(w.get("/other/ACC-1", &account(&json!("ACC-1")))), 0),
+        (
+            "a header that shows counts on HEAD and in errors",
+            |w| {
+                let header = || vec![(b"x-msisdn".to_vec(), b"+34600".to_vec())];
+                w.send("HEAD", "/accounts/ACC-1", 200, header(), "");
+                w.send("GET", "/accounts/ACC-1", 404, header(), "{}");
+            },
+            2,
+        ),
+        (
+            "lines of accounts are cut at the one that was reserved",
+            |w| {
+                let lines = [account(&json!(1)), account(&json!(2))].map(|line| line.to_string()).join("\n");
+                let ndjson = vec![(b"content-type".to_vec(), b"application/x-ndjson".to_vec())];
+                assert_eq!(w.send("GET", "/accounts/1", 200, ndjson, &lines).status, 403);
+            },
+            0,
+        ),
+    ];
+    for (claim, attempt, expected) in rows {
+        let mut world = world(&policy(&hour(100), &json!(null)));
+        attempt(&mut world);
+        world.scope = "full";
+        assert_eq!(world.counted(), (expected, 0), "{claim}");
+    }
+}
+
+#[test]
+fn many_names_are_many_keys_and_no_name_is_one() {
+    let mut world = world(&policy(&hour(3), &json!(null)));
+    for number in 0..3 {
+        assert_eq!(world.one(number).status, 200);
+    }
+    assert_eq!(world.one(3).status, 429);
+    world.client = "other".to_owned();
+    assert_eq!(world.one(3).status, 200, "each client has its own");
+    world.client = String::new();
+    for number in 10..13 {
+        assert_eq!(world.one(number).status, 200);
+    }
+    assert_eq!(world.one(13).status, 429, "all without a client id share one");
+    let mut budgets = hour(2);
+    budgets["hour"]["by"] = json!(["client", {"claim": "sub"}]);
+    let mut world = self::world(&policy(&budgets, &json!(null)));
+    for (agent, expected) in [("ana", 200), ("ana", 200), ("ana", 429), ("bo", 200)] {
+        world.claims = json!({"sub": agent});
+        world.now += 1;
+        let number = world.now;
+        assert_eq!(world.one(number).status, expected, "{agent}");
+    }
+    world.claims = json!({});
+    let number = world.now + 1;
+    assert_eq!(world.one(number).status, 200, "who brings no claim has the budget of those who bring none");
+}
+
+#[test]
+fn parallel_pages_reserve_and_give_back() {
+    let mut world = world(&policy(&hour(15), &json!(null)));
+    let program = Rc::clone(&world.program);
+    let start = |world: &mut World| {
+        let mut exchange = Exchange::new(Rc::clone(&program));
+        let head = vec![(b":method".to_vec(), b"GET".to_vec()), (b":path".to_vec(), b"/accounts".to_vec())];
+        let caller = world.caller();
+        assert_eq!(exchange.on_request(&head, caller, Some(Moment(world.now))), RequestDirective::Reserve);
+        let directive = exchange.reserve(End::Last, Some(Moment(world.now)), &mut world.store);
+        (exchange, directive)
+    };
+    let (mut first, admitted) = start(&mut world);
+    assert!(matches!(admitted, RequestDirective::Forward { .. }));
+    assert_eq!(world.counted(), (0, 10));
+    let (mut second, refused) = start(&mut world);
+    let RequestDirective::Refuse(problem) = refused else { panic!("{refused:?}") };
+    assert!(problem.headers().any(|header| header == ("retry-after", "1")), "only a reservation is in the way");
+    second.settle(Some(Moment(world.now)), &mut world.store);
+    assert_eq!(world.counted(), (0, 10));
+    first.settle(Some(Moment(world.now)), &mut world.store);
+    assert_eq!(world.counted(), (0, 0), "the caller left before the upstream answered");
+    // One that leaves in mid-body has got what was sent.
+    let (mut third, _) = start(&mut world);
+    let head: Headers =
+        vec![(b":status".to_vec(), b"200".to_vec()), (b"transfer-encoding".to_vec(), b"chunked".to_vec())];
+    assert!(matches!(third.on_response_head(&head, End::More), HeadDirective::Hold(_)));
+    let body = br#"{"items":[{"id":1,"state":"a"},{"id":2,"state":"a"},{"name":"Ana","state":"b"#;
+    assert!(matches!(third.on_response_body(body, body.len(), End::More), BodyDirective::Send(_)));
+    third.settle(Some(Moment(world.now)), &mut world.store);
+    assert_eq!(world.counted(), (2, 0), "two records whole; the third's element waits for its filter and never left");
+    third.settle(Some(Moment(world.now)), &mut world.store);
+    assert_eq!(world.counted(), (2, 0), "once");
+}
+
+#[test]
+fn a_reload_between_reservation_and_settlement_loses_nothing() {
+    let mut world = world(&policy(&hour(15), &json!(null)));
+    world.one(1);
+    world.program = program(&policy(&hour(20), &json!(null)));
+    world.one(1);
+    assert_eq!(world.counted(), (1, 0), "another max is the same count");
+    let mut budgets = hour(20);
+    budgets["hour"]["per"] = json!("1d");
+    world.program = program(&policy(&budgets, &json!(null)));
+    assert_eq!(world.counted(), (0, 0), "another window is another count");
+}
+
+#[test]
+fn several_budgets_bind_together() {
+    let mut budgets = hour(100);
+    budgets["burst"] = json!({
+        "areas": ["a"], "count": {"distinct": "customer"}, "per": "1m", "max": 3,
+        "steps": {"50%": "mask", "100%": "reject"}, "store": "local",
+    });
+    let mut world = world(&policy(&budgets, &json!(null)));
+    let levels: Vec<Level> = (0..3).map(|number| world.one(number).account.ceiling).collect();
+    assert_eq!(levels, [Level::Show, Level::Mask, Level::Mask], "the lowest ceiling of all");
+    let refused = world.one(3);
+    assert_eq!((refused.status, refused.account.refused), (429, Some(0)));
+    world.now += 60;
+    assert_eq!(world.one(3).status, 200);
+    let day = world.one(3);
+    assert_eq!(day.account.asked, 2);
+}
+
+#[test]
+fn records_and_cost_are_counted() {
+    let mut budgets = hour(12);
+    budgets["hour"]["count"] = json!({"records": true});
+    let mut world = world(&policy(&budgets, &json!(null)));
+    world.page("/accounts?limit=5", 0..5);
+    world.page("/accounts?limit=5", 0..5);
+    assert_eq!(world.counted(), (10, 0), "each time");
+    assert_eq!(world.page("/accounts?limit=5", 0..5).status, 429);
+    assert_eq!(world.page("/accounts?limit=2", 0..5).status, 200);
+    let mut budgets = hour(100);
+    budgets["hour"]["count"] = json!({"cost": true});
+    let mut world = self::world(&policy(&budgets, &json!(null)));
+    world.one(1);
+    assert_eq!(world.counted(), (9, 0), "an id for 1, a name and a state for 4");
+    for _ in 0..9 {
+        world.one(1);
+    }
+    // Beyond 80 all is masked: half for the name, nothing for a blank state, a quarter for an id's pseudonym; rounded up.
+    assert_eq!(world.counted(), (84, 0));
+    let masked = world.one(1);
+    assert_eq!((masked.status, masked.account.ceiling), (200, Level::Mask));
+    assert_eq!(world.counted(), (87, 0));
+}
+
+#[test]
+fn a_canary_lowers_the_rest_of_the_day() {
+    let tag = SubjectKey::derive(&key()).subject("customer", "ACC-666").short();
+    let canaries = json!({"customer": [format!("c1_{tag:016x}")], "ceiling": "blank"});
+    let mut world = world(&policy(&json!({}), &canaries));
+    assert_eq!(world.one(1).account.canaries, 0);
+    let hit = world.one(666);
+    assert_eq!((hit.status, hit.account.canaries, hit.account.ceiling), (200, 1, Level::Show));
+    assert_eq!(world.one(2).account.ceiling, Level::Blank, "from the next request on");
+    world.client = "other".to_owned();
+    assert_eq!(world.one(2).account.ceiling, Level::Show, "another client is not held to it");
+    world.client = "acme".to_owned();
+    world.now += 11 * 3600;
+    assert_eq!(world.one(2).account.ceiling, Level::Blank, "all day (UTC)");
+    world.now += 3600;
+    assert_eq!(world.one(2).account.ceiling, Level::Show, "the next day");
+    let in_a_page = world.page("/accounts", 660..670);
+    assert_eq!(in_a_page.account.canaries, 1, "in a list too");
+}
+
+struct Dead;
+
+impl Shared for Dead {
+    fn read(&mut self, _: &str) -> Result<Value, StoreFailure> {
+        Err(StoreFailure)
+    }
+
+    fn swap(&mut self, _: &str, _: &[u8], _: Option<u32>) -> Result<Swap, StoreFailure> {
+        Err(StoreFailure)
+    }
+}
+
+#[test]
+fn without_a_store_or_a_clock_nothing_leaves() {
+    let mut world = world(&policy(&hour(15), &json!(null)));
+    let response = Response { status: 200, headers: Vec::new(), body: account(&json!(1)).to_string().into_bytes() };
+    let answer = respond_with(&world.program, world.request("GET", "/accounts/1"), &response, &mut Dead);
+    assert_eq!((answer.status, answer.account.failures), (503, 1));
+    let request = Request { now: None, ..world.request("GET", "/accounts/1") };
+    assert_eq!(respond_with(&world.program, request, &response, &mut world.store).status, 503);
+}
+
+fn with_service(on_error: &str) -> serde_json::Value {
+    let mut budgets = hour(15);
+    budgets["hour"]["store"] = json!("rls");
+    budgets["hour"]["rls"] = json!({"cluster": "ratelimit", "domain": "fieldgate", "timeout": "200ms"});
+    budgets["hour"]["on_error"] = json!(on_error);
+    policy(&budgets, &json!(null))
+}
+
+#[test]
+fn a_service_that_fails_ends_in_on_error() {
+    for (on_error, expected) in [("reject", 503), ("local", 200)] {
+        for (claim, message) in [("no answer", None), ("no limit", Some(b"\x08\x01\x12\x02\x08\x01".as_slice()))] {
+            let mut world = world(&with_service(on_error));
+            let mut exchange = Exchange::new(Rc::clone(&world.program));
+            let head = vec![(b":method".to_vec(), b"GET".to_vec()), (b":path".to_vec(), b"/accounts/1".to_vec())];
+            let caller = world.caller();
+            let now = Some(Moment(world.now));
+            assert_eq!(exchange.on_request(&head, caller, now), RequestDirective::Reserve);
+            let directive = exchange.reserve(End::Last, now, &mut world.store);
+            let RequestDirective::Ask(question) = directive else { panic!("{directive:?}") };
+            assert_eq!((question.cluster.as_str(), question.timeout), ("ratelimit", 200));
+            match exchange.on_answer(message, now, &mut world.store) {
+                RequestDirective::Refuse(problem) => assert_eq!(problem.status, expected, "{on_error}: {claim}"),
+                RequestDirective::Forward { .. } => assert_eq!(expected, 200, "{on_error}: {claim}"),
+                other => panic!("{on_error}: {claim}: {other:?}"),
+            }
+            exchange.settle(now, &mut world.store);
+            assert_eq!(exchange.account().failures, 1);
+            assert_eq!(world.counted(), (0, 0), "{on_error}: {claim}");
+        }
+    }
+}
+
+#[test]
+fn a_request_body_that_cannot_wait_is_413() {
+    let rows = [
+        ("no body", End::Last, None, "ask"),
+        ("a small one", End::More, Some("16384"), "ask"),
+        ("a large one", End::More, Some("16385"), "413"),
+        ("one that does not say", End::More, None, "413"),
+        ("one that lies badly", End::More, Some("x"), "413"),
+    ];
+    for (claim, end, length, expected) in rows {
+        let mut world = world(&with_service("reject"));
+        let mut exchange = Exchange::new(Rc::clone(&world.program));
+        let mut head = vec![(b":method".to_vec(), b"POST".to_vec()), (b":path".to_vec(), b"/accounts/1".to_vec())];
+        head.extend(length.map(|length| (b"content-length".to_vec(), length.as_bytes().to_vec())));
+        let caller = world.caller();
+        let now = Some(Moment(world.now));
+        assert_eq!(exchange.on_request(&head, caller, now), RequestDirective::Reserve);
+        let got = match exchange.reserve(end, now, &mut world.store) {
+            RequestDirective::Ask(_) => "ask".to_owned(),
+            RequestDirective::Refuse(problem) => problem.status.to_string(),
+            other => panic!("{claim}: {other:?}"),
+        };
+        assert_eq!(got, expected, "{claim}");
+    }
+}
