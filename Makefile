@@ -53,6 +53,7 @@ browser: ## The page of the matrix in a real headless browser
 .PHONY: envoy
 envoy: wasm trap ## Rows in a real Envoy: the newest and the oldest that is tested
 	@scripts/envoy.sh
+	@scripts/ratelimit.sh
 	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy
 	ENVOY_PATH=$(OLDEST) cargo test --locked --test envoy
 

@@ -1,7 +1,7 @@
 //! A demonstration upstream: a small customer-account API that says too much, as many do.
 //!
 //! ```text
-//! GET /accounts/{1..500}            a customer
+//! GET /accounts/{1..37000}          a customer
 //! GET /accounts/{id}/invoices       ?page=1&limit=10
 //! GET /accounts/{id}/calls          ?page=1
 //! GET /healthz
@@ -20,7 +20,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-const CUSTOMERS: u64 = 500;
+const CUSTOMERS: u64 = 37_000;
 
 fn main() -> ExitCode {
     let port = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(0_u16);

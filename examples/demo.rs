@@ -1,6 +1,6 @@
-//! The demonstration: one customer account behind a real Envoy, asked as five scopes.
+//! The demonstration: one customer account behind a real Envoy, asked as five scopes, and a harvester who asks for all.
 //!
-//! `demo` prints the five views side by side, then one refused request, and ends. `demo up` leaves everything running and
+//! `demo` prints the five views side by side, one refused request, what a harvester gets of 37,000 accounts, and ends. `demo up` leaves everything running and
 //! prints what to try. Everything that it starts listens on 127.0.0.1 at a free port, and stops when it ends.
 
 #![allow(
@@ -19,15 +19,19 @@ use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use fieldgate::policy::{self, Disk};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 use support::bootstrap::{Blanks, Bootstrap};
 use support::client::{self, Answer, Protocol, Request};
 use support::envoy::{Envoy, Scratch, Tools};
+use support::harvester::{Got, get};
 use support::marker;
 use support::token::Issuer;
 
@@ -99,6 +103,11 @@ fn run(stays_up: bool) -> Outcome<()> {
     let answer = ask(gate, &refused, tokens.first());
     println!("\nGET {refused} as {}\n{} {}", CALLERS[0].1, answer.status, String::from_utf8_lossy(&answer.body));
 
+    let token = issuer.token(&json!({"azp": "care-crawler", "scope": CALLERS[0].1}));
+    let harvested = runtime.block_on(harvest(gate, &token))?;
+    let open = runtime.block_on(harvest(api.address, ""))?;
+    print!("{}", harvested.table(CALLERS[0].1, &open));
+
     if stays_up {
         let try_it = try_it(project, gate, api.address, &tokens)?;
         println!("\n{try_it}");
@@ -107,6 +116,90 @@ fn run(stays_up: bool) -> Outcome<()> {
         println!("\nstopping");
     }
     Ok(())
+}
+
+/// Accounts that the harvester asks for: as many thousands as there were millions in the breach of 2022/23.
+const ACCOUNTS: u64 = 37_000;
+
+/// Connections of the harvester.
+const CONNECTIONS: u64 = 32;
+
+/// What the harvester got, in the order in which it got worse.
+#[derive(Default)]
+struct Harvest {
+    /// What a customer looked like, in how many answers, and the number of the first request that got it.
+    rungs: Vec<(String, u64, u64)>,
+}
+
+/// Asks for every account, one after the other, on a few connections at once.
+async fn harvest(gate: SocketAddr, token: &str) -> Outcome<Harvest> {
+    let next = Arc::new(AtomicU64::new(1));
+    let clients: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let (next, token) = (Arc::clone(&next), token.to_owned());
+            tokio::spawn(async move {
+                let mut seen: Vec<(u64, String)> = Vec::new();
+                let Ok(mut socket) = TcpStream::connect(gate).await else { return seen };
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number > ACCOUNTS {
+                        return seen;
+                    }
+                    match get(&mut socket, &format!("/accounts/{number}"), &token).await {
+                        Some(got) => seen.push((number, rung(&got))),
+                        None => return seen,
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut seen = Vec::new();
+    for client in clients {
+        seen.extend(client.await?);
+    }
+    seen.sort_unstable();
+    let mut harvest = Harvest::default();
+    for (number, what) in seen {
+        match harvest.rungs.iter_mut().find(|(known, ..)| *known == what) {
+            Some((_, count, _)) => *count += 1,
+            None => harvest.rungs.push((what, 1, number)),
+        }
+    }
+    Ok(harvest)
+}
+
+/// What the harvester was shown: how a view looks, without a value of it.
+fn rung(got: &Got) -> String {
+    let text = |place: &str| got.body.pointer(place).and_then(Value::as_str);
+    match (got.status, text("/id"), text("/email")) {
+        (200, Some(id), _) if id.starts_with("ps_") => "pseudonyms".to_owned(),
+        (200, _, Some(email)) if email.contains("***") => "masked".to_owned(),
+        (200, ..) => "in full".to_owned(),
+        (status, ..) => format!("status {status}"),
+    }
+}
+
+impl Harvest {
+    /// Customers that left.
+    fn left(&self) -> u64 {
+        self.rungs.iter().filter(|(what, ..)| !what.starts_with("status")).map(|(_, count, _)| count).sum()
+    }
+
+    fn table(&self, scope: &str, open: &Self) -> String {
+        let mut text = format!("\nGET /accounts/1 to /accounts/{ACCOUNTS}, as {scope}: a harvester\n\n");
+        text.push_str("what it gets   customers   from request\n");
+        text.push_str(&"─".repeat(40));
+        text.push('\n');
+        for (what, count, first) in &self.rungs {
+            text.push_str(&format!("{what:<12}  {count:>10}   {first:>12}\n"));
+        }
+        text.push_str(&format!(
+            "\n{} of {ACCOUNTS} customers left. Without fieldgate: {}.\n",
+            self.left(),
+            open.left()
+        ));
+        text
+    }
 }
 
 fn say(progress: &str) {

@@ -19,6 +19,7 @@
 mod support;
 
 mod attacks;
+mod harvest;
 mod hostile;
 mod lifecycle;
 mod reloads;
@@ -57,7 +58,16 @@ fn main() -> ExitCode {
     };
     let rows = rows::all().into_iter().map(|row| trial(row.claim.clone(), Box::new(move |world| world.run(&row))));
     let lifecycle = lifecycle::ALL.into_iter().map(|(claim, test)| trial(claim.to_owned(), Box::new(test)));
-    let own = [streams::all(), twins::all(), hostile::all(), attacks::all(), traps::all(), reloads::all(), soak::all()];
+    let own = [
+        harvest::all(),
+        streams::all(),
+        twins::all(),
+        hostile::all(),
+        attacks::all(),
+        traps::all(),
+        reloads::all(),
+        soak::all(),
+    ];
     let own = own.into_iter().flatten().map(|(claim, test)| trial(claim, test));
     let mut trials: Vec<Trial> = rows.chain(lifecycle).chain(own).collect();
     let claims: Vec<String> = trials.iter().map(|trial| trial.name().to_owned()).collect();

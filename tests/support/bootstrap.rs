@@ -91,6 +91,19 @@ impl Bootstrap {
         self
     }
 
+    /// With a cluster `ratelimit`: a rate limit service on this machine.
+    pub(crate) fn with_ratelimit(mut self, port: u16) -> Self {
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut().unwrap();
+        clusters.push(json!({
+            "name": "ratelimit", "type": "STATIC", "connect_timeout": "1s",
+            "typed_extension_protocol_options": protocol("http2_protocol_options", &json!({})),
+            "load_assignment": {"cluster_name": "ratelimit", "endpoints": [{"lb_endpoints": [{"endpoint": {
+                "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+            }}]}]},
+        }));
+        self
+    }
+
     /// With the plugin's filter taken out of the way.
     pub(crate) fn with_bypass(mut self, way: Bypass) -> Self {
         const FILTER: &str = "envoy.filters.http.wasm";

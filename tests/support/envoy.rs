@@ -122,6 +122,20 @@ impl Envoy {
         bootstrap: &Bootstrap,
         key: Option<&str>,
     ) -> Result<Self, String> {
+        Self::start_with(tools, scratch, bootstrap, key, 1)
+    }
+
+    /// Starts Envoy with so many workers and waits until it serves.
+    ///
+    /// # Errors
+    /// What Envoy complained of, if it ends instead.
+    pub(crate) fn start_with(
+        tools: &Tools,
+        scratch: Scratch,
+        bootstrap: &Bootstrap,
+        key: Option<&str>,
+        workers: u32,
+    ) -> Result<Self, String> {
         let home = scratch.path();
         let config = scratch.write("envoy.json", &bootstrap.text()).map_err(|error| error.to_string())?;
         let (log, admin) = (home.join("envoy.log"), home.join("admin"));
@@ -133,8 +147,8 @@ impl Envoy {
             .arg(config)
             .arg("--admin-address-path")
             .arg(&admin)
-            // Two Envoys at once are strangers to each other; one worker is enough, and the cheapest to start.
-            .args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "info"])
+            // Two Envoys at once are strangers to each other; one worker is the cheapest to start.
+            .args(["--disable-hot-restart", "--concurrency", &workers.to_string(), "--log-level", "info"])
             .env("ENVOY_PATH", &tools.envoy)
             .envs(["CONFIG_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"].map(|dir| (format!("FUNC_E_{dir}"), home)))
             .env_remove("FIELDGATE_KEY")

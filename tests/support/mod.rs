@@ -15,8 +15,10 @@
 pub(crate) mod bootstrap;
 pub(crate) mod client;
 pub(crate) mod envoy;
+pub(crate) mod harvester;
 pub(crate) mod http1;
 pub(crate) mod marker;
+pub(crate) mod ratelimit;
 pub(crate) mod row;
 pub(crate) mod stream;
 pub(crate) mod token;
