@@ -156,7 +156,7 @@ pub(crate) mod tests {
         let limit = Limit { requests: 200, unit: Unit::Hour };
         let entries = [("budget", "b"), ("key", "k")];
         let bytes = request(&Descriptor { domain: "d", entries, limit, hits: 3 });
-        let expected = b"\x0a\x01d\x12\x1d\x0a\x0b\x0a\x06budget\x12\x01b\x0a\x08\x0a\x03key\x12\x01k\x12\x05\x08\xc8\x01\x10\x03\x18\x03";
+        let expected = b"\x0a\x01d\x12\x1e\x0a\x0b\x0a\x06budget\x12\x01b\x0a\x08\x0a\x03key\x12\x01k\x12\x05\x08\xc8\x01\x10\x03\x18\x03";
         assert_eq!(bytes.as_slice(), expected.as_slice());
     }
 
