@@ -32,9 +32,6 @@ use crate::{policy, transform};
 use metrics::Metrics;
 use store::HostStore;
 
-/// The environment variable that holds the key of pseudonyms, in base64 (rule 23).
-const KEY: &str = "FIELDGATE_KEY";
-
 /// The filter state `wasm.fieldgate` of a request that may go on. A route can ask for it, so that nothing reaches the
 /// upstream unless the plugin has seen it.
 const MARK: [&str; 1] = ["fieldgate"];
@@ -101,12 +98,13 @@ fn program(configuration: &[u8]) -> Result<Program, Vec<String>> {
     let is_json = configuration.trim_ascii_start().first() == Some(&b'{');
     let loaded = if is_json { policy::from_json(configuration) } else { policy::from_struct(configuration) };
     let (policy, _) = loaded.map_err(|found| found.lines().collect::<Vec<_>>())?;
-    let key = match std::env::var(KEY) {
-        Ok(text) => {
+    let held = policy.key_variables().into_iter().find_map(|name| std::env::var(&name).ok().map(|text| (name, text)));
+    let key = match held {
+        Some((name, text)) => {
             let key = transform::PseudonymKey::from_base64(&text);
-            Some(key.map_err(|fault| vec![format!("{KEY}: {fault}")])?)
+            Some(key.map_err(|fault| vec![format!("{name}: {fault}")])?)
         }
-        Err(_) => None,
+        None => None,
     };
     Program::new(policy, key).map_err(|missing| vec![missing.to_string()])
 }

@@ -68,13 +68,20 @@ struct Kind {
     ceiling: Level,
 }
 
-/// The policy uses pseudonyms and there is no key (rule 23).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyMissing;
+/// The policy uses pseudonyms, budgets or canaries, and there is no key (rule 23).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyMissing {
+    /// The environment variable that should hold it.
+    pub variable: String,
+}
 
 impl fmt::Display for KeyMissing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the policy uses pseudonyms, so FIELDGATE_KEY must hold a key of at least 32 bytes in base64")
+        let variable = &self.variable;
+        write!(
+            f,
+            "the policy uses pseudonyms, budgets or canaries, so {variable} must hold a key of at least 32 bytes in base64"
+        )
     }
 }
 
@@ -93,11 +100,12 @@ impl Program {
     /// Makes a policy ready. Pure: the same policy and key always give the same program.
     ///
     /// # Errors
-    /// If the policy uses pseudonyms and `key` is `None` (rule 23).
+    /// If the policy uses pseudonyms, budgets or canaries and `key` is `None` (rule 23).
     pub fn new(policy: PolicySet, key: Option<PseudonymKey>) -> Result<Self, KeyMissing> {
         if key.is_none() && policy.needs_key() {
-            return Err(KeyMissing);
+            return Err(KeyMissing { variable: policy.key_variable() });
         }
+        let key = key.map(|key| key.named(policy.key.as_deref()));
         let policy = Rc::new(policy);
         let budgets = key.as_ref().and_then(|key| Budgets::new(&policy, key));
         let namespaces = budgets.as_ref().map(|budgets| Rc::clone(budgets.namespaces())).unwrap_or_default();
@@ -471,15 +479,26 @@ mod tests {
     }
 
     #[test]
-    fn pseudonyms_need_a_key() {
+    fn pseudonyms_budgets_and_canaries_need_a_key() {
         let text = r#"{"language": 1, "policy": "test",
             "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
             "classes": {"key": {"about": "ids"}},
             "routes": {"r": {"match": "GET /r", "area": "x", "body": {"$.a": {"class": "key", "pseudonym": "n"}}}},
             "scopes": {"s": {"areas": ["x"], "grant": {"key": "pseudonym"}}}}"#;
-        let policy = || crate::policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}")).0;
-        assert_eq!(Program::new(policy(), None).err(), Some(KeyMissing));
-        let key = PseudonymKey::from_base64("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").unwrap();
-        assert!(Program::new(policy(), Some(key)).is_ok());
+        let policy = |text: &str| crate::policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}")).0;
+        let key = || PseudonymKey::from_base64("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").unwrap();
+        let plain = text.replace(r#", "pseudonym": "n""#, r#", "subject": "n""#);
+        let with = |section: &str| plain.replacen('{', &format!("{{{section},"), 1);
+        for (text, variable) in [
+            (text.to_owned(), Some("FIELDGATE_KEY")),
+            (plain.clone(), None),
+            (with(r#""key": "k2""#), None),
+            (with(r#""budgets": {"b": {"count": {"distinct": "n"}, "per": "1h", "max": 10}}"#), Some("FIELDGATE_KEY")),
+            (with(r#""canaries": {"n": [], "ceiling": "blank"}, "key": "k2""#), Some("FIELDGATE_KEY_k2")),
+        ] {
+            let missing = variable.map(|variable| KeyMissing { variable: variable.to_owned() });
+            assert_eq!(Program::new(policy(&text), None).err(), missing, "{text}");
+            assert!(Program::new(policy(&text), Some(key())).is_ok());
+        }
     }
 }

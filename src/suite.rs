@@ -19,6 +19,7 @@ use crate::policy::model::Level;
 use crate::policy::moment::Moment;
 use crate::refusal::Refusal;
 
+pub mod budgets;
 mod judge;
 pub mod place;
 mod read;

@@ -2,7 +2,8 @@
 
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{ClientId, Governed, Route, RouteBody, ScopeId, Unmatched};
+use fieldgate::policy::model::{ClientId, Governed, Level, Route, RouteBody, ScopeId, Step, StepEffect, Unmatched};
+use fieldgate::suite::budgets;
 use fieldgate::suite::verdict::{self, Verdict};
 
 /// One route's fields.
@@ -44,8 +45,22 @@ pub(crate) fn match_text(route: &Route) -> String {
     text
 }
 
-/// What a reader of a route's cells has to know besides: which rows come, and that nothing is withheld yet.
-pub(crate) fn notes(policy: &PolicySet, cells: &RouteCells<'_>) -> Vec<String> {
+/// What a reader of a route's cells has to know besides: which rows come, that nothing is withheld yet, and what budgets do.
+pub(crate) fn notes(
+    policy: &PolicySet,
+    cells: &RouteCells<'_>,
+    client: Option<ClientId>,
+    used: Option<u8>,
+) -> Vec<String> {
+    let steps = budgets::binding(policy, cells.route, client).map(|(_, budget)| {
+        format!("budget {}: {}; {}", budget.name, budgets::allowance(budget), budgets::steps_text(budget))
+    });
+    let now = used.and_then(|used| {
+        let (id, step) = budgets::effect_at(policy, cells.route, client, used)?;
+        let effect = budgets::effect_text(step.then);
+        Some(format!("at {used}% used: {effect}, by budget {}", policy.budget(id)?.name))
+    });
+
     let rows = cells.governed.rows.iter().map(|rule| {
         let scope = rule.scope.and_then(|id| policy.scopes.get(usize::from(id.0)));
         let whom = scope.map_or("everybody", |scope| scope.name.as_str());
@@ -55,7 +70,7 @@ pub(crate) fn notes(policy: &PolicySet, cells: &RouteCells<'_>) -> Vec<String> {
         .route
         .report_until
         .map(|day| format!("only reports until {day}: before, every caller gets its responses unchanged"));
-    reports.into_iter().chain(rows).collect()
+    reports.into_iter().chain(rows).chain(steps).chain(now).collect()
 }
 
 /// What no cell speaks of, because it is forwarded untouched: routes by name, and what matches no route.
@@ -94,11 +109,16 @@ pub(crate) fn acting(policy: &PolicySet, route: &Route, client: Option<ClientId>
 
 /// The cells of every governed route, for callers under that client entry and one scope each.
 pub(crate) fn of(policy: &PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'_>> {
+    at_share(policy, client, None)
+}
+
+/// The cells as they are when so many percent of each budget are used: nothing comes out where one refuses.
+pub(crate) fn at_share(policy: &PolicySet, client: Option<ClientId>, used: Option<u8>) -> Vec<RouteCells<'_>> {
     policy
         .routes
         .iter()
         .filter_map(|route| match &route.body {
-            RouteBody::Governed(governed) => Some(of_route(policy, route, governed, client)),
+            RouteBody::Governed(governed) => Some(of_route(policy, route, governed, client, used)),
             RouteBody::Pass(_) => None,
         })
         .collect()
@@ -109,8 +129,20 @@ fn of_route<'p>(
     route: &'p Route,
     governed: &'p Governed,
     client: Option<ClientId>,
+    used: Option<u8>,
 ) -> RouteCells<'p> {
     let acting = acting(policy, route, client);
+    let step = used.and_then(|used| budgets::effect_at(policy, route, client, used));
+    let under = |verdict: Verdict| match step {
+        Some((id, Step { percent, then })) => {
+            let ceiling = match then {
+                StepEffect::Ceiling(level) => level,
+                StepEffect::Reject => Level::Hide,
+            };
+            verdict.under(governed, id, percent, ceiling)
+        }
+        None => verdict,
+    };
     let mut fields: Vec<FieldCells> = Vec::new();
     let mut seen: Vec<&FieldPath> = Vec::new();
     for (entry, declared) in governed.entries.iter().enumerate() {
@@ -125,7 +157,7 @@ fn of_route<'p>(
         let verdicts: Vec<Option<Verdict>> = (0..policy.scopes.len())
             .map(|index| {
                 let id = u16::try_from(index).ok().map(ScopeId).filter(|id| acting.contains(id))?;
-                Some(at(&[id]))
+                Some(under(at(&[id])))
             })
             .collect();
         let classes = class_names(policy, &at(&[]));

@@ -1,5 +1,6 @@
 //! `fieldgate diff`: what each scope gains and loses between two policies.
 
+mod budgets;
 mod changes;
 mod levels;
 mod revision;

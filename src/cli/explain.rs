@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use fieldgate::diagnostic::{Code, catalogue};
 use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{Entry, Governed, Level, Route, RouteBody, ScopeId};
-use fieldgate::suite::reasons;
+use fieldgate::policy::model::{Budget, Entry, Governed, Level, Route, RouteBody, ScopeId, Step, StepEffect};
 use fieldgate::suite::verdict::{self, Asker, Because, Decider, Verdict, word};
+use fieldgate::suite::{budgets, reasons};
 use serde_json::{Value, json};
 
 use super::cells;
@@ -172,6 +172,50 @@ impl<'a> Asked<'a> {
         if let Some(advice) = self.advice() {
             text.push_str(&advice);
         }
+        text.push_str(&self.budgets_text(terminal));
+        text
+    }
+
+    /// The budgets that bind the caller here, and what each of their steps makes of the field: nothing where it is hidden anyway.
+    fn steps(&self) -> Vec<(&Budget, Vec<(u8, StepEffect, Verdict)>)> {
+        let client = verdict::client_entry(&self.one.policy, self.asker.client);
+        let binding = budgets::binding(&self.one.policy, self.route, client);
+        binding
+            .map(|(id, budget)| {
+                let mut steps = budget.steps.clone();
+                if !budgets::rejects(budget) {
+                    steps.push(Step { percent: 100, then: StepEffect::Reject });
+                }
+                let then = steps.into_iter().map(|step| {
+                    let ceiling = match step.then {
+                        StepEffect::Ceiling(level) => level,
+                        StepEffect::Reject => Level::Hide,
+                    };
+                    (step.percent, step.then, self.verdict.clone().under(self.governed, id, step.percent, ceiling))
+                });
+                (budget, then.collect())
+            })
+            .collect()
+    }
+
+    fn budgets_text(&self, terminal: Terminal) -> String {
+        let mut text = String::new();
+        for (budget, steps) in self.steps() {
+            let place = self.one.sources.location(budget.span).to_string();
+            text.push_str(&format!(
+                "budget {}: {}  {}\n",
+                budget.name,
+                budgets::allowance(budget),
+                terminal.paint(Ink::Dim, &place)
+            ));
+            for (percent, then, verdict) in steps {
+                let becomes = match then {
+                    StepEffect::Reject => terminal.paint(Ink::Bad, "REFUSED"),
+                    StepEffect::Ceiling(_) => headline(verdict.level, terminal),
+                };
+                text.push_str(&format!("  above {percent:3}%  {becomes}\n"));
+            }
+        }
         text
     }
 
@@ -308,6 +352,19 @@ impl<'a> Asked<'a> {
             "selected": selected,
             "holds": self.held.iter().map(|(path, at)| json!({"where": path, "level": word(at.level)})).collect::<Vec<_>>(),
             "advice": self.advice(),
+            "budgets": self.steps().iter().map(|(budget, steps)| json!({
+                "budget": budget.name,
+                "allows": budgets::allowance(budget),
+                "at": self.one.sources.location(budget.span).to_string(),
+                "steps": steps.iter().map(|(percent, then, verdict)| json!({
+                    "above": format!("{percent}%"),
+                    "then": match then {
+                        StepEffect::Reject => "reject",
+                        StepEffect::Ceiling(level) => word(*level),
+                    },
+                    "level": word(verdict.level),
+                })).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
         })
     }
 }

@@ -262,19 +262,22 @@ pub(crate) fn claims(text: Option<&str>) -> Result<Value, Failure> {
     }
 }
 
-/// The variable that holds the key of pseudonyms (rule 23).
-pub(crate) const KEY: &str = "FIELDGATE_KEY";
-
-/// The key of pseudonyms, from this process's environment.
+/// The policy's key (rule 23), from this process's environment.
 ///
 /// # Errors
-/// When the variable holds something that is no key. The message holds no part of it.
-pub(crate) fn key() -> Result<Option<PseudonymKey>, Failure> {
-    match std::env::var(KEY) {
-        Ok(text) => PseudonymKey::from_base64(&text).map(Some).map_err(|fault| {
-            Failure::new(format!("{KEY} holds no key: {fault}")).help("make one with: openssl rand -base64 32")
-        }),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::new(format!("{KEY} holds no key: it is not base64"))),
+/// When the variable holds something that is not a key. The message holds no part of it.
+pub(crate) fn key(policy: &PolicySet) -> Result<Option<PseudonymKey>, Failure> {
+    let no_key = |name: &str, why: &str| Failure::new(format!("{name} does not hold a key: {why}"));
+    for name in policy.key_variables() {
+        match std::env::var(&name) {
+            Ok(text) => {
+                return PseudonymKey::from_base64(&text)
+                    .map(Some)
+                    .map_err(|fault| no_key(&name, &fault.to_string()).help("make one with: openssl rand -base64 32"));
+            }
+            Err(std::env::VarError::NotPresent) => {}
+            Err(std::env::VarError::NotUnicode(_)) => return Err(no_key(&name, "it is not base64")),
+        }
     }
+    Ok(None)
 }

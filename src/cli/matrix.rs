@@ -34,9 +34,18 @@ pub(crate) struct Arguments {
     /// For callers with this client id: its ceiling, its scopes and its denied places
     #[arg(long, short, value_name = "CLIENT")]
     client: Option<String>,
+    /// As it is when so much of each budget is used: 85%
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    used: Option<u8>,
     /// How to write it
     #[arg(long, value_enum, default_value_t = Format::Term)]
     format: Format,
+}
+
+/// A share of a budget, from 0 to 100: `85%` or `85`.
+pub(crate) fn percent(text: &str) -> Result<u8, String> {
+    let share = text.strip_suffix('%').unwrap_or(text).parse::<u8>().ok();
+    share.filter(|share| *share <= 100).ok_or_else(|| "write a share from 0% to 100%: 85%".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,6 +68,8 @@ struct Drawn<'p> {
     policy: &'p PolicySet,
     sources: &'p Sources,
     client: Option<ClientId>,
+    /// How much of each budget is used, in percent.
+    used: Option<u8>,
     /// Indexes of the scopes shown.
     scopes: Vec<usize>,
     routes: Vec<RouteCells<'p>>,
@@ -109,6 +120,7 @@ fn draw<'p>(one: &'p load::Loaded, arguments: &Arguments) -> Drawn<'p> {
         policy,
         sources: &one.sources,
         client,
+        used: arguments.used,
         scopes: arguments.scopes_of(policy),
         routes: arguments.cells_of(policy, client),
         untouched: cells::untouched(policy, |name| wanted(&arguments.routes, name)),
@@ -129,7 +141,7 @@ impl Arguments {
 
     /// The routes asked for, with the fields of the classes asked for.
     fn cells_of<'p>(&self, policy: &'p PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'p>> {
-        let mut routes = cells::of(policy, client);
+        let mut routes = cells::at_share(policy, client, self.used);
         routes.retain(|cells| wanted(&self.routes, &cells.route.name));
         for cells in &mut routes {
             cells.fields.retain(|field| {
@@ -198,7 +210,7 @@ fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
             text.push_str(line.trim_end());
             text.push('\n');
         }
-        for note in cells::notes(drawn.policy, cells) {
+        for note in cells::notes(drawn.policy, cells, drawn.client, drawn.used) {
             text.push_str(&format!("{}\n", terminal.paint(Ink::Dim, &format!("  {note}"))));
         }
         text.push('\n');
@@ -239,7 +251,7 @@ fn markdown(drawn: &Drawn<'_>) -> String {
             }
             text.push('\n');
         }
-        let notes = cells::notes(drawn.policy, cells);
+        let notes = cells::notes(drawn.policy, cells, drawn.client, drawn.used);
         text.push_str(if notes.is_empty() { "" } else { "\n" });
         text.push_str(&list(&notes));
         text.push('\n');
@@ -334,7 +346,11 @@ fn json_document(drawn: &[Drawn<'_>]) -> Value {
         }
         let client =
             one.client.and_then(|id| one.policy.clients.get(usize::from(id.0))).map(|client| client.name.as_str());
-        policies.push(json!({"policy": one.policy.name, "client": client, "routes": routes}));
+        let mut policy = json!({"policy": one.policy.name, "client": client, "routes": routes});
+        if let (Some(used), Some(members)) = (one.used, policy.as_object_mut()) {
+            members.insert("used".to_owned(), used.into());
+        }
+        policies.push(policy);
     }
     json!({ "policies": policies })
 }

@@ -8,17 +8,19 @@ use std::time::SystemTime;
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Answer, Headers, Mode, Request, Response, respond};
-use fieldgate::policy::model::{Route, TemplateSegment};
+use fieldgate::policy::PolicySet;
+use fieldgate::policy::model::{Route, RouteId, StepEffect, TemplateSegment};
 use fieldgate::policy::moment::Moment;
 use fieldgate::program::{FieldCount, Program};
 use fieldgate::refusal::Refusal;
 use fieldgate::rewrite::Counts;
+use fieldgate::suite::budgets;
 use fieldgate::suite::place::all_places;
 use fieldgate::suite::texts;
 use fieldgate::suite::verdict::word;
 
 use super::exit::{Exit, Failure};
-use super::load::{self, KEY};
+use super::load;
 use super::report::number;
 use super::terminal::{Ink, Terminal};
 
@@ -54,6 +56,9 @@ pub(crate) struct Arguments {
     /// The moment of the request, for a route that only reports until a day [default: now]
     #[arg(long, value_name = "DATE", value_parser = moment)]
     now: Option<Moment>,
+    /// As it is when so much of each budget is used: 85%
+    #[arg(long, value_name = "PERCENT", value_parser = super::matrix::percent)]
+    used: Option<u8>,
     /// Write status and headers too, as in an HTTP/1 message
     #[arg(long, short)]
     include: bool,
@@ -82,11 +87,22 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     }
     let authority = one.policy.hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned());
     let caller = Caller::new(&one.policy, &arguments.client, arguments.scopes.clone(), claims);
-    let key = load::key()?;
-    let program = Program::new(one.policy, key).map_err(|missing| {
-        Failure::new(missing.to_string()).help(format!("for a trial: export {KEY}=$(openssl rand -base64 32)"))
+    let key = load::key(&one.policy)?;
+    let policy = match arguments.used {
+        Some(used) => budgets::at_share(&one.policy, caller.entry, used),
+        None => one.policy.clone(),
+    };
+    let program = Program::new(policy, key).map_err(|missing| {
+        Failure::new(missing.to_string())
+            .help(format!("for a trial: export {}=$(openssl rand -base64 32)", missing.variable))
     })?;
     let program = Rc::new(program);
+    if let Some(used) = arguments.used {
+        let route = program.find(&authority, &method, &target).ok().flatten();
+        if let Some(exit) = share(&one.policy, route, &caller, used, terminal) {
+            return Ok(exit);
+        }
+    }
     if io::stdin().is_terminal() {
         terminal.say("reading the upstream's body from the terminal; end it with Ctrl-D\n");
     }
@@ -114,6 +130,23 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let gap = if io::stdout().is_terminal() && !answer.body.ends_with(b"\n") { "\n" } else { "" };
     terminal.say(&format!("{gap}{}", summary(&answer, &upstream.body, &program, terminal)));
     Ok(if answer.report.refusal.is_some() { Exit::Findings } else { Exit::Fine })
+}
+
+/// What the budgets do at a share of each, said; an exit where one of them refuses the request.
+fn share(policy: &PolicySet, route: Option<RouteId>, caller: &Caller, used: u8, terminal: Terminal) -> Option<Exit> {
+    let route = policy.routes.get(usize::from(route?.0))?;
+    let Some((id, step)) = budgets::effect_at(policy, route, caller.entry, used) else {
+        terminal.say(&format!("note: at {used}% of its budgets, everything is as granted\n"));
+        return None;
+    };
+    let name = policy.budget(id).map_or("", |budget| budget.name.as_str());
+    if step.then == StepEffect::Reject {
+        terminal.say(&format!("{} with 429: budget {name} is full\n", terminal.paint_said(Ink::Bad, "refused")));
+        return Some(Exit::Findings);
+    }
+    let effect = budgets::effect_text(step.then);
+    terminal.say(&format!("note: at {used}% of its budgets, {effect}, by budget {name}\n"));
+    None
 }
 
 fn moment(text: &str) -> Result<Moment, String> {

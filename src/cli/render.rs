@@ -57,6 +57,8 @@ struct Filling<'a> {
     /// The policy's name.
     policy: &'a str,
     head: HeadMode,
+    /// The environment variable that holds the policy's key.
+    key: &'a str,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
@@ -86,7 +88,8 @@ fn files(one: &Loaded, arguments: &Arguments) -> Result<Vec<Rendered>, Failure> 
         return Err(Failure::new("`--wasm` holds a control character"));
     }
     let json = policy::to_json(&one.doc);
-    let filling = Filling { json, wasm: &arguments.wasm, policy: &one.policy.name, head: one.policy.head };
+    let key = one.policy.key_variable();
+    let filling = Filling { json, wasm: &arguments.wasm, policy: &one.policy.name, head: one.policy.head, key: &key };
     Ok(match arguments.to {
         Target::Json => vec![Rendered { name: "policy.json", text: filling.json }],
         Target::Envoy => vec![Rendered { name: "fieldgate.filter.yaml", text: envoy::filter(&filling) }],

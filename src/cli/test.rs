@@ -129,10 +129,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         );
         return Ok(Exit::Tests);
     }
-    let key = match load::key()? {
-        Some(key) => key,
-        None => PseudonymKey::from_base64(TEST_KEY).map_err(|fault| Failure::new(format!("the test key: {fault}")))?,
-    };
+    let key = PseudonymKey::from_base64(TEST_KEY).map_err(|fault| Failure::new(format!("the test key: {fault}")))?;
     let mut runner = Runner {
         key,
         index: BTreeMap::new(),
@@ -141,7 +138,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     };
     let mut progress = Progress::new(terminal, "suites", files.len());
     for file in &files {
-        runner.suite(file);
+        runner.suite(file)?;
         progress.step();
     }
     drop(progress);
@@ -187,6 +184,7 @@ fn suites(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 }
 
 struct Runner<'a> {
+    /// For policies whose own key the environment does not have.
     key: PseudonymKey,
     /// Policies by path: the index of one that is ready, or why there is none.
     index: BTreeMap<String, Result<usize, Diagnostics>>,
@@ -195,7 +193,7 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    fn suite(&mut self, file: &Path) {
+    fn suite(&mut self, file: &Path) -> Result<(), Failure> {
         let name = load::slashes(file);
         let mut ran =
             SuiteRan { name: name.clone(), sources: Rc::default(), rows: Vec::new(), broken: None, unable: None };
@@ -203,7 +201,7 @@ impl Runner<'_> {
             Err(diagnostics) => ran.broken = Some(diagnostics),
             Ok(suite) => {
                 ran.sources = Rc::clone(&suite.sources);
-                match self.policy(&suite) {
+                match self.policy(&suite)? {
                     Err(diagnostics) => ran.broken = Some(diagnostics),
                     Ok(None) => ran.unable = Some("its policy cannot run".to_owned()),
                     Ok(Some(policy)) => ran.rows = self.rows(&suite, policy),
@@ -211,27 +209,29 @@ impl Runner<'_> {
             }
         }
         self.run.suites.push(ran);
+        Ok(())
     }
 
     /// The index of the suite's policy, loaded once.
-    fn policy(&mut self, suite: &Suite) -> Result<Option<usize>, Diagnostics> {
+    fn policy(&mut self, suite: &Suite) -> Result<Result<Option<usize>, Diagnostics>, Failure> {
         let path = load::slashes(&suite.policy);
         if let Some(known) = self.index.get(&path) {
-            return known.clone().map(Some);
+            return Ok(known.clone().map(Some));
         }
         let loaded = match load::one(&Disk, &path) {
             Ok(loaded) => loaded,
             Err(diagnostics) => {
                 self.index.insert(path, Err(diagnostics.clone()));
-                return Err(diagnostics);
+                return Ok(Err(diagnostics));
             }
         };
         let coverage = Coverage::new(&loaded.policy);
-        let Ok(program) = Program::new(loaded.policy, Some(self.key.clone())) else { return Ok(None) };
+        let key = load::key(&loaded.policy)?.unwrap_or_else(|| self.key.clone());
+        let Ok(program) = Program::new(loaded.policy, Some(key)) else { return Ok(Ok(None)) };
         let index = self.run.policies.len();
         self.run.policies.push(Ready { program: Rc::new(program), doc: loaded.doc, coverage });
         self.index.insert(path, Ok(index));
-        Ok(Some(index))
+        Ok(Ok(Some(index)))
     }
 
     fn rows(&mut self, suite: &Suite, policy: usize) -> Vec<Ran> {

@@ -15,14 +15,14 @@ pub(super) struct Demands {
     pub(super) hold: u32,
     /// Where callers come from; `None` where no policy is known.
     pub(super) identity: Option<Identity>,
-    /// Whether the key of pseudonyms is needed; `None` where no policy is known.
-    pub(super) key: Option<bool>,
+    /// The variables of which one has to hold the key, the usual one first; empty where none is needed, or no policy is known.
+    pub(super) keys: Vec<String>,
 }
 
 impl Default for Demands {
     /// What a policy asks for that does not say.
     fn default() -> Self {
-        Self { head: Some(HeadMode::Held), hold: Limits::default().hold, identity: None, key: None }
+        Self { head: Some(HeadMode::Held), hold: Limits::default().hold, identity: None, keys: Vec::new() }
     }
 }
 
@@ -32,7 +32,7 @@ impl Demands {
             head: Some(policy.head),
             hold: policy.limits.hold,
             identity: Some(policy.identity.clone()),
-            key: Some(policy.uses_pseudonyms()),
+            keys: if policy.needs_key() { policy.key_variables() } else { Vec::new() },
         }
     }
 
@@ -72,7 +72,7 @@ fn demands(embedded: Embedded, given: &Demands) -> Demands {
     match embedded {
         Embedded::Policy(policy) => Demands::of(&policy),
         // What it would ask for when it is mended is not known, and what it must not be is said.
-        Embedded::Broken => Demands { head: None, hold: 0, identity: None, key: None },
+        Embedded::Broken => Demands { head: None, hold: 0, identity: None, keys: Vec::new() },
         Embedded::Unknown => given.clone(),
     }
 }

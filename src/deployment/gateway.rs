@@ -4,7 +4,7 @@ use super::demands::{self, Demands};
 use super::field::{
     at, elements, get, head, is_zero_duration, member, message, names_fieldgate, set, text, truth, walk,
 };
-use super::plugin::{self, Flag, KEY};
+use super::plugin::{self, Flag};
 use super::survey::{Extent, Survey};
 use super::{Look, istio, manager};
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -147,9 +147,10 @@ fn wasm(look: &mut Look, module: &Node, given: &Demands, flag: Flag) -> Demands 
         "write `head: released` in the policy, or set the flag with an EnvoyPatchPolicy",
     );
     let keys = at(module, &["env", "hostKeys"]);
-    let handed = keys.and_then(Node::elements).unwrap_or_default().iter().any(|key| key.text() == Some(KEY));
-    if demands.key == Some(true) && !handed {
-        plugin::no_key(look, keys.map_or(place, |node| node.span), "write `env: {hostKeys: [FIELDGATE_KEY]}`");
+    let named: Vec<&str> = keys.and_then(Node::elements).unwrap_or_default().iter().filter_map(Node::text).collect();
+    if let Some(key) = plugin::missing_key(&demands, &named) {
+        let place = keys.map_or(place, |node| node.span);
+        plugin::no_key(look, place, key, &format!("write `env: {{hostKeys: [{key}]}}`"));
     }
     demands
 }

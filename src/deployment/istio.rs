@@ -2,7 +2,7 @@
 
 use super::demands::{self, Demands};
 use super::field::{at, elements, get, head, member, names_fieldgate, text};
-use super::plugin::{self, Flag, KEY};
+use super::plugin::{self, Flag};
 use super::survey::{Extent, Survey};
 use super::{Look, gateway};
 use crate::diagnostic::Code;
@@ -108,9 +108,10 @@ fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) {
         }
     }
     let variables = at(spec, &["vmConfig", "env"]).and_then(Node::elements).unwrap_or_default();
-    let handed = variables.iter().any(|variable| text(variable, "name") == Some(KEY));
-    if demands.key == Some(true) && !handed {
-        plugin::no_key(look, place, "write `vmConfig: {env: [{name: FIELDGATE_KEY, valueFrom: HOST}]}`");
+    let named: Vec<&str> = variables.iter().filter_map(|variable| text(variable, "name")).collect();
+    if let Some(key) = plugin::missing_key(&demands, &named) {
+        let help = format!("write `vmConfig: {{env: [{{name: {key}, valueFrom: HOST}}]}}`");
+        plugin::no_key(look, place, key, &help);
     }
 }
 

@@ -10,7 +10,12 @@ use crate::policy::Node;
 use crate::policy::model::HeadMode;
 
 /// The environment variable that holds the key of pseudonyms (rule 23).
-pub(super) const KEY: &str = "FIELDGATE_KEY";
+const KEY: &str = "FIELDGATE_KEY";
+
+/// Whether a variable may hold a key: `FIELDGATE_KEY`, or `FIELDGATE_KEY_NAME` for a policy's `key: NAME`.
+pub(super) fn is_key(name: &str) -> bool {
+    name.strip_prefix(KEY).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
 
 /// An HTTP filter that is the plugin.
 pub(super) struct Plugin<'n> {
@@ -142,19 +147,29 @@ fn held_head(look: &mut Look, config: &Node, extent: Extent, demands: &Demands, 
 fn key(look: &mut Look, config: &Node, place: Span, demands: &Demands) {
     let environment = at(config, &["vm_config", "environment_variables"]);
     let keys = environment.map(|node| elements(node, "host_env_keys")).unwrap_or_default();
-    let inline = environment.and_then(|node| at(node, &["key_values", KEY])).is_some();
-    if demands.key == Some(true) && !inline && !keys.iter().any(|key| key.text() == Some(KEY)) {
+    let inline = environment.and_then(|node| at(node, &["key_values"])).and_then(Node::members).unwrap_or_default();
+    let named = keys.iter().filter_map(Node::text).chain(inline.iter().map(|member| &*member.key));
+    if let Some(key) = missing_key(demands, &named.collect::<Vec<_>>()) {
         let place = environment.and_then(|node| member(node, "host_env_keys")).map_or(place, |member| member.key_span);
-        no_key(look, place, "write `environment_variables: {host_env_keys: [FIELDGATE_KEY]}` under `vm_config`");
+        let help = format!("write `environment_variables: {{host_env_keys: [{key}]}}` under `vm_config`");
+        no_key(look, place, key, &help);
     }
 }
 
+/// The variable that has to hold the key, where none of those that may is handed on.
+pub(super) fn missing_key<'d>(demands: &'d Demands, named: &[&str]) -> Option<&'d str> {
+    if demands.keys.iter().any(|key| named.contains(&key.as_str())) {
+        return None;
+    }
+    demands.keys.first().map(String::as_str)
+}
+
 /// Says that the key does not reach the plugin.
-pub(super) fn no_key(look: &mut Look, place: Span, help: &str) {
+pub(super) fn no_key(look: &mut Look, place: Span, key: &str, help: &str) {
     look.say(
         Code::PseudonymKey,
         place,
-        format!("the policy uses pseudonyms, and the plugin is not handed {KEY}: it does not load"),
+        format!("the policy needs a key, and the plugin is not handed {key}: it does not load"),
         help,
     );
 }

@@ -3,7 +3,7 @@
 use super::Look;
 use super::demands::{holds_policy, is_placeholder};
 use super::field::{get, text, walk};
-use super::plugin::KEY;
+use super::plugin::is_key;
 use crate::diagnostic::{Code, Span};
 use crate::policy::{Node, Tree};
 
@@ -16,14 +16,16 @@ pub(super) fn check(look: &mut Look, document: &Node) {
     walk(document, &mut |node| {
         let Tree::Map(members) = &node.value else { return };
         // `environment_variables.key_values`, or any other map of names to values.
-        spans.extend(members.iter().filter(|member| &*member.key == KEY).filter_map(|member| value(&member.node)));
+        spans.extend(members.iter().filter(|member| is_key(&member.key)).filter_map(|member| value(&member.node)));
         // An element of an `env` list.
-        if text(node, "name") == Some(KEY) {
+        if text(node, "name").is_some_and(is_key) {
             spans.extend(get(node, "value").and_then(value));
         }
         // What the virtual machine or the plugin is configured with.
         let configuration = get(node, "value").filter(|_| get(node, "@type").is_some() && !holds_policy(node));
-        if let Some(found) = configuration.filter(|found| found.text().is_some_and(|text| text.contains(KEY))) {
+        if let Some(found) =
+            configuration.filter(|found| found.text().is_some_and(|text| text.contains("FIELDGATE_KEY")))
+        {
             spans.push(found.span);
         }
     });
@@ -31,7 +33,7 @@ pub(super) fn check(look: &mut Look, document: &Node) {
         look.say(
             Code::PseudonymKey,
             span,
-            format!("{KEY} is written out here: whoever reads this file, or `/config_dump`, can undo every pseudonym"),
+            format!("FIELDGATE_KEY is written out here: whoever reads this file, or `/config_dump`, can undo every pseudonym"),
             "make another key, keep it in the proxy's environment, and name it: `host_env_keys: [FIELDGATE_KEY]`",
         );
     }

@@ -10,6 +10,7 @@ use crate::diagnostic::Span;
 use crate::policy::Node;
 use crate::policy::model::{Level, PolicySet, Route, RouteBody, ScopeId};
 use crate::policy::moment::Moment;
+use crate::transform::PseudonymKey;
 
 /// What the row is judged against.
 #[derive(Debug, Clone, Copy)]
@@ -183,9 +184,7 @@ fn same(left: &Value, right: &Value) -> bool {
 
 /// Whether it is spelt as rule 23 spells a pseudonym.
 fn is_pseudonym(value: &Value) -> bool {
-    value.as_str().and_then(|text| text.strip_prefix("ps_")).is_some_and(|digits| {
-        digits.len() == 26 && digits.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
-    })
+    value.as_str().is_some_and(PseudonymKey::is_pseudonym)
 }
 
 /// Why something came out as it did.

@@ -9,7 +9,7 @@ use super::place::{Place, PlaceStep};
 use crate::diagnostic::Span;
 use crate::policy::field_path::{FieldPath, Segment};
 use crate::policy::model::{
-    ClassId, ClientId, Condition, Entry, Governed, Level, PolicySet, Route, RowRule, Scope, ScopeId, When,
+    BudgetId, ClassId, ClientId, Condition, Entry, Governed, Level, PolicySet, Route, RowRule, Scope, ScopeId, When,
 };
 
 /// Who asks, in the policy's terms.
@@ -101,6 +101,8 @@ pub enum Whose {
     Client(ClientId),
     /// The route's.
     Route,
+    /// That of a budget's step, above this share in percent (rule 35).
+    Budget(BudgetId, u8),
 }
 
 /// What decided a place's level.
@@ -135,6 +137,28 @@ pub struct Verdict {
     pub scopes: Vec<ScopeSays>,
     /// The ceilings that stand below show.
     pub ceilings: Vec<(Whose, ClassId, Level)>,
+}
+
+impl Verdict {
+    /// The verdict under the ceiling of a budget's step (rules 17, 18 and 35): it can only lower.
+    #[must_use]
+    pub fn under(mut self, governed: &Governed, budget: BudgetId, percent: u8, ceiling: Level) -> Self {
+        // Before forms were looked at: of a field without a mask, pseudonym may have come of mask.
+        let granted = match self.decider {
+            Decider::NoForm(level) => level,
+            _ => self.level,
+        };
+        let index = self.ceilings.len();
+        self.ceilings.extend(self.classes.iter().map(|class| (Whose::Budget(budget, percent), *class, ceiling)));
+        if ceiling >= granted {
+            return self;
+        }
+        let entries: Vec<&Entry> = self.entries.iter().filter_map(|index| governed.entries.get(*index)).collect();
+        let formed = with_form(&entries, ceiling);
+        self.decider = if formed < ceiling { Decider::NoForm(ceiling) } else { Decider::Ceiling(index) };
+        self.level = formed;
+        self
+    }
 }
 
 /// A place's circumstances that are not read from its entries.

@@ -85,6 +85,11 @@ pub fn reasons(policy: &PolicySet, governed: &Governed, verdict: &Verdict, writt
                 (format!("client {}", client.name), exact.or(Some(client.span)))
             }),
             Whose::Route => ("the route".to_owned(), None),
+            Whose::Budget(id, percent) => policy.budget(*id).map_or(("?".to_owned(), None), |budget| {
+                let steps = written.and_then(|root| root.get("budgets")?.get(&budget.name)?.get("steps"));
+                let exact = steps.and_then(|steps| member_span(steps, &[&format!("{percent}%")]));
+                (format!("budget {} above {percent}%", budget.name), exact.or(Some(budget.span)))
+            }),
         };
         let decides = verdict.decider == Decider::Ceiling(index);
         let text = format!("{name}: at most {} for {}", word(*level), class_name(policy, *class));

@@ -1,6 +1,7 @@
 //! Pseudonyms (rule 23): keyed, and pairwise per client.
 
 use std::fmt;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_PAD_INDIFFERENT;
@@ -16,6 +17,9 @@ const KEY_BYTES: usize = 32;
 /// Characters of base32 that a pseudonym has: 130 bits, so that chance collisions need about 2^65 values.
 const CHARACTERS: usize = 26;
 
+/// What a pseudonym starts with.
+const PREFIX: &str = "ps_";
+
 /// RFC 4648 §6, in lower case.
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
@@ -24,7 +28,10 @@ const UNIT_SEPARATOR: &[u8] = &[0x1f];
 
 /// The key of all pseudonyms (rule 23), ready to use. Its `Debug` form does not show it.
 #[derive(Clone)]
-pub struct PseudonymKey(Hmac<Sha256>);
+pub struct PseudonymKey(Hmac<Sha256>, Prefix);
+
+/// What the pseudonyms of a key start with: `ps_`, or `ps_NAME_` for a key with a name.
+type Prefix = Rc<str>;
 
 /// Why a text is not a key. It holds nothing of that text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +57,33 @@ impl PseudonymKey {
             return Err(KeyFault::TooShort { bytes: key.len() });
         }
         // HMAC takes a key of any length; were that to change, no key is the safe answer.
-        Hmac::new_from_slice(&key).map(Self).map_err(|_| KeyFault::TooShort { bytes: 0 })
+        let mac = Hmac::new_from_slice(&key).map_err(|_| KeyFault::TooShort { bytes: 0 })?;
+        Ok(Self(mac, PREFIX.into()))
+    }
+
+    /// The key under the name that a policy gives it: its pseudonyms say which key made them, so that a key can be replaced
+    /// while old pseudonyms are still about (rule 23).
+    #[must_use]
+    pub fn named(self, name: Option<&str>) -> Self {
+        let prefix = name.map_or_else(|| PREFIX.into(), |name| format!("{PREFIX}{name}_").into());
+        Self(self.0, prefix)
+    }
+
+    /// Whether a text is a pseudonym of this shape, under whatever key of whatever name.
+    #[must_use]
+    pub fn is_pseudonym(text: &str) -> bool {
+        let Some(rest) = text.strip_prefix(PREFIX) else { return false };
+        let digits = match rest.split_once('_') {
+            Some((name, digits)) => {
+                let ok = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+                if !(1..=8).contains(&name.len()) || !name.bytes().all(ok) {
+                    return false;
+                }
+                digits
+            }
+            None => rest,
+        };
+        digits.len() == CHARACTERS && digits.bytes().all(|byte| BASE32.contains(&byte))
     }
 
     /// A key for another purpose, which that text names: the HMAC of the text, as four numbers.
@@ -106,7 +139,8 @@ pub fn pseudonym(key: &PseudonymKey, form: &Pseudonym, client: &str, token: &[u8
             Piece::Escape(char) => mac.update(char.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    out.extend_from_slice(b"\"ps_");
+    out.push(b'"');
+    out.extend_from_slice(key.1.as_bytes());
     out.extend(base32(&mac.finalize().into_bytes()).take(CHARACTERS));
     out.push(b'"');
     true
@@ -210,6 +244,33 @@ mod tests {
         assert_ne!(base, of(&key(1), &form("b", Link::Client), "x", r#""v""#));
         assert_ne!(base, of(&key(1), &form("a", Link::Client), "y", r#""v""#));
         assert_ne!(base, of(&key(1), &form("a", Link::Client), "x", r#""w""#));
+    }
+
+    #[test]
+    fn a_key_with_a_name_makes_the_pseudonyms_of_the_key_and_says_its_name() {
+        let plain = of(&key(1), &form("a", Link::Client), "x", r#""v""#).unwrap();
+        let named = of(&key(1).named(Some("k2")), &form("a", Link::Client), "x", r#""v""#).unwrap();
+        assert_eq!(named, plain.replacen("ps_", "ps_k2_", 1));
+        assert_eq!(of(&key(1).named(Some("k2")).named(None), &form("a", Link::Client), "x", r#""v""#), Some(plain));
+    }
+
+    #[test]
+    fn a_pseudonym_is_known_by_its_shape() {
+        let digits = "37vz6vjg2awsxzpa34jf76jyvv";
+        for (text, is) in [
+            (format!("ps_{digits}"), true),
+            (format!("ps_k2_{digits}"), true),
+            (format!("ps_12345678_{digits}"), true),
+            (format!("ps_123456789_{digits}"), false),
+            (format!("ps__{digits}"), false),
+            (format!("ps_K2_{digits}"), false),
+            (format!("ps_k2_x_{digits}"), false),
+            (format!("ps_{digits}a"), false),
+            (format!("ps_{}", digits.replace('v', "1")), false),
+            (digits.to_owned(), false),
+        ] {
+            assert_eq!(PseudonymKey::is_pseudonym(&text), is, "{text}");
+        }
     }
 
     #[test]

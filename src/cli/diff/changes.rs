@@ -11,7 +11,7 @@ use fieldgate::policy::model::{
 };
 use fieldgate::policy::moment::Day;
 
-use super::levels;
+use super::{budgets, levels};
 use crate::cli::load::Loaded;
 
 /// Who gains by a change.
@@ -53,6 +53,7 @@ pub(super) fn between(old: &[Loaded], new: &[Loaded]) -> Vec<Change> {
                 settings(&old.policy, &new.policy, &mut changes);
                 routes(&old.policy, new, &mut changes);
                 levels::compare(&old.policy, new, &mut changes);
+                budgets::compare(&old.policy, &new.policy, &mut changes);
             }
             (None, Some(new)) => {
                 let empty = PolicySet { routes: Vec::new(), ..new.policy.clone() };
@@ -87,7 +88,13 @@ pub(super) fn between(old: &[Loaded], new: &[Loaded]) -> Vec<Change> {
 }
 
 /// A change of a setting that is for everybody.
-fn setting(route: &str, what: &str, direction: Direction, from: impl Into<String>, to: impl Into<String>) -> Change {
+pub(super) fn setting(
+    route: &str,
+    what: &str,
+    direction: Direction,
+    from: impl Into<String>,
+    to: impl Into<String>,
+) -> Change {
     Change {
         direction,
         who: "everybody".to_owned(),
@@ -195,7 +202,7 @@ pub(super) fn key(route: &Route) -> String {
     format!("{} /{}{}", route.method, path.join("/"), if route.template.trailing_slash { "/" } else { "" })
 }
 
-fn counterpart<'p>(policy: &'p PolicySet, route: &Route) -> Option<&'p Route> {
+pub(super) fn counterpart<'p>(policy: &'p PolicySet, route: &Route) -> Option<&'p Route> {
     let wanted = key(route);
     policy.routes.iter().find(|other| key(other) == wanted)
 }

@@ -68,7 +68,8 @@ fn policy(one: &Loaded, arguments: &Arguments) -> Value {
         .map(|cells| {
             let fields: Vec<Value> =
                 cells.fields.iter().map(|field| json!({"path": field.path, "classes": field.classes})).collect();
-            let notes = cells::notes(policy, cells);
+            let client = client_entry(policy, arguments.client.as_deref());
+            let notes = cells::notes(policy, cells, client, arguments.used);
             json!({"name": cells.route.name, "match": cells::match_text(cells.route), "fields": fields, "notes": notes})
         })
         .collect();

@@ -65,12 +65,13 @@ failure_policy: FAIL_RELOAD
       filename: {}
   # The key of pseudonyms, by name: its value stays out of files and out of /config_dump.
   environment_variables:
-    host_env_keys: [FIELDGATE_KEY]
+    host_env_keys: [{}]
 configuration:
   \"@type\": type.googleapis.com/google.protobuf.StringValue
   value: |-
 {}",
         quoted(filling.wasm),
+        filling.key,
         indented(&printable(&filling.json), 4),
     )
 }
@@ -150,7 +151,7 @@ pub(super) fn istio_filter(filling: &Filling<'_>) -> String {
     format!(
         "\
 {}# A WasmPlugin cannot let the filter hold the response head, so this is an EnvoyFilter.
-# The proxy's environment must have FIELDGATE_KEY (for a gateway: env of its deployment, from a Secret), and the plugin's
+# The proxy's environment must have {} (for a gateway: env of its deployment, from a Secret), and the plugin's
 # file must be mounted into it. `identity.payload` in the policy names the metadata key that istiod gives jwt_authn's payload.
 apiVersion: networking.istio.io/v1alpha3
 kind: EnvoyFilter
@@ -178,6 +179,7 @@ spec:
             config:
 {}",
         heading(filling),
+        filling.key,
         label(filling.policy),
         indented(&plugin(filling), 14),
     )
@@ -208,7 +210,7 @@ spec:
   vmConfig:
     env:
       # From the proxy's environment: the key of pseudonyms is in no manifest.
-      - name: FIELDGATE_KEY
+      - name: {}
         valueFrom: HOST
   # The policy as it is: {}
   pluginConfig:
@@ -216,6 +218,7 @@ spec:
         heading(filling),
         label(filling.policy),
         quoted(&url(filling.wasm)),
+        filling.key,
         "`head: released`, since a WasmPlugin cannot let the filter hold the response head.",
         indented(&printable(&filling.json), 4),
     )
@@ -225,7 +228,7 @@ spec:
 pub(super) fn gateway(filling: &Filling<'_>) -> String {
     format!(
         "\
-{}# The proxy's environment must have FIELDGATE_KEY (EnvoyProxy, provider.kubernetes.envoyDeployment.container.env).
+{}# The proxy's environment must have {} (EnvoyProxy, provider.kubernetes.envoyDeployment.container.env).
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: EnvoyExtensionPolicy
 metadata:
@@ -247,12 +250,14 @@ spec:
       failOpen: false
       env:
         # The key of pseudonyms, by name: its value is in no manifest.
-        hostKeys: [FIELDGATE_KEY]
+        hostKeys: [{}]
       config:
 {}",
         heading(filling),
+        filling.key,
         label(filling.policy),
         quoted(filling.wasm),
+        filling.key,
         indented(&printable(&filling.json), 8),
     )
 }

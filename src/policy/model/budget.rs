@@ -272,6 +272,15 @@ impl PolicySet {
         self.budgets.iter().any(|budget| budget.count == Count::Cost)
     }
 
+    /// The variables that may hold the key: [`Self::key_variable`], and its spelling in capitals, which many environments
+    /// want. The first that is there counts.
+    #[must_use]
+    pub fn key_variables(&self) -> Vec<String> {
+        let exact = self.key_variable();
+        let capitals = exact.to_ascii_uppercase();
+        if capitals == exact { vec![exact] } else { vec![exact, capitals] }
+    }
+
     /// A budget.
     #[must_use]
     pub fn budget(&self, id: BudgetId) -> Option<&Budget> {
