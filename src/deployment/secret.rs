@@ -33,7 +33,7 @@ pub(super) fn check(look: &mut Look, document: &Node) {
         look.say(
             Code::PseudonymKey,
             span,
-            format!("FIELDGATE_KEY is written out here: whoever reads this file, or `/config_dump`, can undo every pseudonym"),
+            "FIELDGATE_KEY is written out here: whoever reads this file, or `/config_dump`, can undo every pseudonym",
             "make another key, keep it in the proxy's environment, and name it: `host_env_keys: [FIELDGATE_KEY]`",
         );
     }
