@@ -4,6 +4,7 @@
 //! command line or a file made its work impossible. What is asked for goes to standard output, what is said about it to standard
 //! error: `preview … > body.json` is exactly the bytes.
 
+mod canary;
 mod cells;
 mod check;
 mod code;
@@ -53,6 +54,7 @@ enum Verb {
     Diff(diff::Arguments),
     Init(init::Arguments),
     Render(render::Arguments),
+    Canary(canary::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
 }
@@ -81,6 +83,7 @@ fn carry_out(verb: &Verb, terminal: Terminal) -> Result<Exit, Failure> {
         Verb::Diff(arguments) => diff::run(arguments, terminal),
         Verb::Init(arguments) => init::run(arguments, terminal),
         Verb::Render(arguments) => render::run(arguments, terminal),
+        Verb::Canary(arguments) => canary::run(arguments, terminal),
         Verb::Schema(arguments) => schema::run(arguments, terminal),
         Verb::Completions(arguments) => completions::run(arguments, terminal),
     }

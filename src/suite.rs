@@ -43,8 +43,60 @@ pub struct Suite {
     pub policy_span: Span,
     /// The moment that the rows are asked at (rule 38); `None` is the machine's own clock.
     pub now: Option<Moment>,
-    /// The rows, in the order written.
+    /// The rows of one request, in the order written.
     pub cases: Vec<Case>,
+    /// The rows of several requests, in the order written.
+    pub sequences: Vec<Sequence>,
+}
+
+/// A row of several requests, one after the other: budgets are kept over all of them, and time passes (rules 34 to 37).
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    /// The claim.
+    pub name: String,
+    /// Where it is written.
+    pub span: Span,
+    /// When it begins, if not with the suite.
+    pub now: Option<Moment>,
+    /// Its requests.
+    pub steps: Vec<SequenceStep>,
+}
+
+/// One request of a [`Sequence`], or the same one several times.
+#[derive(Debug, Clone)]
+pub struct SequenceStep {
+    /// Who asks for what, what the upstream answers, and what must come of it; its name is the sequence's. In the path, the
+    /// client id and the body, `{n}` is the number of the request in the sequence, from 1.
+    pub case: Case,
+    /// How many seconds have passed since the step before.
+    pub after: u64,
+    /// How often it is asked, one right after the other.
+    pub times: u32,
+    /// The ceiling that budgets must put on the response, if the step says one.
+    pub step: Option<(Level, Span)>,
+}
+
+impl SequenceStep {
+    /// The step's request as the `number`th of its sequence.
+    #[must_use]
+    pub fn numbered(&self, number: u32) -> Case {
+        const NUMBER: &str = "{n}";
+        let number = number.to_string();
+        let mut case = self.case.clone();
+        case.request.path = case.request.path.replace(NUMBER, &number);
+        case.request.client = case.request.client.map(|client| client.replace(NUMBER, &number));
+        // Bytes that are not UTF-8 are a case of their own, and have no number.
+        if let Ok(text) = std::str::from_utf8(&case.response.body) {
+            case.response.body = text.replace(NUMBER, &number).into_bytes();
+        }
+        case
+    }
+
+    /// How many assertions the step makes. One that expects nothing expects an answer.
+    #[must_use]
+    pub fn assertions(&self) -> usize {
+        self.case.assertions().saturating_add(usize::from(self.step.is_some())).max(1)
+    }
 }
 
 /// One row: its name is a claim.
@@ -60,6 +112,8 @@ pub struct Case {
     pub response: Response,
     /// What must come of it.
     pub expected: Expected,
+    /// When it is asked, if not with the suite.
+    pub now: Option<Moment>,
 }
 
 /// Who asks for what.

@@ -243,7 +243,7 @@ fn every_completion_script_names_every_verb() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let run = scratch.run(&["completions", shell]);
         let script = text(&run.stdout);
-        for verb in ["check", "test", "preview", "explain", "matrix", "diff", "render", "schema"] {
+        for verb in ["check", "test", "preview", "explain", "matrix", "diff", "render", "canary", "schema"] {
             assert!(script.contains(verb), "{shell} knows no {verb}");
         }
     }

@@ -104,6 +104,9 @@ fn code(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
+/// A step, by its share in percent, and what it makes of the field.
+type Stepped = (u8, StepEffect, Verdict);
+
 /// A question and its answer.
 struct Asked<'a> {
     one: &'a Loaded,
@@ -177,7 +180,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The budgets that bind the caller here, and what each of their steps makes of the field: nothing where it is hidden anyway.
-    fn steps(&self) -> Vec<(&Budget, Vec<(u8, StepEffect, Verdict)>)> {
+    fn steps(&self) -> Vec<(&Budget, Vec<Stepped>)> {
         let client = verdict::client_entry(&self.one.policy, self.asker.client);
         let binding = budgets::binding(&self.one.policy, self.route, client);
         binding

@@ -9,13 +9,17 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use fieldgate::budget::Memory;
 use fieldgate::caller::Caller;
 use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
-use fieldgate::exchange::{Headers, Request, Response, respond};
+use fieldgate::exchange::{Headers, Request, Response, respond_with};
+use fieldgate::policy::model::Level;
 use fieldgate::policy::moment::Moment;
 use fieldgate::policy::{Disk, Node, PolicyDoc};
 use fieldgate::program::{Program, Way};
-use fieldgate::suite::{self, Case, FindingKind, Judgement, Outcome, Refused, Setting, Suite};
+use fieldgate::suite::{
+    self, Case, Finding, FindingKind, Judgement, Outcome, Refused, Sequence, Setting, Suite, budgets, verdict,
+};
 use fieldgate::transform::PseudonymKey;
 
 use super::exit::{Exit, Failure};
@@ -108,8 +112,20 @@ struct SuiteRan {
 /// A policy that suites name.
 struct Ready {
     program: Rc<Program>,
+    key: PseudonymKey,
     doc: PolicyDoc,
     coverage: Coverage,
+}
+
+impl Ready {
+    /// The program for a row: one of its own where budgets are counted, since a program remembers what it has read of them.
+    fn program(&self) -> Rc<Program> {
+        let policy = self.program.policy();
+        if policy.budgets.is_empty() && policy.canaries.is_none() {
+            return Rc::clone(&self.program);
+        }
+        Program::new(policy.clone(), Some(self.key.clone())).map_or_else(|_| Rc::clone(&self.program), Rc::new)
+    }
 }
 
 /// Everything that ran.
@@ -227,9 +243,9 @@ impl Runner<'_> {
         };
         let coverage = Coverage::new(&loaded.policy);
         let key = load::key(&loaded.policy)?.unwrap_or_else(|| self.key.clone());
-        let Ok(program) = Program::new(loaded.policy, Some(key)) else { return Ok(Ok(None)) };
+        let Ok(program) = Program::new(loaded.policy, Some(key.clone())) else { return Ok(Ok(None)) };
         let index = self.run.policies.len();
-        self.run.policies.push(Ready { program: Rc::new(program), doc: loaded.doc, coverage });
+        self.run.policies.push(Ready { program: Rc::new(program), key, doc: loaded.doc, coverage });
         self.index.insert(path, Ok(index));
         Ok(Ok(Some(index)))
     }
@@ -241,7 +257,8 @@ impl Runner<'_> {
         let now = suite.now.or_else(|| Moment::of(SystemTime::now()));
         let mut rows = Vec::new();
         for case in cases {
-            let judgement = row(&ready.program, ready.doc.root(), case, now);
+            let (judgement, _) =
+                row(&ready.program(), ready.doc.root(), case, case.now.or(now), &mut Memory::default());
             ready.coverage.assert(&judgement.cells);
             self.run.assertions = self.run.assertions.saturating_add(case.assertions());
             rows.push(Ran {
@@ -251,12 +268,76 @@ impl Runner<'_> {
                 policy,
             });
         }
+        let wanted = |sequence: &&Sequence| self.only.is_none_or(|text| sequence.name.contains(text));
+        for several in suite.sequences.iter().filter(wanted) {
+            let judgement = sequence(&ready.program(), ready.doc.root(), several, several.now.or(now));
+            ready.coverage.assert(&judgement.cells);
+            let assertions = several.steps.iter().map(suite::SequenceStep::assertions);
+            self.run.assertions = self.run.assertions.saturating_add(assertions.fold(0, usize::saturating_add));
+            rows.push(Ran {
+                name: several.name.clone(),
+                at: suite.sources.location(several.span).to_string(),
+                judgement,
+                policy,
+            });
+        }
         rows
     }
 }
 
-/// Runs one row in the native core.
-fn row(program: &Rc<Program>, written: &Node, case: &Case, now: Option<Moment>) -> Judgement {
+/// Runs a row of several requests in the native core: one store of budgets, and a clock that the row turns.
+fn sequence(program: &Rc<Program>, written: &Node, sequence: &Sequence, start: Option<Moment>) -> Judgement {
+    let mut store = Memory::default();
+    let mut now = start;
+    let mut number = 0_u32;
+    let mut judgement = Judgement::default();
+    for step in &sequence.steps {
+        now = now.map(|Moment(now)| Moment(now.saturating_add(step.after)));
+        for _ in 0..step.times {
+            number = number.saturating_add(1);
+            let case = step.numbered(number);
+            let (mut one, ceiling) = row(program, written, &case, now, &mut store);
+            if let Some((wanted, span)) = step.step.filter(|(wanted, _)| *wanted != ceiling) {
+                one.findings.push(Finding {
+                    kind: FindingKind::Unmet,
+                    span,
+                    subject: "the step".to_owned(),
+                    expected: verdict::word(wanted).to_owned(),
+                    got: verdict::word(ceiling).to_owned(),
+                    because: Vec::new(),
+                    perhaps: None,
+                    update: None,
+                });
+            }
+            judgement.cells.append(&mut one.cells);
+            if one.findings.is_empty() {
+                continue;
+            }
+            for finding in &mut one.findings {
+                finding.subject = format!("{} (request {number})", finding.subject);
+                // What came of one of several is not what is to be written for all.
+                if step.times > 1 {
+                    finding.update = None;
+                }
+            }
+            judgement.findings.append(&mut one.findings);
+            // What follows would only say the like again, request for request.
+            break;
+        }
+    }
+    judgement.cells.sort();
+    judgement.cells.dedup();
+    judgement
+}
+
+/// Runs one request in the native core: what it comes to, and the ceiling that budgets put on it.
+fn row(
+    program: &Rc<Program>,
+    written: &Node,
+    case: &Case,
+    now: Option<Moment>,
+    store: &mut Memory,
+) -> (Judgement, Level) {
     let policy = program.policy();
     let bytes = |headers: &[(String, String)]| -> Headers {
         headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect()
@@ -279,7 +360,8 @@ fn row(program: &Rc<Program>, written: &Node, case: &Case, now: Option<Moment>) 
         headers: bytes(&case.response.headers),
         body: case.response.body.clone(),
     };
-    let answer = respond(program, request, &upstream);
+    let answer = respond_with(program, request, &upstream, store);
+    let ceiling = answer.account.ceiling;
     let outcome = Outcome {
         status: answer.status,
         headers: answer
@@ -290,7 +372,16 @@ fn row(program: &Rc<Program>, written: &Node, case: &Case, now: Option<Moment>) 
         body: answer.body,
         refused: answer.report.refusal.map_or(Refused::No, Refused::For),
     };
-    suite::judge(Setting { policy, route, written: Some(written), now }, case, &outcome)
+    if ceiling == Level::Show {
+        return (suite::judge(Setting { policy, route, written: Some(written), now }, case, &outcome), ceiling);
+    }
+    // What a step leaves is judged by what it leaves, and asserts nothing of what is granted.
+    let lowered = budgets::with_ceiling(policy, ceiling);
+    let route = route.and_then(|route| lowered.routes.iter().find(|lowered| lowered.name == route.name));
+    let setting = Setting { policy: &lowered, route, written: Some(written), now };
+    let mut judgement = suite::judge(setting, case, &outcome);
+    judgement.cells.clear();
+    (judgement, ceiling)
 }
 
 /// Warnings of a policy are `check`'s to say: a broken one is said in whole.

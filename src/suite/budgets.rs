@@ -43,15 +43,27 @@ pub fn effect_at(policy: &PolicySet, route: &Route, client: Option<ClientId>, us
 pub fn at_share(policy: &PolicySet, client: Option<ClientId>, used: u8) -> PolicySet {
     let mut at = policy.clone();
     for (route, before) in at.routes.iter_mut().zip(&policy.routes) {
-        let Some((_, Step { then: StepEffect::Ceiling(level), .. })) = effect_at(policy, before, client, used) else {
-            continue;
-        };
-        if let RouteBody::Governed(governed) = &mut route.body {
-            governed.ceiling = under(&governed.ceiling, level);
+        if let Some((_, Step { then: StepEffect::Ceiling(level), .. })) = effect_at(policy, before, client, used) {
+            lower(route, level);
         }
     }
     at.budgets.clear();
     at
+}
+
+/// The policy as it is for a response on which budgets or canaries put a ceiling.
+#[must_use]
+pub fn with_ceiling(policy: &PolicySet, ceiling: Level) -> PolicySet {
+    let mut at = policy.clone();
+    at.routes.iter_mut().for_each(|route| lower(route, ceiling));
+    at
+}
+
+/// Puts a ceiling on a route, besides its own.
+fn lower(route: &mut Route, level: Level) {
+    if let RouteBody::Governed(governed) = &mut route.body {
+        governed.ceiling = under(&governed.ceiling, level);
+    }
 }
 
 /// A ceiling that is nowhere above a level.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::place::Pattern;
-use super::{Case, Expectation, Expected, HeaderExpectation, Request, Response, Suite, Wanted};
+use super::{Case, Expectation, Expected, HeaderExpectation, Request, Response, Sequence, SequenceStep, Suite, Wanted};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
 use crate::policy::model::Level;
 use crate::policy::moment::Moment;
@@ -16,6 +16,19 @@ use crate::policy::{Node, Tree};
 
 /// A body of a row may be this large, in bytes: the default of `limits.body` and a little more, to test it.
 const BODY: u64 = 65 << 20;
+
+/// What a request is expected to come to.
+const EXPECTED: [&str; 4] = ["expect", "expect_headers", "expect_refused", "nothing_else_above"];
+
+/// What rows and the requests of a sequence have: who asks, what is answered, what is expected.
+const EXPECTATIONS: [&str; 6] =
+    ["request", "response", "expect", "expect_headers", "expect_refused", "nothing_else_above"];
+
+/// How often one request of a sequence may be asked: enough to fill a large budget, and still a second or two.
+const MOST_TIMES: u32 = 20_000;
+
+/// The longest pause within a sequence, in seconds: ten years.
+const LONGEST_PAUSE: u64 = 3653 * 86_400;
 
 /// Reads a suite and the bodies that it names.
 ///
@@ -125,18 +138,7 @@ impl Reader<'_> {
         }
         let policy = self.required(root, "policy", "this suite", "name the policy's file, from this suite's directory");
         let named = policy.and_then(|node| self.text(node, "`policy`").map(|text| (text, node.span)));
-        let now = root.get("now").and_then(|node| {
-            let moment = node.text().and_then(Moment::parse);
-            if moment.is_none() {
-                self.say(
-                    Code::BadValue,
-                    node.span,
-                    "`now` is not a moment",
-                    "write it as RFC 3339 does, in UTC: 2027-02-01T00:00:00Z",
-                );
-            }
-            moment
-        });
+        let now = self.now(root);
         let tests = self.required(root, "tests", "this suite", "list the rows under `tests:`")?;
         let Some(elements) = tests.elements() else {
             self.say(
@@ -147,34 +149,157 @@ impl Reader<'_> {
             );
             return None;
         };
-        let cases: Vec<Case> = elements.iter().filter_map(|node| self.case(node)).collect();
-        for (index, case) in cases.iter().enumerate() {
-            if let Some(first) = cases.iter().take(index).find(|other| other.name == case.name) {
-                let diagnostic =
-                    Diagnostic::at(Code::DuplicateKey, case.span, format!("two rows claim `{}`", case.name))
-                        .label(first.span, "first here")
-                        .help("say what sets this one apart: a row's name is its claim");
+        let (several, one): (Vec<&Node>, Vec<&Node>) = elements.iter().partition(|node| node.get("sequence").is_some());
+        let cases: Vec<Case> = one.into_iter().filter_map(|node| self.case(node)).collect();
+        let sequences: Vec<Sequence> = several.into_iter().filter_map(|node| self.sequence(node)).collect();
+        let claims = cases.iter().map(|case| (case.name.as_str(), case.span));
+        let claims = claims.chain(sequences.iter().map(|sequence| (sequence.name.as_str(), sequence.span)));
+        let mut claims: Vec<(&str, Span)> = claims.collect();
+        claims.sort_by_key(|(_, span)| *span);
+        for (index, (name, span)) in claims.iter().enumerate() {
+            if let Some((_, first)) = claims.iter().take(index).find(|(other, _)| other == name) {
+                let diagnostic = Diagnostic::at(Code::DuplicateKey, *span, format!("two rows claim `{name}`"))
+                    .label(*first, "first here")
+                    .help("say what sets this one apart: a row's name is its claim");
                 self.found.push(diagnostic);
             }
         }
         let (policy, policy_span) = named?;
-        Some(Suite { sources, policy: self.directory.join(policy), policy_span, now, cases })
+        Some(Suite { sources, policy: self.directory.join(policy), policy_span, now, cases, sequences })
+    }
+
+    /// When a suite or a row is asked.
+    fn now(&mut self, node: &Node) -> Option<Moment> {
+        let node = node.get("now")?;
+        let moment = node.text().and_then(Moment::parse);
+        if moment.is_none() {
+            self.say(
+                Code::BadValue,
+                node.span,
+                "`now` is not a moment",
+                "write it as RFC 3339 does, in UTC: 2027-02-01T00:00:00Z",
+            );
+        }
+        moment
+    }
+
+    /// A row of several requests.
+    fn sequence(&mut self, node: &Node) -> Option<Sequence> {
+        if !self.map(node, "a row with a `sequence`", &["name", "now", "sequence"]) {
+            return None;
+        }
+        let name = self.required(node, "name", "this row", "say in a few words what the row claims")?;
+        let span = name.span;
+        let name = self.text(name, "`name`")?;
+        let now = self.now(node);
+        let written = node.get("sequence")?;
+        let elements = written.elements().unwrap_or_default();
+        if elements.is_empty() {
+            self.say(
+                Code::WrongKind,
+                written.span,
+                "`sequence` is a list of requests",
+                "write `- request: {path: GET /…, scopes: […]}` for each",
+            );
+            return None;
+        }
+        let steps: Vec<Option<SequenceStep>> = elements.iter().map(|node| self.step(node, &name, span)).collect();
+        let steps = steps.into_iter().collect::<Option<Vec<SequenceStep>>>()?;
+        Some(Sequence { name, span, now, steps })
+    }
+
+    fn step(&mut self, node: &Node, name: &str, span: Span) -> Option<SequenceStep> {
+        let mut known = vec!["after", "times", "expect_step"];
+        known.extend(EXPECTATIONS);
+        if !self.map(node, "a request of a sequence", &known) {
+            return None;
+        }
+        let after = node.get("after").map_or(Some(0), |node| self.duration(node));
+        let times = node.get("times").map_or(Some(1), |node| {
+            let times = match &node.value {
+                Tree::Number(text) => text.parse::<u32>().ok().filter(|times| (1..=MOST_TIMES).contains(times)),
+                _ => None,
+            };
+            if times.is_none() {
+                self.say(Code::BadValue, node.span, "`times` is a number", format!("from 1 to {MOST_TIMES}"));
+            }
+            times
+        });
+        let step = node.get("expect_step").map(|node| {
+            let level = node.text().and_then(level);
+            if level.is_none() {
+                let help = "one of show, mask, pseudonym, blank, hide; write `expect_refused: 429` for a refusal";
+                self.say(Code::BadValue, node.span, "`expect_step` is a level", help);
+            }
+            level.map(|level| (level, node.span))
+        });
+        let (request, response) = self.asked(node, "this request");
+        // A request of which nothing is expected is there for what it uses up: it must be answered.
+        let silent = EXPECTED.iter().all(|key| node.get(key).is_none());
+        let expected = if silent {
+            Some(Expected::Answer { fields: Vec::new(), headers: Vec::new(), nothing_else_above: None })
+        } else {
+            self.expected(node, span)
+        };
+        let step = match step {
+            Some(step) => Some(step?),
+            None => None,
+        };
+        let (request, response, expected) = (request?, response?, expected?);
+        if let (Some((_, span)), Expected::Refused { .. }) = (step, &expected) {
+            let help = "a response that is refused meets no other expectation: make it two requests";
+            self.say(Code::Incompatible, span, "this request expects a refusal and a step", help);
+        }
+        let case = Case { name: name.to_owned(), span, request, response, expected, now: None };
+        Some(SequenceStep { case, after: after?, times: times?, step })
+    }
+
+    /// Time that passes: `90s`, `30m`, `1h`, `2d`.
+    fn duration(&mut self, node: &Node) -> Option<u64> {
+        let seconds = node.text().and_then(|text| {
+            let unit = match text.chars().last()? {
+                's' => 1_u64,
+                'm' => 60,
+                'h' => 3600,
+                'd' => 86_400,
+                _ => return None,
+            };
+            let digits = text.get(..text.len().saturating_sub(1))?;
+            let digits = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+            digits.parse::<u64>().ok()?.checked_mul(unit).filter(|seconds| *seconds <= LONGEST_PAUSE)
+        });
+        if seconds.is_none() {
+            self.say(
+                Code::BadValue,
+                node.span,
+                "`after` is the time since the request before",
+                "write a whole number and `s`, `m`, `h` or `d`: `after: 30m`",
+            );
+        }
+        seconds
+    }
+
+    /// Who asks for what, and what the upstream answers.
+    fn asked(&mut self, node: &Node, what: &str) -> (Option<Request>, Option<Response>) {
+        let request = self.required(node, "request", what, "write `request: {path: GET /…, scopes: […]}`");
+        let request = request.and_then(|node| self.request(node));
+        let response = self.required(node, "response", what, "write `response: {body: FILE}`");
+        (request, response.and_then(|node| self.response(node)))
     }
 
     fn case(&mut self, node: &Node) -> Option<Case> {
-        let known = ["name", "request", "response", "expect", "expect_headers", "expect_refused", "nothing_else_above"];
+        let mut known = vec!["name", "now"];
+        known.extend(EXPECTATIONS);
         if !self.map(node, "a row", &known) {
             return None;
         }
         let name = self.required(node, "name", "this row", "say in a few words what the row claims")?;
         let span = name.span;
         let name = self.text(name, "`name`")?;
-        let request = self.required(node, "request", "this row", "write `request: {path: GET /…, scopes: […]}`");
-        let request = request.and_then(|node| self.request(node));
-        let response = self.required(node, "response", "this row", "write `response: {body: FILE}`");
-        let response = response.and_then(|node| self.response(node));
+        let now = self.now(node);
+        let (request, response) = self.asked(node, "this row");
         let expected = self.expected(node, span);
-        Some(Case { name, span, request: request?, response: response?, expected: expected? })
+        Some(Case { name, span, request: request?, response: response?, expected: expected?, now })
     }
 
     fn request(&mut self, node: &Node) -> Option<Request> {
