@@ -2,7 +2,6 @@
 //!
 //! ```text
 //! on_request ─► AwaitingHead ─► on_response_head ─┬► Holding ──► Streaming     a body that is rewritten
-//!      │                                          ├► Absorbing                 an error body, decided whole
 //!      │                                          ├► Sniffing ─► Opaque        other content, where a route passes it
 //!      │                                          └► Emptying                  no body may pass
 //!      ├► Passed     nothing is governed
@@ -29,11 +28,12 @@ use crate::caller::Caller;
 use crate::json::Texts;
 use crate::policy::model::{Level, OtherContent, RouteBody, RouteId, ScopeId};
 use crate::policy::moment::Moment;
+use crate::program::memory::Share;
 use crate::program::{FieldCount, Program, View};
 use crate::refusal::{Problem, Refusal};
 use crate::rewrite::{Counts, Rewriter};
 use admission::{Spending, Waiting};
-use body::{Absorbing, Head, Holding, Length, Sniffing, Streaming};
+use body::{Carrier, Head, Holding, Length, Purpose, Sniffing, Streaming};
 use head::{Content, Kind, OwnType, Repeated};
 
 /// Header names, in lower case, and values, in order.
@@ -88,6 +88,9 @@ pub enum BodyDirective<'a> {
     Send(&'a [u8]),
     /// Put these bytes in the place of all that the host has of the body, and keep them and the head back.
     Hold(&'a [u8]),
+    /// These bytes are all of the body: say so with a `content-length` in the head that is kept back, put them in the place of
+    /// all that the host has, and let head and body go.
+    Whole(&'a [u8]),
     /// Answer with this head, `:status` in it, and this body instead; no head has been sent. They are the whole response,
     /// where the body is more than may be written in the place of what the host has.
     Answer {
@@ -111,6 +114,8 @@ pub enum TrailersDirective<'a> {
     Drop,
     /// Put these bytes in the place of the body that is held back, remove the trailers and let all go.
     Send(&'a [u8]),
+    /// The same, with a `content-length` in the head that is kept back.
+    Whole(&'a [u8]),
     /// Answer with this head and body instead, as [`BodyDirective::Answer`] does.
     Answer {
         /// The rewritten head.
@@ -164,6 +169,10 @@ pub struct Exchange {
     counted: Option<Rc<View>>,
     /// What budgets hold for it.
     spending: Spending,
+    /// How the response comes, as far as the host knows.
+    carrier: Carrier,
+    /// What it keeps of the body, among what all streams of the worker keep.
+    share: Share,
 }
 
 #[derive(Debug, Default)]
@@ -187,7 +196,6 @@ enum Phase {
     AwaitingHead(Box<Governed>),
     Holding(Box<Holding>),
     Streaming(Box<Streaming>),
-    Absorbing(Box<Absorbing>),
     Sniffing(Box<Sniffing>),
     /// The body is passed, the trailers are not.
     Opaque,
@@ -224,7 +232,18 @@ impl Exchange {
     pub fn new(program: Rc<Program>) -> Self {
         let (head, out) = Default::default();
         let spending = Spending::default();
-        Self { program, phase: Phase::Idle, head, out, report: Report::default(), counted: None, spending }
+        let share = program.memory().share();
+        Self {
+            program,
+            phase: Phase::Idle,
+            head,
+            out,
+            report: Report::default(),
+            counted: None,
+            carrier: Carrier::Pieces,
+            share,
+            spending,
+        }
     }
 
     /// What there is to log and count so far.
@@ -322,6 +341,15 @@ impl Exchange {
         Ok(forward(reads))
     }
 
+    /// The host is certain that the response comes in frames of at most 16 KiB (HTTP/2), and says so before its head. Nothing
+    /// in the head of one that has no length tells it from one that ends with its connection.
+    pub fn comes_in_frames(&mut self) {
+        match &mut self.phase {
+            Phase::Reporting(aside) => aside.carrier = Carrier::Frames,
+            _ => self.carrier = Carrier::Frames,
+        }
+    }
+
     /// The response's head (rules 25, 29 to 31, 40).
     pub fn on_response_head(&mut self, headers: &Headers, end: End) -> HeadDirective<'_> {
         let decided = match mem::take(&mut self.phase) {
@@ -356,8 +384,7 @@ impl Exchange {
         let Governed { route, caller, ceiling, view } = governed;
         let (status, kind) = head::status(headers)?;
         let rewritten = |own_type| head::rewrite(headers, status, own_type, &self.program, (route, &caller, ceiling));
-        let limits = self.program.policy().limits;
-        let length = Length { declared: head::declared(headers), limits };
+        let length = Length { declared: head::declared(headers, self.carrier), limits: self.program.policy().limits };
         if end == End::Last || kind == Kind::Bodiless || (kind == Kind::Success && view.shows_nothing()) {
             self.phase = Phase::Emptying;
             // A HEAD response names the type that the GET response would have. 204 and 304 name none, however the host tells
@@ -380,18 +407,14 @@ impl Exchange {
                 return Ok(Head::Sent);
             };
             let rewriter = Rewriter::new(Rc::new(self.program.error_view()?), Texts::One);
-            self.phase = Phase::Absorbing(Box::new(Absorbing::new(rewriter, length)));
+            self.phase = where_head_waits.phase(rewriter, length, Purpose::Error);
             self.head = rewritten(OwnType::Is(media_type));
             return Ok(where_head_waits);
         }
         let (phase, own_type) = match head::content(headers, self.other_content(route))? {
             Content::Json { texts, media_type } => {
                 let rewriter = Rewriter::new(view, texts);
-                let phase = match where_head_waits {
-                    Head::Held => Phase::Holding(Box::new(Holding::new(rewriter, length.of(texts)))),
-                    Head::Sent => Phase::Streaming(Box::new(Streaming::new(rewriter, limits))),
-                };
-                (phase, OwnType::Is(media_type))
+                (where_head_waits.phase(rewriter, length.of(texts), Purpose::Answer), OwnType::Is(media_type))
             }
             Content::Other => {
                 (Phase::Sniffing(Box::new(Sniffing::new(view, length, where_head_waits))), OwnType::Upstream)
@@ -414,8 +437,20 @@ impl Exchange {
     }
 
     fn refused(&mut self, refusal: Refusal) {
+        // Less than before is never refused.
+        let _ = self.share.keep(0);
         self.phase = Phase::Refused;
         self.out = Vec::new();
         self.report.refusal = Some(refusal);
+    }
+}
+
+impl Head {
+    /// The phase of a body that is rewritten while its head is there.
+    fn phase(self, rewriter: Rewriter, length: Length, purpose: Purpose) -> Phase {
+        match self {
+            Self::Held => Phase::Holding(Box::new(Holding::new(rewriter, length, purpose))),
+            Self::Sent => Phase::Streaming(Box::new(Streaming::new(rewriter, length, purpose))),
+        }
     }
 }

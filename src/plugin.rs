@@ -189,6 +189,9 @@ impl HttpContext for Stream {
         let Some(headers) = read_map(MapType::HttpResponseHeaders) else {
             return reply(&Problem::new(Refusal::Host, ""));
         };
+        if ends_untold(&headers) && is_http2() {
+            exchange.comes_in_frames();
+        }
         let (head, then) = match exchange.on_response_head(&headers, end(end_of_stream)) {
             HeadDirective::Pass => return Action::Continue,
             HeadDirective::Send(head) => (head, Action::Continue),
@@ -214,6 +217,8 @@ impl HttpContext for Stream {
             BodyDirective::Pass => Action::Continue,
             BodyDirective::Send(bytes) => write_body(bytes, size, Action::Continue),
             BodyDirective::Hold(bytes) => write_body(bytes, size, Action::Pause),
+            BodyDirective::Whole(bytes) if say_length(bytes) => write_body(bytes, size, Action::Continue),
+            BodyDirective::Whole(_) => reset(),
             BodyDirective::Answer { head, body } => answer(head, body),
             BodyDirective::Refuse(problem) => reply(&problem),
             BodyDirective::Reset => reset(),
@@ -227,7 +232,8 @@ impl HttpContext for Stream {
         match exchange.on_response_trailers() {
             TrailersDirective::Pass => return Action::Continue,
             TrailersDirective::Drop => {}
-            TrailersDirective::Send(bytes) => {
+            TrailersDirective::Whole(bytes) if !say_length(bytes) => return reset(),
+            TrailersDirective::Send(bytes) | TrailersDirective::Whole(bytes) => {
                 if hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes).is_err() {
                     return reset();
                 }
@@ -305,6 +311,18 @@ fn forward(headers: &Headers, remove: &[&str], set: &[(&str, &str)]) -> bool {
             .all(|outcome| outcome.is_ok())
 }
 
+/// Whether nothing in a response's head tells how its body ends: it comes in HTTP/2, or ends with its connection.
+fn ends_untold(headers: &Headers) -> bool {
+    const TOLD: [&[u8]; 3] = [b"content-length", b"transfer-encoding", b"connection"];
+    !headers.iter().any(|(name, _)| TOLD.contains(&name.as_slice()))
+}
+
+/// Whether the response comes in HTTP/2. Envoy tells no plugin the upstream's protocol, so the cluster's metadata says it.
+fn is_http2() -> bool {
+    let path = vec!["xds", "cluster_metadata", "filter_metadata", "fieldgate", "protocol"];
+    hostcalls::get_property(path).ok().flatten().is_some_and(|protocol| protocol == b"HTTP/2")
+}
+
 fn end(end_of_stream: bool) -> End {
     if end_of_stream { End::Last } else { End::More }
 }
@@ -345,6 +363,12 @@ fn write_body(bytes: &[u8], host_has: usize, then: Action) -> Action {
         Ok(()) => then,
         Err(_) => reset(),
     }
+}
+
+/// Says in the head, which is kept back, how long the body is.
+fn say_length(body: &[u8]) -> bool {
+    let length = body.len().to_string();
+    hostcalls::set_map_value(MapType::HttpResponseHeaders, "content-length", Some(&length)).is_ok()
 }
 
 fn refuse_unconfigured() -> Action {

@@ -4,6 +4,7 @@
 mod budgets;
 mod collect;
 mod grant;
+pub(crate) mod memory;
 mod names;
 mod router;
 mod tally;
@@ -33,6 +34,7 @@ use crate::policy::model::{
 use crate::refusal::Refusal;
 use crate::transform::PseudonymKey;
 use grant::Grants;
+use memory::Memory;
 use router::Router;
 use trie::Trie;
 use view::{Automaton, governed};
@@ -56,6 +58,7 @@ pub struct Program {
     needs_clock: bool,
     budgets: Option<Budgets>,
     views: RefCell<HashMap<Kind, Rc<Automaton>>>,
+    memory: Memory,
 }
 
 /// What the levels of a caller on a route depend on.
@@ -126,7 +129,19 @@ impl Program {
             errors: Automaton::for_errors(Rc::clone(&policy)).map(Rc::new),
             views: RefCell::default(),
             policy,
+            memory: Memory::default(),
         })
+    }
+
+    /// The same with another bound on what all its streams together may keep of their bodies, in bytes.
+    #[must_use]
+    pub fn with_memory(self, most: usize) -> Self {
+        Self { memory: Memory::of(most), ..self }
+    }
+
+    /// What all its streams together keep of their bodies.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// The policy that it runs.

@@ -62,6 +62,8 @@ pub enum Refusal {
     RequestTooLarge,
     /// The rewritten body outgrew what may be written at this moment.
     WriteBudget,
+    /// All streams of the worker together would keep more of their bodies than they may (rule 40).
+    Memory,
     /// The host failed at something that it must do, or did it out of order (rule 39).
     Host,
     /// A state that should not exist (rule 39).
@@ -109,6 +111,7 @@ impl Refusal {
             | Self::BodyTooLarge
             | Self::RecordTooLarge { .. }
             | Self::WriteBudget => 502,
+            Self::Memory => 503,
         }
     }
 
@@ -133,6 +136,7 @@ impl Refusal {
             Self::BudgetStore => "budget_store",
             Self::RequestTooLarge => "request_too_large",
             Self::WriteBudget => "write_budget",
+            Self::Memory => "memory",
             Self::Host => "host",
             Self::Internal => "internal",
         }
@@ -246,6 +250,7 @@ impl Problem {
             Refusal::Host | Refusal::Internal => {
                 ("Internal Server Error", "The response cannot be decided.".to_owned())
             }
+            Refusal::Memory => ("Service Unavailable", "Too much is under way: try again later.".to_owned()),
             Refusal::Status
             | Refusal::ContentEncoding
             | Refusal::ContentType

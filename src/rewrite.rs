@@ -74,10 +74,23 @@ impl Rewriter {
         Ok(Self { scanner, walker })
     }
 
-    /// Whether the one text of the body has closed: only white space may still come, and nothing more is appended.
+    /// Whether the body may end here: no text is open, and of what has come nothing is kept back but a number or literal name
+    /// at the top.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.scanner.is_whole()
+    pub fn may_end(&self) -> bool {
+        self.scanner.may_end()
+    }
+
+    /// Whether a form of the view may make a body longer than it came.
+    #[must_use]
+    pub fn may_lengthen(&self) -> bool {
+        self.walker.may_lengthen()
+    }
+
+    /// Bytes of the body that are kept until more of it comes.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.walker.kept()
     }
 
     /// Ends the body. Only a number or literal name at the top can still be appended to `out`.

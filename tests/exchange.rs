@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 
 use fieldgate::caller::Caller;
@@ -27,8 +28,8 @@ const SMALLEST_BUFFER: usize = 32 << 10;
 /// Largest frame, in bytes.
 const FRAME: usize = 16 << 10;
 
-/// What may be written whatever the host holds back, in bytes.
-const WRITE_FLOOR: usize = 16 << 10;
+/// What goes out once nothing is held back any more is cut into blocks of this size, in bytes.
+const BLOCK: usize = 64 << 10;
 
 /// How the response comes.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +44,12 @@ struct Framing<'a> {
 enum Declared {
     /// How long it is.
     Length,
-    /// Nothing: it comes in frames of at most 16 KiB.
+    /// Nothing, but the host says that it comes in frames of at most 16 KiB.
     Frames,
     /// Nothing: it comes in chunks.
     Chunks,
+    /// Nothing at all: it ends with its connection.
+    Nothing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +60,7 @@ enum Ending {
 }
 
 /// What the caller gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Outcome {
     /// A status and a body.
     Answer(u16, String),
@@ -73,6 +76,10 @@ struct Host {
     held: bool,
     status: u16,
     sent: Vec<u8>,
+    /// The lengths of what the host was let hand on, one by one.
+    cut: Vec<usize>,
+    /// The length that the head says.
+    says: Option<usize>,
 }
 
 enum Step {
@@ -91,18 +98,24 @@ impl Host {
         match self.exchange.on_response_body(&self.buffer[known..], host_has, end) {
             BodyDirective::Pass => {}
             BodyDirective::Send(bytes) => {
-                assert!(!buffering || bytes.len() <= host_has.max(WRITE_FLOOR), "a write over the budget");
+                assert!(!buffering || bytes.len() <= host_has, "a write over the budget");
                 self.buffer = bytes.to_vec();
             }
+            BodyDirective::Whole(bytes) => {
+                assert!(!buffering || bytes.len() <= host_has, "a write over the budget");
+                self.buffer = bytes.to_vec();
+                self.say(self.buffer.len());
+            }
             BodyDirective::Hold(bytes) => {
-                assert!(bytes.len() <= host_has.max(WRITE_FLOOR), "more is held back than fits");
+                assert!(bytes.len() <= host_has, "more is held back than came");
                 self.buffer = bytes.to_vec();
                 self.held = true;
                 return Step::On;
             }
             BodyDirective::Answer { head, body } => {
-                assert!(buffering && body.len() > host_has.max(WRITE_FLOOR), "only what cannot be written");
-                return Step::Done(answer(head, body));
+                assert!(buffering && body.len() > host_has, "only what cannot be written");
+                let (head, body) = (head.clone(), body.to_vec());
+                return self.answer(&head, body);
             }
             BodyDirective::Refuse(problem) => return Step::Done(Outcome::Answer(problem.status, problem.body)),
             BodyDirective::Reset => return self.cut(),
@@ -118,12 +131,18 @@ impl Host {
             TrailersDirective::Drop => {}
             TrailersDirective::Send(bytes) => {
                 assert!(self.held, "a write at the trailers, when the body is gone");
-                assert!(bytes.len() <= self.buffer.len().max(WRITE_FLOOR), "a write over the budget");
+                assert!(bytes.len() <= self.buffer.len(), "a write over the budget");
                 self.buffer = bytes.to_vec();
             }
+            TrailersDirective::Whole(bytes) => {
+                assert!(self.held && bytes.len() <= self.buffer.len(), "a write over the budget");
+                self.buffer = bytes.to_vec();
+                self.say(self.buffer.len());
+            }
             TrailersDirective::Answer { head, body } => {
-                assert!(self.held && body.len() > self.buffer.len().max(WRITE_FLOOR), "only what cannot be written");
-                return Step::Done(answer(head, body));
+                assert!(self.held && body.len() > self.buffer.len(), "only what cannot be written");
+                let (head, body) = (head.clone(), body.to_vec());
+                return self.answer(&head, body);
             }
             TrailersDirective::Refuse(problem) => return Step::Done(Outcome::Answer(problem.status, problem.body)),
             TrailersDirective::Reset => return self.cut(),
@@ -132,18 +151,27 @@ impl Host {
         Step::On
     }
 
+    fn say(&mut self, length: usize) {
+        assert!(self.sent.is_empty() && self.says.is_none(), "the head is gone");
+        self.says = Some(length);
+    }
+
+    /// A reply of the host's own says its length, and goes at once.
+    fn answer(&mut self, head: &Headers, body: Vec<u8>) -> Step {
+        self.say(body.len());
+        self.cut.push(body.len());
+        Step::Done(Outcome::Answer(status(head), String::from_utf8(body).unwrap()))
+    }
+
     fn let_go(&mut self) {
         self.held = false;
+        self.cut.extend(Some(self.buffer.len()).filter(|length| *length > 0));
         self.sent.append(&mut self.buffer);
     }
 
     fn cut(&self) -> Step {
         Step::Done(Outcome::Cut(self.status, String::from_utf8(self.sent.clone()).unwrap()))
     }
-}
-
-fn answer(head: &Headers, body: &[u8]) -> Outcome {
-    Outcome::Answer(status(head), String::from_utf8(body.to_vec()).unwrap())
 }
 
 fn status(head: &Headers) -> u16 {
@@ -159,7 +187,9 @@ fn program(head: &str, more: &str) -> Rc<Program> {
             "classes": {{"open": {{"about": "open"}}, "key": {{"about": "key"}}}},
             "routes": {{"r": {{"match": "GET /r", "area": "a", {more}
                 "body": {{"$.a": "open", "$.list[*].id": {{"class": "key", "pseudonym": "n"}}, "$.list[*].x": "open"}}}}}},
-            "scopes": {{"s": {{"areas": ["a"], "grant": {{"open": "show", "key": "pseudonym"}}}}}}}}"#
+            "scopes": {{
+                "s": {{"areas": ["a"], "grant": {{"open": "show", "key": "pseudonym"}}}},
+                "plain": {{"areas": ["a"], "grant": {{"open": "show"}}}}}}}}"#
     );
     let (policy, _) = policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
     let key = PseudonymKey::from_base64("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").unwrap();
@@ -171,8 +201,22 @@ fn pairs(pairs: &[(&str, &str)]) -> Headers {
 }
 
 fn run(program: &Rc<Program>, head: &[(&str, &str)], body: &[u8], framing: Framing<'_>) -> (Outcome, Option<Refusal>) {
+    let carried = carry(program, "s", head, body, framing);
+    (carried.outcome, carried.refusal)
+}
+
+/// What came of a response.
+#[derive(Debug)]
+struct Carried {
+    outcome: Outcome,
+    refusal: Option<Refusal>,
+    cut: Vec<usize>,
+    says: Option<usize>,
+}
+
+fn carry(program: &Rc<Program>, scope: &str, head: &[(&str, &str)], body: &[u8], framing: Framing<'_>) -> Carried {
     let mut exchange = Exchange::new(Rc::clone(program));
-    let caller = Caller::new(program.policy(), "c", vec!["s".into()], serde_json::Value::Null);
+    let caller = Caller::new(program.policy(), "c", vec![scope.into()], serde_json::Value::Null);
     let request = pairs(&[(":method", "GET"), (":path", "/r"), (":authority", "h")]);
     assert!(
         matches!(exchange.on_request(&request, caller, None), RequestDirective::Forward { .. }),
@@ -181,30 +225,37 @@ fn run(program: &Rc<Program>, head: &[(&str, &str)], body: &[u8], framing: Frami
     let mut upstream = pairs(head);
     match framing.declared {
         Declared::Length => upstream.push((b"content-length".to_vec(), body.len().to_string().into_bytes())),
-        Declared::Frames => {}
+        Declared::Frames => exchange.comes_in_frames(),
         Declared::Chunks => upstream.push((b"transfer-encoding".to_vec(), b"chunked".to_vec())),
+        Declared::Nothing => {}
+    }
+    // A length and trailers: only where the head promises those, or the host says that there may be some.
+    if (framing.declared, framing.ending) == (Declared::Length, Ending::ByTrailers) {
+        upstream.push((b"trailer".to_vec(), b"x-trailer".to_vec()));
     }
     let status = match exchange.on_response_head(&upstream, End::More) {
         HeadDirective::Send(head) | HeadDirective::Hold(head) => status(head),
         HeadDirective::Refuse(problem) => {
-            return (Outcome::Answer(problem.status, problem.body), exchange.report().refusal);
+            let (outcome, refusal) = (Outcome::Answer(problem.status, problem.body), exchange.report().refusal);
+            return Carried { outcome, refusal, cut: Vec::new(), says: None };
         }
         HeadDirective::Pass => panic!("the head of a governed response passes"),
     };
     // Whether the head is held or not, the body is not buffered yet.
-    let mut host = Host { exchange, buffer: Vec::new(), held: false, status, sent: Vec::new() };
-    let mut parts: Vec<&[u8]> = Vec::new();
+    let (buffer, sent, cut) = Default::default();
+    let mut host = Host { exchange, buffer, held: false, status, sent, cut, says: None };
+    let outcome = feed(&mut host, body, framing);
+    Carried { outcome, refusal: host.exchange.report().refusal, cut: host.cut, says: host.says }
+}
+
+fn feed(host: &mut Host, body: &[u8], framing: Framing<'_>) -> Outcome {
     let mut from = 0;
     for cut in framing.cuts.iter().copied().chain([body.len()]) {
-        parts.push(&body[from..cut]);
-        from = cut;
-    }
-    let last = parts.len() - 1;
-    for (index, part) in parts.into_iter().enumerate() {
-        let end = if index == last && framing.ending == Ending::WithTheLastByte { End::Last } else { End::More };
-        if let Step::Done(outcome) = host.part(part, end) {
-            return (outcome, host.exchange.report().refusal);
+        let end = if cut == body.len() && framing.ending == Ending::WithTheLastByte { End::Last } else { End::More };
+        if let Step::Done(outcome) = host.part(&body[from..cut], end) {
+            return outcome;
         }
+        from = cut;
     }
     let ended = match framing.ending {
         Ending::WithTheLastByte => Step::On,
@@ -212,16 +263,14 @@ fn run(program: &Rc<Program>, head: &[(&str, &str)], body: &[u8], framing: Frami
         Ending::ByTrailers => host.trailers(),
     };
     match ended {
-        Step::Done(outcome) => (outcome, host.exchange.report().refusal),
-        Step::On => {
-            (Outcome::Answer(host.status, String::from_utf8(host.sent).unwrap()), host.exchange.report().refusal)
-        }
+        Step::Done(outcome) => outcome,
+        Step::On => Outcome::Answer(host.status, String::from_utf8(host.sent.clone()).unwrap()),
     }
 }
 
 fn ways_to_end() -> impl Iterator<Item = (Ending, Declared)> {
     let endings = [Ending::WithTheLastByte, Ending::InAnEmptyPart, Ending::ByTrailers];
-    let declared = [Declared::Length, Declared::Frames, Declared::Chunks];
+    let declared = [Declared::Length, Declared::Frames, Declared::Chunks, Declared::Nothing];
     endings.into_iter().flat_map(move |ending| declared.map(|declared| (ending, declared)))
 }
 
@@ -297,14 +346,6 @@ fn a_response_is_the_same_in_every_framing() {
                 for (ending, declared) in ways_to_end() {
                     let framing = Framing { cuts: &cuts, ending, declared };
                     let (outcome, _) = run(&program, head, body.as_bytes(), framing);
-                    if let (Outcome::Cut(500, sent), Declared::Chunks) = (&outcome, declared) {
-                        // An error that does not say how long it is streams on behind its first part.
-                        assert!(
-                            claim.contains("malformed") && r#"{"title":"no""#.starts_with(sent.as_str()),
-                            "{claim}: {sent}"
-                        );
-                        continue;
-                    }
                     assert_eq!(outcome, Outcome::Answer(status, expected.into()), "{claim}: {mode}, {framing:?}");
                 }
             }
@@ -337,9 +378,10 @@ fn a_refusal_is_clean_while_the_head_is_held_and_a_cut_after_it() {
                         (_, Outcome::Answer(502, problem)) => {
                             assert!(problem.contains("cannot be passed on"), "{claim}: the fixed problem");
                         }
-                        // Held, a body is awaited unless it comes in chunks of any size; then its first part decides.
+                        // Held, a body is awaited unless it comes in parts of any size; then its first part decides.
                         (_, Outcome::Cut(200, sent))
-                            if mode == "released" || (declared == Declared::Chunks && !whole) =>
+                            if mode == "released"
+                                || (matches!(declared, Declared::Chunks | Declared::Nothing) && !whole) =>
                         {
                             assert!(r#"{"a":1}"#.starts_with(&sent), "{claim}: only allowed bytes: {sent}");
                         }
@@ -439,6 +481,213 @@ fn a_sound_body_is_never_refused_for_how_it_was_cut() {
             }
         }
     }
+}
+
+/// What a caller that sees no more than it may can tell of an answer, but the time.
+fn seen(carried: &Carried) -> (u64, &[usize], Option<usize>) {
+    let mut said = DefaultHasher::new();
+    carried.outcome.hash(&mut said);
+    (said.finish(), &carried.cut, carried.says)
+}
+
+#[test]
+fn how_a_body_is_cut_tells_nothing_of_what_is_withheld() {
+    // The caller sees as much each time; of the withheld values some are longer, in front, between and behind.
+    let visible = [3, 90, 300];
+    let withheld = [0, 1, 3_999, 30_000];
+    let mut pairs = 0;
+    for records in visible {
+        for mode in ["held", "released"] {
+            let program = program(mode, "");
+            for (scope, lengthens) in [("s", true), ("plain", false)] {
+                for (ending, declared) in ways_to_end() {
+                    // Parts are shorter than a block: what goes out is, too, or ends with the last of them.
+                    let is_http1 = ending == Ending::InAnEmptyPart;
+                    for size in [4_096, 8_192, 40_000] {
+                        if declared == Declared::Frames && size > FRAME {
+                            continue;
+                        }
+                        let mut first: Option<(Carried, bool)> = None;
+                        for hidden in withheld {
+                            let hide = |place: usize| format!(r#""hidden":"{}","#, "x".repeat(hidden / (place + 1)));
+                            let ids = vec![r#"{"id":7,"x":"shown as it is"}"#; records].join(",");
+                            let more = hide(2);
+                            let body = format!(
+                                r#"{{{}"list":[{{{}"x":1}},{ids},{{{}"x":2}}],{more}"a":1}}"#,
+                                hide(0),
+                                hide(1),
+                                hide(0)
+                            );
+                            let body = body.replacen(&more, &more.replace("hidden", "other"), 1);
+                            let body = body.as_bytes();
+                            let cuts: Vec<usize> =
+                                (1..).map(|part| part * size).take_while(|cut| *cut < body.len()).collect();
+                            let framing = Framing { cuts: &cuts, ending, declared };
+                            let carried = carry(&program, scope, OK, body, framing);
+                            let what =
+                                format!("{mode} {scope} {declared:?} {ending:?}, {size}, {records} records, {hidden}");
+                            let Outcome::Answer(200, out) = &carried.outcome else {
+                                panic!("{what}: {:?}", carried.refusal)
+                            };
+                            if out.len() >= BLOCK {
+                                // Then what ends with the last part may go with it or before.
+                                assert!(carried.cut.iter().rev().skip(1).all(|part| part % BLOCK == 0), "{what}");
+                                continue;
+                            }
+                            assert_eq!(carried.cut, [out.len()], "{what}: it goes whole");
+                            // What forms make longer than the hold window is written in the last frame, or answered.
+                            if lengthens && declared == Declared::Frames && out.len() > FRAME {
+                                continue;
+                            }
+                            // Where its end comes with its last part and a form may lengthen it, its length is said: as long
+                            // as all of it is awaited.
+                            let is_within = body.len() <= FRAME || declared == Declared::Frames;
+                            let says = mode == "held" && lengthens && (!is_http1 || declared == Declared::Frames);
+                            match &first {
+                                Some((before, within)) if !says || *within == is_within => {
+                                    assert_eq!(seen(&carried), seen(before), "{what}");
+                                    pairs += 1;
+                                }
+                                _ => first = Some((carried, is_within)),
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    println!("{pairs} pairs, told apart by nothing");
+    assert!(pairs > 800, "{pairs}");
+}
+
+#[test]
+fn what_streams_is_cut_where_blocks_of_output_end() {
+    let program = program("released", "");
+    let body = format!(r#"{{"hidden":"{}","a":"{}"}}"#, "x".repeat(9_000), "y".repeat(3 * BLOCK));
+    let length = body.len() - r#""hidden":"","#.len() - 9_000;
+    for size in [1, 100, 4_096, 16_384, BLOCK] {
+        let cuts: Vec<usize> = (1..).map(|part| part * size).take_while(|cut| *cut < body.len()).collect();
+        for (ending, declared) in ways_to_end().filter(|(_, declared)| *declared != Declared::Frames || size <= FRAME) {
+            let carried = carry(&program, "s", OK, body.as_bytes(), Framing { cuts: &cuts, ending, declared });
+            let cut = &carried.cut;
+            assert_eq!(cut.iter().sum::<usize>(), length, "{size} {ending:?} {declared:?}: {:?}", carried.refusal);
+            assert_eq!(cut[..2], [BLOCK; 2], "{size} {ending:?} {declared:?}");
+            assert!(cut[2..].len() <= 2, "{size} {ending:?} {declared:?}: {cut:?}");
+        }
+    }
+}
+
+#[test]
+fn each_text_of_several_goes_when_it_has_ended() {
+    for mode in ["held", "released"] {
+        let program = program(mode, "");
+        let head: Head<'_> = &[(":status", "200"), ("content-type", "application/x-ndjson")];
+        let body = "{\"a\":1,\"b\":2}\n{\"a\":3}\n{\"a\":4}\n";
+        for declared in [Declared::Chunks, Declared::Nothing, Declared::Frames] {
+            for ending in [Ending::WithTheLastByte, Ending::InAnEmptyPart, Ending::ByTrailers] {
+                for cuts in cuts(body.len()) {
+                    let framing = Framing { cuts: &cuts, ending, declared };
+                    let carried = carry(&program, "s", head, body.as_bytes(), framing);
+                    let expected = "{\"a\":1}\n{\"a\":3}\n{\"a\":4}\n".to_owned();
+                    assert_eq!(carried.outcome, Outcome::Answer(200, expected), "{mode} {framing:?}");
+                    // Nobody knows of a stream of events whether another comes.
+                    let texts = carried.cut.len();
+                    assert!(
+                        (1..=4).contains(&texts) && (cuts.len() < body.len() - 1 || texts >= 3),
+                        "{framing:?} {texts}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_is_emptied_as_long_as_nothing_of_it_has_gone() {
+    let head: Head<'_> = &[(":status", "500"), ("content-type", "application/json")];
+    let long = format!(r#"{{"title":"{}","status":500}}"#, "x".repeat(40_000));
+    let longer = format!(r#"{{"title":"{}","status":500}}"#, "x".repeat(2 * BLOCK));
+    let rows = [
+        ("white space first", "  \n {\"title\":\"no\",\"x\":1}", r#"{"title":"no"}"#),
+        ("white space last", "{\"title\":\"no\"}  \n ", r#"{"title":"no"}"#),
+        ("a list behind white space", "  [1]", ""),
+        ("no JSON behind white space", "  x", ""),
+        ("something behind it", r#"{"title":"no"} x"#, ""),
+        ("a string", r#""title""#, ""),
+        ("a long one", &long, &long),
+        ("a longer one", &longer, &longer),
+        ("a long one that is broken", &long[..long.len() - 1], ""),
+    ];
+    for (claim, body, expected) in rows {
+        for mode in ["held", "released"] {
+            let program = program(mode, "");
+            let parts: Vec<Vec<usize>> = if body.len() < 100 {
+                cuts(body.len())
+            } else {
+                [1_000, 16_000]
+                    .map(|size| (1..).map(|part| part * size).take_while(|cut| *cut < body.len()).collect())
+                    .into()
+            };
+            for cuts in parts {
+                for (ending, declared) in ways_to_end() {
+                    let framing = Framing { cuts: &cuts, ending, declared };
+                    let (outcome, _) = run(&program, head, body.as_bytes(), framing);
+                    // What was whole has gone when something comes behind it, where trailers might have come instead.
+                    if let ("something behind it", Outcome::Cut(500, sent)) = (claim, &outcome) {
+                        assert_eq!(sent, r#"{"title":"no"}"#, "{mode} {framing:?}");
+                        continue;
+                    }
+                    assert_eq!(outcome, Outcome::Answer(500, expected.into()), "{claim}: {mode}, {framing:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_all_streams_keep_is_bounded_and_the_newest_is_refused() {
+    let text = r#"{"language": 1, "policy": "test", "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+        "limits": {"record": "1MiB"}, "classes": {"open": {}},
+        "routes": {"r": {"match": "GET /r", "area": "a", "body": {"$.list[?@.x].x": "open"}}},
+        "scopes": {"s": {"areas": ["a"], "when": "always", "grant": {"open": "show"}}}}"#;
+    let (policy, _) = policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    let program = Rc::new(Program::new(policy, None).unwrap().with_memory(10 << 20));
+    let stalled = format!(r#"{{"list":[{{"x":"{}"#, "x".repeat((1 << 20) - 100));
+    let open = |more: &[(&str, &str)]| {
+        let mut exchange = Exchange::new(Rc::clone(&program));
+        exchange.on_request(&pairs(GET), Caller::nobody(program.policy()), None);
+        exchange.on_response_head(&pairs(&[OK, more].concat()), End::More);
+        exchange
+    };
+    let mut streams = Vec::new();
+    for _ in 0..10 {
+        let mut exchange = open(&[("transfer-encoding", "chunked")]);
+        assert_eq!(exchange.on_response_body(stalled.as_bytes(), stalled.len(), End::More), BodyDirective::Send(&[]));
+        exchange.taken();
+        streams.push(exchange);
+    }
+    let mut newest = open(&[("transfer-encoding", "chunked")]);
+    match newest.on_response_body(stalled.as_bytes(), stalled.len(), End::More) {
+        BodyDirective::Refuse(problem) => assert_eq!(problem.status, 503, "{problem:?}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(newest.report().refusal, Some(Refusal::Memory));
+    // The others go on, and a small answer passes all the while.
+    let (mut small, list) = (open(&[("content-length", "18")]), br#"{"list":[{"x":1}]}"#);
+    assert_eq!(small.on_response_body(list, list.len(), End::Last), BodyDirective::Whole(list));
+    let mut first = streams.remove(0);
+    assert!(
+        matches!(first.on_response_body(br#""}]}"#, 4, End::Last), BodyDirective::Send(bytes) if bytes.len() > 1 << 19)
+    );
+    drop((first, newest));
+    let mut next = open(&[("transfer-encoding", "chunked")]);
+    assert_eq!(next.on_response_body(stalled.as_bytes(), stalled.len(), End::More), BodyDirective::Send(&[]));
+    // What is over it when its head has gone is reset.
+    streams.push(next);
+    let mut late = open(&[("transfer-encoding", "chunked")]);
+    assert_eq!(late.on_response_body(b"{", 1, End::More), BodyDirective::Send(&[]));
+    late.taken();
+    assert_eq!(late.on_response_body(&stalled.as_bytes()[1..], stalled.len() - 1, End::More), BodyDirective::Reset);
 }
 
 #[test]

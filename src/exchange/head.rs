@@ -1,7 +1,7 @@
 //! The heads of a governed exchange: what of a request's goes on, and what of a response's (rules 29 to 32).
 
 use super::Headers;
-use super::body::Declared;
+use super::body::{Carrier, Declared};
 use crate::caller::Caller;
 use crate::json::Texts;
 use crate::policy::model::{HeadMode, Level, OtherContent, RouteId};
@@ -147,15 +147,13 @@ pub(super) fn status(headers: &Headers) -> Result<(u16, Kind), Refusal> {
     }
 }
 
-/// What the head says of the body's length. HTTP/2 knows no connection-specific headers (RFC 9113 §8.2.2), so one of those
-/// tells HTTP/1.1 from it.
-pub(super) fn declared(headers: &Headers) -> Declared {
-    let has = |name: &[u8]| headers.iter().any(|(known, _)| known.as_slice() == name);
-    match single(headers, "content-length") {
-        Ok(Some(text)) => text.parse().map_or(Declared::Pieces, Declared::Bytes),
-        Ok(None) if !has(b"transfer-encoding") && !has(b"connection") => Declared::Frames,
-        _ => Declared::Pieces,
-    }
+/// What the head says of the body's length, and of how it comes. HTTP/2 cannot be told from HTTP/1 by what is missing: a
+/// body that ends with its connection has neither a length nor, often, a `connection` header.
+pub(super) fn declared(headers: &Headers, carrier: Carrier) -> Declared {
+    let bytes = single(headers, "content-length").ok().flatten().and_then(|text| text.parse().ok());
+    let promises_trailers = headers.iter().any(|(name, _)| name.as_slice() == b"trailer");
+    let carrier = if promises_trailers && carrier == Carrier::Pieces { Carrier::WithTrailers } else { carrier };
+    Declared { bytes, carrier }
 }
 
 /// What a body is, by its head (rule 30). The type never decides whether a body is filtered: without one it is read as

@@ -94,7 +94,10 @@ fn run(exchange: &mut Exchange, request: Request, response: &Response, store: &m
     if end == End::More {
         match exchange.on_response_body(&response.body, response.body.len(), End::Last) {
             BodyDirective::Pass => body.extend_from_slice(&response.body),
-            BodyDirective::Send(bytes) | BodyDirective::Hold(bytes) | BodyDirective::Answer { body: bytes, .. } => {
+            BodyDirective::Send(bytes)
+            | BodyDirective::Hold(bytes)
+            | BodyDirective::Whole(bytes)
+            | BodyDirective::Answer { body: bytes, .. } => {
                 body.extend_from_slice(bytes);
             }
             BodyDirective::Refuse(problem) => return refused(problem, exchange),

@@ -29,10 +29,10 @@ impl Scanner {
         self.offset
     }
 
-    /// Whether the body's one text has closed, so that only white space may follow.
+    /// Whether the body may end here, no text being open.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.texts == Texts::One && self.validator.may_end()
+    pub fn may_end(&self) -> bool {
+        self.validator.may_end()
     }
 
     /// Reads a chunk. `each` gets its blocks in order: where the block's bit 0 is in the chunk (it wraps below zero for a

@@ -301,6 +301,12 @@ impl View {
         &self.automaton.scopes
     }
 
+    /// Whether a body may come out longer than it came: some place has a form, or a filter says what it has.
+    #[must_use]
+    pub fn may_lengthen(&self) -> bool {
+        self.automaton.lengthens
+    }
+
     /// Whether anything can come out at all (rule 33).
     #[must_use]
     pub fn shows_nothing(&self) -> bool {
@@ -328,6 +334,8 @@ pub(super) struct Automaton {
     max_records: Option<(u64, Over)>,
     scopes: Vec<ScopeId>,
     table: RefCell<Table>,
+    /// Whether a body may come out longer than it came.
+    lengthens: bool,
     /// What stands in for a state that does not exist.
     dead: Rc<State>,
 }
@@ -379,6 +387,7 @@ impl Automaton {
             max_records,
             scopes,
             table: RefCell::default(),
+            lengthens: true,
             dead: Rc::new(State::dead()),
         }
         .built()
@@ -391,7 +400,7 @@ impl Automaton {
         let judge = Judge::Errors;
         let dead = Rc::new(State::dead());
         let (scopes, table) = (Vec::new(), RefCell::default());
-        Self { policy, trie, judge, limits, max_records: None, scopes, table, dead }.built()
+        Self { policy, trie, judge, limits, max_records: None, scopes, table, lengthens: true, dead }.built()
     }
 
     fn built(mut self) -> Option<Self> {
@@ -402,6 +411,10 @@ impl Automaton {
         self.intern(&mut table, root);
         self.close(&mut table);
         let full = table.full;
+        self.lengthens = table
+            .states
+            .iter()
+            .any(|state| state.filtered || !matches!(state.scalar, ScalarRule::Hide | ScalarRule::Show));
         self.table = RefCell::new(table);
         (!full).then_some(self)
     }

@@ -234,6 +234,16 @@ impl Walker {
         (self.frame.kind == Kind::Root && matches!(self.phase, Phase::Value | Phase::Done)).then_some(self.counts)
     }
 
+    /// Whether a form of the view may make a body longer than it came.
+    pub(super) fn may_lengthen(&self) -> bool {
+        self.view.may_lengthen()
+    }
+
+    /// Bytes that are saved until their end comes.
+    pub(super) fn kept(&self) -> usize {
+        self.taken.len().saturating_add(self.saved.len())
+    }
+
     /// Takes a block of which bit 0 is at `base` of the chunk.
     ///
     /// Each phase looks for its next token among the bits `from`, and takes the most likely ones behind it along. When

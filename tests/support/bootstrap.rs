@@ -86,6 +86,8 @@ impl Bootstrap {
         let address = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/port_value";
         *second.pointer_mut(address).unwrap() = json!(http2_upstream.port());
         second["typed_extension_protocol_options"] = protocol("http2_protocol_options", &windows);
+        // Nothing else tells the filter which protocol a response comes in.
+        second["metadata"] = json!({"filter_metadata": {"fieldgate": {"protocol": "HTTP/2"}}});
         clusters[0]["typed_extension_protocol_options"] = protocol("http_protocol_options", &trailers);
         clusters.push(second);
         self
