@@ -341,8 +341,15 @@ impl Exchange {
         Ok(forward(reads))
     }
 
-    /// The host is certain that the response comes in frames of at most 16 KiB (HTTP/2), and says so before its head. Nothing
-    /// in the head of one that has no length tells it from one that ends with its connection.
+    /// Whether it matters to a response with this head whether it comes in frames of at most 16 KiB (HTTP/2), and the head does
+    /// not tell: it has no length that is within the hold window, and nothing that only HTTP/1 has.
+    #[must_use]
+    pub fn asks_for_frames(&self, headers: &Headers) -> bool {
+        let hold = u64::from(self.program.policy().limits.hold);
+        matches!(self.phase, Phase::AwaitingHead(_)) && head::can_hold(&self.program) && head::is_untold(headers, hold)
+    }
+
+    /// The host is certain that the response comes so, and says it before its head.
     pub fn comes_in_frames(&mut self) {
         match &mut self.phase {
             Phase::Reporting(aside) => aside.carrier = Carrier::Frames,

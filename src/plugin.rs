@@ -189,7 +189,7 @@ impl HttpContext for Stream {
         let Some(headers) = read_map(MapType::HttpResponseHeaders) else {
             return reply(&Problem::new(Refusal::Host, ""));
         };
-        if ends_untold(&headers) && is_http2() {
+        if exchange.asks_for_frames(&headers) && is_http2() {
             exchange.comes_in_frames();
         }
         let (head, then) = match exchange.on_response_head(&headers, end(end_of_stream)) {
@@ -309,12 +309,6 @@ fn forward(headers: &Headers, remove: &[&str], set: &[(&str, &str)]) -> bool {
                     .map(|(name, value)| hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value))),
             )
             .all(|outcome| outcome.is_ok())
-}
-
-/// Whether nothing in a response's head tells how its body ends: it comes in HTTP/2, or ends with its connection.
-fn ends_untold(headers: &Headers) -> bool {
-    const TOLD: [&[u8]; 3] = [b"content-length", b"transfer-encoding", b"connection"];
-    !headers.iter().any(|(name, _)| TOLD.contains(&name.as_slice()))
 }
 
 /// Whether the response comes in HTTP/2. Envoy tells no plugin the upstream's protocol, so the cluster's metadata says it.

@@ -156,6 +156,12 @@ pub(super) fn declared(headers: &Headers, carrier: Carrier) -> Declared {
     Declared { bytes, carrier }
 }
 
+/// Whether only the protocol tells how a body comes, and it is not known to be within `hold` bytes.
+pub(super) fn is_untold(headers: &Headers, hold: u64) -> bool {
+    let is_http1 = headers.iter().any(|(name, _)| matches!(name.as_slice(), b"transfer-encoding" | b"connection"));
+    !is_http1 && declared(headers, Carrier::Pieces).bytes.is_none_or(|bytes| bytes > hold)
+}
+
 /// What a body is, by its head (rule 30). The type never decides whether a body is filtered: without one it is read as
 /// JSON, and where other content is passed, a body that opens as JSON is filtered all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

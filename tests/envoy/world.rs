@@ -246,6 +246,33 @@ impl World {
         (answer, self.upstream.forget(&id))
     }
 
+    /// Sends rows' requests, a few at a time, each answered by its script.
+    pub(crate) fn play_all(&self, envoy: &Envoy, asked: Vec<(&Row, Carriage, Script)>) -> Vec<Answer> {
+        let a_few = Arc::new(Semaphore::new(AT_ONCE));
+        let tasks: Vec<_> = asked
+            .into_iter()
+            .map(|(row, carriage, script)| {
+                let id = self.number().to_string();
+                self.upstream.play(&id, script);
+                let (request, listener) = (self.request(row, &id), listener(envoy, carriage));
+                let a_few = Arc::clone(&a_few);
+                let task = self.runtime.spawn(async move {
+                    let _turn = a_few.acquire_owned().await;
+                    client::ask(listener, carriage.downstream, &request).await
+                });
+                (id, task)
+            })
+            .collect();
+        self.runtime.block_on(async {
+            let mut answers = Vec::new();
+            for (id, task) in tasks {
+                answers.push(task.await.unwrap());
+                self.upstream.forget(&id);
+            }
+            answers
+        })
+    }
+
     /// A row's request, with its token, to be answered by the script of that id.
     pub(crate) fn request(&self, row: &Row, id: &str) -> Request {
         let mut request = row.request.clone();

@@ -67,6 +67,20 @@ pub(crate) struct Script {
     pub(crate) sent: Arc<AtomicU64>,
 }
 
+impl Script {
+    /// The same with a pause behind each part, so that each is read by itself.
+    pub(crate) fn paused(mut self, pause: Duration) -> Self {
+        let steps = |step: Step| [step, Step::Pause(pause)];
+        self.http1 = self.http1.into_iter().flat_map(steps).collect();
+        let frames = |frame: Frame| [frame, Frame::Pause(pause)];
+        self.http2 = self.http2.into_iter().flat_map(frames).collect();
+        // Not behind the end: the connection is for the next request.
+        self.http1.pop();
+        self.http2.pop();
+        self
+    }
+}
+
 /// A request as it reached the upstream.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrived {

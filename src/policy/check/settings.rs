@@ -292,8 +292,9 @@ pub(super) fn head(reader: &mut Reader, node: Option<&Node>) -> HeadMode {
 
 /// Largest `limits.body`: a gibibyte is what one worker's VM has in all.
 const MAX_BODY: u64 = 1 << 30;
-/// Largest `limits.record`: an element is held whole, as text and as a tree.
-const MAX_RECORD: u64 = 16 << 20;
+/// Largest `limits.record`: an element is held whole, as text and as a tree of up to fifty times its size, and a worker has a
+/// gibibyte for all its streams.
+const MAX_RECORD: u64 = 1 << 20;
 /// Largest `limits.hold`: Envoy's default buffer limit.
 const MAX_HOLD: u64 = 1 << 20;
 
