@@ -15,7 +15,7 @@ use super::support::envoy::Envoy;
 use super::support::marker::Markers;
 use super::support::row::{Carriage, Framing, HeadMode, Policy, Row};
 use super::support::stream::{self, Coming, Part, Piece};
-use super::support::upstream::Script;
+use super::support::upstream::{Script, Step};
 use super::world::{self, KEY, World};
 
 /// Buffer limits, in bytes: the least that the filter's writes are made for, what edge guides set, Envoy's default.
@@ -25,7 +25,7 @@ const BUFFERS: [u32; 3] = [16 << 10, 32 << 10, 1 << 20];
 const GROWTH: u64 = 16 << 10;
 
 /// Each scope lets the same body out in another form; the pseudonyms make it longer.
-const SCOPES: [&str; 3] = ["list.show", "list.mask", "list.link"];
+pub(crate) const SCOPES: [&str; 3] = ["list.show", "list.mask", "list.link"];
 
 pub(crate) const LIST: &str = r"
 language: 1
@@ -73,6 +73,16 @@ pub(crate) fn all() -> Vec<(String, Test)> {
             ));
         }
     }
+    for head in HeadMode::ALL {
+        tests.push((
+            format!("no buffer is too small for Envoy to live, head {}", head.word()),
+            Box::new(move |world| small_buffers(world, head)),
+        ));
+    }
+    tests.push((
+        "a body that ends with its connection arrives whole".to_owned(),
+        Box::new(to_the_end_of_the_connection),
+    ));
     tests.push(("a client that reads slowly slows the upstream".to_owned(), Box::new(slow_reader)));
     tests.push(("a body that is cut or broken in its middle is reset".to_owned(), Box::new(broken_in_the_middle)));
     tests.push(("a body in HTTP/2 frames is never too large for its buffer".to_owned(), Box::new(frames)));
@@ -174,7 +184,7 @@ fn long_bytes() -> usize {
 }
 
 /// The list's policy for these buffers: they must hold what is held back, and one HTTP/2 frame.
-fn list_policy(buffer: u32, head: HeadMode) -> Result<String, String> {
+pub(crate) fn list_policy(buffer: u32, head: HeadMode) -> Result<String, String> {
     let mut policy: Value = serde_json::from_str(&World::policy_json(&Policy::Text(LIST), head)?).unwrap();
     if buffer < 32 << 10 {
         policy["limits"]["hold"] = json!(1);
@@ -419,6 +429,111 @@ fn grow(world: &World, buffer: u32, head: HeadMode) -> Result<(), String> {
         }
     }
     println!("growing bodies, buffers of {} KiB, head {}: all {whole} whole", buffer >> 10, head.word());
+    Ok(())
+}
+
+/// Buffers of any size, the hold window left as it is: what Envoy cannot hold back it answers 500 for, and where nothing is
+/// held back every sound answer is whole.
+fn small_buffers(world: &World, head: HeadMode) -> Result<(), String> {
+    const PAUSE: Duration = Duration::from_millis(1);
+    let policy = World::policy_json(&Policy::Text(LIST), head)?;
+    let program_rows: Vec<Row> = [(1, 10), (30, 400), (100, 0), (100, 3_000), (300, 0), (700, 6_000), (2_000, 0)]
+        .into_iter()
+        .flat_map(|(records, hidden)| {
+            let records = vec![r#"{"id":1,"name":"a","owner":{"email":"a@b.example"}}"#; records].join(",");
+            let body = format!(r#"{{"total":"mrk{}","items":[{records}],"next":"b"}}"#, "x".repeat(hidden));
+            SCOPES.map(|scope| list("small buffers", scope).answers(200, &body))
+        })
+        .collect();
+    for limit in [1_024, 2_048, 4_096, 8_192, 12_000, 16_384, 32_768] {
+        let mut envoy = start(world, &policy, limit, head)?;
+        let (mut whole, mut by_envoy) = (0, 0);
+        for row in &program_rows {
+            let native = world::native(&policy, row)?;
+            for part in [900, 4_096, 30_000] {
+                let asked = carriages(head).map(|carriage| {
+                    let trailers = [("x-trailer".to_owned(), b"1".to_vec())];
+                    let script = row.upstream.script(carriage.framing, &trailers, false, |left| left.min(part));
+                    (row, carriage, script.paused(PAUSE))
+                });
+                let answers = world.play_all(&envoy, asked.collect());
+                if !envoy.is_running() {
+                    return Err(format!(
+                        "buffers of {limit}, {} bytes in parts of {part}: Envoy has ended",
+                        row.upstream.body.len()
+                    ));
+                }
+                for (carriage, answer) in carriages(head).zip(answers) {
+                    let is_whole = (answer.status, answer.end) == (200, End::Complete) && answer.body == native.body;
+                    // Envoy's own reply has none of the upstream's bytes.
+                    let is_envoys = answer.status == 500 && answer.body == b"Internal Server Error";
+                    let may_be_envoys = head == HeadMode::Held && limit < 32 << 10;
+                    if (!is_whole && !(is_envoys && may_be_envoys))
+                        || answer.wire.windows(3).any(|bytes| bytes == b"mrk")
+                    {
+                        let length = row.upstream.body.len();
+                        return Err(format!(
+                            "buffers of {limit}, {length} bytes in parts of {part}, {carriage:?}: {}",
+                            world::shown(&answer)
+                        ));
+                    }
+                    whole += u32::from(is_whole);
+                    by_envoy += u32::from(is_envoys);
+                }
+            }
+        }
+        println!(
+            "buffers of {limit} bytes, head {}: {whole} whole, {by_envoy} answered by Envoy, 0 crashes",
+            head.word()
+        );
+    }
+    Ok(())
+}
+
+/// HTTP/1.0, and HTTP/1.1 that says neither a length nor that it closes the connection: it cannot be told from HTTP/2.
+fn to_the_end_of_the_connection(world: &World) -> Result<(), String> {
+    let mut runs = 0;
+    for head in HeadMode::ALL {
+        let policy = World::policy_json(&Policy::Text(LIST), head)?;
+        let envoy = start(world, &policy, 32 << 10, head)?;
+        for scope in SCOPES {
+            for (first, rest) in [(200, 100), (10_000, 23_000), (10_000, 60_000), (1, 40_000), (20_000, 200_000)] {
+                let record =
+                    r#"{"id":"record","name":"as it is","code":"secret","owner":{"email":"ana@example.com"}},"#;
+                let mut body = String::from(r#"{"items":["#);
+                while body.len() + record.len() < first + rest {
+                    body.push_str(record);
+                }
+                body.push_str(r#"{"id":2}]}"#);
+                let row = list("to the end", scope).answers(200, &body);
+                let native = world::native(&policy, &row)?;
+                for head_of in
+                    ["HTTP/1.0 200 OK\r\n", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nconnection: close\r\n"]
+                {
+                    let head_of = format!("{head_of}content-type: application/json\r\n\r\n");
+                    let (one, other) = body.split_at(first.min(body.len()));
+                    let http1 = vec![
+                        Step::Bytes(head_of.into()),
+                        Step::Bytes(one.into()),
+                        Step::Pause(Duration::from_millis(5)),
+                        Step::Bytes(other.into()),
+                        Step::Close,
+                    ];
+                    for carriage in carriages(head)
+                        .filter(|carriage| carriage.upstream == Protocol::Http1 && carriage.framing == Framing::Length)
+                    {
+                        let script = Script { http1: http1.clone(), ..Script::default() };
+                        let (answer, _) = world.play(&envoy, &row, carriage, script);
+                        if (answer.status, answer.end) != (200, End::Complete) || answer.body != native.body {
+                            return Err(format!("{first} and {rest} bytes {carriage:?}: {}", world::shown(&answer)));
+                        }
+                        runs += 1;
+                    }
+                }
+            }
+        }
+    }
+    println!("bodies that end with their connection: all {runs} whole");
     Ok(())
 }
 

@@ -1,13 +1,16 @@
-//! Two upstreams that differ only in what is withheld look the same to the client: status, headers, body, framing.
+//! Two upstreams that differ only in what is withheld look the same to the client: status, headers, body, framing, and where
+//! each chunk or frame ends, however the upstream's parts come.
+//!
+//! What is left is time: [`time`] measures it.
 
-use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::rows;
-use super::streams::Test;
+use super::streams::{self, Test};
 use super::support::client::{Answer, End, Protocol};
-use super::support::envoy::Envoy;
 use super::support::marker::{DIGITS, TEXT};
 use super::support::row::{Carriage, Expected, Framing, HeadMode, Row};
+use super::support::upstream::Script;
 use super::world::{self, World};
 
 /// All tests of this file.
@@ -19,10 +22,15 @@ pub(crate) fn all() -> Vec<(String, Test)> {
             Box::new(move |world| values(world, head)),
         ));
         tests.push((
+            format!("no caller can tell by how a body in parts is cut what is withheld, head {}", head.word()),
+            Box::new(move |world| parts(world, head)),
+        ));
+        tests.push((
             format!("no caller can tell what stands where something is withheld, head {}", head.word()),
             Box::new(move |world| shapes(world, head)),
         ));
     }
+    tests.push(("what time still tells of a withheld value is measured".to_owned(), Box::new(time)));
     tests
 }
 
@@ -71,17 +79,23 @@ impl Twin {
     }
 }
 
-/// Asks for a row whose body comes in one piece, with the withheld places filled.
-fn ask(world: &World, envoy: &Envoy, row: &Row, carriage: Carriage, twin: Twin) -> Answer {
+/// Between two parts of a body: long enough for Envoy to have read the first.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A row's response with the withheld places filled, in parts of at most so many bytes with pauses between them.
+fn script(row: &Row, carriage: Carriage, twin: Twin, part: usize) -> Script {
     let mut upstream = row.upstream.clone();
     upstream.body = twin.fill(&upstream.body);
     for (_, value) in &mut upstream.fields {
         *value = twin.fill(value);
     }
     let trailers = [("x-trailer".to_owned(), twin.fill(b"@@"))];
-    let script = upstream.script(carriage.framing, &trailers, row.is_bodiless(), |left| left);
-    world.play(envoy, row, carriage, script).0
+    let script = upstream.script(carriage.framing, &trailers, row.is_bodiless(), |left| left.min(part));
+    if part == WHOLE { script } else { script.paused(PAUSE) }
 }
+
+/// Not in parts.
+const WHOLE: usize = usize::MAX;
 
 /// All that a client can tell of an answer but the time: what it says, and how it was cut into chunks or frames.
 #[derive(Debug, PartialEq, Eq)]
@@ -125,36 +139,40 @@ fn data_frames(mut wire: &[u8]) -> Vec<Vec<u8>> {
     frames
 }
 
-/// The carriages that a twin's rows take: every framing, each protocol on both sides.
-fn carriages(head: HeadMode) -> impl Iterator<Item = Carriage> {
-    Carriage::all().filter(move |carriage| carriage.head == head && carriage.upstream == carriage.downstream)
+/// The carriages that twins take: every framing, each protocol on each side.
+fn carriages(head: HeadMode) -> Vec<Carriage> {
+    Carriage::all().filter(|carriage| carriage.head == head).collect()
 }
 
 #[derive(Default)]
 struct Tally {
     pairs: u32,
-    /// Pairs that were cut into other chunks or frames.
-    cut: u32,
-    where_cut: BTreeSet<String>,
     differing: Vec<String>,
 }
 
 impl Tally {
     fn compare(&mut self, what: &str, carriage: Carriage, one: &Answer, other: &Answer) {
-        let (first, second) = (transcript(one, carriage), transcript(other, carriage));
         self.pairs += 1;
-        if first.said != second.said {
-            self.differing.push(format!("{what} {carriage:?}\n  {}\n  {}", world::shown(one), world::shown(other)));
-        } else if first.cut != second.cut {
-            self.cut += 1;
-            self.where_cut.insert(format!("{:?}/{:?}: {what}", carriage.framing, carriage.downstream));
+        if transcript(one, carriage) != transcript(other, carriage) {
+            self.differing.push(format!(
+                "{what} {carriage:?}\n  {} {:?}\n  {} {:?}",
+                world::shown(one),
+                cut(one, carriage),
+                world::shown(other),
+                cut(other, carriage)
+            ));
         }
     }
 
     fn conclude(self, what: &str) -> Result<(), String> {
-        println!("{what}: {} pairs, {} cut into other chunks or frames {:?}", self.pairs, self.cut, self.where_cut);
+        println!("{what}: {} pairs, {} told apart", self.pairs, self.differing.len());
         if self.differing.is_empty() { Ok(()) } else { Err(self.differing.join("\n")) }
     }
+}
+
+/// How long each line or frame is, for whoever looks into a difference.
+fn cut(answer: &Answer, carriage: Carriage) -> Vec<usize> {
+    transcript(answer, carriage).cut.iter().map(Vec::len).collect()
 }
 
 fn values(world: &World, head: HeadMode) -> Result<(), String> {
@@ -164,16 +182,89 @@ fn values(world: &World, head: HeadMode) -> Result<(), String> {
             continue;
         }
         let policy = World::policy_json(&row.policy, head)?;
+        let ways = carriages(head).into_iter().filter(|carriage| carriage.upstream == carriage.downstream);
+        let ways: Vec<(Carriage, usize)> = ways.flat_map(|carriage| [(carriage, WHOLE), (carriage, 50)]).collect();
         world.with_envoy(&policy, head, |envoy| {
-            for carriage in carriages(head) {
-                let first = ask(world, envoy, &row, carriage, Twin::First);
-                for twin in [Twin::Second, Twin::Longer] {
-                    tally.compare(&row.claim, carriage, &first, &ask(world, envoy, &row, carriage, twin));
+            let twins = [Twin::First, Twin::Second, Twin::Longer];
+            let asked = ways.iter().flat_map(|(carriage, part)| twins.map(|twin| (*carriage, twin, *part)));
+            let asked = asked.map(|(carriage, twin, part)| (&row, carriage, script(&row, carriage, twin, part)));
+            let answers = world.play_all(envoy, asked.collect());
+            for ((carriage, part), answers) in ways.iter().zip(answers.chunks(twins.len())) {
+                for other in &answers[1..] {
+                    tally.compare(&format!("{} in parts of {part}", row.claim), *carriage, &answers[0], other);
                 }
             }
         })?;
     }
     tally.conclude(&format!("twins by value, head {}", head.word()))
+}
+
+/// A list of which so many records can be seen, and as much as `hidden` says is withheld in front of, between and behind
+/// them, in the records and in one of them.
+fn list(records: usize, hidden: [usize; 3]) -> String {
+    let secret = |length: usize| "s".repeat(length);
+    let record = |index: usize| {
+        let own = if index == records / 2 { hidden[1] } else { 20 };
+        format!(
+            r#"{{"id":"record-{index:05}","name":"as it is {index}","code":"{}","owner":{{"email":"ana{index}@example.com"}}}}"#,
+            secret(own)
+        )
+    };
+    let records: Vec<String> = (0..records).map(record).collect();
+    let (front, behind) = (secret(hidden[0]), secret(hidden[2]));
+    format!(r#"{{"total":"{front}","items":[{}],"more":"{behind}","next":"/list?page=2"}}"#, records.join(","))
+}
+
+/// What is withheld in twins: some of a byte more, of whole parts more, beyond the hold window and far beyond it.
+const HIDDEN: [[usize; 3]; 5] = [[1, 20, 1], [2, 20, 1], [1, 4_000, 1], [5_000, 20, 4_095], [1, 90_000, 1]];
+
+/// Bodies in parts with pauses between them, of which as much can be seen: within the hold window and beyond it, by a caller
+/// that sees them as they are and by callers for whom forms change them.
+fn parts(world: &World, head: HeadMode) -> Result<(), String> {
+    let policy = streams::list_policy(32 << 10, head)?;
+    let envoy = streams::start(world, &policy, 32 << 10, head)?;
+    let mut tally = Tally::default();
+    for (records, part) in [(3, 4_096), (40, 4_000), (40, 8_192), (160, 4_096), (300, 8_192), (300, 16_384)] {
+        for scope in streams::SCOPES {
+            let rows = HIDDEN.map(|hidden| streams::list("in parts", scope).answers(200, list(records, hidden)));
+            let carriages = carriages(head);
+            let asked = carriages.iter().flat_map(|carriage| {
+                rows.each_ref().map(|row| (row, *carriage, script(row, *carriage, Twin::First, part)))
+            });
+            let answers = world.play_all(&envoy, asked.collect());
+            for (carriage, answers) in carriages.iter().zip(answers.chunks(rows.len())) {
+                if let Some(wrong) = answers.iter().find(|answer| (answer.status, answer.end) != (200, End::Complete)) {
+                    return Err(format!("{records} records {scope} {carriage:?}: {}", world::shown(wrong)));
+                }
+                for (hidden, other) in HIDDEN.iter().zip(answers).skip(1) {
+                    let what = format!("{records} records {scope} in parts of {part}, {hidden:?} withheld");
+                    tally.compare(&what, *carriage, &answers[0], other);
+                }
+            }
+        }
+    }
+    // What forms make many times as long, in frames: whatever may be written, its length is said.
+    for (scope, ids, hidden) in [("list.link", 300, [0, 1, 3_999]), ("list.mask", 900, [0, 100, 3_000])] {
+        let ids = vec![r#"{"id":1}"#; ids].join(",");
+        let body = |hidden: usize| format!(r#"{{"items":[{ids},{{"id":2,"code":"{}"}}]}}"#, "s".repeat(hidden));
+        let rows = hidden.map(|hidden| streams::list("grows", scope).answers(200, body(hidden)));
+        let in_frames = |carriage: &&Carriage| carriage.upstream == Protocol::Http2;
+        let carriages = carriages(head);
+        let carriages: Vec<&Carriage> = carriages.iter().filter(in_frames).collect();
+        let asked = carriages.iter().flat_map(|carriage| {
+            rows.each_ref().map(|row| (row, **carriage, script(row, **carriage, Twin::First, 2_000)))
+        });
+        let answers = world.play_all(&envoy, asked.collect());
+        for (carriage, answers) in carriages.iter().zip(answers.chunks(rows.len())) {
+            for other in &answers[1..] {
+                tally.compare(&format!("growing {scope}"), **carriage, &answers[0], other);
+            }
+        }
+    }
+    if tally.pairs < 800 {
+        return Err(format!("only {} pairs", tally.pairs));
+    }
+    tally.conclude(&format!("twins in parts, head {}", head.word()))
 }
 
 /// Pairs of bodies that are one to the caller.
@@ -216,24 +307,65 @@ fn shapes(world: &World, head: HeadMode) -> Result<(), String> {
         ("white space", lamp(), one(" { \"name\" :\n\"lamp\" } ")),
     ];
     let mut tally = Tally::default();
+    let carriages = carriages(head);
     for (what, (path, first), (_, second)) in &pairs {
         let row = |body: &str| rows::at(what, path).answers(200, body);
-        let policy = World::policy_json(&row("").policy, head)?;
-        world.with_envoy(&policy, head, |envoy| {
-            for carriage in Carriage::all().filter(|carriage| carriage.head == head) {
-                let answers = [first, second].map(|body| ask(world, envoy, &row(body), carriage, Twin::First));
-                tally.compare(what, carriage, &answers[0], &answers[1]);
-            }
-        })?;
+        let (first, second) = (row(first), row(second));
+        let policy = World::policy_json(&first.policy, head)?;
+        for part in [WHOLE, 1_000] {
+            world.with_envoy(&policy, head, |envoy| {
+                let asked = carriages.iter().flat_map(|carriage| {
+                    [&first, &second].map(|row| (row, *carriage, script(row, *carriage, Twin::First, part)))
+                });
+                let answers = world.play_all(envoy, asked.collect());
+                for (carriage, answers) in carriages.iter().zip(answers.chunks(2)) {
+                    tally.compare(&format!("{what} in parts of {part}"), *carriage, &answers[0], &answers[1]);
+                }
+            })?;
+        }
     }
-    // Beyond the hold window the body streams: what it says is the same, when and in how many parts is not.
     let row = |length| rows::thing("far longer").answers(200, long(length));
-    let policy = World::policy_json(&row(1).policy, head)?;
+    let (short, long) = (row(10), row(200_000));
+    let policy = World::policy_json(&short.policy, head)?;
     world.with_envoy(&policy, head, |envoy| {
-        for carriage in carriages(head).filter(|carriage| carriage.framing != Framing::Trailers) {
-            let answers = [10, 200_000].map(|length| ask(world, envoy, &row(length), carriage, Twin::First));
-            tally.compare("10 or 200,000 bytes", carriage, &answers[0], &answers[1]);
+        let asked = carriages.iter().flat_map(|carriage| {
+            [&short, &long].map(|row| (row, *carriage, script(row, *carriage, Twin::First, 16_000)))
+        });
+        let answers = world.play_all(envoy, asked.collect());
+        for (carriage, answers) in carriages.iter().zip(answers.chunks(2)) {
+            tally.compare("10 or 200,000 bytes", *carriage, &answers[0], &answers[1]);
         }
     })?;
     tally.conclude(&format!("twins by shape, head {}", head.word()))
+}
+
+/// How much longer an answer takes for each withheld byte, with an upstream that sends it at once.
+fn time(world: &World) -> Result<(), String> {
+    const TURNS: usize = 60;
+    for head in HeadMode::ALL {
+        let policy = streams::list_policy(32 << 10, head)?;
+        let envoy = streams::start(world, &policy, 32 << 10, head)?;
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let carriage = Carriage { head, framing: Framing::Length, upstream: protocol, downstream: protocol };
+            let lengths = [0, 1_000, 10_000, 100_000];
+            let rows = lengths.map(|hidden| streams::list("time", "list.show").answers(200, list(10, [hidden, 20, 1])));
+            let mut took: [Vec<Duration>; 4] = Default::default();
+            for _ in 0..TURNS {
+                for (row, took) in rows.iter().zip(&mut took) {
+                    let begun = Instant::now();
+                    let (answer, _) = world.play(&envoy, row, carriage, script(row, carriage, Twin::First, WHOLE));
+                    took.push(begun.elapsed());
+                    if answer.status != 200 {
+                        return Err(world::shown(&answer));
+                    }
+                }
+            }
+            let median = took.map(|mut took| {
+                took.sort_unstable();
+                took[TURNS / 2].as_micros()
+            });
+            println!("{protocol:?}, head {}: withheld {lengths:?} bytes, median {median:?} us", head.word());
+        }
+    }
+    Ok(())
 }
