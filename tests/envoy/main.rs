@@ -24,6 +24,7 @@ mod hostile;
 mod lifecycle;
 mod reloads;
 mod rows;
+mod siege;
 mod soak;
 mod streams;
 mod threats;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         streams::all(),
         twins::all(),
         hostile::all(),
+        siege::all(),
         attacks::all(),
         traps::all(),
         reloads::all(),

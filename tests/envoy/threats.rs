@@ -19,7 +19,11 @@ const fn threat(id: &'static str, what: &'static str, right: &'static str, held_
     Threat { id, what, right, held_by }
 }
 
-const TWINS: [&str; 2] = ["no caller can tell two withheld values apart, *", "no caller can tell what stands where *"];
+const TWINS: [&str; 3] = [
+    "no caller can tell two withheld values apart, *",
+    "no caller can tell by how a body in parts is cut *",
+    "no caller can tell what stands where *",
+];
 
 const THREATS: &[Threat] = &[
     threat(
@@ -77,6 +81,7 @@ const THREATS: &[Threat] = &[
             "a body of * bytes, nearly all withheld, leaves no trace",
             "a body of * bytes, nearly all shown, arrives whole",
             "a body in single bytes, or with stalls, is the same",
+            "no buffer is too small for Envoy to live, *",
         ],
     ),
     threat(

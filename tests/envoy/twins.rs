@@ -170,6 +170,11 @@ impl Tally {
     }
 }
 
+/// Whether a client can tell these apart by nothing but the time.
+pub(crate) fn are_one(one: &Answer, other: &Answer, carriage: Carriage) -> bool {
+    transcript(one, carriage) == transcript(other, carriage)
+}
+
 /// How long each line or frame is, for whoever looks into a difference.
 fn cut(answer: &Answer, carriage: Carriage) -> Vec<usize> {
     transcript(answer, carriage).cut.iter().map(Vec::len).collect()

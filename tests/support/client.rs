@@ -235,6 +235,40 @@ pub(crate) fn read_http1(mut bytes: &[u8], no_body: bool) -> Answer {
     answer
 }
 
+/// Sends requests at once on one connection of HTTP/2. What was on the connection is nobody's alone, and is not kept.
+pub(crate) async fn ask_together(address: SocketAddr, requests: Vec<Request>) -> Vec<Answer> {
+    let opened = async {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(h2::client::handshake(socket).await?)
+    };
+    let Ok((client, connection)) = opened.await else {
+        return requests.iter().map(|_| Answer::empty(End::Cut)).collect();
+    };
+    let connection = tokio::spawn(connection);
+    let asked: Vec<_> = requests
+        .into_iter()
+        .map(|request| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let mut answer = Answer::empty(End::Hung);
+                match tokio::time::timeout(PATIENCE, stream_http2(&client, &request, &mut answer)).await {
+                    Ok(Ok(())) => answer.end = End::Complete,
+                    Ok(Err(_)) => answer.end = End::Cut,
+                    Err(_) => {}
+                }
+                answer
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for asked in asked {
+        answers.push(asked.await.unwrap());
+    }
+    connection.abort();
+    answers
+}
+
 async fn ask_http2(address: SocketAddr, request: &Request) -> Answer {
     let wire = Arc::new(Mutex::new(Vec::new()));
     let mut answer = Answer::empty(End::Hung);
