@@ -58,11 +58,12 @@ envoy: wasm trap ## Rows in a real Envoy: the newest and the oldest that is test
 	ENVOY_PATH=$(OLDEST) cargo test --locked --test envoy
 
 .PHONY: soak
-soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, mixed load for SOAK_MINUTES (2; 30 is the claim)
+soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, mixed load for SOAK_MINUTES (2; 30 is the claim), a siege of SIEGE_RESPONSES (20000)
 	@scripts/envoy.sh $(ENVOY_NEWEST)
 	ENVOY_PATH=$(NEWEST) FIELDGATE_LONG_MB=100 cargo test --locked --test envoy -- "long bodies"
 	ENVOY_PATH=$(NEWEST) FIELDGATE_RELOAD_SECONDS=$(or $(RELOAD_SECONDS),60) cargo test --locked --test envoy -- "swapped under load"
 	ENVOY_PATH=$(NEWEST) SOAK_MINUTES=$(or $(SOAK_MINUTES),2) cargo test --locked --test envoy -- "mixed load" --nocapture
+	ENVOY_PATH=$(NEWEST) SIEGE_RESPONSES=$(or $(SIEGE_RESPONSES),20000) cargo test --locked --test envoy -- "hostile upstream" --nocapture
 
 .PHONY: deny
 deny: ## Licences, sources and bans of all dependencies (deny.toml); advisories where they can be fetched
