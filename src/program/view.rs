@@ -414,7 +414,7 @@ impl Automaton {
         self.lengthens = table
             .states
             .iter()
-            .any(|state| state.filtered || !matches!(state.scalar, ScalarRule::Hide | ScalarRule::Show));
+            .any(|state| state.filtered || !matches!(state.scalar.fate(), ScalarRule::Hide | ScalarRule::Show));
         self.table = RefCell::new(table);
         (!full).then_some(self)
     }
