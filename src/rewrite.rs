@@ -28,6 +28,8 @@ pub struct Counts {
     pub shown: u64,
     /// Strings that left at show with something taken out by a detector (rule 27).
     pub detected: u64,
+    /// Strings that left blank as the effort of the response's detectors was spent (rule 27); counted as blanked too.
+    pub unsearched: u64,
     /// Scalars that left masked.
     pub masked: u64,
     /// Scalars that left as pseudonyms.

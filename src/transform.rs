@@ -8,8 +8,8 @@
 //! | [`pseudonym()`] | 23 | a keyed, pairwise code |
 //! | [`detect()`] | 27 | itself, with `[email]`, `[card]` … where those were found |
 //!
-//! All three answer `false` for a misfit, and have then written nothing: the caller writes the field's blank value (rule
-//! 18), never the value. A misfit is a value that the form does not fit, and also anything that is no valid token: what is
+//! The first two answer `false` for a misfit, [`detect()`] a [`Searched`], and have then written nothing: the caller writes
+//! the field's blank value (rule 18), never the value. A misfit is a value that the form does not fit, and also anything that is no valid token: what is
 //! not understood is never passed on.
 //!
 //! A token is the bytes of one string, number, `true` or `false` as they came, a string with its quotes. The caller has
@@ -23,7 +23,7 @@ mod pseudonym;
 mod round;
 mod text;
 
-pub use detect::detect;
+pub use detect::{Searched, detect};
 pub use mask::mask;
 pub use pseudonym::{KeyFault, PseudonymKey, pseudonym};
 pub use text::decoded;

@@ -448,6 +448,54 @@ fn several_texts_are_each_rewritten() {
 }
 
 #[test]
+fn detectors_of_a_policys_own_cost_one_response_no_more_than_its_effort() {
+    // A search for this one takes a third of the effort, whatever it finds.
+    let slow = |fields: Value| {
+        let fields: serde_json::Map<String, Value> = fields
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|path| (path.as_str().unwrap().to_owned(), json!({"class": "b", "detect": ["slow"]})))
+            .collect();
+        let top = json!({
+            "detectors": {"slow": {"pattern": "#(a?){100}b"}},
+            "scopes": {"s1": {"areas": ["a"], "grant": {"b": "show"}}},
+        });
+        view_with(json!({"body": fields}), top)
+    };
+    let text = format!("#{}", "a".repeat(1500));
+    let spent = |view: &Rc<View>, texts, body: &str, expected: &str, unsearched: u64| {
+        let expected = expected.replace("TEXT", &text);
+        for part in [usize::MAX, 4096, 100] {
+            let body = body.replace("TEXT", &text);
+            let (out, counts) = rewrite(view, texts, body.as_bytes().chunks(part.min(body.len()))).unwrap();
+            assert_eq!(
+                (out.as_str(), counts.unsearched, counts.blanked),
+                (&*expected, unsearched, unsearched),
+                "{body}"
+            );
+        }
+    };
+    let flat = slow(json!(["$.*"]));
+    spent(&flat, Texts::One, r#"{"a":"TEXT","b":"TEXT"}"#, r#"{"a":"TEXT","b":"TEXT"}"#, 0);
+    let four = r#"{"a":"TEXT","b":"TEXT","c":"TEXT","d":"TEXT"}"#;
+    spent(&flat, Texts::One, four, r#"{"a":"TEXT","b":"TEXT","c":"-","d":"-"}"#, 2);
+    // What costs nothing is still searched: there is no `#` in it.
+    spent(
+        &flat,
+        Texts::One,
+        r#"{"a":"TEXT","b":"TEXT","c":"TEXT","d":"e"}"#,
+        r#"{"a":"TEXT","b":"TEXT","c":"-","d":"e"}"#,
+        1,
+    );
+    let lines = "{\"a\":\"TEXT\"}\n{\"a\":\"TEXT\"}\n{\"a\":\"TEXT\"}\n";
+    spent(&flat, Texts::Lines, lines, "{\"a\":\"TEXT\"}\n{\"a\":\"TEXT\"}\n{\"a\":\"-\"}\n", 1);
+    let held = slow(json!(["$.l[?@.x].y", "$.a", "$.z"]));
+    let body = r#"{"a":"TEXT","l":[{"x":1,"y":"TEXT"},{"x":1,"y":"TEXT"}],"z":"TEXT"}"#;
+    spent(&held, Texts::One, body, r#"{"a":"TEXT","l":[{"y":"TEXT"},{"y":"-"}],"z":"-"}"#, 2);
+}
+
+#[test]
 fn nothing_is_kept_back_once_the_root_has_closed() {
     let view = view(json!({"body": {"$.a": "s", "$.m": {"class": "m", "mask": {"last": 1}}, "$.f[?@.x].y": "s"}}));
     let body = br#"{"a":"b","f":[{"x":1,"y":2}],"m":"abc"}"#;

@@ -215,6 +215,12 @@ fn summary(answer: &Answer, upstream: &[u8], program: &Program, terminal: Termin
             times(counts.shape_mismatch)
         ));
     }
+    if counts.unsearched > 0 {
+        text.push_str(&format!(
+            "  {} a string is blank because the policy's own detectors had used up what one response may cost\n",
+            times(counts.unsearched)
+        ));
+    }
     text.push_str(&removed(upstream, &answer.body));
     text
 }

@@ -680,4 +680,12 @@ pub const PAGES: &[Page] = &[
         "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address, e-mail, phone\", cost: 4}\n  financial: {about: \"Money\"}\n",
         "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address, e-mail, phone\", cost: 4}\n  financial: {about: \"Money\"}\nbudgets:\n  hourly: {areas: [accounts], count: {cost: true}, per: 1h, max: 4000}\n",
     ),
+    page_of(
+        Code::SlowPattern,
+        "a pattern that a text can make slow",
+        "Searching for the pattern of a detector takes two seconds or more for each megabyte of the worst text: its states (about one for each character, class and repetition, counted as often as it may be repeated) times what a step of the search costs (rule 27).",
+        "The texts come from elsewhere, and whoever writes them can choose the worst. All detectors of a policy's own may together cost 50 ms in one response; strings that come after that are replaced by their blank value.",
+        "detectors:\n  case: {about: \"Case numbers\", pattern: '[A-Za-z0-9._-]{1,64}#[0-9]{4,8}'}\nshapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email, detect: [case]}\n    $.balance: financial\n",
+        "detectors:\n  case: {about: \"Case numbers\", pattern: '[A-Za-z0-9]{2,6}#[0-9]{4,8}'}\nshapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email, detect: [case]}\n    $.balance: financial\n",
+    ),
 ];

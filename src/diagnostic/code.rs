@@ -76,6 +76,7 @@ codes! {
         46 NoEffect "Something written that changes nothing.",
         47 NotInApi "A route or field that the API's description does not have.",
         48 LongReport "A route that only reports for more than 90 days to come (rule 38).",
+        155 SlowPattern "A detector's pattern that a text can make slow (rule 27).",
     }
     Note {
         50 OpenSubtree "`..*`: everything below, future members included (rule 12).",

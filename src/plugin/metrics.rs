@@ -48,6 +48,7 @@ impl Metrics {
             ("scalars.masked", counts.masked),
             ("scalars.pseudonymised", counts.pseudonymised),
             ("scalars.blanked", counts.blanked),
+            ("scalars.unsearched", counts.unsearched),
             ("values.hidden", counts.hidden),
             ("values.shape_mismatch", counts.shape_mismatch),
             ("records", counts.records),

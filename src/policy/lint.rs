@@ -8,6 +8,7 @@ use super::moment::Moment;
 use crate::diagnostic::{Diagnostic, Severity};
 
 mod budgets;
+mod detectors;
 mod levels;
 mod paths;
 mod reports;
@@ -23,6 +24,7 @@ pub(super) fn lint(policy: &PolicySet, doc: &PolicyDoc, now: Option<Moment>, fou
     lint.reports(now);
     lint.paths();
     lint.levels();
+    lint.detectors();
     if whole {
         lint.nobody_sees();
         lint.budgets();

@@ -22,6 +22,7 @@ use crate::json::Texts;
 use crate::json::lexer::Tokens;
 use crate::json::simd::BLOCK;
 use crate::policy::model::Over;
+use crate::policy::pattern::Effort;
 use crate::program::{Outlook, Standing, State, StateId, States, View};
 use crate::refusal::{JsonFault, Refusal};
 
@@ -190,6 +191,8 @@ pub(super) struct Walker {
     /// Records of subjects that are open (rule 34).
     records: Vec<OpenRecord>,
     counts: Counts,
+    /// What the policy's own detectors may still look through of this response.
+    effort: Effort,
     inner: Option<Box<Inner>>,
 }
 
@@ -225,6 +228,7 @@ impl Walker {
             max_records,
             records: Vec::new(),
             counts: Counts::default(),
+            effort: Effort::RESPONSE,
             inner: None,
         }
     }

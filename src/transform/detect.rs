@@ -6,7 +6,7 @@
 //! tried at most once by each detector, and a try looks at a bounded number of characters (an e-mail address, which has
 //! no bound, is read outwards from its `@`, of which no two share a character).
 //!
-//! A policy's own detectors are patterns. They see the same text, and are bounded by how much of it they may look through.
+//! A policy's own detectors are patterns. They see the same text, and draw on the [`Effort`] of the response.
 
 mod card;
 mod cursor;
@@ -17,45 +17,66 @@ mod phone;
 mod ssn;
 
 use self::cursor::Cursor;
-use self::custom::{Custom, Exhausted};
+use self::custom::Custom;
 use super::text::{Text, push_text};
 use crate::policy::model::{BuiltIn, Detector};
+use crate::policy::pattern::{Effort, Exhausted};
+
+/// What a search made of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Searched {
+    /// Nothing was found: the token was appended as it came.
+    Clean,
+    /// Something was found: the string was appended without it.
+    Replaced,
+    /// It is no token that can be shown, and nothing was appended.
+    Misfit,
+    /// The effort of the response is spent: what the string holds is not known, and nothing was appended.
+    Exhausted,
+}
 
 /// Appends `token` with every find replaced by `[name]`: leftmost, then longest, then by the detector's name.
 ///
 /// A string in which nothing is found keeps its bytes exactly as they came, as does any token that is not a string. A
 /// string in which something is found is written with the fewest escapes, so what was not found keeps its spelling but
-/// where it had escapes that it did not need. `detectors` may be in any order; see the [module](crate::transform) for what `false`
-/// means.
+/// where it had escapes that it did not need. `detectors` may be in any order.
 #[must_use]
-pub fn detect(detectors: &[Detector], token: &[u8], out: &mut Vec<u8>) -> bool {
+pub fn detect(detectors: &[Detector], token: &[u8], effort: &mut Effort, out: &mut Vec<u8>) -> Searched {
     let content = match Text::of(token) {
         Some(Text::String(content)) => content,
         Some(Text::Number(_)) => {
             out.extend_from_slice(token);
-            return true;
+            return Searched::Clean;
         }
         None if matches!(token, b"true" | b"false") => {
             out.extend_from_slice(token);
-            return true;
+            return Searched::Clean;
         }
-        None => return false,
+        None => return Searched::Misfit,
     };
     let text = content.decode();
     let before = out.len();
-    let done = replace(detectors, &text, token, out);
-    if done.is_err() {
-        out.truncate(before);
+    match replace(detectors, &text, token, effort, out) {
+        Ok(searched) => searched,
+        Err(Exhausted) => {
+            out.truncate(before);
+            Searched::Exhausted
+        }
     }
-    done.is_ok()
 }
 
 /// Appends a string's token, or its text with every find replaced.
-fn replace(detectors: &[Detector], text: &str, token: &[u8], out: &mut Vec<u8>) -> Result<(), Exhausted> {
-    let mut finds = Finds::new(detectors, text)?;
+fn replace(
+    detectors: &[Detector],
+    text: &str,
+    token: &[u8],
+    effort: &mut Effort,
+    out: &mut Vec<u8>,
+) -> Result<Searched, Exhausted> {
+    let mut finds = Finds::new(detectors, text, effort)?;
     let Some(mut find) = finds.next()? else {
         out.extend_from_slice(token);
-        return Ok(());
+        return Ok(Searched::Clean);
     };
     out.push(b'"');
     let mut written = 0;
@@ -72,7 +93,7 @@ fn replace(detectors: &[Detector], text: &str, token: &[u8], out: &mut Vec<u8>) 
     }
     push_text(out, text.get(written..).unwrap_or_default());
     out.push(b'"');
-    Ok(())
+    Ok(Searched::Replaced)
 }
 
 /// Something that was found: bytes of the text, on character boundaries, never empty.
@@ -89,16 +110,17 @@ struct Finds<'a> {
     /// What each built-in detector finds next; one that finds no more, or was not asked for, has none.
     built_in: [(BuiltIn, Option<Find<'a>>); 5],
     custom: Vec<Custom<'a>>,
+    effort: &'a mut Effort,
 }
 
 impl<'a> Finds<'a> {
-    fn new(detectors: &'a [Detector], text: &'a str) -> Result<Self, Exhausted> {
+    fn new(detectors: &'a [Detector], text: &'a str, effort: &'a mut Effort) -> Result<Self, Exhausted> {
         // Everything that a built-in one looks for has a digit or an `@` in it; most strings have neither.
         let worth = text.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@');
         let asked =
             |one| detectors.iter().any(|detector| matches!(detector, Detector::BuiltIn(other) if *other == one));
         let built_in = BuiltIn::ALL.map(|one| (one, (worth && asked(one)).then(|| search(one, text, 0)).flatten()));
-        Ok(Self { text, built_in, custom: Custom::all(detectors, text)? })
+        Ok(Self { text, built_in, custom: Custom::all(detectors, text, effort)?, effort })
     }
 
     fn next(&mut self) -> Result<Option<Find<'a>>, Exhausted> {
@@ -113,7 +135,7 @@ impl<'a> Finds<'a> {
             }
         }
         for custom in &mut self.custom {
-            custom.overtake(self.text, found.end)?;
+            custom.overtake(self.text, found.end, self.effort)?;
         }
         Ok(Some(found))
     }
@@ -190,7 +212,10 @@ mod tests {
 
     fn shown_by(detectors: &[Detector], token: &str) -> String {
         let mut out = b"before".to_vec();
-        assert!(detect(detectors, token.as_bytes(), &mut out), "{token}");
+        let searched = detect(detectors, token.as_bytes(), &mut { Effort::RESPONSE }, &mut out);
+        let changed = out.strip_prefix(b"before") != Some(token.as_bytes());
+        assert!(matches!(searched, Searched::Clean | Searched::Replaced), "{token}");
+        assert!(searched == Searched::Replaced || !changed, "{token}");
         String::from_utf8(out.strip_prefix(b"before").expect("what was there stays").to_vec()).unwrap()
     }
 
@@ -597,21 +622,48 @@ mod tests {
     }
 
     #[test]
-    fn searching_without_end_is_a_misfit() {
+    fn all_strings_and_detectors_of_a_response_draw_on_one_effort() {
         // Each search looks through the whole text before it settles on one character.
-        let detectors = [custom("a", "a.*b|a")];
-        let mut out = b"before".to_vec();
-        assert!(detect(&detectors, format!("\"{}\"", "a".repeat(1 << 10)).as_bytes(), &mut out));
-        out.truncate(6);
-        assert!(!detect(&detectors, format!("\"{}\"", "a".repeat(1 << 16)).as_bytes(), &mut out));
-        assert_eq!(out, b"before");
+        let slow = |name: &str| custom(name, "a.*b|a");
+        let token = |length| format!("\"{}\"", "a".repeat(length));
+        let rows: [(&str, Vec<Detector>, usize, usize, bool); 6] = [
+            ("one string that is cheap", vec![slow("x")], 1 << 7, 1, true),
+            ("one string that is not", vec![slow("x")], 1 << 10, 1, false),
+            ("many strings that are cheap one by one", vec![slow("x")], 1 << 7, 50, false),
+            (
+                "many detectors that are cheap one by one",
+                (0..9).map(|n| slow(&format!("x{n}"))).collect(),
+                300,
+                1,
+                false,
+            ),
+            ("a string that cannot be looked through", vec![custom("x", "[a-z0-9._-]{1,64}#")], 1 << 16, 1, false),
+            ("a string in which no find can begin", vec![custom("x", "#[a-z0-9._-]{1,64}")], 1 << 16, 50, true),
+        ];
+        for (claim, detectors, length, times, done) in rows {
+            let mut effort = Effort::RESPONSE;
+            let mut out = b"before".to_vec();
+            let mut last = Searched::Clean;
+            for _ in 0..times {
+                out.truncate(6);
+                last = detect(&detectors, token(length).as_bytes(), &mut effort, &mut out);
+            }
+            assert_eq!(last != Searched::Exhausted, done, "{claim}");
+            assert_eq!(out == b"before", !done, "{claim}");
+            if !done {
+                // What is spent is spent for every later string, but for those that cost nothing.
+                let email = [custom("x", "a#"), Detector::BuiltIn(BuiltIn::Email)];
+                assert_eq!(detect(&email, br#""aa""#, &mut effort, &mut out), Searched::Exhausted, "{claim}");
+                assert_eq!(detect(&email, br#""b@c.de""#, &mut effort, &mut out), Searched::Replaced, "{claim}");
+            }
+        }
     }
 
     #[test]
     fn what_is_no_token_is_a_misfit() {
         let mut out = Vec::new();
         for token in [&b"null"[..], b"", b"\"", b"{}", b"\"\xff\""] {
-            assert!(!detect(&built_in(ALL), token, &mut out));
+            assert_eq!(detect(&built_in(ALL), token, &mut { Effort::RESPONSE }, &mut out), Searched::Misfit);
         }
         assert_eq!(out, b"");
     }
@@ -662,7 +714,8 @@ mod tests {
         fn finds_come_in_order_and_stand_on_characters(text in "([0-9]{1,5}|[-+ ./()@]|[a-e]{1,3}|\\.com|[éß\u{a0}])*") {
             let mut from = 0;
             let detectors = built_in(ALL);
-            let mut finds = Finds::new(&detectors, &text).unwrap();
+            let mut effort = Effort::RESPONSE;
+            let mut finds = Finds::new(&detectors, &text, &mut effort).unwrap();
             while let Some(find) = finds.next().unwrap() {
                 prop_assert!(find.start >= from && find.end > find.start);
                 prop_assert!(text.get(find.start..find.end).is_some());

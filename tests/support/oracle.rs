@@ -15,7 +15,8 @@ use fieldgate::policy::model::{
     Ceiling, ClassId, ClientId, Condition, Detector, Entry, Governed, Level, Mask, Over, PolicySet, Pseudonym, Route,
     RouteBody, RouteId, RowRule, ScopeId, When,
 };
-use fieldgate::transform::{self, PseudonymKey};
+use fieldgate::policy::pattern::Effort;
+use fieldgate::transform::{self, PseudonymKey, Searched};
 use jsonpath_rust::parser::model::JpQuery;
 use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
@@ -563,7 +564,8 @@ impl Walk<'_, '_> {
             }
             (Fate::Detect(detectors, blank), _) => {
                 let long = long && token.starts_with(b"\"");
-                (!long && transform::detect(&detectors, token, out), blank)
+                let searched = |out| transform::detect(&detectors, token, &mut { Effort::RESPONSE }, out);
+                (!long && matches!(searched(out), Searched::Clean | Searched::Replaced), blank)
             }
             (Fate::Mask(form, blank), _) => (!long && transform::mask(form, token, out), blank),
             (Fate::Pseudonym(form, blank), _) => {

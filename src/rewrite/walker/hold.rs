@@ -70,6 +70,7 @@ impl Walker {
         };
         inner.walk(id, self, bytes)?;
         self.counts = inner.walker.counts;
+        self.effort = inner.walker.effort;
         if !inner.out.is_empty() {
             self.lead(sink, self.start);
             sink.write(&inner.out);
@@ -151,5 +152,6 @@ impl Walker {
         self.taken.clear();
         self.start = 0;
         self.counts = outer.counts;
+        self.effort = outer.effort;
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::super::sink::Sink;
 use super::{Halt, Phase, Walker};
 use crate::program::{ContainerRule, ScalarRule, Standing};
-use crate::transform::{detect, mask, pseudonym};
+use crate::transform::{Searched, detect, mask, pseudonym};
 
 /// Longest token that is transformed, in bytes as it is spelled (rule 27); a longer one becomes blank.
 pub(super) const LONGEST: usize = 64 << 10;
@@ -124,7 +124,6 @@ impl Walker {
     }
 
     fn write_transformed(&mut self, token: &[u8], out: &mut Vec<u8>) -> bool {
-        let before = out.len();
         let (fits, count) = match self.states.get(self.here).scalar.fate() {
             ScalarRule::Show => {
                 out.extend_from_slice(token);
@@ -141,9 +140,14 @@ impl Walker {
                 (true, &mut self.counts.shown)
             }
             ScalarRule::Detect { detectors, .. } => {
-                let fits = detect(detectors, token, out);
-                let same = out.get(before..) == Some(token);
-                (fits, if same { &mut self.counts.shown } else { &mut self.counts.detected })
+                let (fits, count) = match detect(detectors, token, &mut self.effort, out) {
+                    Searched::Clean => (true, &mut self.counts.shown),
+                    Searched::Replaced => (true, &mut self.counts.detected),
+                    Searched::Misfit => return false,
+                    Searched::Exhausted => (false, &mut self.counts.unsearched),
+                };
+                *count = count.wrapping_add(1);
+                return fits;
             }
             ScalarRule::Hide | ScalarRule::Blank(_) | ScalarRule::Subject { .. } => return false,
         };

@@ -1,40 +1,28 @@
-//! A policy's own detectors: patterns, searched for under a bound.
+//! A policy's own detectors: patterns, searched for under the effort of the response.
 
 use super::Find;
 use crate::policy::model::{CustomDetector, Detector};
-
-/// How much text the searches for one detector in one string may look through, in bytes.
-///
-/// A search takes time in proportion to the rest of the string, and may look through all of it before it settles on a
-/// short match. So many finds in a long string would take quadratic time: 64 KiB of them some 20,000 searches. This bound
-/// leaves room for 16 searches through the longest string, and for 256 through one of 4 KiB; what needs more is a misfit.
-const EFFORT: usize = 1 << 20;
-
-/// More searching than [`EFFORT`] allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Exhausted;
+use crate::policy::pattern::{Effort, Exhausted};
 
 /// What each of a policy's own detectors finds next.
 #[derive(Debug)]
 pub(super) struct Custom<'a> {
     detector: &'a CustomDetector,
-    /// Bytes that may still be looked through.
-    left: usize,
     next: Option<Find<'a>>,
 }
 
 impl<'a> Custom<'a> {
     /// Those among `detectors`, at the start of `text`.
-    pub(super) fn all(detectors: &'a [Detector], text: &str) -> Result<Vec<Self>, Exhausted> {
-        let custom = detectors.iter().filter_map(|detector| match detector {
-            Detector::BuiltIn(_) => None,
-            Detector::Custom(detector) => Some(Self { detector, left: EFFORT, next: None }),
-        });
-        let started = custom.map(|mut custom| {
-            custom.search(text, 0)?;
-            Ok(custom)
-        });
-        started.collect()
+    pub(super) fn all(detectors: &'a [Detector], text: &str, effort: &mut Effort) -> Result<Vec<Self>, Exhausted> {
+        let mut all = Vec::new();
+        for detector in detectors {
+            if let Detector::Custom(detector) = detector {
+                let mut custom = Self { detector, next: None };
+                custom.search(text, 0, effort)?;
+                all.push(custom);
+            }
+        }
+        Ok(all)
     }
 
     pub(super) fn next(&self) -> Option<Find<'a>> {
@@ -42,31 +30,16 @@ impl<'a> Custom<'a> {
     }
 
     /// Searches again if what is next starts before `from`.
-    pub(super) fn overtake(&mut self, text: &str, from: usize) -> Result<(), Exhausted> {
+    pub(super) fn overtake(&mut self, text: &str, from: usize, effort: &mut Effort) -> Result<(), Exhausted> {
         match self.next {
-            Some(next) if next.start < from => self.search(text, from),
+            Some(next) if next.start < from => self.search(text, from, effort),
             _ => Ok(()),
         }
     }
 
-    fn search(&mut self, text: &str, mut from: usize) -> Result<(), Exhausted> {
-        let Self { detector, left, next } = self;
-        *next = None;
-        while let Some(rest) = text.len().checked_sub(from) {
-            *left = left.checked_sub(rest).ok_or(Exhausted)?;
-            match detector.pattern.search(text, from) {
-                None => break,
-                Some((start, end)) if start < end => {
-                    *next = Some(Find { start, end, name: &detector.name });
-                    break;
-                }
-                // Nothing was found there, if where it stands allowed for that: on with the next character.
-                Some((start, _)) => {
-                    let length = text.get(start..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
-                    from = start.saturating_add(length);
-                }
-            }
-        }
+    fn search(&mut self, text: &str, from: usize, effort: &mut Effort) -> Result<(), Exhausted> {
+        let found = self.detector.pattern.search(text, from, effort)?;
+        self.next = found.map(|(start, end)| Find { start, end, name: &self.detector.name });
         Ok(())
     }
 }
