@@ -16,6 +16,7 @@
 
 mod demands;
 mod field;
+mod gate;
 mod gateway;
 mod identity;
 mod istio;

@@ -30,6 +30,8 @@ fn look(text: &str, policy: Option<&PolicySet>) -> Diagnostics {
 const PLUGIN: &str = "                  - name: envoy.filters.http.wasm\n";
 const JWT: &str = "                  - name: envoy.filters.http.jwt_authn\n";
 const ROUTER: &str = "                  - name: envoy.filters.http.router\n";
+/// The comment that is before the gate.
+const GATE: &str = "                  # The gate:";
 const OFF: &str = "typed_per_filter_config: {envoy.filters.http.wasm: {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}";
 
 /// What is changed, into what, and what is then said.
@@ -110,8 +112,36 @@ const CHANGES: &[(&str, &str, Code)] = &[
         Code::MissingKey,
     ),
     // The routes and what leads around the plugin.
-    (", filter_state: [{key: wasm.fieldgate, string_match: {exact: seen}}]", "", Code::NoMark),
-    ("{exact: seen}", "{exact: governed}", Code::NoMark),
+    (
+        "match: {prefix: /}\n                          route:",
+        "match: {prefix: /, filter_state: [{key: wasm.fieldgate, string_match: {exact: seen}}]}\n                          route:",
+        Code::MarkInRoute,
+    ),
+    ("{exact: seen}", "{exact: governed}", Code::NoGate),
+    ("action: ALLOW", "action: DENY", Code::NoGate),
+    ("action: ALLOW", "action: LOG", Code::NoGate),
+    ("permissions: [{any: true}]", "permissions: [{url_path: {path: {prefix: /a}}}]", Code::NoGate),
+    ("principals: [{filter", "principals: [{any: true}, {filter", Code::NoGate),
+    (
+        "                      rules:\n                        action",
+        "                      shadow_rules:\n                        action",
+        Code::NoGate,
+    ),
+    (
+        "                  - name: fieldgate.gate\n",
+        "                  - name: fieldgate.gate\n                    disabled: true\n",
+        Code::NoGate,
+    ),
+    (
+        ROUTER,
+        "                  - name: envoy.filters.http.buffer\n                  - name: envoy.filters.http.router\n",
+        Code::NoGate,
+    ),
+    (
+        "route: {cluster: api}",
+        "route: {cluster: api}\n                          typed_per_filter_config: {fieldgate.gate: {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}",
+        Code::NoGate,
+    ),
     ("route: {cluster: api}", "route: {cluster: api, prefix_rewrite: /v1/}", Code::PathAltered),
     (
         "route: {cluster: api}",
@@ -160,7 +190,7 @@ fn cut<'t>(text: &'t str, from: &str, to: &str) -> (&'t str, &'t str, &'t str) {
 #[test]
 fn the_plugin_is_missed_where_it_is_taken_out_or_moved_before_the_token() {
     let (text, policy) = (bootstrap(), policy());
-    let (before, plugin, behind) = cut(&text, PLUGIN, ROUTER);
+    let (before, plugin, behind) = cut(&text, PLUGIN, GATE);
     let found = look(&format!("{before}{behind}"), Some(&policy));
     assert!(found.items().iter().any(|item| item.code == Code::PluginMissing), "{found}");
     let first = before.find(JWT).expect("jwt_authn");

@@ -83,7 +83,7 @@ fn extension(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) -> O
             Diagnostic::at(
                 Code::FilterBefore,
                 head(second),
-                "a second plugin in one list: a response goes through both policies, and either can leave the mark",
+                "a second plugin in one list: a response goes through both policies, and either can open the gate",
             )
             .label(head(first), "the first")
             .help("keep one: a policy has any number of routes"),

@@ -5,7 +5,7 @@ use super::field::{at, elements, get, head, is_enumerator, is_zero_duration, mem
 use super::plugin::{self, Flag, Plugin};
 use super::routes::{self, Governed, Reach};
 use super::survey::{Extent, Manager, Survey};
-use super::{Look, identity, order};
+use super::{Look, gate, identity, order};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::policy::Node;
 use crate::policy::model::HeadMode;
@@ -52,13 +52,14 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Go
         order::check(look, filters, *at, &demands);
         identity::check(look, manager, *at, head(first.filter), &demands);
         settings(look, manager, &demands);
+        let gate = gate::find(filters, survey);
         match routes_of(manager.node, survey) {
             Routes::Table(table) => {
                 let reach = routes::reach(table);
                 governed.reach.clusters.extend(reach.clusters);
                 governed.reach.any |= reach.any;
                 let plugins: Vec<&Plugin<'_>> = plugins.iter().map(|(_, plugin)| plugin).collect();
-                routes::check(look, table, &plugins);
+                routes::check(look, table, &plugins, Some(&gate));
             }
             Routes::Elsewhere(span) => {
                 look.say(
@@ -70,6 +71,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Go
                 if let Some(span) = set(first.filter, "disabled") {
                     routes::disabled(look, span);
                 }
+                gate::ask(look, &gate, head(first.filter), "any cluster");
             }
             Routes::None => {}
         }
@@ -149,7 +151,7 @@ fn another(look: &mut Look, first: &Plugin<'_>, second: &Plugin<'_>) {
         Diagnostic::at(
             Code::FilterBefore,
             head(second.filter),
-            "a second plugin in one list: a response goes through both policies, and either can leave the mark",
+            "a second plugin in one list: a response goes through both policies, and either can open the gate",
         )
         .label(head(first.filter), "the first")
         .help("keep one: a policy has any number of routes"),

@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use super::field::{
     at, elements, get, head, is, is_enumerator, is_zero_duration, member, names_fieldgate, set, text, walk,
 };
+use super::gate::{self, Gate, MARK};
 use super::plugin::Plugin;
 use super::survey::{Address, Survey};
 use super::{Look, manager, names};
 use crate::diagnostic::{Code, Span};
 use crate::policy::{Node, Tree};
-
-/// The filter state by which a route asks whether the plugin has seen the request, and what the plugin leaves there.
-const MARK: (&str, &str) = ("wasm.fieldgate", "seen");
 
 /// Upstreams.
 #[derive(Debug, Default)]
@@ -124,7 +122,7 @@ pub(super) fn reach(table: &Node) -> Reach {
 
 /// Judges a table whose requests go through the plugin. A control plane may list it several times, for routes of its own
 /// each; where the table stands alone, it is not known by which names.
-pub(super) fn check(look: &mut Look, table: &Node, plugins: &[&Plugin<'_>]) {
+pub(super) fn check(look: &mut Look, table: &Node, plugins: &[&Plugin<'_>], gate: Option<&Gate<'_>>) {
     if let Some(found) = member(table, "vhds") {
         look.say(
             Code::Elsewhere,
@@ -149,7 +147,15 @@ pub(super) fn check(look: &mut Look, table: &Node, plugins: &[&Plugin<'_>]) {
             );
         }
     }
-    mark(look, &steps);
+    let closed = mark(look, &steps);
+    if let (Some(gate), Some(first)) = (gate, plugins.first()) {
+        overridden(look, table, gate);
+        let mut open = Reach::default();
+        steps.iter().filter_map(Step::action).for_each(|action| open.add(action));
+        if !open.is_nothing() && !closed {
+            gate::ask(look, gate, head(first.filter), &open.shown());
+        }
+    }
     for step in &steps {
         if let Some(action) = step.action() {
             forwards(look, step, action);
@@ -186,46 +192,55 @@ fn off(look: &mut Look, table: &Node, plugins: &[&Plugin<'_>]) {
     spans.into_iter().for_each(|span| disabled(look, span));
 }
 
+/// Wherever a table has settings of its own for the gate, which may open it.
+fn overridden(look: &mut Look, table: &Node, gate: &Gate<'_>) {
+    let Gate::Stands(filter) = gate else { return };
+    let name = text(filter, "name").unwrap_or_default();
+    let mut spans = Vec::new();
+    walk(table, &mut |level| spans.extend(setting(level, Some(name)).map(head)));
+    for span in spans {
+        look.say(
+            Code::NoGate,
+            span,
+            format!("settings of `{name}` here take the place of the gate's: it may let through what the plugin has not seen"),
+            "take them out, or give the gate a name of its own: `fieldgate.gate`",
+        );
+    }
+}
+
 /// Says that the plugin is turned off.
 pub(super) fn disabled(look: &mut Look, span: Span) {
     look.say(
         Code::PluginDisabled,
         span,
-        "the plugin is turned off here: responses pass unfiltered, or not at all where the route asks for its mark",
+        "the plugin is turned off here: responses pass unfiltered, or not at all where there is a gate",
         "take the line out; a route that needs no filtering is a `pass` route of the policy",
     );
 }
 
-/// Threat A4: a route that asks for the mark is closed to a request that the plugin has not seen.
-fn mark(look: &mut Look, steps: &[Step<'_>]) {
-    let mut open: Vec<(&str, Span)> = Vec::new();
+/// A route that asks for the mark is not there for the filters before the plugin: they get no settings from it, nor from
+/// its virtual host. Says so, and whether every route asks for it, so that no gate is missed.
+fn mark(look: &mut Look, steps: &[Step<'_>]) -> bool {
+    let mut marked: Vec<(&str, Span)> = Vec::new();
+    let mut closed = true;
     for step in steps.iter().filter(|step| step.action().is_some()) {
-        let Some(found) = member(step.route, "match") else { continue };
-        let states = elements(&found.node, "filter_state");
+        let states = get(step.route, "match").map(|found| elements(found, "filter_state")).unwrap_or_default();
         let state = states.iter().find(|state| text(state, "key") == Some(MARK.0));
-        let exact = state.and_then(|state| at(state, &["string_match", "exact"]));
-        match (state, exact) {
-            (_, Some(exact)) if exact.text() == Some(MARK.1) => {}
-            (_, Some(exact)) => look.say(
-                Code::NoMark,
-                exact.span,
-                format!("no request ever has this mark: the plugin leaves `{}`", MARK.1),
-                "write `exact: seen`",
-            ),
-            _ => open.push((step.name(), found.key_span)),
-        }
+        closed &= state.and_then(|state| at(state, &["string_match", "exact"])).and_then(Node::text) == Some(MARK.1);
+        marked.extend(state.map(|state| (step.name(), head(state))));
     }
-    if let Some((_, first)) = open.first() {
+    if let Some((_, first)) = marked.first() {
         look.say(
-            Code::NoMark,
+            Code::MarkInRoute,
             *first,
             format!(
-                "open also to a request that the plugin has not seen: {}",
-                names(open.iter().map(|(name, _)| *name))
+                "these routes ask for the plugin's mark, so filters before it get no settings from a route or a virtual host (RBAC, limits, CORS let everything through): {}",
+                names(marked.iter().map(|(name, _)| *name))
             ),
-            "add to `match`: `filter_state: [{key: wasm.fieldgate, string_match: {exact: seen}}]`",
+            "take `filter_state` out of `match`: the gate right before the router asks for the mark",
         );
     }
+    closed && !marked.is_empty()
 }
 
 /// What a route makes of a request after the plugin has matched it.
@@ -294,7 +309,7 @@ pub(super) fn around(look: &mut Look, survey: &Survey<'_>, governed: &Governed) 
                 look.say(
                     Code::PluginMissing,
                     found.span,
-                    "another filter leaves the plugin's mark, so that a route takes a request for one that the plugin has seen",
+                    "another filter leaves the plugin's mark, so that the gate takes a request for one that the plugin has seen",
                     "take it out",
                 );
             }
@@ -303,7 +318,7 @@ pub(super) fn around(look: &mut Look, survey: &Survey<'_>, governed: &Governed) 
     let named: Vec<&str> = survey.managers.iter().filter_map(|manager| manager::discovered(manager.node)).collect();
     for table in &survey.tables {
         if text(table, "name").is_none_or(|name| !named.contains(&name)) {
-            check(look, table, &[]);
+            check(look, table, &[], None);
         }
     }
     loose_settings(look, survey);

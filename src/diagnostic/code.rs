@@ -101,7 +101,7 @@ codes! {
     }
     Warning {
         75 PathAltered "A path that is not forwarded as it was matched (rule 3, threat D1).",
-        76 NoMark "A route that does not ask for the plugin's mark (threat A4).",
+        76 NoGate "Nothing refuses a request that the plugin has not seen (threat A4).",
         77 FilterBefore "A filter before the plugin that can answer for itself (threat A4).",
         78 LooseIdentity "An identity that is not what the policy takes it to be (rule 7).",
         79 UnseenTraffic "Traffic that the plugin does not see (threat A4).",
@@ -112,6 +112,9 @@ codes! {
         87 NoTokenNeeded "Requests without a token reach the plugin (rule 7).",
         88 UnusedFlag "A host that lets the head be held, and a policy that does not (rule 40).",
         89 Elsewhere "Configuration that is needed to judge, and is somewhere else.",
+    }
+    Warning {
+        90 MarkInRoute "A route that asks for the plugin's mark, and so is not there for filters before the plugin.",
     }
     Error {
         120 UncountedRoute "A route from which a budget cannot know how much leaves (rule 34a).",

@@ -257,9 +257,8 @@ fn bypass(world: &World) -> Result<(), String> {
             if let Some(found) = fetched.markers.found_in(&fetched.answer.everything()) {
                 return Err(format!("{way:?}, {sent:?}: {found} left"));
             }
-            // The route is not there until the filter has run, so neither is what would disable the filter.
-            let serves = matches!(way, None | Some(Bypass::DisabledOnRoute));
-            let status = if serves { 200 } else { 404 };
+            let serves = way.is_none();
+            let status = if serves { 200 } else { 403 };
             if fetched.answer.status != status || fetched.arrived.is_some() != serves {
                 return Err(format!("{way:?}, {sent:?}: {}", world::shown(&fetched.answer)));
             }

@@ -27,7 +27,7 @@ pub(crate) const ALL: [(&str, Test); 7] = [
 ];
 
 /// Shows one member to everybody with `things.read`.
-const SHOWS_NAME: &str = r"
+pub(crate) const SHOWS_NAME: &str = r"
 language: 1
 policy: things
 identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
@@ -203,7 +203,7 @@ fn preview(world: &World) -> Result<(), String> {
 }
 
 /// `GET /things/1` over HTTP/1, answered with [`THING`].
-fn ask(world: &World, envoy: &Envoy, scopes: &str, change: impl FnOnce(&mut Request)) -> Answer {
+pub(crate) fn ask(world: &World, envoy: &Envoy, scopes: &str, change: impl FnOnce(&mut Request)) -> Answer {
     let id = "a thing";
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", THING.len());
     let http1 = vec![Step::Bytes([head.as_bytes(), THING].concat())];

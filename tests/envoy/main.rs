@@ -25,6 +25,7 @@ mod lifecycle;
 mod reloads;
 mod rows;
 mod siege;
+mod settings;
 mod soak;
 mod streams;
 mod threats;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         attacks::all(),
         traps::all(),
         reloads::all(),
+        settings::all(),
         soak::all(),
     ];
     let own = own.into_iter().flatten().map(|(claim, test)| trial(claim, test));

@@ -51,9 +51,11 @@ const THREATS: &[Threat] = &[
     threat(
         "A4",
         "the plugin is missing, rejected, or disabled on a route",
-        "the way to the upstream opens only to what the plugin has seen",
+        "the gate lets only what the plugin has seen go on to the upstream",
         &[
             "without the filter, or with it disabled, nothing passes unfiltered",
+            "RBAC before the plugin takes the route's settings over the virtual host's",
+            "tests/diagnostics/deployment.txt: no gate before the router",
             "tests/diagnostics/deployment.txt: a connection manager without the plugin",
             "tests/diagnostics/deployment.txt: the plugin turned off for a virtual host and for a weighted cluster",
             "tests/diagnostics/deployment.txt: the same upstream without the plugin",

@@ -347,16 +347,16 @@ fn open(world: &World) -> Result<(), String> {
     let head = HeadMode::Held;
     let carriage = carriages(head, Framing::Length)[0];
     let (row, _) = small(head)?;
-    for marked in [true, false] {
+    for gated in [true, false] {
         let envoy = start(world, head, |_, bootstrap| {
             let bootstrap = bootstrap.with_failure_policy("FAIL_OPEN");
-            if marked { bootstrap } else { bootstrap.with_open_route() }
+            if gated { bootstrap } else { bootstrap.without_gate() }
         })?;
         trap(world, &envoy, "response-head", carriage, &mut Markers::default());
         let fetched = world.fetch(&envoy, &row, carriage);
         let leaks = fetched.markers.found_in(&fetched.answer.everything()).is_some();
-        if leaks == marked || (marked && fetched.answer.status != 404) {
-            return Err(format!("with the mark: {marked}: {}", world::shown(&fetched.answer)));
+        if leaks == gated || (gated && fetched.answer.status != 403) {
+            return Err(format!("with the gate: {gated}: {}", world::shown(&fetched.answer)));
         }
     }
     Ok(())

@@ -111,8 +111,7 @@ impl Bootstrap {
         const FILTER: &str = "envoy.filters.http.wasm";
         match way {
             Bypass::NoFilter => {
-                let filters = self.0.pointer_mut(&format!("{FIRST_LISTENER}{MANAGER}/http_filters")).unwrap();
-                filters.as_array_mut().unwrap().retain(|filter| filter["name"] != FILTER);
+                self.filters_mut().retain(|filter| filter["name"] != FILTER);
             }
             Bypass::Disabled => self.filter_mut(FILTER)["disabled"] = json!(true),
             Bypass::DisabledOnRoute => {
@@ -153,11 +152,23 @@ impl Bootstrap {
         (self, discovered(config))
     }
 
-    /// With a way to the API that asks for no mark of the filter's.
-    pub(crate) fn with_open_route(mut self) -> Self {
-        let route = format!("{FIRST_LISTENER}{MANAGER}/route_config/virtual_hosts/0/routes/0/match");
-        let removed = self.0.pointer_mut(&route).unwrap().as_object_mut().unwrap().remove("filter_state");
-        assert!(removed.is_some(), "the reference asks for the mark");
+    /// Without the gate: a request that the filter has not seen reaches the API.
+    pub(crate) fn without_gate(mut self) -> Self {
+        let filters = self.filters_mut();
+        let before = filters.len();
+        filters.retain(|filter| filter["name"] != "fieldgate.gate");
+        assert_eq!(filters.len() + 1, before, "the reference has a gate");
+        self
+    }
+
+    /// With filters before all others, and settings of theirs on the virtual host and on the route.
+    pub(crate) fn with_filters_first(mut self, filters: Vec<Value>, host: &Value, route: &Value) -> Self {
+        self.filters_mut().splice(0..0, filters);
+        let table = format!("{FIRST_LISTENER}{MANAGER}/route_config/virtual_hosts/0");
+        for (level, settings) in [(table.clone(), host), (format!("{table}/routes/0"), route)] {
+            let level = self.0.pointer_mut(&level).unwrap();
+            level["typed_per_filter_config"] = settings.clone();
+        }
         self
     }
 
@@ -173,9 +184,33 @@ impl Bootstrap {
         self.0.to_string()
     }
 
-    fn filter_mut(&mut self, name: &str) -> &mut Value {
+    /// With a cluster on this machine.
+    pub(crate) fn with_cluster(mut self, name: &str, address: SocketAddr) -> Self {
+        let endpoint = json!({"endpoint": {"address": {"socket_address": {
+            "address": address.ip().to_string(), "port_value": address.port(),
+        }}}});
+        self.0["static_resources"]["clusters"].as_array_mut().unwrap().push(json!({
+            "name": name,
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        }));
+        self
+    }
+
+    /// With other rules of jwt_authn.
+    pub(crate) fn with_token_rules(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(&mut self.filter_mut("envoy.filters.http.jwt_authn")["typed_config"]);
+        self
+    }
+
+    fn filters_mut(&mut self) -> &mut Vec<Value> {
         let filters = self.0.pointer_mut(&format!("{FIRST_LISTENER}{MANAGER}/http_filters")).unwrap();
-        filters.as_array_mut().unwrap().iter_mut().find(|filter| filter["name"] == name).unwrap()
+        filters.as_array_mut().unwrap()
+    }
+
+    fn filter_mut(&mut self, name: &str) -> &mut Value {
+        self.filters_mut().iter_mut().find(|filter| filter["name"] == name).unwrap()
     }
 }
 

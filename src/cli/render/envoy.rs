@@ -84,11 +84,25 @@ const ORDER: &str = "\
 # Its place among http_filters: behind what authenticates (jwt_authn), before everything that can produce or store a
 # response (cache, transcoder, router): what stands before it can answer unfiltered.
 # On the HTTP connection manager: `proxy_100_continue: false`, no `upgrade_configs`, no path normalisation.
-# On each route to the governed upstream, so that nothing is reached around the filter:
-#   match: {prefix: /, filter_state: [{key: wasm.fieldgate, string_match: {exact: seen}}]}
 ";
 
-/// One element of `http_filters`.
+/// The gate, one element of `http_filters`.
+pub(super) const GATE: &str = "\
+# The gate, right before the router: nothing reaches the upstream that the filter has not seen, also while it is off, late
+# or rejected. Its counter (http.STAT_PREFIX.rbac.fieldgate_gate.denied) is the alarm that the filter is missing. No route may have settings of its own for it.
+- name: fieldgate.gate
+  typed_config:
+    \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC
+    rules_stat_prefix: fieldgate_gate.
+    rules:
+      action: ALLOW
+      policies:
+        seen:
+          permissions: [{any: true}]
+          principals: [{filter_state: {key: wasm.fieldgate, string_match: {exact: seen}}}]
+";
+
+/// Two elements of `http_filters`: the plugin and the gate.
 pub(super) fn filter(filling: &Filling<'_>) -> String {
     format!(
         "\
@@ -96,13 +110,13 @@ pub(super) fn filter(filling: &Filling<'_>) -> String {
   typed_config:
     \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
     config:
-{}",
+{}{GATE}",
         heading(filling),
         indented(&plugin(filling), 6),
     )
 }
 
-/// One element of `http_filters` whose configuration is found in a file.
+/// The plugin, whose configuration is found in a file, and the gate.
 pub(super) fn discovered_filter() -> String {
     format!(
         "\
@@ -118,7 +132,7 @@ pub(super) fn discovered_filter() -> String {
     # No default_config: without its policy the listener does not serve. A policy that does not load is rejected, and the
     # one before it goes on.
     type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]
-"
+{GATE}"
     )
 }
 
