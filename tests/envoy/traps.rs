@@ -37,7 +37,7 @@ pub(crate) fn all() -> Vec<(String, Test)> {
     let mut tests: Vec<(String, Test)> = vec![
         ("the plugin that is shipped cannot be told to trap".to_owned(), Box::new(shipped)),
         ("with FAIL_CLOSED a VM that died refuses all until the next configuration".to_owned(), Box::new(closed)),
-        ("with FAIL_OPEN a VM that died would leak, but for the route's mark".to_owned(), Box::new(open)),
+        ("with FAIL_OPEN a VM that died would leak, but for the gate".to_owned(), Box::new(open)),
     ];
     for head in HeadMode::ALL {
         tests.push((
