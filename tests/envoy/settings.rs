@@ -15,7 +15,8 @@ use super::support::row::{HeadMode, Policy};
 use super::world::{KEY, World};
 
 pub(crate) fn all() -> Vec<(String, Test)> {
-    let rows: [(&str, fn(&World) -> Result<(), String>); 5] = [
+    type Row = fn(&World) -> Result<(), String>;
+    let rows: [(&str, Row); 5] = [
         ("CORS before the plugin takes the virtual host's settings", cors),
         ("RBAC before the plugin takes the route's settings over the virtual host's", rbac),
         ("a local rate limit before the plugin takes the virtual host's settings", rate_limit),
