@@ -18,14 +18,19 @@ mod demands;
 mod field;
 mod gate;
 mod gateway;
+mod headers;
+mod host;
 mod identity;
 mod istio;
 mod manager;
+mod message;
 mod order;
 mod plugin;
+mod printed;
 mod routes;
 mod secret;
 mod survey;
+mod tables;
 
 use std::rc::Rc;
 
@@ -47,12 +52,24 @@ pub struct File<'a> {
     pub bytes: &'a [u8],
 }
 
+/// A policy that is reviewed beside the deployment.
+#[derive(Debug, Clone)]
+pub struct Reviewed<'a> {
+    /// How its reader knows it.
+    pub name: &'a str,
+    /// What it says.
+    pub policy: &'a PolicySet,
+    /// [`crate::policy::digest`] of its document.
+    pub digest: String,
+}
+
 /// Looks for the threats that configuration opens. The files are one deployment: a listener in one may name routes or an
 /// extension configuration in another.
 ///
-/// The policy is what the plugin has, if that cannot be seen: a file with a placeholder, a configuration from discovery.
+/// A policy that is in the deployment has to be one of those that are reviewed, if any are. Where it cannot be seen (a file
+/// with a placeholder, a configuration from discovery), the one that is reviewed is taken for it.
 #[must_use]
-pub fn check(files: &[File<'_>], policy: Option<&PolicySet>) -> Diagnostics {
+pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
     let mut found = Vec::new();
     let mut sources = Sources::default();
     let mut trees: Vec<(Span, &str, Vec<Node>)> = Vec::new();
@@ -63,7 +80,11 @@ pub fn check(files: &[File<'_>], policy: Option<&PolicySet>) -> Diagnostics {
         let documents = foreign::read(file.name, text, index, &mut found);
         trees.push((Span { file: index, start: 0, end: first_line(text) }, file.name, documents));
     }
-    let mut look = Look { found, texts: sources.files().iter().map(|source| Rc::clone(&source.text)).collect() };
+    let mut look = Look {
+        found,
+        texts: sources.files().iter().map(|source| Rc::clone(&source.text)).collect(),
+        reviewed: reviewed.iter().map(|one| (one.name.to_owned(), one.digest.clone())).collect(),
+    };
     let mut survey = Survey::default();
     for (start, name, documents) in &trees {
         let before = std::mem::take(&mut survey.known);
@@ -79,11 +100,16 @@ pub fn check(files: &[File<'_>], policy: Option<&PolicySet>) -> Diagnostics {
             );
         }
         survey.known |= before;
-        documents.iter().for_each(|document| secret::check(&mut look, document));
+        for document in documents {
+            secret::check(&mut look, document);
+            survey::messages(document).into_iter().for_each(|message| message::spellings(&mut look, message));
+        }
     }
-    let given = policy.map_or_else(Demands::default, Demands::of);
+    // Of several it is not known which one the plugin has.
+    let given = if let [only] = reviewed { Demands::of(only.policy) } else { Demands::default() };
     let governed = manager::check(&mut look, &survey, &given);
     routes::around(&mut look, &survey, &governed);
+    host::check(&mut look, &survey, &governed);
     plugin::loose(&mut look, &survey, &given);
     istio::check(&mut look, &survey, &given);
     gateway::check(&mut look, &survey, &given);
@@ -113,6 +139,8 @@ fn first_line(text: &str) -> u32 {
 struct Look {
     found: Vec<Diagnostic>,
     texts: Vec<Rc<str>>,
+    /// The policies that are reviewed: their names and digests.
+    reviewed: Vec<(String, String)>,
 }
 
 impl Look {

@@ -7,6 +7,7 @@
 //! `Struct`, and whoever wrote that has run `fieldgate check`.
 
 mod check;
+mod digest;
 mod document;
 pub mod field_path;
 mod filter;
@@ -28,6 +29,7 @@ mod structure;
 pub(crate) mod yaml;
 
 pub use check::{check, check_at};
+pub use digest::digest;
 pub use document::{Member, Node, PolicyDoc, Tree};
 #[cfg(not(target_arch = "wasm32"))]
 pub use include::{Disk, Files, is_utf16, load};

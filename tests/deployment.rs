@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fieldgate::deployment::{self, File};
+use fieldgate::deployment::{self, File, Reviewed};
 use fieldgate::diagnostic::{Code, Diagnostics, Severity};
 use fieldgate::policy::{self, PolicySet};
 
@@ -23,7 +23,8 @@ fn policy() -> PolicySet {
 }
 
 fn look(text: &str, policy: Option<&PolicySet>) -> Diagnostics {
-    deployment::check(&[File { name: "envoy.yaml", bytes: text.as_bytes() }], policy)
+    let reviewed = policy.map(|policy| Reviewed { name: "telco.yaml", policy, digest: "0".repeat(64) });
+    deployment::check(&[File { name: "envoy.yaml", bytes: text.as_bytes() }], &reviewed.into_iter().collect::<Vec<_>>())
 }
 
 /// The filter of a kind, with what its configuration starts with.
@@ -226,6 +227,75 @@ fn a_second_way_to_the_upstream_is_noticed() {
     assert_eq!(found.items().iter().map(|item| item.code).collect::<Vec<_>>(), [Code::PluginMissing], "{found}");
 }
 
+/// Where a row of `tests/deployment/bootstraps.txt` adds to the reference bootstrap: before which line, and how far in.
+const PLACES: &[(&str, &str, usize)] = &[
+    ("before", PLUGIN_COMMENT, 18),
+    ("after", GATE, 18),
+    ("manager", "                http_filters:\n", 16),
+    ("listener", "      filter_chains:\n", 6),
+    ("table", "                  virtual_hosts:\n", 18),
+    ("host", "                      domains: [\"*\"]\n", 22),
+    ("route", "                          route: {cluster: api}\n", 26),
+    ("cluster", "      connect_timeout: 1s\n", 6),
+    ("provider", "                          payload_in_metadata: verified_jwt\n", 26),
+    ("config", "                        vm_config:\n", 24),
+    ("machine", "                          vm_id: fieldgate\n", 26),
+    ("bootstrap", "static_resources:\n", 0),
+];
+
+/// The comment that is before the plugin.
+const PLUGIN_COMMENT: &str = "                  # Filters that stand after fieldgate";
+
+/// The reference bootstrap with what a line of a row adds.
+fn changed(text: &str, line: &str) -> String {
+    let (place, what) = line.split_once(": ").expect("a place and what is added there");
+    let what = what.replace("\\n", "\n");
+    let once = |from: &str, to: &str| {
+        assert_eq!(text.matches(from).count(), 1, "`{from}` is there once");
+        text.replace(from, to)
+    };
+    match place {
+        "replace" => {
+            let (from, to) = what.split_once(" ==> ").expect("what is replaced, and by what");
+            once(from, to)
+        }
+        "action" => once("cluster: api}\n  clusters:", &format!("{what}, cluster: api}}\n  clusters:")),
+        _ => {
+            let (_, anchor, indent) = PLACES.iter().find(|(name, ..)| *name == place).expect("a place of the bootstrap");
+            let item = if matches!(place, "before" | "after") { "- " } else { "" };
+            once(anchor, &format!("{}{item}{what}\n{anchor}", " ".repeat(*indent)))
+        }
+    }
+}
+
+#[test]
+fn what_is_added_to_the_reference_bootstrap_is_judged_by_what_is_known_to_be_good() {
+    let (text, policy) = (bootstrap(), policy());
+    let rows = include_str!("deployment/bootstraps.txt");
+    let (mut wrong, mut open, mut sound) = (String::new(), 0, 0);
+    for row in rows.split("\n## ").skip(1) {
+        let (claim, rest) = row.split_once('\n').expect("a claim with lines below it");
+        let (lines, said) = rest.split_once("\n=> ").expect("what is said");
+        let changed = lines.lines().fold(text.clone(), |text, line| changed(&text, line));
+        let found = look(&changed, Some(&policy));
+        let mut codes: Vec<String> =
+            found.items().iter().map(|item| format!("{} {}", item.severity(), item.code)).collect();
+        codes.sort();
+        codes.dedup();
+        let codes = if codes.is_empty() { "nothing".to_owned() } else { codes.join(", ") };
+        if codes == "nothing" {
+            sound += 1;
+        } else {
+            open += 1;
+        }
+        if codes != said.trim() {
+            writeln!(wrong, "{claim}: {codes} instead of {}\n{found}", said.trim()).expect("a string takes all");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(open >= 60 && sound >= 40, "{open} deployments that open something, and {sound} sound ones");
+}
+
 #[test]
 fn files_of_any_shape_end_in_findings() {
     // Nested deeper than is read, aliases that come to more than is held, what is not UTF-8, what is cut off anywhere.
@@ -234,7 +304,7 @@ fn files_of_any_shape_end_in_findings() {
         format!("{text}a{next}: &a{next} [*a{level}, *a{level}]\n", next = level + 1)
     });
     for bytes in [deep.as_bytes(), laughs.as_bytes(), b"\xff\xfe", b"", b"{", b"- &a [*a]", b"? [a]\n: b"] {
-        let found = deployment::check(&[File { name: "envoy.yaml", bytes }], None);
+        let found = deployment::check(&[File { name: "envoy.yaml", bytes }], &[]);
         assert!(found.has_errors(), "{:?}", String::from_utf8_lossy(bytes).chars().take(20).collect::<String>());
     }
     let text = bootstrap();

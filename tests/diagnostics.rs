@@ -49,7 +49,11 @@ fn rows(text: &str) -> Vec<Row> {
 
 /// What a row's file, or a page, has fragments of.
 fn example(path: &Path) -> Example {
-    if path.file_stem().is_some_and(|stem| stem == "deployment") { Example::Deployment } else { Example::Policy }
+    if path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("deployment")) {
+        Example::Deployment
+    } else {
+        Example::Policy
+    }
 }
 
 fn findings(example: Example, fragment: &str) -> Diagnostics {
@@ -63,11 +67,17 @@ fn deployment_findings(fragment: &str) -> Diagnostics {
     let mut files = fragments::deployment(fragment);
     let policy = files.remove("policy.yaml").map(|fragment| {
         let files = fragments::files(&fragment);
-        policy::load(&files, "policy.yaml").and_then(|doc| policy::check(&doc)).expect("the row's policy checks").0
+        let doc = policy::load(&files, "policy.yaml").expect("the row's policy is read");
+        (policy::check(&doc).expect("the row's policy checks").0, policy::digest(&doc))
     });
     let files: Vec<deployment::File<'_>> =
         files.iter().map(|(name, text)| deployment::File { name, bytes: text.as_bytes() }).collect();
-    deployment::check(&files, policy.as_ref())
+    let reviewed = policy.iter().map(|(policy, digest)| deployment::Reviewed {
+        name: "policy.yaml",
+        policy,
+        digest: digest.clone(),
+    });
+    deployment::check(&files, &reviewed.collect::<Vec<_>>())
 }
 
 fn policy_findings(fragment: &str) -> Diagnostics {

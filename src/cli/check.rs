@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use fieldgate::deployment;
+use fieldgate::deployment::{self, Reviewed};
 use fieldgate::diagnostic::{Diagnostics, Severity};
 use fieldgate::openapi::{self, Api, Wanted, drift};
-use fieldgate::policy::Disk;
 use fieldgate::policy::model::{PolicySet, RouteBody};
+use fieldgate::policy::{self, Disk};
 
 use super::exit::{Exit, Failure};
 use super::init;
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let mut all: Vec<Diagnostics> = Vec::new();
     let mut read: Vec<String> = Vec::new();
     let mut fine: Vec<String> = Vec::new();
-    let mut loaded: Vec<PolicySet> = Vec::new();
+    let mut loaded: Vec<(String, PolicySet, String)> = Vec::new();
     for root in &found.roots {
         match load::one(&Disk, root) {
             Ok(one) => {
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
                     number(policy.classes.len(), "class").replace("classs", "classes"),
                     number(policy.scopes.len(), "scope"),
                 ));
-                loaded.push(policy.clone());
+                loaded.push((one.name.clone(), policy.clone(), policy::digest(&one.doc)));
                 all.push(match &description {
                     Some(description) => description.compared(one),
                     None => one.diagnostics,
@@ -96,9 +96,8 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         }
     }
     if !surroundings.0.is_empty() {
-        // Of several policies it is not known which one the plugin has.
-        let policy = if let [only] = loaded.as_slice() { Some(only) } else { None };
-        all.push(surroundings.check(policy));
+        let reviewed = loaded.iter().map(|(name, policy, digest)| Reviewed { name, policy, digest: digest.clone() });
+        all.push(surroundings.check(&reviewed.collect::<Vec<_>>()));
     }
     let mut text = report::render(&all, arguments.format, terminal);
     if arguments.format == Format::Human {
@@ -128,10 +127,10 @@ impl Surroundings {
         paths.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    fn check(&self, policy: Option<&PolicySet>) -> Diagnostics {
+    fn check(&self, reviewed: &[Reviewed<'_>]) -> Diagnostics {
         let files: Vec<deployment::File<'_>> =
             self.0.iter().map(|(name, bytes)| deployment::File { name, bytes }).collect();
-        deployment::check(&files, policy)
+        deployment::check(&files, reviewed)
     }
 }
 

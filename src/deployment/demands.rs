@@ -1,7 +1,7 @@
 //! What a policy asks of the host that runs it.
 
 use super::Look;
-use super::field::{get, is, text};
+use super::field::{get, head, is, text};
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::policy::model::{HeadMode, Identity, Limits};
 use crate::policy::{self, Node, PolicyDoc, PolicySet};
@@ -44,7 +44,8 @@ impl Demands {
 
 /// What an embedded policy turned out to be.
 enum Embedded {
-    Policy(Box<PolicySet>),
+    /// One that checks, and its digest.
+    Policy(Box<PolicySet>, String),
     /// It does not check, and that is said.
     Broken,
     /// A placeholder that something fills in later.
@@ -53,28 +54,53 @@ enum Embedded {
 
 /// What the policy in an `Any` asks for: a string of JSON, or a `Struct`. `given` is for where it cannot be seen.
 pub(super) fn of_any(look: &mut Look, any: &Node, given: &Demands) -> Demands {
-    let Some(value) = get(any, "value") else { return given.clone() };
+    let Some(value) = get(any, "value") else {
+        none(look, head(any), "the plugin's `configuration` is empty: it has no policy");
+        return given.clone();
+    };
     if is(any, "StringValue") {
-        demands(of_text(look, value), given)
+        let embedded = of_text(look, value);
+        demands(look, embedded, value.span, given)
     } else if is(any, "Struct") {
-        demands(of_tree(look, value), given)
+        let embedded = of_tree(look, value);
+        demands(look, embedded, value.span, given)
     } else {
+        let kind = get(any, "@type").map_or(any.span, |kind| kind.span);
+        none(look, kind, "the plugin's `configuration` is neither a `StringValue` nor a `Struct`: it has no policy");
         given.clone()
     }
 }
 
 /// The same, of a policy that stands in a resource as a tree.
 pub(super) fn of_config(look: &mut Look, node: &Node, given: &Demands) -> Demands {
-    demands(if node.text().is_some() { of_text(look, node) } else { of_tree(look, node) }, given)
+    let embedded = if node.text().is_some() { of_text(look, node) } else { of_tree(look, node) };
+    demands(look, embedded, node.span, given)
 }
 
-fn demands(embedded: Embedded, given: &Demands) -> Demands {
+fn demands(look: &mut Look, embedded: Embedded, place: Span, given: &Demands) -> Demands {
     match embedded {
-        Embedded::Policy(policy) => Demands::of(&policy),
+        Embedded::Policy(policy, digest) => {
+            compare(look, place, &digest);
+            Demands::of(&policy)
+        }
         // What it would ask for when it is mended is not known, and what it must not be is said.
         Embedded::Broken => Demands { head: None, hold: 0, identity: None, keys: Vec::new() },
         Embedded::Unknown => given.clone(),
     }
+}
+
+/// Says that the deployment runs another policy than those that are reviewed.
+fn compare(look: &mut Look, place: Span, digest: &str) {
+    if look.reviewed.is_empty() || look.reviewed.iter().any(|(_, known)| known == digest) {
+        return;
+    }
+    let reviewed: Vec<String> = look.reviewed.iter().map(|(name, known)| format!("{name} is {known}")).collect();
+    look.say(
+        Code::AnotherPolicy,
+        place,
+        format!("the deployment runs another policy: {digest}, and {}", reviewed.join(", ")),
+        "render the policy again (`fieldgate render`), or check the one that runs",
+    );
 }
 
 fn of_text(look: &mut Look, node: &Node) -> Embedded {
@@ -82,8 +108,10 @@ fn of_text(look: &mut Look, node: &Node) -> Embedded {
     if is_placeholder(text) {
         return Embedded::Unknown;
     }
-    match policy::from_json(text.as_bytes()) {
-        Ok((policy, _)) => Embedded::Policy(Box::new(policy)),
+    let document = policy::json_document("policy.json", text.as_bytes());
+    let checked = document.and_then(|doc| policy::check(&doc).map(|(policy, _)| (policy, policy::digest(&doc))));
+    match checked {
+        Ok((policy, digest)) => Embedded::Policy(Box::new(policy), digest),
         Err(found) => {
             let host = look.text(node.span).to_owned();
             for item in found.items() {
@@ -111,11 +139,13 @@ fn of_text(look: &mut Look, node: &Node) -> Embedded {
 }
 
 fn of_tree(look: &mut Look, node: &Node) -> Embedded {
-    if !is_policy(node) {
-        return Embedded::Unknown;
+    if node.members().is_none() {
+        none(look, node.span, "the plugin's configuration is no policy");
+        return Embedded::Broken;
     }
-    match policy::check(&PolicyDoc::of_tree(node.clone())) {
-        Ok((policy, _)) => Embedded::Policy(Box::new(policy)),
+    let doc = PolicyDoc::of_tree(node.clone());
+    match policy::check(&doc) {
+        Ok((policy, _)) => Embedded::Policy(Box::new(policy), policy::digest(&doc)),
         Err(found) => {
             found.items().iter().cloned().for_each(|item| broken(look, item));
             Embedded::Broken
@@ -176,11 +206,6 @@ fn within(host: &str, place: Span, text: &str, part: Span) -> Span {
 }
 
 /// Says that the plugin has no policy at all.
-pub(super) fn none(look: &mut Look, place: Span) {
-    look.say(
-        Code::MissingKey,
-        place,
-        "the plugin has no `configuration`, so it has no policy",
-        "`fieldgate render POLICY --to envoy` writes it",
-    );
+pub(super) fn none(look: &mut Look, place: Span, why: &str) {
+    look.say(Code::MissingKey, place, why, "`fieldgate render POLICY --to envoy` writes it");
 }

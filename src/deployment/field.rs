@@ -5,13 +5,14 @@ use std::rc::Rc;
 use crate::diagnostic::Span;
 use crate::policy::{Member, Node, Tree};
 
-/// A field's member. The JSON form of protobuf takes its name in two spellings: `stat_prefix` and `statPrefix`.
+/// A field's member. The JSON form of protobuf takes its name in two spellings: `stat_prefix` and `statPrefix`. Of several,
+/// Envoy takes the last.
 pub(super) fn member<'n>(node: &'n Node, name: &str) -> Option<&'n Member> {
     node.members()?
         .iter()
-        .find(|member| &*member.key == name || (name.contains('_') && *member.key == camel(name)))
         // Null is as good as not there; what the reader refused is said already.
         .filter(|member| !matches!(member.node.value, Tree::Null | Tree::Refused))
+        .rfind(|member| &*member.key == name || (name.contains('_') && *member.key == camel(name)))
 }
 
 /// A field's value.
@@ -80,6 +81,11 @@ fn whole(value: f64) -> Option<u64> {
     fits.then(|| format!("{value:.0}").parse().ok()).flatten()
 }
 
+/// Whether it is a number, and that is zero.
+pub(super) fn is_zero(node: &Node) -> bool {
+    number(node) == Some(0)
+}
+
 /// Whether it is a duration of nothing: `0s`, `0.000s`, `-0s`, `0ms`.
 pub(super) fn is_zero_duration(node: &Node) -> bool {
     let text = match &node.value {
@@ -90,7 +96,7 @@ pub(super) fn is_zero_duration(node: &Node) -> bool {
 }
 
 /// `lowerCamelCase` of a `snake_case` name.
-fn camel(name: &str) -> String {
+pub(super) fn camel(name: &str) -> String {
     let mut upper = false;
     name.chars().fold(String::new(), |mut out, c| {
         if c == '_' {

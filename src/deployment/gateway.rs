@@ -118,7 +118,7 @@ fn wasm(look: &mut Look, module: &Node, given: &Demands, flag: Flag) -> Demands 
     let demands = match get(module, "config") {
         Some(config) => demands::of_config(look, config, given),
         None => {
-            demands::none(look, place);
+            demands::none(look, place, "the plugin has no `configuration`, so it has no policy");
             given.clone()
         }
     };

@@ -1,13 +1,13 @@
 //! Who is asking (rule 7): whether the host leaves a caller's identity where the policy looks for it, and has verified it.
 
-use super::Look;
 use super::demands::Demands;
-use super::field::{at, elements, get, head, is, is_enumerator, member, set, text, unwrap, walk};
+use super::field::{at, elements, get, head, is, is_enumerator, member, number, set, text, unwrap, walk};
 use super::order::kind;
 use super::survey::Manager;
+use super::{Look, message, tables};
 use crate::diagnostic::{Code, Span};
-use crate::policy::Node;
 use crate::policy::model::Identity;
+use crate::policy::{Member, Node};
 
 /// Where jwt_authn leaves claims, and the policy looks for them.
 const NAMESPACE: &str = "envoy.filters.http.jwt_authn";
@@ -98,6 +98,11 @@ pub(super) fn tokens(look: &mut Look, message: &Node, demands: &Demands) {
             "write `require_expiration: true`",
         );
     }
+    for provider in providers {
+        trusted(look, provider);
+    }
+    shared(look, providers, wanted);
+    message::check(look, message, &tables::TOKENS);
     let rules = elements(message, "rules");
     let mapped = get(message, "requirement_map").is_some();
     if rules.is_empty() && !mapped && !providers.is_empty() {
@@ -130,6 +135,94 @@ pub(super) fn tokens(look: &mut Look, message: &Node, demands: &Demands) {
             );
         }
     });
+}
+
+/// The largest difference between clocks that is no evasion of `exp`, in seconds. Envoy's default is 60.
+const MAX_SKEW: u64 = 300;
+
+/// Whom a provider's tokens are from and for, how long they live, and where they are looked for.
+fn trusted(look: &mut Look, provider: &Member) {
+    let (node, name) = (&provider.node, &provider.key);
+    message::check(look, node, &tables::PROVIDER);
+    if text(node, "issuer").is_none_or(str::is_empty) {
+        loose(
+            look,
+            provider.key_span,
+            format!("provider `{name}` names no `issuer`: it takes tokens of any issuer that its keys verify"),
+            "write `issuer: …`",
+        );
+    }
+    if elements(node, "audiences").is_empty() {
+        loose(
+            look,
+            provider.key_span,
+            format!("provider `{name}` names no `audiences`: a token for any other API of the issuer is taken"),
+            "write `audiences: [https://…]`, as this API is called in tokens",
+        );
+    }
+    if let Some(skew) = get(node, "clock_skew_seconds").filter(|skew| number(skew).is_none_or(|skew| skew > MAX_SKEW)) {
+        loose(
+            look,
+            skew.span,
+            format!("provider `{name}` takes tokens so long after they expired"),
+            "write 60, the default, or less",
+        );
+    }
+    if let Some(found) = member(node, "from_params") {
+        loose(
+            look,
+            found.key_span,
+            format!("provider `{name}` takes tokens from the query, which ends up in logs"),
+            "take it out, and write `from_headers`",
+        );
+    } else if !["from_headers", "from_cookies"].iter().any(|field| get(node, field).is_some()) {
+        look.say(
+            Code::NotedField,
+            provider.key_span,
+            format!("provider `{name}` also takes `?access_token=`, which is the default and ends up in logs"),
+            "write `from_headers: [{name: authorization, value_prefix: \"Bearer \"}]`",
+        );
+    }
+    let keys = get(node, "local_jwks");
+    let written = keys.and_then(|keys| get(keys, "inline_string")).filter(|keys| {
+        let text: String = keys.text().unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();
+        text.contains("\"kty\":\"oct\"")
+    });
+    if let Some(written) = written {
+        look.say(
+            Code::UnverifiedIdentity,
+            written.span,
+            format!("provider `{name}` has a symmetric key written out: whoever reads this file, or `/config_dump`, signs tokens of any caller"),
+            "use the issuer's public keys: `remote_jwks`, or `local_jwks` with a file",
+        );
+    }
+}
+
+fn loose(look: &mut Look, span: Span, message: String, help: &str) {
+    look.say(Code::LooseIdentity, span, message, help);
+}
+
+/// Two issuers whose claims come to one place: a client of one has the name of another's.
+fn shared(look: &mut Look, providers: &[Member], wanted: Option<&str>) {
+    for (index, provider) in providers.iter().enumerate() {
+        let Some(payload) = get(&provider.node, "payload_in_metadata") else { continue };
+        let issuer = text(&provider.node, "issuer");
+        let is_twin = |other: &&Member| {
+            text(&other.node, "payload_in_metadata") == payload.text() && text(&other.node, "issuer") != issuer
+        };
+        let twin = providers.iter().take(index).find(is_twin);
+        if let Some(twin) = twin.filter(|_| wanted.is_none_or(|wanted| payload.text() == Some(wanted))) {
+            loose(
+                look,
+                payload.span,
+                format!(
+                    "providers `{}` and `{}` leave their payloads in one place: a client of one issuer is taken for the other's of that name",
+                    twin.key, provider.key
+                ),
+                "give each issuer a payload of its own",
+            );
+        }
+    }
 }
 
 /// Notes that a request needs no token.

@@ -51,7 +51,7 @@ fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) {
     let demands = match config {
         Some(config) => demands::of_config(look, config, given),
         None => {
-            demands::none(look, place);
+            demands::none(look, place, "the plugin has no `configuration`, so it has no policy");
             given.clone()
         }
     };

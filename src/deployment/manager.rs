@@ -1,11 +1,13 @@
 //! HTTP connection managers: whether they have the plugin, and the settings of theirs that lead past it.
 
 use super::demands::Demands;
-use super::field::{at, elements, get, head, is_enumerator, is_zero_duration, member, number, set, text, truth, walk};
+use super::field::{
+    at, elements, get, head, is_enumerator, is_zero_duration, member, number, set, text, truth, unwrap, walk,
+};
 use super::plugin::{self, Flag, Plugin};
 use super::routes::{self, Governed, Reach};
 use super::survey::{Extent, Manager, Survey};
-use super::{Look, gate, identity, order};
+use super::{Look, gate, headers, identity, message, order, printed, tables};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::policy::Node;
 use crate::policy::model::HeadMode;
@@ -17,11 +19,30 @@ const FLOOR: u64 = 16 << 10;
 const DEFAULT_BUFFER: u64 = 1 << 20;
 
 /// The routes of a connection manager.
-enum Routes<'n> {
-    Table(&'n Node),
-    /// From a discovery service, whose response is not among the files.
-    Elsewhere(Span),
-    None,
+#[derive(Default)]
+struct Routes<'n> {
+    tables: Vec<&'n Node>,
+    /// Where more come from a discovery service, whose response is not among the files.
+    elsewhere: Option<Span>,
+}
+
+impl<'n> Routes<'n> {
+    /// Adds the table that a discovery service is asked for.
+    fn named(&mut self, name: Option<&str>, place: Span, survey: &Survey<'n>) {
+        match name.and_then(|name| survey.table(name)) {
+            Some(table) => self.tables.push(table),
+            None => self.elsewhere = Some(place),
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        let mut all = Reach { any: self.elsewhere.is_some(), ..Reach::default() };
+        for reach in self.tables.iter().map(|table| routes::reach(table)) {
+            all.clusters.extend(reach.clusters);
+            all.any |= reach.any;
+        }
+        all
+    }
 }
 
 /// Judges every connection manager, and says which upstreams are reached through the plugin.
@@ -49,31 +70,32 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Go
             another(look, first, second);
             plugin::check(look, second, Extent::Whole, given, Flag::Absent);
         }
-        order::check(look, filters, *at, &demands);
         identity::check(look, manager, *at, head(first.filter), &demands);
         settings(look, manager, &demands);
         let gate = gate::find(filters, survey);
-        match routes_of(manager.node, survey) {
-            Routes::Table(table) => {
-                let reach = routes::reach(table);
-                governed.reach.clusters.extend(reach.clusters);
-                governed.reach.any |= reach.any;
-                let plugins: Vec<&Plugin<'_>> = plugins.iter().map(|(_, plugin)| plugin).collect();
-                routes::check(look, table, &plugins, Some(&gate));
+        let found = routes_of(manager.node, survey);
+        let is_used =
+            |name: &str| found.elsewhere.is_some() || found.tables.iter().any(|table| routes::uses(table, name));
+        order::check(look, filters, *at, &demands, &is_used);
+        let all: Vec<&Plugin<'_>> = plugins.iter().map(|(_, plugin)| plugin).collect();
+        for table in &found.tables {
+            let reach = routes::reach(table);
+            governed.reach.clusters.extend(reach.clusters);
+            governed.reach.any |= reach.any;
+            routes::check(look, table, &all, Some(&gate));
+            walk(table, &mut |level| order::settings(look, filters, *at, level));
+        }
+        if let Some(span) = found.elsewhere {
+            look.say(
+                Code::Elsewhere,
+                span,
+                "the routes come from a discovery service, and are not looked at",
+                "give its response too: another `--envoy FILE`",
+            );
+            if let Some(span) = set(first.filter, "disabled") {
+                routes::disabled(look, span);
             }
-            Routes::Elsewhere(span) => {
-                look.say(
-                    Code::Elsewhere,
-                    span,
-                    "the routes come from a discovery service, and are not looked at",
-                    "give its response too: another `--envoy FILE`",
-                );
-                if let Some(span) = set(first.filter, "disabled") {
-                    routes::disabled(look, span);
-                }
-                gate::ask(look, &gate, head(first.filter), "any cluster");
-            }
-            Routes::None => {}
+            gate::ask(look, &gate, head(first.filter), "any cluster");
         }
     }
     governed.settle(survey);
@@ -84,29 +106,45 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Go
 }
 
 /// The name by which a discovery service is asked for the routes.
-pub(super) fn discovered(manager: &Node) -> Option<&str> {
+fn discovered(manager: &Node) -> Option<&str> {
     at(manager, &["rds", "route_config_name"]).and_then(Node::text)
 }
 
+/// The names of all tables that a connection manager asks a discovery service for.
+pub(super) fn tables_of(manager: &Node) -> Vec<&str> {
+    let list = at(manager, &["scoped_routes", "scoped_route_configurations_list", "scoped_route_configurations"]);
+    let scoped = list.and_then(Node::elements).unwrap_or_default();
+    let scoped = scoped.iter().filter_map(|scope| text(scope, "route_configuration_name"));
+    discovered(manager).into_iter().chain(scoped).collect()
+}
+
 fn routes_of<'n>(manager: &'n Node, survey: &Survey<'n>) -> Routes<'n> {
+    let mut routes = Routes::default();
     if let Some(table) = get(manager, "route_config") {
-        return Routes::Table(table);
+        routes.tables.push(table);
     }
-    if let Some(table) = discovered(manager).and_then(|name| survey.table(name)) {
-        return Routes::Table(table);
+    if let Some(found) = member(manager, "rds") {
+        routes.named(discovered(manager), found.key_span, survey);
     }
-    let elsewhere = ["rds", "scoped_routes"].iter().find_map(|name| member(manager, name));
-    elsewhere.map_or(Routes::None, |member| Routes::Elsewhere(member.key_span))
+    if let Some(found) = member(manager, "scoped_routes") {
+        let list = at(&found.node, &["scoped_route_configurations_list", "scoped_route_configurations"]);
+        for scope in list.and_then(Node::elements).unwrap_or_default() {
+            match get(scope, "route_configuration") {
+                Some(table) => routes.tables.push(table),
+                None => routes.named(text(scope, "route_configuration_name"), found.key_span, survey),
+            }
+        }
+        if list.is_none() {
+            routes.elsewhere = Some(found.key_span);
+        }
+    }
+    routes
 }
 
 /// Threat A4: a connection manager without the plugin.
 fn missing(look: &mut Look, survey: &Survey<'_>, manager: &Manager<'_>, governed: &Governed) {
     const HELP: &str = "`fieldgate render POLICY --to envoy` writes the filter; put it behind jwt_authn";
-    let reach = match routes_of(manager.node, survey) {
-        Routes::Table(table) => routes::reach(table),
-        Routes::Elsewhere(_) => Reach { any: true, ..Reach::default() },
-        Routes::None => return,
-    };
+    let reach = routes_of(manager.node, survey).reach();
     if reach.is_nothing() {
         return;
     }
@@ -162,6 +200,7 @@ fn another(look: &mut Look, first: &Plugin<'_>, second: &Plugin<'_>) {
 fn settings(look: &mut Look, manager: &Manager<'_>, demands: &Demands) {
     let node = manager.node;
     written(look, node, demands);
+    fields(look, manager);
     if manager.extent == Extent::Whole && get(node, "stream_idle_timeout").is_none() {
         look.say(
             Code::DefaultIdleTimeout,
@@ -179,6 +218,79 @@ fn settings(look: &mut Look, manager: &Manager<'_>, demands: &Demands) {
             None => {}
         }
     }
+}
+
+/// The messages of a connection manager and its listener, field by field.
+fn fields(look: &mut Look, manager: &Manager<'_>) {
+    let node = manager.node;
+    message::check(look, node, &tables::MANAGER);
+    for (name, table) in [
+        ("common_http_protocol_options", &tables::COMMON),
+        ("http_protocol_options", &tables::HTTP1),
+        ("http2_protocol_options", &tables::HTTP2),
+        ("http3_protocol_options", &tables::HTTP3),
+    ] {
+        if let Some(options) = get(node, name) {
+            message::check(look, options, table);
+        }
+    }
+    let underscores = at(node, &["common_http_protocol_options", "headers_with_underscores_action"]);
+    let allowed = underscores.map_or(manager.extent == Extent::Whole, |found| is_enumerator(found, "ALLOW", 0));
+    if allowed {
+        look.say(
+            Code::RequestChanged,
+            underscores.map_or_else(|| head(node), |found| found.span),
+            "header names with underscores are let through: many servers read `x_original_url` as `x-original-url`, which the plugin takes out",
+            "write `common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}`",
+        );
+    }
+    printed::logs(look, elements(node, "access_log"));
+    if let Some(tracing) = get(node, "tracing") {
+        printed::spans(look, tracing);
+    }
+    if let Some(config) = get(node, "local_reply_config") {
+        printed::replies(look, config);
+    }
+    if let Some(extensions) = get(node, "early_header_mutation_extensions") {
+        headers::early(look, extensions);
+    }
+    if let Some(listener) = manager.listener {
+        message::check(look, listener, &tables::LISTENER);
+        printed::logs(look, elements(listener, "access_log"));
+    }
+    for filter in manager.chain.map(|chain| elements(chain, "filters")).unwrap_or_default() {
+        network(look, filter);
+    }
+}
+
+/// A network filter beside a connection manager.
+fn network(look: &mut Look, filter: &Node) {
+    const KNOWN: [&str; 9] = [
+        "http_connection_manager",
+        "rbac",
+        "connection_limit",
+        "local_ratelimit",
+        "ratelimit",
+        "ext_authz",
+        "geoip",
+        "sni_cluster",
+        "set_filter_state",
+    ];
+    let typed = get(filter, "typed_config").and_then(unwrap).map(|(name, _)| name).unwrap_or_default();
+    let of_type = typed.split_once(".filters.network.").and_then(|(_, rest)| rest.split('.').next());
+    let istio = typed.contains("istio.") || text(filter, "name").is_some_and(|name| name.starts_with("istio."));
+    if typed.is_empty() || istio || of_type.is_some_and(|kind| KNOWN.contains(&kind)) {
+        return;
+    }
+    look.say(
+        Code::UnknownField,
+        head(filter),
+        format!(
+            "`{}` stands before the connection manager, and is not known here: it sees all bytes, and can answer",
+            text(filter, "name").unwrap_or(typed)
+        ),
+        "take it out, or look up what it does",
+    );
 }
 
 /// The settings that are written out: of a connection manager, or of a patch of one.

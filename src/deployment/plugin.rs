@@ -4,7 +4,7 @@
 use super::demands::{self, Demands};
 use super::field::{at, elements, get, head, is, is_enumerator, member, names_fieldgate, set, text, unwrap};
 use super::survey::{Extent, Survey};
-use super::{Look, identity, order, routes};
+use super::{Look, identity, message, order, routes, tables};
 use crate::diagnostic::{Code, Span};
 use crate::policy::Node;
 use crate::policy::model::HeadMode;
@@ -40,6 +40,10 @@ pub(super) fn recognise<'n>(filter: &'n Node, survey: &Survey<'n>) -> Option<Plu
         return (names_fieldgate(name) || config.is_some_and(is_ours)).then_some(Plugin { filter, config });
     }
     let source = get(filter, "config_discovery")?;
+    let kinds = elements(source, "type_urls");
+    if !kinds.is_empty() && !kinds.iter().filter_map(Node::text).any(|kind| kind.ends_with("http.wasm.v3.Wasm")) {
+        return None;
+    }
     let found = survey.extension(name).and_then(config);
     let path = at(source, &["config_source", "path_config_source", "path"]).and_then(Node::text).unwrap_or_default();
     let ours = found.is_some_and(is_ours) || names_fieldgate(name) || names_fieldgate(path);
@@ -50,6 +54,13 @@ pub(super) fn recognise<'n>(filter: &'n Node, survey: &Survey<'n>) -> Option<Plu
 pub(super) fn config(typed: &Node) -> Option<&Node> {
     let (name, message) = unwrap(typed)?;
     if name.ends_with("filters.http.wasm.v3.Wasm") { get(message, "config") } else { None }
+}
+
+/// The `PluginConfig` of a filter that is the plugin by what it says itself.
+pub(super) fn config_of(filter: &Node) -> Option<&Node> {
+    let named = text(filter, "name").is_some_and(names_fieldgate);
+    let config = get(filter, "typed_config").and_then(config);
+    config.filter(|config| named || is_ours(config)).or_else(|| get(filter, "config_discovery").filter(|_| named))
 }
 
 /// Whether a `PluginConfig` is the plugin's: one of its names, its code, or its policy says so.
@@ -70,17 +81,85 @@ pub(super) fn check(look: &mut Look, plugin: &Plugin<'_>, extent: Extent, given:
         Some(any) => demands::of_any(look, any, given),
         None => {
             if extent == Extent::Whole {
-                demands::none(look, place);
+                demands::none(look, place, "the plugin has no `configuration`, so it has no policy");
             }
             given.clone()
         }
     };
+    message::check(look, config, &tables::PLUGIN);
+    for (node, path) in [(Some(config), "PluginConfig"), (get(config, "vm_config"), "VmConfig")] {
+        if let Some(node) = node {
+            capabilities(look, node, path);
+        }
+    }
+    if let Some(vm) = get(config, "vm_config") {
+        machine(look, vm);
+    }
     failure(look, config, extent);
     held_head(look, config, extent, &demands, flag);
     if extent == Extent::Whole {
         key(look, config, place, &demands);
     }
     demands
+}
+
+/// What the plugin is called by, and what it calls, from a request's head to a response's end.
+const CAPABILITIES: [&str; 18] = [
+    "proxy_on_context_create",
+    "proxy_on_vm_start",
+    "proxy_on_configure",
+    "proxy_on_request_headers",
+    "proxy_on_response_headers",
+    "proxy_on_response_body",
+    "proxy_on_response_trailers",
+    "proxy_on_done",
+    "proxy_on_delete",
+    "proxy_get_header_map_pairs",
+    "proxy_set_header_map_pairs",
+    "proxy_get_buffer_bytes",
+    "proxy_set_buffer_bytes",
+    "proxy_get_property",
+    "proxy_set_property",
+    "proxy_send_local_response",
+    "proxy_close_stream",
+    "random_get",
+];
+
+/// A restriction that leaves out what the response needs: the request is seen, and opens the gate, and its response is not.
+fn capabilities(look: &mut Look, node: &Node, of: &str) {
+    let Some(restriction) = member(node, "capability_restriction_config") else { return };
+    let allowed = get(&restriction.node, "allowed_capabilities").and_then(Node::members).unwrap_or_default();
+    let missing: Vec<&str> =
+        CAPABILITIES.into_iter().filter(|name| !allowed.iter().any(|member| &*member.key == *name)).collect();
+    // Nothing at all is no restriction.
+    if !allowed.is_empty() && !missing.is_empty() {
+        look.say(
+            Code::PluginDisabled,
+            restriction.key_span,
+            format!(
+                "`capability_restriction_config` of {of} leaves out {}: responses pass unfiltered where the plugin is not called for them, and the gate is open",
+                super::names(missing)
+            ),
+            "take it out: the plugin needs them all",
+        );
+    }
+}
+
+/// The virtual machine.
+fn machine(look: &mut Look, vm: &Node) {
+    message::check(look, vm, &tables::VM);
+    // `null` runs code of Envoy's own under a name, and not the module.
+    let known = ["envoy.wasm.runtime.v8", "envoy.wasm.runtime.wasmtime", "envoy.wasm.runtime.wamr"];
+    if let Some(runtime) =
+        get(vm, "runtime").filter(|node| node.text().is_none_or(|text| !known.contains(&text) && !text.is_empty()))
+    {
+        look.say(
+            Code::UnknownField,
+            runtime.span,
+            "this runtime is not known to run the plugin's module",
+            "write `runtime: envoy.wasm.runtime.v8`",
+        );
+    }
 }
 
 /// Whether some other part of the deployment sets `allow_on_headers_stop_iteration`.

@@ -8,7 +8,7 @@ use super::field::{
 use super::gate::{self, Gate, MARK};
 use super::plugin::Plugin;
 use super::survey::{Address, Survey};
-use super::{Look, manager, names};
+use super::{Look, headers, manager, message, names, tables};
 use crate::diagnostic::{Code, Span};
 use crate::policy::{Node, Tree};
 
@@ -60,6 +60,11 @@ impl Governed {
     /// Looks up the addresses, when all of its clusters are known.
     pub(super) fn settle(&mut self, survey: &Survey<'_>) {
         self.addresses = survey.addresses(|name| self.reach.clusters.contains(name));
+    }
+
+    /// Whether requests that go through the plugin may go on to a cluster.
+    pub(super) fn reaches(&self, cluster: Option<&str>) -> bool {
+        self.reach.any || cluster.is_some_and(|cluster| self.reach.clusters.contains(cluster))
     }
 
     /// Whether a cluster is one of them, by its name or by an address that it shares with one.
@@ -123,6 +128,7 @@ pub(super) fn reach(table: &Node) -> Reach {
 /// Judges a table whose requests go through the plugin. A control plane may list it several times, for routes of its own
 /// each; where the table stands alone, it is not known by which names.
 pub(super) fn check(look: &mut Look, table: &Node, plugins: &[&Plugin<'_>], gate: Option<&Gate<'_>>) {
+    levels(look, table);
     if let Some(found) = member(table, "vhds") {
         look.say(
             Code::Elsewhere,
@@ -161,6 +167,36 @@ pub(super) fn check(look: &mut Look, table: &Node, plugins: &[&Plugin<'_>], gate
             forwards(look, step, action);
         }
     }
+}
+
+/// What each level of a table says, field by field, and which request headers it changes.
+pub(super) fn levels(look: &mut Look, table: &Node) {
+    message::check(look, table, &tables::TABLE);
+    headers::level(look, table);
+    for host in elements(table, "virtual_hosts") {
+        message::check(look, host, &tables::HOST);
+        headers::level(look, host);
+    }
+    for step in steps(table) {
+        message::check(look, step.route, &tables::ROUTE);
+        headers::level(look, step.route);
+        let Some(action) = step.action() else { continue };
+        message::check(look, action, &tables::ACTION);
+        let weights = get(action, "weighted_clusters").map(|weighted| elements(weighted, "clusters"));
+        for weight in weights.unwrap_or_default() {
+            message::check(look, weight, &tables::WEIGHT);
+            headers::level(look, weight);
+        }
+    }
+}
+
+/// Whether any level of a table has settings for the filter of that name that leave it on.
+pub(super) fn uses(table: &Node, name: &str) -> bool {
+    let mut used = false;
+    walk(table, &mut |level| {
+        used |= setting(level, Some(name)).is_some_and(|setting| set(setting, "disabled").is_none());
+    });
+    used
 }
 
 /// The settings of the plugin that a table, a virtual host, a route or a weighted cluster has.
@@ -315,7 +351,7 @@ pub(super) fn around(look: &mut Look, survey: &Survey<'_>, governed: &Governed) 
             }
         });
     }
-    let named: Vec<&str> = survey.managers.iter().filter_map(|manager| manager::discovered(manager.node)).collect();
+    let named: Vec<&str> = survey.managers.iter().flat_map(|manager| manager::tables_of(manager.node)).collect();
     for table in &survey.tables {
         if text(table, "name").is_none_or(|name| !named.contains(&name)) {
             check(look, table, &[], None);

@@ -53,6 +53,19 @@ pub(super) struct Survey<'n> {
     pub(super) known: bool,
 }
 
+/// The messages of Envoy's in a document: all of it, or what a resource of Kubernetes patches in.
+pub(super) fn messages(document: &Node) -> Vec<&Node> {
+    match (text(document, "apiVersion"), text(document, "kind")) {
+        (Some(_), Some("EnvoyFilter")) => super::istio::patches(document).filter_map(super::istio::value).collect(),
+        (Some(_), Some("EnvoyPatchPolicy")) => {
+            super::gateway::operations(document).filter_map(|operation| get(operation, "value")).collect()
+        }
+        (Some(_), Some("List")) => elements(document, "items").iter().flat_map(messages).collect(),
+        (Some(_), Some(_)) => Vec::new(),
+        _ => vec![document],
+    }
+}
+
 /// What a node stands in.
 #[derive(Clone, Copy)]
 struct Inside<'n> {

@@ -117,6 +117,21 @@ codes! {
         90 MarkInRoute "A route that asks for the plugin's mark, and so is not there for filters before the plugin.",
     }
     Error {
+        91 TwoSpellings "One field of a message in both spellings: the last counts.",
+        97 AnotherPolicy "A deployment that runs another policy than the one that is reviewed.",
+    }
+    Warning {
+        92 UnknownField "A field, or an extension, that is not known here.",
+        93 FilterBehind "A filter behind the plugin that can change what is asked for (rule 3).",
+        94 RequestChanged "A request that is changed after the policy has matched it (rules 3, 32).",
+        95 Unfiltered "Something that keeps or prints what the plugin has not filtered.",
+        96 ExposedAdmin "An admin interface that others than this machine reach.",
+        98 OldEnvoy "An Envoy that is older than the oldest that is supported.",
+    }
+    Note {
+        99 NotedField "A setting that does not open anything, and that a reviewer wants to know.",
+    }
+    Error {
         120 UncountedRoute "A route from which a budget cannot know how much leaves (rule 34a).",
         121 BudgetSteps "A step that no share reaches, or that gives back (rule 35).",
         122 BudgetStore "A store that cannot count a budget (rule 36).",

@@ -324,7 +324,7 @@ pub(super) fn scalar(value: &Tree) -> Option<String> {
 }
 
 /// A JSON string with the fewest escapes: quote, backslash, controls (RFC 8259 §7).
-fn quote(text: &str, out: &mut String) {
+pub(super) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {
