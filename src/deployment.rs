@@ -6,15 +6,19 @@
 //! they let something past: each finding has its line, like those of a policy.
 //!
 //! ```text
-//!  bytes ─► trees (policy::foreign) ─► survey ─► manager ── routes, order, identity
-//!                                        │  └──► plugin ── embedded policy ─► Demands
-//!                                        └─────► istio, gateway
+//!  bytes ─► trees (policy::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate
+//!                                                  │  ├──► plugin ── embedded policy ─► Demands
+//!                                                  │  ├──► host
+//!                                                  │  └──► istio, mesh; gateway, patches, attach
+//!                                                  └─────► tables, message: fields that are known to be harmless
 //! ```
 //!
 //! Only what is certain is said. What a file does not show (routes from a discovery service, another resource of the
 //! cluster) is at most a note. Defaults are those of Envoy 1.40, Istio 1.27 and Envoy Gateway 1.7.
 
+mod attach;
 mod demands;
+mod embedded;
 mod field;
 mod gate;
 mod gateway;
@@ -23,10 +27,13 @@ mod host;
 mod identity;
 mod istio;
 mod manager;
+mod mesh;
 mod message;
 mod order;
+mod patches;
 mod plugin;
 mod printed;
+mod resource;
 mod routes;
 mod secret;
 mod survey;
@@ -85,6 +92,10 @@ pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
         texts: sources.files().iter().map(|source| Rc::clone(&source.text)).collect(),
         reviewed: reviewed.iter().map(|one| (one.name.to_owned(), one.digest.clone())).collect(),
     };
+    for (_, _, documents) in &mut trees {
+        let found: Vec<Node> = documents.iter().flat_map(|document| embedded::documents(&mut look, document)).collect();
+        documents.extend(found);
+    }
     let mut survey = Survey::default();
     for (start, name, documents) in &trees {
         let before = std::mem::take(&mut survey.known);
@@ -110,10 +121,37 @@ pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
     let governed = manager::check(&mut look, &survey, &given);
     routes::around(&mut look, &survey, &governed);
     host::check(&mut look, &survey, &governed);
-    plugin::loose(&mut look, &survey, &given);
-    istio::check(&mut look, &survey, &given);
+    let loose = plugin::loose(&mut look, &survey, &given);
+    let istio = istio::check(&mut look, &survey, &given);
+    mesh::check(&mut look, &survey, &istio.or(loose).unwrap_or_else(|| given.clone()));
     gateway::check(&mut look, &survey, &given);
+    nowhere(&mut look, &survey);
     Diagnostics::new(look.found, Rc::new(sources))
+}
+
+/// Says that the plugin is in none of the files: nothing is filtered, or nothing was found to check.
+fn nowhere(look: &mut Look, survey: &Survey<'_>) {
+    if !survey.known || plugin::anywhere(survey) {
+        return;
+    }
+    let traffic = |resource: &&survey::Resource<'_>| resource::TRAFFIC.contains(&resource.kind);
+    if let Some(first) = survey.resources.iter().find(traffic) {
+        look.say(
+            Code::PluginMissing,
+            resource::place(first.node),
+            "the plugin is in none of these resources: nothing is filtered",
+            "`fieldgate render POLICY --to istio` or `--to envoy-gateway` writes what is missing",
+        );
+    } else if survey.managers.is_empty()
+        && let Some(first) = survey.documents.first()
+    {
+        look.say(
+            Code::Elsewhere,
+            field::head(first),
+            "the plugin is in none of the files: only what is here is looked at, and whether anything is filtered is not known",
+            "give the file with the plugin too: another `--envoy FILE`",
+        );
+    }
 }
 
 /// The text of a file that can be one.

@@ -261,7 +261,8 @@ fn changed(text: &str, line: &str) -> String {
         }
         "action" => once("cluster: api}\n  clusters:", &format!("{what}, cluster: api}}\n  clusters:")),
         _ => {
-            let (_, anchor, indent) = PLACES.iter().find(|(name, ..)| *name == place).expect("a place of the bootstrap");
+            let (_, anchor, indent) =
+                PLACES.iter().find(|(name, ..)| *name == place).expect("a place of the bootstrap");
             let item = if matches!(place, "before" | "after") { "- " } else { "" };
             once(anchor, &format!("{}{item}{what}\n{anchor}", " ".repeat(*indent)))
         }

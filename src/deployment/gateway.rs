@@ -1,26 +1,12 @@
 //! Envoy Gateway's resources: EnvoyExtensionPolicy, which has the plugin, and those that open a threat beside it.
 
 use super::demands::{self, Demands};
-use super::field::{
-    at, elements, get, head, is_zero_duration, member, message, names_fieldgate, set, text, truth, walk,
-};
+use super::field::{at, elements, get, head, is_zero_duration, member, names_fieldgate, set, text, truth, walk};
 use super::plugin::{self, Flag};
 use super::survey::{Extent, Survey};
-use super::{Look, istio, manager};
+use super::{Look, attach, istio, manager, patches};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::policy::{Node, Tree};
-
-/// The operations of an EnvoyPatchPolicy (RFC 6902).
-pub(super) fn operations(resource: &Node) -> impl Iterator<Item = &Node> {
-    let patches = at(resource, &["spec", "jsonPatches"]).and_then(Node::elements).unwrap_or_default();
-    patches.iter().filter_map(|patch| get(patch, "operation"))
-}
-
-/// The field that an operation writes, and what it writes there.
-fn written(operation: &Node) -> Option<(&str, &Node)> {
-    let path = text(operation, "path").or_else(|| text(operation, "jsonPath"))?;
-    Some((path.rsplit(['/', '.']).next()?, get(operation, "value")?))
-}
 
 /// Whether a patch lets the plugin hold the head: neither WasmPlugin nor EnvoyExtensionPolicy can say so.
 pub(super) fn flag(survey: &Survey<'_>) -> Flag {
@@ -34,7 +20,7 @@ pub(super) fn flag(survey: &Survey<'_>) -> Flag {
                 }
             }
             "EnvoyPatchPolicy" => {
-                for (name, value) in operations(resource.node).filter_map(written) {
+                for (name, value) in patches::operations(resource.node).filter_map(patches::written) {
                     patched |= name == NAME && truth(value) == Some(true);
                     walk(value, &mut |node| patched |= set(node, NAME).is_some());
                 }
@@ -50,30 +36,22 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
     let flag = flag(survey);
     let mut demands = None;
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyExtensionPolicy") {
-        demands = extension(look, resource.node, given, flag).or(demands);
+        demands = extension(look, resource.node, given, flag, patches::reloads(survey)).or(demands);
     }
     let demands = demands.unwrap_or_else(|| given.clone());
+    patches::check(look, survey, &demands);
+    attach::check(look, survey, &demands);
     for resource in &survey.resources {
         match resource.kind {
             "ClientTrafficPolicy" => client(look, resource.node, &demands),
             "BackendTrafficPolicy" => backend(look, resource.node),
-            "EnvoyPatchPolicy" => {
-                for (name, value) in operations(resource.node).filter_map(written) {
-                    // A scalar: a message is looked at as what it is.
-                    if value.members().is_none() && value.elements().is_none() {
-                        let message = message(name, value);
-                        manager::written(look, &message, &demands);
-                        plugin::failure(look, &message, Extent::Patch);
-                    }
-                }
-            }
             _ => {}
         }
     }
 }
 
 /// An EnvoyExtensionPolicy; what its plugin's policy asks for.
-fn extension(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) -> Option<Demands> {
+fn extension(look: &mut Look, resource: &Node, given: &Demands, flag: Flag, reloads: bool) -> Option<Demands> {
     let spec = get(resource, "spec")?;
     let modules = elements(spec, "wasm");
     let ours: Vec<(usize, &Node)> = modules.iter().enumerate().filter(|(_, module)| is_ours(module)).collect();
@@ -102,9 +80,14 @@ fn extension(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) -> O
     }
     let mut demands = None;
     for (_, module) in ours {
-        demands = Some(wasm(look, module, given, flag)).or(demands);
+        demands = Some(wasm(look, module, given, flag, reloads)).or(demands);
     }
     demands
+}
+
+/// Whether an EnvoyExtensionPolicy has the plugin.
+pub(super) fn has_plugin(policy: &Node) -> bool {
+    at(policy, &["spec", "wasm"]).and_then(Node::elements).unwrap_or_default().iter().any(is_ours)
 }
 
 fn is_ours(module: &Node) -> bool {
@@ -113,7 +96,7 @@ fn is_ours(module: &Node) -> bool {
     names.into_iter().flatten().any(names_fieldgate) || get(module, "config").is_some_and(demands::is_policy)
 }
 
-fn wasm(look: &mut Look, module: &Node, given: &Demands, flag: Flag) -> Demands {
+fn wasm(look: &mut Look, module: &Node, given: &Demands, flag: Flag, reloads: bool) -> Demands {
     let place = head(module);
     let demands = match get(module, "config") {
         Some(config) => demands::of_config(look, config, given),
@@ -129,13 +112,14 @@ fn wasm(look: &mut Look, module: &Node, given: &Demands, flag: Flag) -> Demands 
             "`failOpen: true`: if the plugin cannot be fetched or fails, responses pass unfiltered",
             "write `failOpen: false`",
         ),
+        None if reloads => {}
         None => {
             let span = get(module, "failOpen").map_or(place, |node| node.span);
             plugin::closed(
                 look,
                 span,
                 "until the next change of its configuration",
-                "watch for it: Envoy Gateway has no other way to fail closed",
+                "watch for it, or write `failure_policy: FAIL_RELOAD` with an EnvoyPatchPolicy",
             );
         }
     }

@@ -91,7 +91,8 @@ pub(super) fn before(look: &mut Look, mutations: &[Node]) {
     }
 }
 
-fn changed(look: &mut Look, span: Span, name: &str) {
+/// Says that a header of a request is changed too late.
+pub(super) fn changed(look: &mut Look, span: Span, name: &str) {
     look.say(
         Code::RequestChanged,
         span,

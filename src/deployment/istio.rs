@@ -27,26 +27,37 @@ pub(super) fn extent(patch: &Node) -> Extent {
     }
 }
 
-/// Judges the resources of Istio.
-pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
+/// Judges the WasmPlugins of Istio, and gives what the plugin's policy asks for.
+pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Option<Demands> {
     let flag = gateway::flag(survey);
+    let mut found = None;
     for resource in &survey.resources {
-        match resource.kind {
-            "WasmPlugin" => wasm_plugin(look, resource.node, given, flag),
-            "EnvoyFilter" => patches(resource.node).for_each(|patch| envoy_filter(look, survey, patch, given)),
-            _ => {}
+        if resource.kind == "WasmPlugin" {
+            found = wasm_plugin(look, resource.node, given, flag).or(found);
         }
     }
+    found
 }
 
-fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) {
-    let Some(spec) = get(resource, "spec") else { return };
+/// Whether a WasmPlugin is the plugin: by a name, by its URL, or by the policy that it has.
+pub(super) fn is_ours(resource: &Node) -> bool {
+    let Some(spec) = get(resource, "spec") else { return false };
+    let name = at(resource, &["metadata", "name"]);
+    let named = [name.and_then(Node::text), text(spec, "url"), text(spec, "pluginName")];
+    named.into_iter().flatten().any(names_fieldgate) || get(spec, "pluginConfig").is_some_and(demands::is_policy)
+}
+
+/// Whether a WasmPlugin is for a gateway, as far as its selector tells.
+fn is_for_gateway(spec: &Node) -> bool {
+    let labels = at(spec, &["selector", "matchLabels"]).and_then(Node::members).unwrap_or_default();
+    let named = labels.iter().any(|label| label.node.text().is_some_and(|value| value.contains("gateway")));
+    named || get(spec, "targetRefs").is_some() || get(spec, "targetRef").is_some()
+}
+
+fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) -> Option<Demands> {
+    let spec = get(resource, "spec").filter(|_| is_ours(resource))?;
     let name = at(resource, &["metadata", "name"]);
     let config = get(spec, "pluginConfig");
-    let named = [name.and_then(Node::text), text(spec, "url"), text(spec, "pluginName")];
-    if !named.into_iter().flatten().any(names_fieldgate) && !config.is_some_and(demands::is_policy) {
-        return;
-    }
     let place = name.map_or_else(|| head(spec), |node| node.span);
     let demands = match config {
         Some(config) => demands::of_config(look, config, given),
@@ -98,6 +109,23 @@ fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) {
         );
     }
     for selector in elements(spec, "match") {
+        if let Some(mode) = get(selector, "mode").filter(|mode| mode.text() == Some("SERVER") && is_for_gateway(spec)) {
+            look.say(
+                Code::PluginDisabled,
+                mode.span,
+                "`mode: SERVER` is traffic that a workload is asked, and a gateway's counts as `CLIENT`: the plugin never runs",
+                "take `match` out",
+            );
+        }
+        if let Some(mode) = get(selector, "mode").filter(|mode| mode.text() == Some("CLIENT") && !is_for_gateway(spec))
+        {
+            look.say(
+                Code::UnseenTraffic,
+                mode.span,
+                "`mode: CLIENT` is what a workload asks others: what the workload itself is asked passes unfiltered",
+                "take `match` out",
+            );
+        }
         if let Some(ports) = member(selector, "ports") {
             look.say(
                 Code::UnseenTraffic,
@@ -113,6 +141,7 @@ fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) {
         let help = format!("write `vmConfig: {{env: [{{name: {key}, valueFrom: HOST}}]}}`");
         plugin::no_key(look, place, key, &help);
     }
+    Some(demands)
 }
 
 /// Says that the head cannot be held.
@@ -124,28 +153,5 @@ pub(super) fn released(look: &mut Look, place: crate::diagnostic::Span, demands:
             "the policy holds the response head, and nothing sets `allow_on_headers_stop_iteration`: responses hang",
             help,
         );
-    }
-}
-
-fn envoy_filter(look: &mut Look, survey: &Survey<'_>, patch: &Node, given: &Demands) {
-    let operation = at(patch, &["patch", "operation"]);
-    let ours = value(patch).is_some_and(|value| plugin::recognise(value, survey).is_some());
-    match operation.and_then(Node::text) {
-        Some("REMOVE") => {
-            let path = ["match", "listener", "filterChain", "filter", "subFilter", "name"];
-            if let Some(name) = at(patch, &path).filter(|name| name.text().is_some_and(names_fieldgate)) {
-                look.say(Code::PluginDisabled, name.span, "this patch takes the plugin out", "take the patch out");
-            }
-        }
-        Some("INSERT_FIRST") if ours && given.is_by_token() => {
-            let span = operation.map_or(patch.span, |node| node.span);
-            look.say(
-                Code::FilterOrder,
-                span,
-                "`INSERT_FIRST` puts the plugin before Istio's authentication: no caller has an identity yet when the plugin asks",
-                "write `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
-            );
-        }
-        _ => {}
     }
 }

@@ -277,7 +277,9 @@ pub(super) fn runs(look: &mut Look, plugin: &Plugin<'_>) {
 }
 
 /// Filters that stand in no connection manager: files to be put into one, patches, extension configurations.
-pub(super) fn loose(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
+/// Gives what the policy of one that is among them asks for.
+pub(super) fn loose(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Option<Demands> {
+    let mut demands = None;
     let flag = super::gateway::flag(survey);
     for (filter, extent) in &survey.loose {
         let message = get(filter, "typed_config").and_then(unwrap).map(|(_, message)| message);
@@ -291,7 +293,7 @@ pub(super) fn loose(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
                 routes::disabled(look, span);
             }
             runs(look, &plugin);
-            check(look, &plugin, *extent, given, flag);
+            demands = Some(check(look, &plugin, *extent, given, flag)).or(demands);
         }
     }
     for extension in &survey.extensions {
@@ -302,7 +304,27 @@ pub(super) fn loose(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
         let config = get(extension, "typed_config").and_then(config);
         let named = text(extension, "name").is_some_and(names_fieldgate);
         if let (false, Some(config)) = (used, config.filter(|config| named || is_ours(config))) {
-            check(look, &Plugin { filter: extension, config: Some(config) }, Extent::Whole, given, flag);
+            let found = check(look, &Plugin { filter: extension, config: Some(config) }, Extent::Whole, given, flag);
+            demands = Some(found).or(demands);
         }
     }
+    demands
+}
+
+/// Whether the plugin is anywhere among the files.
+pub(super) fn anywhere(survey: &Survey<'_>) -> bool {
+    let in_manager = |manager: &super::survey::Manager<'_>| {
+        let mut found = false;
+        super::field::walk(manager.node, &mut |node| found |= recognise(node, survey).is_some());
+        found
+    };
+    let in_resource = |resource: &super::survey::Resource<'_>| match resource.kind {
+        "WasmPlugin" => super::istio::is_ours(resource.node),
+        "EnvoyExtensionPolicy" => super::gateway::has_plugin(resource.node),
+        _ => false,
+    };
+    survey.managers.iter().any(in_manager)
+        || survey.loose.iter().any(|(filter, _)| recognise(filter, survey).is_some())
+        || survey.extensions.iter().any(|extension| config_of(extension).is_some())
+        || survey.resources.iter().any(in_resource)
 }

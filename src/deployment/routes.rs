@@ -357,17 +357,18 @@ pub(super) fn around(look: &mut Look, survey: &Survey<'_>, governed: &Governed) 
             check(look, table, &[], None);
         }
     }
-    loose_settings(look, survey);
 }
 
-/// Routes and virtual hosts that a patch merges have no table around them.
-fn loose_settings(look: &mut Look, survey: &Survey<'_>) {
-    for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyFilter") {
-        for value in super::istio::patches(resource.node).filter_map(super::istio::value) {
-            if !matches!(value.value, Tree::Map(_)) || get(value, "virtual_hosts").is_some() {
-                continue;
-            }
-            off(look, value, &[]);
-        }
+/// A route, a virtual host or a table that a patch merges: what it says has no table around it.
+pub(super) fn patched(look: &mut Look, value: &Node) {
+    if !matches!(value.value, Tree::Map(_)) {
+        return;
+    }
+    headers::level(look, value);
+    if get(value, "virtual_hosts").is_none() {
+        off(look, value, &[]);
+    }
+    if let Some(action) = get(value, "route") {
+        forwards(look, &Step { route: value, around: [value; 3] }, action);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::field::{elements, get, is, text, unwrap, walk};
+use super::resource::{BESIDE, TRAFFIC};
 use crate::policy::{Node, Tree};
 
 /// How much of a message is there to see.
@@ -58,7 +59,7 @@ pub(super) fn messages(document: &Node) -> Vec<&Node> {
     match (text(document, "apiVersion"), text(document, "kind")) {
         (Some(_), Some("EnvoyFilter")) => super::istio::patches(document).filter_map(super::istio::value).collect(),
         (Some(_), Some("EnvoyPatchPolicy")) => {
-            super::gateway::operations(document).filter_map(|operation| get(operation, "value")).collect()
+            super::patches::operations(document).filter_map(|operation| get(operation, "value")).collect()
         }
         (Some(_), Some("List")) => elements(document, "items").iter().flat_map(messages).collect(),
         (Some(_), Some(_)) => Vec::new(),
@@ -90,7 +91,7 @@ impl<'n> Survey<'n> {
     fn resource(&mut self, kind: &'n str, node: &'n Node) {
         let patched = Inside { extent: Extent::Patch, listener: None, chain: None };
         match kind {
-            "List" => {
+            kind if kind.ends_with("List") => {
                 elements(node, "items").iter().for_each(|item| self.document(item));
                 return;
             }
@@ -103,14 +104,14 @@ impl<'n> Survey<'n> {
                 }
             }
             "EnvoyPatchPolicy" => {
-                for operation in super::gateway::operations(node) {
+                for operation in super::patches::operations(node) {
                     if let Some(value) = get(operation, "value") {
                         // What is added or replaced is written out whole, however little of the rest there is to see.
                         self.visit(value, Inside { extent: Extent::Whole, ..patched });
                     }
                 }
             }
-            "WasmPlugin" | "EnvoyExtensionPolicy" | "ClientTrafficPolicy" | "BackendTrafficPolicy" | "EnvoyProxy" => {}
+            kind if TRAFFIC.contains(&kind) || BESIDE.contains(&kind) => {}
             // Others may hold a secret, and are no configuration of a gateway.
             _ => {
                 self.resources.push(Resource { kind, node });
@@ -134,7 +135,11 @@ impl<'n> Survey<'n> {
                     inside.chain = Some(node);
                 }
                 if !self.take(node, inside) {
-                    members.iter().for_each(|member| self.visit(&member.node, inside));
+                    // What a dump shows of a listener that drains, or of an update that was rejected, does not serve.
+                    let serves =
+                        |key: &str| !matches!(key, "draining_state" | "error_state" | "drainingState" | "errorState");
+                    let members = members.iter().filter(|member| serves(&member.key));
+                    members.for_each(|member| self.visit(&member.node, inside));
                 }
             }
             _ => {}
