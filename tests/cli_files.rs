@@ -341,12 +341,15 @@ fn what_render_writes_lets_nothing_past() {
         ("released.yaml", &["envoy", "ecds", "istio", "envoy-gateway"]),
     ] {
         for target in targets {
-            let written = scratch.run(&["render", policy, "--to", target]);
+            // Envoy Gateway fetches it.
+            let place: &[&str] =
+                if *target == "envoy-gateway" { &["--wasm", "oci://r.example/fieldgate:1"] } else { &[] };
+            let written = scratch.run(&[&["render", policy, "--to", target], place].concat());
             assert!(written.status.success(), "{policy} to {target}: {}", text(&written.stderr));
             let rendered = text(&written.stdout);
             scratch.write("rendered.yaml", &rendered);
             // Without the policy, whose own warnings are not meant.
-            let found = scratch.run(&["check", "plain.yaml", "--envoy", "rendered.yaml", "--format", "json"]);
+            let found = scratch.run(&["check", "--envoy", "rendered.yaml", "--format", "json"]);
             let found: serde_json::Value = serde_json::from_slice(&found.stdout).expect("JSON");
             assert_eq!(
                 (&found["errors"], &found["warnings"]),

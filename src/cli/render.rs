@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     /// What to write
     #[arg(long, value_enum)]
     to: Target,
-    /// Where the plugin is, on the machine that runs Envoy
+    /// Where the plugin is: a path on the machine that runs Envoy, or a URL for Istio and Envoy Gateway
     #[arg(long, value_name = "PATH", default_value = "/etc/fieldgate/fieldgate.wasm")]
     wasm: String,
     /// Write files into this directory instead of standard output
@@ -97,12 +97,27 @@ fn files(one: &Loaded, arguments: &Arguments) -> Result<Vec<Rendered>, Failure> 
             Rendered { name: "fieldgate.filter.yaml", text: envoy::discovered_filter() },
             Rendered { name: "fieldgate.ecds.yaml", text: envoy::resource(&filling) },
         ],
-        Target::Istio => vec![match filling.head {
-            HeadMode::Held => Rendered { name: "envoyfilter.yaml", text: envoy::istio_filter(&filling) },
-            HeadMode::Released => Rendered { name: "wasmplugin.yaml", text: envoy::istio_plugin(&filling) },
-        }],
+        Target::Istio => vec![
+            Rendered { name: "fieldgate-gate.yaml", text: envoy::istio_gate() },
+            match filling.head {
+                HeadMode::Held => Rendered { name: "envoyfilter.yaml", text: envoy::istio_filter(&filling) },
+                HeadMode::Released => Rendered { name: "wasmplugin.yaml", text: envoy::istio_plugin(&filling) },
+            },
+        ],
         Target::EnvoyGateway => match filling.head {
-            HeadMode::Released => vec![Rendered { name: "envoyextensionpolicy.yaml", text: envoy::gateway(&filling) }],
+            HeadMode::Released => {
+                let source = envoy::source(filling.wasm).ok_or_else(|| {
+                    Failure::new(format!(
+                        "Envoy Gateway fetches the plugin from a registry or by HTTP, and `{}` is neither",
+                        filling.wasm
+                    ))
+                    .help("write `--wasm oci://REGISTRY/fieldgate:VERSION`, or `--wasm https://HOST/fieldgate.wasm`")
+                })?;
+                vec![
+                    Rendered { name: "fieldgate-gate.yaml", text: envoy::gateway_gate() },
+                    Rendered { name: "envoyextensionpolicy.yaml", text: envoy::gateway(&filling, &source) },
+                ]
+            }
             HeadMode::Held => {
                 return Err(Failure::new("this policy holds the response head (`head: held`, the default), and Envoy Gateway cannot let it")
                     .help("write `head: released` in the policy: a refusal after the head is then a reset; or configure Envoy itself (--to envoy)"));

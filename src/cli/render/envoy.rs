@@ -152,6 +152,73 @@ pub(super) fn resource(filling: &Filling<'_>) -> String {
     )
 }
 
+/// The gate as an EnvoyFilter of its own, which outlives the plugin's.
+pub(super) fn istio_gate() -> String {
+    format!(
+        "\
+# The gate, a resource of its own and applied first: deleting the plugin then closes the way instead of opening it.
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata:
+  name: fieldgate-gate
+  namespace: istio-system
+spec:
+  workloadSelector:
+    labels: {{istio: ingressgateway}}
+  # After the plugin's, so that it is right before the router.
+  priority: 10
+  configPatches:
+    - applyTo: HTTP_FILTER
+      match:
+        context: GATEWAY
+        listener:
+          filterChain:
+            filter:
+              name: envoy.filters.network.http_connection_manager
+              subFilter: {{name: envoy.filters.http.router}}
+      patch:
+        operation: INSERT_BEFORE
+        value:
+{}",
+        indented(&element(), 10),
+    )
+}
+
+/// The gate as an EnvoyPatchPolicy of its own, which outlives the plugin's resource.
+pub(super) fn gateway_gate() -> String {
+    format!(
+        "\
+# The gate, a resource of its own and applied first: routes can be live before their filters, or without them.
+# Envoy Gateway needs `extensionApis: {{enableEnvoyPatchPolicy: true}}`. The listener's name is NAMESPACE/GATEWAY/LISTENER.
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: EnvoyPatchPolicy
+metadata:
+  name: fieldgate-gate
+spec:
+  targetRef:
+    group: gateway.networking.k8s.io
+    kind: Gateway
+    name: eg
+  type: JSONPatch
+  jsonPatches:
+    - type: type.googleapis.com/envoy.config.listener.v3.Listener
+      name: default/eg/http
+      operation:
+        op: add
+        # At an element, \"add\" puts the value before it.
+        jsonPath: \"..http_filters[?(@.name=='envoy.filters.http.router')]\"
+        value:
+{}",
+        indented(&element(), 10),
+    )
+}
+
+/// The gate without the comment and the dash of a list.
+fn element() -> String {
+    let (_, element) = GATE.split_once("- ").unwrap_or(("", GATE));
+    element.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect()
+}
+
 /// A name that Kubernetes takes (RFC 1123 label).
 fn label(name: &str) -> String {
     let plain: String =
@@ -238,8 +305,22 @@ spec:
     )
 }
 
-/// An EnvoyExtensionPolicy.
-pub(super) fn gateway(filling: &Filling<'_>) -> String {
+/// Where Envoy Gateway fetches the plugin: from a registry, or by HTTP. `None` for anything else.
+pub(super) fn source(wasm: &str) -> Option<String> {
+    if let Some(image) = wasm.strip_prefix("oci://") {
+        return Some(format!("type: Image\nimage:\n  url: {}\n", quoted(image)));
+    }
+    let is_http = wasm.starts_with("https://") || wasm.starts_with("http://");
+    is_http.then(|| {
+        format!(
+            "type: HTTP\nhttp:\n  # With `sha256` of the file, Envoy Gateway takes no other.\n  url: {}\n",
+            quoted(wasm)
+        )
+    })
+}
+
+/// An EnvoyExtensionPolicy; `source` is where it is fetched.
+pub(super) fn gateway(filling: &Filling<'_>, source: &str) -> String {
     format!(
         "\
 {}# The proxy's environment must have {} (EnvoyProxy, provider.kubernetes.envoyDeployment.container.env).
@@ -256,11 +337,7 @@ spec:
     - name: fieldgate
       rootID: fieldgate
       code:
-        type: HTTP
-        http:
-          # Where Envoy Gateway fetches the plugin; with its digest it takes no other.
-          url: {}
-      # If the filter fails, requests get an error. `true` would pass responses unfiltered.
+{}      # If the filter fails, requests get an error. `true` would pass responses unfiltered.
       failOpen: false
       env:
         # The key of pseudonyms, by name: its value is in no manifest.
@@ -270,7 +347,7 @@ spec:
         heading(filling),
         filling.key,
         label(filling.policy),
-        quoted(filling.wasm),
+        indented(source, 8),
         filling.key,
         indented(&printable(&filling.json), 8),
     )
