@@ -1,16 +1,28 @@
 //! Who is asking (rule 7): from what the host has verified to a client and its scopes.
+//!
+//! Evidence is absent, readable or unreadable, and the three are never taken for each other: a claim that is absent leaves its
+//! part of the identity open, and one that is there and cannot be read makes the caller nobody, whatever else is there. An entry
+//! under `clients` can only lower what a scope gives (rule 9), so a client that could make its own name unreadable and keep its
+//! scopes would rid itself of its ceiling.
+//!
+//! | evidence | the caller |
+//! |---|---|
+//! | `{"azp": "acme", "scope": "a b"}` | `acme` with `a` and `b` |
+//! | `{"azp": ["acme"], "scope": ["a", "b"]}` | `acme` with `a` and `b`: RFC 7519 allows `aud` both ways |
+//! | `{"scope": "a b"}` | no client, with `a` and `b`: the entry `"*"` |
+//! | `{"azp": 42, "scope": "a b"}`, `{"azp": "acme", "scope": {"a": true}}` | nobody |
 
 use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::policy::model::{ClaimPath, ClientId, Identity, PolicySet};
+use crate::policy::model::{ClaimPath, Client, ClientId, Identity, PolicySet};
 
 /// What the host knows of the caller. The plugin brings the kind that the policy asks for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Evidence<'a> {
     /// The claims of a verified token.
-    Claims(&'a Value),
+    Claims(Value),
     /// The first URI SAN of the verified peer certificate.
     PeerUri(&'a [u8]),
     /// Nothing was verified; headers are looked at if the policy trusts them.
@@ -24,11 +36,23 @@ pub struct Caller {
     pub client: Rc<str>,
     /// Its entry; `None` only in a policy without `clients`.
     pub entry: Option<ClientId>,
-    /// Its scopes, as they came.
+    /// Its scopes, as they are spelt, in order and without repeats.
     pub scopes: Vec<String>,
     /// The claims, for `when: {claims: …}` (rule 8).
     pub claims: Value,
 }
+
+/// How many scopes a caller may bring. Each is compared with the policy's on every request, and a token of thousands is no
+/// issuer's habit: providers stop at some hundred. Over it, the evidence counts as unreadable.
+const MOST_SCOPES: usize = 1024;
+
+/// How many bytes the scopes of a caller may have together, for the same reason: more than Envoy takes of a whole request head
+/// by default (60 KiB).
+const MOST_SCOPE_BYTES: usize = 64 << 10;
+
+/// Evidence that is there and cannot be read: its bearer is nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unreadable;
 
 impl Caller {
     /// The caller that a request comes from, by the policy's `identity` (rule 7).
@@ -36,104 +60,143 @@ impl Caller {
     /// `headers` are the request's, names in lower case.
     #[must_use]
     pub fn identify(policy: &PolicySet, evidence: Evidence<'_>, headers: &[(Vec<u8>, Vec<u8>)]) -> Self {
+        Self::read(policy, evidence, headers).unwrap_or_else(|Unreadable| Self::nobody(policy))
+    }
+
+    fn read(policy: &PolicySet, evidence: Evidence<'_>, headers: &[(Vec<u8>, Vec<u8>)]) -> Result<Self, Unreadable> {
         match (&policy.identity, evidence) {
             (Identity::JwtAuthn { client, scopes, .. }, Evidence::Claims(claims)) => {
-                Self::new(policy, text(claim(claims, client)), scope_list(claim(claims, scopes)), claims.clone())
+                let client = client_claim(&claims, client)?.map(Rc::from);
+                let scopes = scope_claim(&claims, scopes)?;
+                Ok(Self::made(policy, client, scopes.unwrap_or_default(), claims))
             }
             (Identity::Mtls, Evidence::PeerUri(uri)) => {
-                Self::with_own_scopes(policy, std::str::from_utf8(uri).unwrap_or_default())
+                let uri = std::str::from_utf8(uri).map_err(|_| Unreadable)?;
+                Ok(Self::with_own_scopes(policy, client_id(uri)?))
             }
             (Identity::TrustedHeader { client, scopes }, _) => {
-                let scopes = scopes.as_ref().map(|name| header(headers, name));
-                match (header(headers, client), scopes) {
-                    (Header::Many, _) | (_, Some(Header::Many)) => Self::nobody(policy),
-                    (Header::One(client), Some(Header::One(scopes))) => {
-                        Self::new(policy, client, split(scopes), Value::Null)
-                    }
-                    (Header::One(client), None) => Self::with_own_scopes(policy, client),
-                    (Header::One(client), Some(Header::None)) => Self::new(policy, client, Vec::new(), Value::Null),
-                    (Header::None, Some(Header::One(scopes))) => Self::new(policy, "", split(scopes), Value::Null),
-                    (Header::None, _) => Self::nobody(policy),
-                }
+                let client = header(headers, client)?.map(client_id).transpose()?;
+                let Some(scopes) = scopes else {
+                    return Ok(
+                        client.map_or_else(|| Self::nobody(policy), |client| Self::with_own_scopes(policy, client))
+                    );
+                };
+                let scopes = header(headers, scopes)?.map(split).transpose()?;
+                Ok(Self::made(policy, client.map(Rc::from), scopes.unwrap_or_default(), Value::Null))
             }
-            _ => Self::nobody(policy),
+            _ => Err(Unreadable),
         }
     }
 
-    /// A caller with a client id (empty for none), scopes and claims. A client id with a control character is no identity.
+    /// A caller with a client id (empty for none), scopes and claims. If one of the first two could not have been read from
+    /// evidence, it is nobody.
     #[must_use]
     pub fn new(policy: &PolicySet, client: &str, scopes: Vec<String>, claims: Value) -> Self {
-        // In a pseudonym's text the client stands beside the value, with a control character between them (rule 23): with
-        // one of its own, a client could give its values another's pseudonyms. No issuer makes such ids.
-        if client.chars().any(char::is_control) {
-            return Self::nobody(policy);
+        let client = if client.is_empty() { Ok(None) } else { client_id(client).map(Some) };
+        match (client, bounded(scopes)) {
+            (Ok(client), Ok(scopes)) => Self::made(policy, client.map(Rc::from), scopes, claims),
+            (Err(Unreadable), _) | (_, Err(Unreadable)) => Self::nobody(policy),
         }
-        Self { client: client.into(), entry: entry(policy, client), scopes, claims }
     }
 
-    /// A caller that nothing verified speaks for.
+    /// A caller that nothing readable speaks for: no client, no scopes, no claims.
     #[must_use]
     pub fn nobody(policy: &PolicySet) -> Self {
-        Self::new(policy, "", Vec::new(), Value::Null)
+        Self::made(policy, None, Vec::new(), Value::Null)
+    }
+
+    /// Whether no identity was found: neither a client nor a scope (rule 7).
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        self.client.is_empty() && self.scopes.is_empty()
+    }
+
+    fn made(policy: &PolicySet, client: Option<Rc<str>>, mut scopes: Vec<String>, claims: Value) -> Self {
+        let client = client.unwrap_or_else(|| "".into());
+        scopes.sort_unstable();
+        scopes.dedup();
+        Self { entry: entry(policy, &client), client, scopes, claims }
     }
 
     /// A client whose scopes are those of its entry (rule 7, mTLS).
     fn with_own_scopes(policy: &PolicySet, client: &str) -> Self {
-        let caller = Self::new(policy, client, Vec::new(), Value::Null);
-        let own = caller.entry.and_then(|entry| policy.clients.get(usize::from(entry.0))?.scopes.clone());
-        let scopes = if client.is_empty() { Vec::new() } else { own.unwrap_or_default() };
-        Self { scopes, ..caller }
+        let own = entry(policy, client).and_then(|entry| policy.clients.get(usize::from(entry.0))?.scopes.clone());
+        Self::made(policy, Some(client.into()), own.unwrap_or_default(), Value::Null)
     }
 }
 
 /// The entry with the exact id, else `*` (rule 9). A caller without an id falls under `*`, and so does one that calls
 /// itself `*`.
 fn entry(policy: &PolicySet, client: &str) -> Option<ClientId> {
-    (0u16..)
-        .map(ClientId)
-        .zip(&policy.clients)
-        .find(|(_, entry)| !client.is_empty() && entry.name == client)
-        .map(|(id, _)| id)
-        .or(policy.any_client)
+    // Entries are in name order.
+    let named = |entry: &Client| entry.name.as_str().cmp(client);
+    let own = if client.is_empty() { None } else { policy.clients.binary_search_by(named).ok() };
+    own.and_then(|index| u16::try_from(index).ok()).map(ClientId).or(policy.any_client)
 }
 
-fn claim<'a>(claims: &'a Value, path: &ClaimPath) -> Option<&'a Value> {
-    path.0.iter().try_fold(claims, |value, name| value.as_object()?.get(name))
+/// A text that can name a client. No issuer makes an empty id, nor one with a control character: in a pseudonym's text the
+/// client stands beside the value, with such a character between them (rule 23), so that with one of its own a client could
+/// give its values another's pseudonyms.
+fn client_id(text: &str) -> Result<&str, Unreadable> {
+    if text.is_empty() || text.chars().any(char::is_control) { Err(Unreadable) } else { Ok(text) }
 }
 
-fn text(value: Option<&Value>) -> &str {
-    value.and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A space-separated string (RFC 6749 §3.3), or an array of strings; anything else is no scopes.
-fn scope_list(value: Option<&Value>) -> Vec<String> {
-    match value {
-        Some(Value::String(scopes)) => split(scopes),
-        Some(Value::Array(scopes)) => {
-            let scopes: Option<Vec<String>> = scopes.iter().map(|scope| scope.as_str().map(str::to_owned)).collect();
-            scopes.unwrap_or_default()
+/// The claim at a path; `None` if its last member, or one on the way, is absent. Something on the way that is not an object
+/// hides whether the claim is there.
+fn claim<'a>(claims: &'a Value, path: &ClaimPath) -> Result<Option<&'a Value>, Unreadable> {
+    let mut at = claims;
+    for name in &path.0 {
+        match at.as_object().ok_or(Unreadable)?.get(name) {
+            Some(value) => at = value,
+            None => return Ok(None),
         }
-        _ => Vec::new(),
+    }
+    Ok(Some(at))
+}
+
+/// The client that a claim names: a string, or an array of one string.
+fn client_claim<'a>(claims: &'a Value, path: &ClaimPath) -> Result<Option<&'a str>, Unreadable> {
+    match claim(claims, path)? {
+        None => Ok(None),
+        Some(Value::String(text)) => client_id(text).map(Some),
+        Some(Value::Array(items)) => match items.as_slice() {
+            [Value::String(text)] => client_id(text).map(Some),
+            _ => Err(Unreadable),
+        },
+        Some(_) => Err(Unreadable),
     }
 }
 
-fn split(scopes: &str) -> Vec<String> {
-    scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+/// The scopes that a claim lists: a space-separated string (RFC 6749 §3.3), or an array of strings.
+fn scope_claim(claims: &Value, path: &ClaimPath) -> Result<Option<Vec<String>>, Unreadable> {
+    match claim(claims, path)? {
+        None => Ok(None),
+        Some(Value::String(scopes)) => split(scopes).map(Some),
+        Some(Value::Array(scopes)) if scopes.len() <= MOST_SCOPES => {
+            let texts: Option<Vec<String>> = scopes.iter().map(|scope| scope.as_str().map(str::to_owned)).collect();
+            texts.ok_or(Unreadable).and_then(bounded).map(Some)
+        }
+        Some(_) => Err(Unreadable),
+    }
 }
 
-/// A header that identity may come from: repeated, or not valid UTF-8, it is no identity (rule 7).
-enum Header<'a> {
-    None,
-    One(&'a str),
-    Many,
+fn split(scopes: &str) -> Result<Vec<String>, Unreadable> {
+    let scopes = scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned);
+    bounded(scopes.take(MOST_SCOPES.saturating_add(1)).collect())
 }
 
-fn header<'a>(headers: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Header<'a> {
+fn bounded(scopes: Vec<String>) -> Result<Vec<String>, Unreadable> {
+    let bytes = scopes.iter().map(String::len).fold(0, usize::saturating_add);
+    if scopes.len() > MOST_SCOPES || bytes > MOST_SCOPE_BYTES { Err(Unreadable) } else { Ok(scopes) }
+}
+
+/// The value of a header that identity may come from. Repeated, or not valid UTF-8, it cannot be read (rule 7).
+fn header<'a>(headers: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Result<Option<&'a str>, Unreadable> {
     let mut values = headers.iter().filter(|(known, _)| known.as_slice() == name.as_bytes()).map(|(_, value)| value);
     match (values.next(), values.next()) {
-        (None, _) => Header::None,
-        (Some(_), Some(_)) => Header::Many,
-        (Some(value), None) => std::str::from_utf8(value).map_or(Header::Many, Header::One),
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(Unreadable),
+        (Some(value), None) => std::str::from_utf8(value).map(Some).map_err(|_| Unreadable),
     }
 }
 
@@ -163,33 +226,71 @@ mod tests {
     fn a_token_says_who_is_asking() {
         let policy =
             policy(&json!({"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "$.access.scopes"}));
+        let many = |count: usize, name: &str| -> String { (0..count).map(|i| format!("{name}{i} ")).collect() };
+        let listed = |text: String| -> Value { text.split_whitespace().collect() };
+        let full = many(1024, "s").split_whitespace().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        let full = format!("|*|{}", full.into_iter().collect::<Vec<_>>().join(","));
+        let with = |azp: Value| json!({"azp": azp, "access": {"scopes": "a"}});
+        let of = |scopes: Value| json!({"azp": "acme", "access": {"scopes": scopes}});
         let rows = [
-            ("scopes are separated by spaces", json!({"azp": "acme", "access": {"scopes": "a  b "}}), "acme|acme|a,b"),
-            ("scopes may be an array", json!({"azp": "acme", "access": {"scopes": ["a", "b c"]}}), "acme|acme|a,b c"),
-            (
-                "an array of anything else is no scopes",
-                json!({"azp": "acme", "access": {"scopes": ["a", 1]}}),
-                "acme|acme|",
-            ),
-            ("an object is no scopes", json!({"azp": "acme", "access": {"scopes": {"a": true}}}), "acme|acme|"),
+            ("scopes are separated by spaces", of(json!("a  b ")), "acme|acme|a,b"),
+            ("scopes may be an array", of(json!(["a", "b c"])), "acme|acme|a,b c"),
+            ("a scope twice is one scope", of(json!("b a b")), "acme|acme|a,b"),
+            ("an empty array of scopes is no scopes", of(json!([])), "acme|acme|"),
+            ("an empty text of scopes is no scopes", of(json!("")), "acme|acme|"),
             ("a missing claim is no scopes", json!({"azp": "acme"}), "acme|acme|"),
-            ("a null claim is no scopes", json!({"azp": "acme", "access": null}), "acme|acme|"),
-            ("tabs do not separate scopes", json!({"azp": "acme", "access": {"scopes": "a\tb"}}), "acme|acme|a\tb"),
-            ("an unknown client falls under the star", json!({"azp": "other"}), "other|*|"),
-            ("clients are compared exactly", json!({"azp": "Acme"}), "Acme|*|"),
-            ("no client falls under the star", json!({}), "|*|"),
-            ("a client that is no string is none", json!({"azp": ["acme"]}), "|*|"),
-            ("a client called star is no entry of its own", json!({"azp": "*"}), "*|*|"),
+            ("a claim missing below is no scopes", json!({"azp": "acme", "access": {}}), "acme|acme|"),
+            ("tabs do not separate scopes", of(json!("a\tb")), "acme|acme|a\tb"),
+            ("scopes of another type are nobody's: an array of more than strings", of(json!(["a", 1])), "|*|"),
+            ("scopes of another type are nobody's: an array in an array", of(json!([["a"]])), "|*|"),
+            ("scopes of another type are nobody's: a null among strings", of(json!(["a", null])), "|*|"),
+            ("scopes of another type are nobody's: an object", of(json!({"a": true})), "|*|"),
+            ("scopes of another type are nobody's: a number", of(json!(1)), "|*|"),
+            ("scopes of another type are nobody's: a boolean", of(json!(true)), "|*|"),
+            ("scopes of another type are nobody's: null", of(json!(null)), "|*|"),
+            ("what hides the scopes is nobody's: null", json!({"azp": "acme", "access": null}), "|*|"),
+            ("what hides the scopes is nobody's: a text", json!({"azp": "acme", "access": "a"}), "|*|"),
+            ("what hides the scopes is nobody's: an array", json!({"azp": "acme", "access": [{"scopes": "a"}]}), "|*|"),
+            ("1024 scopes can be read", json!({"access": {"scopes": many(1024, "s")}}), full.as_str()),
             (
-                "a client with a control character is nobody",
-                json!({"azp": "acme\u{1f}x", "access": {"scopes": "a"}}),
-                "|*|",
+                "1024 scopes in an array can be read",
+                json!({"access": {"scopes": listed(many(1024, "s"))}}),
+                full.as_str(),
             ),
-            ("claims that are no object are none", json!("acme"), "|*|"),
+            ("1025 scopes are nobody's", of(json!(many(1025, "s"))), "|*|"),
+            ("1025 scopes in an array are nobody's", of(listed(many(1025, "s"))), "|*|"),
+            ("over 64 KiB of scopes are nobody's", of(json!(many(2, &"s".repeat(40_000)))), "|*|"),
+            ("over 64 KiB of scopes in an array are nobody's", of(listed(many(2, &"s".repeat(40_000)))), "|*|"),
+            ("an unknown client falls under the star", with(json!("other")), "other|*|a"),
+            ("clients are compared exactly", with(json!("Acme")), "Acme|*|a"),
+            ("a client called star is no entry of its own", with(json!("*")), "*|*|a"),
+            ("no client falls under the star", json!({"access": {"scopes": "a"}}), "|*|a"),
+            ("an empty token names nobody", json!({}), "|*|"),
+            ("a client in an array of one string is that string", with(json!(["acme"])), "acme|acme|a"),
+            ("a client of another type is nobody: an array of two", with(json!(["acme", "acme"])), "|*|"),
+            ("a client of another type is nobody: an empty array", with(json!([])), "|*|"),
+            ("a client of another type is nobody: an array of one number", with(json!([42])), "|*|"),
+            ("a client of another type is nobody: an array in an array", with(json!([["acme"]])), "|*|"),
+            ("a client of another type is nobody: a number", with(json!(42)), "|*|"),
+            ("a client of another type is nobody: a boolean", with(json!(true)), "|*|"),
+            ("a client of another type is nobody: an object", with(json!({"acme": "acme"})), "|*|"),
+            ("a client of another type is nobody: null", with(json!(null)), "|*|"),
+            ("a client without a letter is nobody", with(json!("")), "|*|"),
+            ("a client without a letter in an array is nobody", with(json!([""])), "|*|"),
+            ("a client with a control character is nobody", with(json!("acme\u{1f}x")), "|*|"),
+            ("a client with one of the later control characters is nobody", with(json!("acme\u{9b}x")), "|*|"),
+            ("a client with a control character in an array is nobody", with(json!(["acme\n"])), "|*|"),
+            ("claims that are not an object are nobody's: a text", json!("acme"), "|*|"),
+            ("claims that are not an object are nobody's: an array", json!([{"azp": "acme"}]), "|*|"),
+            ("claims that are not an object are nobody's: null", json!(null), "|*|"),
         ];
         for (claim, claims, expected) in rows {
-            let caller = Caller::identify(&policy, Evidence::Claims(&claims), &[]);
-            assert_eq!(line(&policy, &caller), expected, "{claim}: {claims}");
+            let caller = Caller::identify(&policy, Evidence::Claims(claims), &[]);
+            assert_eq!(line(&policy, &caller), expected, "{claim}");
+            assert!(
+                !caller.is_nobody() || caller.claims.as_object().is_none_or(serde_json::Map::is_empty),
+                "{claim}: claims"
+            );
         }
         let forged = [(b"x-client".to_vec(), b"acme".to_vec())];
         let caller = Caller::identify(&policy, Evidence::Nothing, &forged);
@@ -199,13 +300,33 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_who_has_neither_client_nor_scope() {
+        let policy = policy(&json!({"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"}));
+        let rows = [
+            ("a client", json!({"azp": "acme"}), false),
+            ("a scope", json!({"scope": "a"}), false),
+            ("neither", json!({"sub": "42"}), true),
+            ("a client that cannot be read", json!({"azp": 1, "scope": "a"}), true),
+        ];
+        for (claim, claims, expected) in rows {
+            let caller = Caller::identify(&policy, Evidence::Claims(claims), &[]);
+            assert_eq!(caller.is_nobody(), expected, "{claim}");
+        }
+        assert!(Caller::identify(&policy, Evidence::Nothing, &[]).is_nobody(), "no token");
+        let declared = Caller::new(&policy, "acme\n", vec!["a".to_owned()], json!({"acr": "x"}));
+        assert!(declared.is_nobody() && declared.claims.is_null(), "a declared caller is held to the same");
+    }
+
+    #[test]
     fn a_certificate_says_who_is_asking() {
         let policy = policy(&json!({"source": "mtls"}));
-        let rows: [(&str, &[u8], &str); 4] = [
+        let rows: [(&str, &[u8], &str); 6] = [
             ("the scopes are those of the entry", b"spiffe://x/app", "spiffe://x/app|spiffe://x/app|b"),
             ("an unknown peer has those of the star", b"spiffe://x/other", "spiffe://x/other|*|a"),
             ("no SAN is nobody", b"", "|*|"),
             ("a SAN that is not UTF-8 is nobody", b"\xff", "|*|"),
+            ("a SAN that is not UTF-8 to its end is nobody", b"spiffe://x/app\xff", "|*|"),
+            ("a SAN with a control character is nobody", b"spiffe://x/app\n", "|*|"),
         ];
         for (claim, uri, expected) in rows {
             let caller = Caller::identify(&policy, Evidence::PeerUri(uri), &[]);
@@ -220,7 +341,7 @@ mod tests {
             &json!({"source": "trusted_header", "header": "x-client", "scopes": "x-scope", "trusted": "the edge sets it"}),
         );
         type Row<'a> = (&'a str, &'a PolicySet, &'a [(&'a str, &'a [u8])], &'a str);
-        let rows: [Row<'_>; 12] = [
+        let rows: [Row<'_>; 18] = [
             ("one header is the client", &alone, &[("x-client", b"acme")], "acme|acme|a"),
             ("none is nobody", &alone, &[], "|*|"),
             ("an empty one is nobody", &alone, &[("x-client", b"")], "|*|"),
@@ -232,6 +353,17 @@ mod tests {
             ("scopes twice are nobody's", &both, &[("x-client", b"acme"), ("x-scope", b"a"), ("x-scope", b"b")], "|*|"),
             ("scopes twice are nobody's without a client", &both, &[("x-scope", b"a"), ("x-scope", b"b")], "|*|"),
             ("scopes that are not UTF-8 are nobody's", &both, &[("x-client", b"acme"), ("x-scope", b"a\xff")], "|*|"),
+            ("an empty client with scopes is nobody", &both, &[("x-client", b""), ("x-scope", b"a")], "|*|"),
+            ("a client that is not UTF-8 has no scopes", &both, &[("x-client", b"acme\xff"), ("x-scope", b"a")], "|*|"),
+            (
+                "a client with a control character has no scopes",
+                &both,
+                &[("x-client", b"a\x7fb"), ("x-scope", b"a")],
+                "|*|",
+            ),
+            ("an empty header of scopes is no scopes", &both, &[("x-client", b"acme"), ("x-scope", b"")], "acme|acme|"),
+            ("a header of the policy's name in another case is none", &both, &[("X-Client", b"acme")], "|*|"),
+            ("neither header is nobody", &both, &[], "|*|"),
             (
                 "a client twice has no scopes",
                 &both,

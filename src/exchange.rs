@@ -329,7 +329,7 @@ impl Exchange {
         };
         let reads = matches!(method, "GET" | "HEAD");
         if view.shows_nothing() && reads {
-            return Err(Refusal::NothingVisible);
+            return Err(if caller.is_nobody() { Refusal::NoIdentity } else { Refusal::NothingVisible });
         }
         // A route that only reports lets everything pass: there is nothing that a budget could do.
         if let (Some(budgets), false) = (self.program.budgets(), route.reports_at(now)) {

@@ -327,8 +327,7 @@ fn identify(program: &Program, headers: &Headers) -> Caller {
         Identity::JwtAuthn { payload, .. } => {
             let metadata = hostcalls::get_property(vec!["metadata"]).ok().flatten();
             let claims: Option<Value> = metadata.and_then(|metadata| verified_claims(&metadata, payload));
-            let evidence = claims.as_ref().map_or(Evidence::Nothing, Evidence::Claims);
-            Caller::identify(policy, evidence, headers)
+            Caller::identify(policy, claims.map_or(Evidence::Nothing, Evidence::Claims), headers)
         }
         Identity::Mtls => {
             let uri = hostcalls::get_property(vec!["connection", "uri_san_peer_certificate"]).ok().flatten();

@@ -327,7 +327,7 @@ fn keep(views: &mut HashMap<Kind, Rc<Automaton>>, kind: Kind, made: Rc<Automaton
 
 /// Rule 8.
 fn is_active(scope: &Scope, caller: &Caller) -> bool {
-    let has = |name: &String| caller.scopes.contains(name);
+    let has = |name: &String| caller.scopes.binary_search(name).is_ok();
     match &scope.when {
         When::Always => true,
         When::Named => has(&scope.name),

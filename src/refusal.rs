@@ -23,6 +23,8 @@ pub enum Refusal {
     },
     /// Nothing of the route is visible to the caller (rule 33).
     NothingVisible,
+    /// Nothing of the route is visible, and no identity was found: the caller has neither a client nor a scope (rules 7, 33).
+    NoIdentity,
     /// An upgrade, CONNECT or gRPC request on a governed route.
     Upgrade,
     /// The response's status line cannot be read, or is one that is not governed: 101, 206 (rule 29).
@@ -98,7 +100,7 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::BadRequest | Self::QueryParameter { .. } => 400,
-            Self::NoRoute | Self::NothingVisible | Self::Upgrade | Self::TooManyRecords => 403,
+            Self::NoRoute | Self::NothingVisible | Self::NoIdentity | Self::Upgrade | Self::TooManyRecords => 403,
             Self::Budget { .. } => 429,
             Self::BudgetStore => 503,
             Self::RequestTooLarge => 413,
@@ -123,6 +125,7 @@ impl Refusal {
             Self::BadRequest => "bad_request",
             Self::QueryParameter { .. } => "query_parameter",
             Self::NothingVisible => "nothing_visible",
+            Self::NoIdentity => "no_identity",
             Self::Upgrade => "upgrade",
             Self::Status => "status",
             Self::ContentEncoding => "content_encoding",
@@ -140,6 +143,13 @@ impl Refusal {
             Self::Host => "host",
             Self::Internal => "internal",
         }
+    }
+
+    /// Whether a test's `reason` is met: by the refusal's own word, and by `nothing_visible` where no identity was found,
+    /// since then nothing is visible either.
+    #[must_use]
+    pub fn is_called(self, reason: &str) -> bool {
+        reason == self.reason() || (self == Self::NoIdentity && reason == Self::NothingVisible.reason())
     }
 
     /// The offset in the body, where there is one.
@@ -235,7 +245,10 @@ impl Problem {
             Refusal::BadRequest => ("Bad Request", "The request cannot be read.".to_owned()),
             Refusal::QueryParameter { start, end } => ("Bad Request", parameter_detail(target, start, end)),
             Refusal::NoRoute => ("Forbidden", "Nothing is offered at this path and method.".to_owned()),
-            Refusal::NothingVisible => ("Forbidden", "This caller may see nothing of this resource.".to_owned()),
+            // A caller is not told whether its token could be read: the log and the metrics tell the operator.
+            Refusal::NothingVisible | Refusal::NoIdentity => {
+                ("Forbidden", "This caller may see nothing of this resource.".to_owned())
+            }
             Refusal::Upgrade => ("Forbidden", "Upgrades and gRPC are not offered here.".to_owned()),
             Refusal::TooManyRecords => {
                 ("Forbidden", "More records than may be returned: narrow the request.".to_owned())

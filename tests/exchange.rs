@@ -873,7 +873,7 @@ fn a_route_enforces_from_its_day_on_and_without_a_clock() {
     ];
     for (claim, now, reports) in rows {
         let mut exchange = Exchange::new(Rc::clone(&program));
-        let nobody = Caller::new(program.policy(), "c", Vec::new(), serde_json::Value::Null);
+        let nobody = Caller::nobody(program.policy());
         let directive = exchange.on_request(&pairs(GET), nobody, now);
         assert_eq!(matches!(directive, RequestDirective::Forward { .. }), reports, "{claim}");
         assert_eq!(exchange.report().mode == Mode::Enforced, !reports, "{claim}");

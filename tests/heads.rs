@@ -129,6 +129,26 @@ fn who_may_see_nothing_is_refused_a_read_and_gets_nothing_of_a_write() {
         let request = pairs(&[(":method", method), (":path", "/r")]);
         assert_eq!(reason(&ask(&program, "other", &request).0), expected, "{method}");
     }
+    let nobody = |method: &str| {
+        let mut exchange = Exchange::new(Rc::clone(&program));
+        let directive = exchange.on_request(
+            &pairs(&[(":method", method), (":path", "/r")]),
+            Caller::nobody(program.policy()),
+            None,
+        );
+        (exchange, directive)
+    };
+    for (method, expected) in [("GET", Some("no_identity")), ("HEAD", Some("no_identity")), ("POST", None)] {
+        let (exchange, directive) = nobody(method);
+        assert_eq!(reason(&exchange), expected, "{method} by nobody");
+        if let RequestDirective::Refuse(problem) = directive {
+            assert_eq!(
+                problem,
+                Problem::new(Refusal::NothingVisible, ""),
+                "the caller is not told which of the two it is"
+            );
+        }
+    }
     let mut exchange = forwarded(&program, "other", "POST", "/r");
     let HeadDirective::Send(head) = exchange.on_response_head(&pairs(OK), End::More) else { panic!("its head goes") };
     assert_eq!(*head, pairs(&[(":status", "200"), ("cache-control", "private, no-store"), ("vary", "authorization")]));

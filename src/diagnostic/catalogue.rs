@@ -697,6 +697,14 @@ pub const PAGES: &[Page] = &[
         "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", audiences: [\"https://api.example\"], from_headers: [{name: authorization, value_prefix: \"Bearer \"}], payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: envoy.filters.http.compressor\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - name: fieldgate.gate\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\n      rules: {policies: {seen: {permissions: [{any: true}], principals: [{filter_state: {key: wasm.fieldgate, string_match: {exact: seen}}}]}}}\n  - name: envoy.filters.http.router\n",
     ),
     page_of(
+        Code::AnyClientMore,
+        "everybody else gets more than a named client",
+        "`\"*\"` has a scope, a level or a place that the entry of some client has not (rule 9).",
+        "An entry holds a client only as far as its id is recognised. A caller without an id, or whose issuer spells it in another way, falls under `\"*\"`.",
+        "clients:\n  \"*\": {}\n  acme-partner: {ceiling: {contact: pseudonym}}\n",
+        "clients:\n  \"*\": {ceiling: {contact: pseudonym}}\n  acme-partner: {ceiling: {contact: pseudonym}}\n",
+    ),
+    page_of(
         Code::UncountedRoute,
         "a route that a budget cannot count",
         "A route in a budget's areas says nowhere whose data its responses hold; or they come as a list, and `max_records` does not bound that very list (rule 34a).",

@@ -112,6 +112,7 @@ codes! {
         87 NoTokenNeeded "Requests without a token reach the plugin (rule 7).",
         88 UnusedFlag "A host that lets the head be held, and a policy that does not (rule 40).",
         89 Elsewhere "Configuration that is needed to judge, and is somewhere else.",
+        115 AnyClientMore "`\"*\"` gives more than some entry of a client (rule 9).",
     }
     Warning {
         90 MarkInRoute "A route that asks for the plugin's mark, and so is not there for filters before the plugin.",

@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 
 mod budgets;
 mod detectors;
+mod clients;
 mod levels;
 mod paths;
 mod reports;
@@ -21,6 +22,7 @@ pub(super) fn lint(policy: &PolicySet, doc: &PolicyDoc, now: Option<Moment>, fou
     let whole = found.iter().all(|found| found.severity() > Severity::Error);
     let mut lint = Lint { policy, root: &doc.root, found };
     lint.settings();
+    lint.clients();
     lint.reports(now);
     lint.paths();
     lint.levels();

@@ -133,7 +133,7 @@ fn refused(status: u16, reason: Option<&str>, span: Span, outcome: &Outcome) -> 
     let met = match outcome.refused {
         Refused::No => false,
         Refused::ForUnknownReason => outcome.status == status,
-        Refused::For(refusal) => outcome.status == status && reason.is_none_or(|reason| reason == refusal.reason()),
+        Refused::For(refusal) => outcome.status == status && reason.is_none_or(|reason| refusal.is_called(reason)),
     };
     (!met).then(|| Finding {
         kind: FindingKind::Unmet,

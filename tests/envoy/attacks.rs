@@ -16,7 +16,7 @@ type Inputs = fn() -> Vec<Row>;
 
 /// All tests of this folder.
 pub(crate) fn all() -> Vec<(String, Test)> {
-    let many: [(&str, Inputs); 14] = [
+    let many: [(&str, Inputs); 15] = [
         ("no content type lets a body pass unfiltered", heads::content_types),
         ("no content type lets JSON pass where other content does", heads::content_types_where_others_pass),
         ("no content coding lets a body pass", heads::codings),
@@ -26,6 +26,7 @@ pub(crate) fn all() -> Vec<(String, Test)> {
         ("no spelling of a path reaches another route", requests::paths),
         ("no query parameter passes that the route does not list", requests::queries),
         ("no shape of a scope claim is read as more than it says", requests::scopes),
+        ("no client sheds its ceiling by a claim that cannot be read", requests::clients),
         ("no request header says who is asking, or asks for a part", requests::headers),
         ("what is not strict JSON is refused, and what is passes", bodies::strictness),
         ("no name but the policy's own is the policy's", bodies::names),

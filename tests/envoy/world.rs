@@ -451,7 +451,7 @@ pub(crate) fn respond(program: &Rc<Program>, row: &Row) -> Native {
     let fields: Vec<Field> = row.request.fields_but_host().cloned().collect();
     let mut headers: exchange::Headers = bytes(&fields);
     headers.push((b":authority".to_vec(), row.request.authority().into_bytes()));
-    let caller = Caller::identify(program.policy(), Evidence::Claims(&row.claims), &headers);
+    let caller = Caller::identify(program.policy(), Evidence::Claims(row.claims.clone()), &headers);
     let request = exchange::Request {
         method: row.request.method.clone(),
         target: row.request.path.clone(),

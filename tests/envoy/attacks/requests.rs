@@ -295,7 +295,7 @@ pub(crate) fn scopes() -> Vec<Row> {
     let seen = r#"{"name":"lamp"}"#;
     let body = r#"{"name":"lamp","code":"@@"}"#;
     rows.extend(granted.iter().map(|scope| ask(json!({"azp": "app", "scope": scope})).answers(200, body).sees(seen)));
-    // Whatever the client's id is, its scopes are what they are.
+    // Whether a client's id can be read decides whether its scopes count.
     for client in
         [json!(null), json!(1), json!(true), json!([]), json!({"id": "x"}), json!(""), json!("*"), json!("app\u{1f}x")]
     {
@@ -303,6 +303,99 @@ pub(crate) fn scopes() -> Vec<Row> {
     }
     rows
 }
+
+/// A client's ceiling is not got rid of by spelling the client's claim in a way that cannot be read.
+pub(crate) fn clients() -> Vec<Row> {
+    let body = r#"{"name":"@@","code":"@@"}"#;
+    let ask = |policy: &'static str, claims: Value| {
+        let claim = format!("claims {claims} of {}", policy.lines().nth(2).unwrap_or_default());
+        Row::get(&claim, Policy::Text(policy), "/things/1").claims(claims)
+    };
+    let held = |row: Row| row.answers(200, body).sees(r#"{"name":"-"}"#);
+    let mut rows = Vec::new();
+    for (policy, of) in [
+        (HELD, (|client, scope| json!({"azp": client, "scope": scope})) as fn(Value, Value) -> Value),
+        (NESTED, |client, scope| json!({"app": {"id": client}, "access": {"scope": scope}})),
+    ] {
+        for client in [json!("42"), json!(["42"])] {
+            rows.push(held(ask(policy, of(client.clone(), json!("things.read")))));
+            rows.push(held(ask(policy, of(client, json!(["things.read"])))));
+        }
+        let unreadable = [
+            json!(42),
+            json!(42.0),
+            json!(4.2e1),
+            json!([42]),
+            json!(["42", "42"]),
+            json!(["42", "x"]),
+            json!(["x", "42"]),
+            json!([["42"]]),
+            json!([null, "42"]),
+            json!([]),
+            json!([null]),
+            json!(null),
+            json!(true),
+            json!(false),
+            json!({}),
+            json!({"id": "42"}),
+            json!({"42": true}),
+            json!(""),
+            json!([""]),
+            json!("42\u{1f}"),
+            json!("42\u{0}"),
+            json!("42\n"),
+            json!("42\u{9b}"),
+            json!(["42\u{7f}"]),
+        ];
+        for client in unreadable {
+            rows.push(never_asked(ask(policy, of(client, json!("things.read")))));
+        }
+        // A client that is known, with scopes that cannot be read, has no scope that needs none either.
+        for scope in
+            [json!(null), json!(1), json!({"things.read": true}), json!([["things.read"]]), json!(["things.read", 1])]
+        {
+            rows.push(never_asked(ask(policy, of(json!("x"), scope))));
+        }
+    }
+    // What stands where the object of a nested claim would be hides the claim.
+    for parent in [json!(null), json!("42"), json!(42), json!(["42"]), json!([{"id": "42"}]), json!(true)] {
+        rows.push(never_asked(ask(NESTED, json!({"app": parent, "access": {"scope": "things.read"}}))));
+        rows.push(never_asked(ask(NESTED, json!({"app": {"id": "42"}, "access": parent}))));
+    }
+    // A token that names no client at all falls under the star.
+    let seen = |row: Row| row.answers(200, r#"{"name":"lamp","code":"@@"}"#).sees(r#"{"name":"lamp"}"#);
+    rows.push(seen(ask(HELD, json!({"scope": "things.read"}))));
+    rows.push(seen(ask(NESTED, json!({"access": {"scope": "things.read"}}))));
+    rows.push(seen(ask(NESTED, json!({"app": {}, "access": {"scope": "things.read"}}))));
+    let many: String = (0..1024).map(|i| format!("s{i} ")).collect();
+    rows.push(seen(ask(HELD, json!({"azp": "x", "scope": many.replace("s7 ", "things.read ")}))));
+    rows.push(never_asked(ask(HELD, json!({"azp": "x", "scope": format!("{many}things.read")}))));
+    over_both(rows)
+}
+
+/// The client `42` is held to less than everybody else.
+const HELD: &str = r#"
+language: 1
+policy: held
+identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
+classes: {plain: {about: Anybody may know it, blank: "-"}, secret: {about: Granted to nobody}}
+shapes: {thing: {$.name: plain, $.code: secret}}
+routes: {get-thing: {match: 'GET /things/{id}', area: things, body: {$: {shape: thing}}}}
+scopes: {things.read: {areas: [things], grant: {plain: show}}}
+clients: {"42": {ceiling: {"*": blank}}, "*": {}}
+"#;
+
+/// The claims of client and scopes are below others.
+const NESTED: &str = r#"
+language: 1
+policy: nested
+identity: {source: jwt_authn, payload: verified_jwt, client: $.app.id, scopes: $.access.scope}
+classes: {plain: {about: Anybody may know it, blank: "-"}, secret: {about: Granted to nobody}}
+shapes: {thing: {$.name: plain, $.code: secret}}
+routes: {get-thing: {match: 'GET /things/{id}', area: things, body: {$: {shape: thing}}}}
+scopes: {things.read: {areas: [things], grant: {plain: show}}}
+clients: {"42": {ceiling: {"*": blank}}, "*": {}}
+"#;
 
 pub(crate) fn headers() -> Vec<Row> {
     let body = r#"{"name":"lamp","code":"@@"}"#;
