@@ -283,7 +283,7 @@ pub const PAGES: &[Page] = &[
     page_of(
         Code::UnmatchedPass,
         "unmatched routes pass",
-        "Requests that match no route are forwarded, and their responses pass unfiltered (rule 5).",
+        "Requests that match no route are forwarded, and their responses pass unfiltered: with `hosts`, also all requests to other authorities. What can be read as a governed route's path, by any method and authority, is refused all the same (rule 5).",
         "Every endpoint that is forgotten, or added later, is open.",
         "defaults: {unmatched_route: pass}\n",
         "defaults: {unmatched_route: reject}\n",

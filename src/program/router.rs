@@ -1,7 +1,8 @@
 //! Which route a request takes (rules 3 to 6). Paths are compared as raw segments and never rewritten, so what was
 //! matched is exactly what is forwarded.
 
-use crate::policy::model::{self, PolicySet, QueryRule, RouteId, Template, TemplateSegment};
+use super::loose::Loose;
+use crate::policy::model::{self, PolicySet, QueryRule, RouteBody, RouteId, Template, TemplateSegment};
 use crate::refusal::Refusal;
 
 /// Routes of one policy, the more specific first.
@@ -9,6 +10,7 @@ use crate::refusal::Refusal;
 pub(super) struct Router {
     hosts: Vec<String>,
     routes: Vec<Candidate>,
+    loose: Loose,
 }
 
 #[derive(Debug)]
@@ -37,7 +39,15 @@ impl Router {
                 .map(|segment| matches!(segment, TemplateSegment::Parameter(_)))
                 .collect::<Vec<_>>()
         });
-        Self { hosts: policy.hosts.clone(), routes }
+        let governed = policy.routes.iter().filter(|route| matches!(route.body, RouteBody::Governed(_)));
+        let loose = Loose::new(governed.map(|route| &route.template));
+        Self { hosts: policy.hosts.clone(), routes, loose }
+    }
+
+    /// Whether somebody could take a canonical path for a governed route's, whatever method and authority it comes with
+    /// (rule 5).
+    pub(super) fn may_be_governed(&self, path: &str) -> bool {
+        self.loose.may_be_governed(path)
     }
 
     /// The route of a request, by authority, method and path (without its query).
@@ -74,7 +84,7 @@ fn fits(template: &Template, path: &str) -> bool {
 
 /// Whether a path can match a route at all (rule 3): absolute, no empty, `.` or `..` segment but for one empty one at
 /// the end, only `pchar` (RFC 3986 §3.3) without `;`, and percent-encoding only where it must be, in upper case
-/// (§2.1, §6.2.2), and never of `/`, `\` or NUL.
+/// (§2.1, §6.2.2), and never of `/`, `\` or a control character.
 #[must_use]
 pub fn is_canonical(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else { return false };
@@ -85,24 +95,30 @@ pub fn is_canonical(path: &str) -> bool {
     inner.split('/').all(|segment| !matches!(segment, "" | "." | "..") && is_canonical_segment(segment))
 }
 
-/// Whether a path segment is spelled in the one canonical way (RFC 3986 §6.2.2).
+/// Whether a path segment is spelled in the one canonical way (RFC 3986 §6.2.2), and nothing in it ends a line, a header or a
+/// segment for whoever decodes it.
 #[must_use]
 pub fn is_canonical_segment(segment: &str) -> bool {
     let mut bytes = segment.bytes();
+    let mut before = 0;
     while let Some(byte) = bytes.next() {
-        let fine = match byte {
+        let (fine, decoded) = match byte {
             b'%' => match (bytes.next().and_then(upper_hex), bytes.next().and_then(upper_hex)) {
                 (Some(high), Some(low)) => {
-                    !matches!((high << 4) | low, b'/' | b'\\' | 0) && !is_unreserved((high << 4) | low)
+                    let decoded = (high << 4) | low;
+                    // U+0080 to U+009F are control characters too: in UTF-8, C2 and one byte more.
+                    let controls = decoded.is_ascii_control() || before == 0xC2 && matches!(decoded, 0x80..=0x9F);
+                    (!controls && !matches!(decoded, b'/' | b'\\') && !is_unreserved(decoded), decoded)
                 }
-                _ => false,
+                _ => (false, 0),
             },
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' => true,
-            other => is_unreserved(other),
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' => (true, byte),
+            other => (is_unreserved(other), other),
         };
         if !fine {
             return false;
         }
+        before = decoded;
     }
     true
 }
@@ -203,6 +219,16 @@ mod tests {
             ("an encoded backslash", "/accounts%5C42", false),
             ("a raw backslash", "/accounts\\42", false),
             ("an encoded NUL", "/accounts/%00", false),
+            ("an encoded line end", "/accounts/%0D%0Ax", false),
+            ("an encoded line feed", "/accounts%0A", false),
+            ("an encoded tab", "/accounts/%09", false),
+            ("an encoded escape", "/accounts/%1B[2J", false),
+            ("an encoded delete", "/accounts/%7F", false),
+            ("an encoded next line", "/accounts/%C2%85", false),
+            ("an encoded control sequence introducer", "/accounts/%C2%9B", false),
+            ("a letter that ends in such a byte", "/%C3%9B", true),
+            ("a space that does not break", "/a%C2%A0b", true),
+            ("a byte alone", "/%80", true),
             ("an encoding that need not be", "/%61ccounts", false),
             ("an encoding in lower case", "/a%c3%a9", false),
             ("an encoding in upper case", "/a%C3%A9", true),

@@ -16,7 +16,7 @@ type Inputs = fn() -> Vec<Row>;
 
 /// All tests of this folder.
 pub(crate) fn all() -> Vec<(String, Test)> {
-    let many: [(&str, Inputs); 15] = [
+    let many: [(&str, Inputs); 16] = [
         ("no content type lets a body pass unfiltered", heads::content_types),
         ("no content type lets JSON pass where other content does", heads::content_types_where_others_pass),
         ("no content coding lets a body pass", heads::codings),
@@ -24,6 +24,7 @@ pub(crate) fn all() -> Vec<(String, Test)> {
         ("no response header leaves that the policy does not name", heads::names),
         ("no spelling of a response header breaks the filter", heads::spellings),
         ("no spelling of a path reaches another route", requests::paths),
+        ("no spelling of a governed path passes where others do", requests::unmatched),
         ("no query parameter passes that the route does not list", requests::queries),
         ("no shape of a scope claim is read as more than it says", requests::scopes),
         ("no client sheds its ceiling by a claim that cannot be read", requests::clients),

@@ -2,7 +2,7 @@
 
 use super::super::model::{Identity, OtherContent, QueryRule, RouteBody, TemplateSegment, Unmatched, When};
 use super::super::{Node, PolicySet};
-use super::Lint;
+use super::{Lint, some};
 use crate::diagnostic::{Code, Diagnostic};
 
 /// Query parameters by which many APIs let a caller choose, rename, expand, filter or order by fields, withheld ones too.
@@ -70,8 +70,18 @@ impl Lint<'_> {
         if policy.defaults.unmatched_route == Unmatched::Pass
             && let Some(node) = self.node(&["defaults", "unmatched_route"])
         {
+            // Where the policy is limited to some authorities, all requests to the others match no route.
+            let which = match policy.hosts.as_slice() {
+                [] => "requests that match no route".to_owned(),
+                hosts => format!(
+                    "requests that match no route, and all to authorities other than {},",
+                    some(hosts.iter().map(String::as_str))
+                ),
+            };
+            let message =
+                format!("{which} are forwarded untouched, unless their path can be read as a governed route's");
             self.push(
-                Diagnostic::at(Code::UnmatchedPass, node.span, "requests that match no route are forwarded untouched")
+                Diagnostic::at(Code::UnmatchedPass, node.span, message)
                     .help("write `reject`, and `pass: \"why\"` on each route that needs no filter"),
             );
         }
