@@ -8,6 +8,8 @@
 
 mod check;
 mod digest;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod disk;
 mod document;
 pub mod field_path;
 mod filter;
@@ -30,9 +32,11 @@ pub(crate) mod yaml;
 
 pub use check::{check, check_at};
 pub use digest::digest;
+#[cfg(not(target_arch = "wasm32"))]
+pub use disk::Disk;
 pub use document::{Member, Node, PolicyDoc, Tree};
 #[cfg(not(target_arch = "wasm32"))]
-pub use include::{Disk, Files, is_utf16, load};
+pub use include::{Files, is_utf16, load};
 pub use json::{json_document, to_json};
 pub use model::PolicySet;
 pub use path_fault::{PathFault, PathFaultKind};

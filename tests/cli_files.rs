@@ -372,3 +372,137 @@ fn a_deployment_is_looked_at_where_there_are_no_policies() {
     let named = scratch.run(&["check", "policies", "--envoy", "envoy.yaml"]);
     assert_eq!(named.status.code(), Some(2), "a path that is named has to be there");
 }
+
+/// A suite whose row is answered with that body.
+fn answered_with(body: &str) -> String {
+    format!(
+        "language: 1\npolicy: small.yaml\ntests:\n  - name: a row\n    request: {{path: GET /accounts/1, scopes: [care.read]}}\n    \
+         response: {{body: {body}}}\n    expect: {{$.status: never}}\n"
+    )
+}
+
+#[cfg(unix)]
+#[test]
+fn a_suite_reads_only_regular_files_below_its_own_directory() {
+    use std::os::unix::fs::symlink;
+
+    const SECRET: &str = r#"{"status": "the-secret"}"#;
+    let scratch = Scratch::new("suite-data");
+    scratch.write("outside.json", SECRET);
+    scratch.write("outside/secret.json", SECRET);
+    scratch.write("suites/small.yaml", &small());
+    scratch.write("suites/data/own.json", r#"{"status": "own-value"}"#);
+    let at = |name: &str| scratch.0.join("suites").join(name);
+    symlink("data/own.json", at("inner-link.json")).expect("a link");
+    symlink("data", at("inner")).expect("a link");
+    symlink("../outside.json", at("link.json")).expect("a link");
+    symlink("link.json", at("link-to-link.json")).expect("a link");
+    symlink("../outside", at("linked")).expect("a link");
+    symlink("/dev/zero", at("zero.json")).expect("a link");
+    symlink("nowhere.json", at("dangling.json")).expect("a link");
+    symlink("circle.json", at("circle.json")).expect("a link");
+    let made = Command::new("mkfifo").arg(at("pipe.json")).status().expect("mkfifo runs");
+    assert!(made.success());
+    let absolute = scratch.0.join("outside.json").display().to_string();
+    let below_by_its_whole_name = at("data/own.json").display().to_string();
+    let rows: [(&str, &str, bool); 19] = [
+        ("a file below", "data/own.json", true),
+        ("a file below, from here", "./data/own.json", true),
+        ("a link to a file below", "inner-link.json", true),
+        ("a link to a directory below", "inner/own.json", true),
+        ("an absolute path", &absolute, false),
+        ("an absolute path of a file below", &below_by_its_whole_name, false),
+        ("the parent's file", "../outside.json", false),
+        ("the parent's file by way of a directory below", "data/../../outside.json", false),
+        ("a file below by way of the parent", "../suites/data/own.json", false),
+        ("a link that leads out", "link.json", false),
+        ("a link to a link that leads out", "link-to-link.json", false),
+        ("a directory that leads out", "linked/secret.json", false),
+        ("a link to a device", "zero.json", false),
+        ("a device", "/dev/zero", false),
+        ("a pipe", "pipe.json", false),
+        ("a directory", "data", false),
+        ("a link to nothing", "dangling.json", false),
+        ("a link to itself", "circle.json", false),
+        ("nothing", "missing.json", false),
+    ];
+    for (claim, body, reads) in rows {
+        scratch.write("suites/one.test.yaml", &answered_with(body));
+        for format in ["human", "compact", "json", "github", "junit"] {
+            let run = scratch.run(&["test", "suites", "--format", format]);
+            let said = format!("{}{}", text(&run.stdout), text(&run.stderr));
+            assert_eq!(run.status.code(), Some(3), "{claim}: {said}");
+            assert_eq!(said.contains("own-value"), reads, "{claim}: {said}");
+            assert!(!said.contains("the-secret"), "{claim}: {said}");
+            if !reads && format == "compact" {
+                assert!(said.contains("suites/one.test.yaml:6:"), "{claim}: {said}");
+            }
+        }
+    }
+    fs::remove_file(at("one.test.yaml")).expect("a file");
+    for (claim, policy) in [
+        ("a policy by an absolute path", absolute.as_str()),
+        ("a policy that is a device", "/dev/zero"),
+        ("a policy outside of where the command runs", "../../../../../../../../etc/hosts"),
+        ("a policy by a link that leads out", "etc.yaml"),
+        ("a policy that is a directory", "data"),
+    ] {
+        if policy == "etc.yaml" {
+            symlink("/etc/hosts", at("etc.yaml")).expect("a link");
+        }
+        scratch.write("suites/one.test.yaml", &answered_with("data/own.json").replace("small.yaml", policy));
+        let run = scratch.run(&["test", "suites"]);
+        let said = format!("{}{}", text(&run.stdout), text(&run.stderr));
+        assert_eq!(run.status.code(), Some(3), "{claim}: {said}");
+        assert!(said.contains("cannot be the policy") && !said.contains("localhost"), "{claim}: {said}");
+        fs::remove_file(at("one.test.yaml")).expect("a file");
+    }
+    // A suite in a directory of its own may name the policy beside it.
+    scratch.write("suites/tests/one.test.yaml", &SUITE.replace("small.yaml", "../small.yaml"));
+    let run = scratch.run(&["test", "suites/tests"]);
+    assert!(!text(&run.stdout).contains("cannot be the policy"), "{}", text(&run.stdout));
+    fs::remove_dir_all(at("tests")).expect("a directory");
+    // A suite that is itself a link that leads out is not read either.
+    symlink("../outside.json", at("linked.test.yaml")).expect("a link");
+    let run = scratch.run(&["test", "suites"]);
+    assert_eq!(run.status.code(), Some(2), "{}", text(&run.stderr));
+    assert!(!text(&run.stderr).contains("the-secret"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_policy_includes_only_regular_files_below_its_own_directory() {
+    use std::os::unix::fs::symlink;
+
+    let scratch = Scratch::new("include-links");
+    let part = "classes:\n  secret-name: {about: x}\n";
+    scratch.write("outside.yaml", part);
+    scratch.write("outside/part.yaml", part);
+    scratch.write("policies/parts/own.yaml", part);
+    let at = |name: &str| scratch.0.join("policies").join(name);
+    symlink("parts/own.yaml", at("inner.yaml")).expect("a link");
+    symlink("../outside.yaml", at("link.yaml")).expect("a link");
+    symlink("../outside", at("linked")).expect("a link");
+    symlink("/dev/zero", at("zero.yaml")).expect("a link");
+    assert!(Command::new("mkfifo").arg(at("pipe.yaml")).status().expect("mkfifo runs").success());
+    fs::create_dir(at("directory.yaml")).expect("a directory");
+    let rows = [
+        ("a file below", "parts/*.yaml", true),
+        ("a link to a file below", "inner.yaml", true),
+        ("a link that leads out", "link.yaml", false),
+        ("a link that leads out, by a pattern", "lin?.yaml", false),
+        ("a directory that leads out", "linked/*.yaml", false),
+        ("a device", "zero.yaml", false),
+        ("a pipe", "pipe.yaml", false),
+        ("a directory", "directory.yaml", false),
+    ];
+    for (claim, pattern, reads) in rows {
+        scratch.write("policies/root.yaml", &format!("{}include: [{pattern}]\n", small()));
+        let run = scratch.run(&["check", "policies/root.yaml", "--format", "compact"]);
+        let said = format!("{}{}", text(&run.stdout), text(&run.stderr));
+        // An unused class is warned of by its name, where it was read.
+        assert_eq!(said.contains("secret-name"), reads, "{claim}: {said}");
+        assert_eq!(said.contains("error[FG001]"), !reads, "{claim}: {said}");
+        assert_eq!(said.contains("policies/root.yaml:"), !reads, "{claim}: {said}");
+    }
+}

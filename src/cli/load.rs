@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
 use fieldgate::policy::model::Route;
 use fieldgate::policy::moment::Moment;
-use fieldgate::policy::{self, Disk, Files, PolicyDoc, PolicySet};
+use fieldgate::policy::{self, Disk, Files, PolicyDoc, PolicySet, disk};
 use fieldgate::suite::place::nearest_of;
 use fieldgate::transform::PseudonymKey;
 use serde_json::{Map, Value};
@@ -57,7 +57,7 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
                 if is_suite(&name) || !(name.ends_with(".yaml") || name.ends_with(".yml")) {
                     continue;
                 }
-                let bytes = fs::read(&file).map_err(|error| Failure::io("read", &file, &error))?;
+                let bytes = read_found(path, &file)?;
                 // What is no UTF-8 is for `load` to say, with its place.
                 let text = String::from_utf8_lossy(&bytes);
                 if is_root(&text) || policy::is_utf16(&bytes) {
@@ -140,6 +140,18 @@ pub(crate) fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), Fai
     }
     Ok(())
 }
+
+/// The bytes of a file that was found below a directory. A link that leads out of there is an error: whoever can add a file
+/// there could have any other shown.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read_found(directory: &Path, file: &Path) -> Result<Vec<u8>, Failure> {
+    disk::read_below(&[directory], file, MOST).map_err(|error| Failure::io("read", file, &error))
+}
+
+/// Largest file that is looked at for what it is, in bytes.
+const MOST: usize = 64 << 20;
 
 /// A path with `/`, without `./`, and without a step that is taken back at once: what messages show.
 pub(crate) fn slashes(path: &Path) -> String {

@@ -188,7 +188,10 @@ fn suites(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         if path.is_dir() {
             let mut files = Vec::new();
             load::walk(path, &mut files)?;
-            found.extend(files.into_iter().filter(|file| load::is_suite(&file.to_string_lossy())));
+            for file in files.into_iter().filter(|file| load::is_suite(&file.to_string_lossy())) {
+                load::read_found(path, &file)?;
+                found.push(file);
+            }
         } else if path.exists() {
             found.push(path.clone());
         } else {

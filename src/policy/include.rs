@@ -17,32 +17,19 @@ pub trait Files {
     /// Whatever kept it from being read.
     fn read(&self, path: &str) -> io::Result<Vec<u8>>;
 
+    /// The bytes of a file that another one in `directory` names: a disk gives it only if no link leads out of there.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn read_named(&self, _directory: &str, path: &str) -> io::Result<Vec<u8>> {
+        self.read(path)
+    }
+
     /// The names of what is in a directory, files and directories, in any order; the empty path is the current one.
     ///
     /// # Errors
     /// Whatever kept it from being read.
     fn list(&self, directory: &str) -> io::Result<Vec<String>>;
-}
-
-/// The files of the machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Disk;
-
-impl Files for Disk {
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let length = std::fs::metadata(path)?.len();
-        if length > u64::try_from(super::MAX_BYTES).unwrap_or(u64::MAX) {
-            return Err(io::Error::other(format!("it is over {} bytes", super::MAX_BYTES)));
-        }
-        std::fs::read(path)
-    }
-
-    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        let directory = if directory.is_empty() { "." } else { directory };
-        std::fs::read_dir(Path::new(directory))?
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect()
-    }
 }
 
 /// A table of paths and texts.
@@ -70,7 +57,8 @@ impl Files for std::collections::BTreeMap<String, String> {
 /// # Errors
 /// The diagnostics, if a file cannot be read or its syntax leaves no tree.
 pub fn load(files: &dyn Files, root: &str) -> Result<PolicyDoc, Diagnostics> {
-    let mut loader = Loader { files, sources: Sources::default(), found: Vec::new(), broken: false };
+    let directory = root.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
+    let mut loader = Loader { files, directory, sources: Sources::default(), found: Vec::new(), broken: false };
     let tree = loader.file(root, None);
     let merged = tree.map(|mut tree| {
         let includes = loader.includes(root, &mut tree);
@@ -88,6 +76,8 @@ pub fn load(files: &dyn Files, root: &str) -> Result<PolicyDoc, Diagnostics> {
 
 struct Loader<'a> {
     files: &'a dyn Files,
+    /// The root file's.
+    directory: String,
     sources: Sources,
     found: Vec<Diagnostic>,
     /// Whether a file is missing from the tree, so that what the others say cannot be judged.
@@ -97,7 +87,11 @@ struct Loader<'a> {
 impl Loader<'_> {
     /// One file's tree; `from` is where it is included.
     fn file(&mut self, path: &str, from: Option<Span>) -> Option<Node> {
-        let text = match self.files.read(path).map(String::from_utf8) {
+        let bytes = match from {
+            Some(_) => self.files.read_named(&self.directory, path),
+            None => self.files.read(path),
+        };
+        let text = match bytes.map(String::from_utf8) {
             Ok(Ok(text)) => text,
             Ok(Err(error)) => {
                 self.not_utf8(path, error.utf8_error().valid_up_to(), error.as_bytes());
@@ -164,10 +158,10 @@ impl Loader<'_> {
             );
             return Vec::new();
         };
-        let directory = root.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let directory = self.directory.clone();
         let mut paths: Vec<(String, Span)> = Vec::new();
         for pattern in patterns {
-            for path in self.pattern(directory, root, pattern) {
+            for path in self.pattern(&directory, root, pattern) {
                 if !paths.iter().any(|(known, _)| *known == path) {
                     paths.push((path, pattern.span));
                 }

@@ -1,7 +1,7 @@
 //! `*.test.yaml` to a [`Suite`]: through the same spanned tree as a policy, with every mistake in one run.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
@@ -9,13 +9,17 @@ use serde_json::{Map, Value};
 use super::place::Pattern;
 use super::{Case, Expectation, Expected, HeaderExpectation, Request, Response, Sequence, SequenceStep, Suite, Wanted};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
+use crate::policy::disk;
 use crate::policy::model::Level;
 use crate::policy::moment::Moment;
 use crate::policy::similar::nearest;
 use crate::policy::{Node, Tree};
 
 /// A body of a row may be this large, in bytes: the default of `limits.body` and a little more, to test it.
-const BODY: u64 = 65 << 20;
+const BODY: usize = 65 << 20;
+
+/// A suite may be this large, in bytes.
+const SUITE: usize = 64 << 20;
 
 /// What a request is expected to come to.
 const EXPECTED: [&str; 4] = ["expect", "expect_headers", "expect_refused", "nothing_else_above"];
@@ -36,7 +40,8 @@ const LONGEST_PAUSE: u64 = 3653 * 86_400;
 /// Every mistake in it; a file that it names and that cannot be read is one.
 pub fn load(path: &Path) -> Result<Suite, Diagnostics> {
     let name = path.display().to_string();
-    let text = match fs::read_to_string(path) {
+    let text = match disk::read_whole(path, SUITE).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
+    {
         Ok(text) => text,
         Err(error) => {
             let diagnostic = Diagnostic::nowhere(Code::Unreadable, format!("cannot read `{name}`: {error}"));
@@ -165,7 +170,8 @@ impl Reader<'_> {
             }
         }
         let (policy, policy_span) = named?;
-        Some(Suite { sources, policy: self.directory.join(policy), policy_span, now, cases, sequences })
+        let policy = self.policy(&policy, policy_span)?;
+        Some(Suite { sources, policy, policy_span, now, cases, sequences })
     }
 
     /// When a suite or a row is asked.
@@ -417,26 +423,46 @@ impl Reader<'_> {
         Some(Response { status: status?, headers, body })
     }
 
-    fn file(&mut self, name: &str, span: Span) -> Option<Vec<u8>> {
-        let path: PathBuf = self.directory.join(name);
-        let size = fs::metadata(&path).map(|file| file.len());
-        if size.as_ref().is_ok_and(|size| *size > BODY) {
-            self.say(
-                Code::BadValue,
-                span,
-                format!("`{name}` is over {BODY} bytes"),
-                "a body of the default `limits.body` is at most 67108864 bytes",
-            );
-            return None;
+    /// The file of the suite's policy: below the suite's directory, or below the one that the command runs in. What cannot be
+    /// found at all is for the policy's own reader to say.
+    fn policy(&mut self, name: &str, span: Span) -> Option<PathBuf> {
+        let path = self.directory.join(name);
+        let place = if Path::new(name).is_absolute() {
+            Err(io::Error::other("it is not relative"))
+        } else {
+            disk::place_below(&[self.directory, Path::new(".")], &path)
+        };
+        match place {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                self.say(
+                    Code::Unreadable,
+                    span,
+                    format!("`{name}` cannot be the policy: {error}"),
+                    "name a file of this suite's directory, or of the one that the command runs in",
+                );
+                None
+            }
+            _ => Some(path),
         }
-        match fs::read(&path) {
+    }
+
+    /// The bytes of a file that a row names: one of the suite's own, so that a suite of somebody else's cannot show what else is
+    /// on the machine.
+    fn file(&mut self, name: &str, span: Span) -> Option<Vec<u8>> {
+        let named = Path::new(name);
+        let read = if named.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+            disk::read_below(&[self.directory], &self.directory.join(named), BODY)
+        } else {
+            Err(io::Error::other("it is not below this suite's directory"))
+        };
+        match read {
             Ok(body) => Some(body),
             Err(error) => {
                 self.say(
                     Code::Unreadable,
                     span,
-                    format!("cannot read `{}`: {error}", path.display()),
-                    "the name counts from this suite's directory",
+                    format!("cannot read `{name}`: {error}"),
+                    "name a regular file below this suite's directory, of at most 65 MiB",
                 );
                 None
             }
