@@ -12,11 +12,12 @@
 //! | `{"scope": "a b"}` | no client, with `a` and `b`: the entry `"*"` |
 //! | `{"azp": 42, "scope": "a b"}`, `{"azp": "acme", "scope": {"a": true}}` | nobody |
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::policy::model::{ClaimPath, Client, ClientId, Identity, PolicySet};
+use crate::policy::model::{ClaimPath, Client, ClientId, Identity, PolicySet, RouteId, ScopeId};
 
 /// What the host knows of the caller. The plugin brings the kind that the policy asks for.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct Caller {
     pub scopes: Vec<String>,
     /// The claims, for `when: {claims: …}` (rule 8).
     pub claims: Value,
+    /// The scopes that are active on the route that was asked for first: a request has one, and asks for each header.
+    active: OnceCell<(RouteId, Rc<[ScopeId]>)>,
 }
 
 /// How many scopes a caller may bring. Each is compared with the policy's on every request, and a token of thousands is no
@@ -111,11 +114,17 @@ impl Caller {
         self.client.is_empty() && self.scopes.is_empty()
     }
 
+    /// The scopes that are active on a route, worked out once.
+    pub(crate) fn active_on(&self, route: RouteId, work_out: impl Fn() -> Rc<[ScopeId]>) -> Rc<[ScopeId]> {
+        let (known, active) = self.active.get_or_init(|| (route, work_out()));
+        if *known == route { Rc::clone(active) } else { work_out() }
+    }
+
     fn made(policy: &PolicySet, client: Option<Rc<str>>, mut scopes: Vec<String>, claims: Value) -> Self {
         let client = client.unwrap_or_else(|| "".into());
         scopes.sort_unstable();
         scopes.dedup();
-        Self { entry: entry(policy, &client), client, scopes, claims }
+        Self { entry: entry(policy, &client), client, scopes, claims, active: OnceCell::new() }
     }
 
     /// A client whose scopes are those of its entry (rule 7, mTLS).

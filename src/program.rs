@@ -1,11 +1,13 @@
 //! [`Program`]: a policy made ready to run. Routes by specificity, a field trie per route, and levels resolved into a
 //! [`View`] for each kind of caller, kept for the next caller of the kind.
 
+mod activation;
 mod budgets;
 mod collect;
 mod grant;
-pub(crate) mod memory;
+mod kept;
 mod loose;
+pub(crate) mod memory;
 mod names;
 mod router;
 mod tally;
@@ -13,7 +15,6 @@ mod trie;
 mod view;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -28,23 +29,19 @@ pub use tally::{FieldCount, Standing};
 pub use view::{ContainerRule, Outlook, State, StateId, States, Step, View};
 
 use crate::caller::Caller;
-use crate::policy::model::{
-    ClaimPath, ClassId, ClientId, Condition, Count, Level, PolicySet, Route, RouteBody, RouteId, Scope, ScopeId,
-    Unmatched, When,
-};
+use crate::policy::model::{ClassId, ClientId, Count, Level, PolicySet, Route, RouteBody, RouteId, ScopeId, Unmatched};
 use crate::refusal::Refusal;
 use crate::transform::PseudonymKey;
+use activation::Activation;
 use grant::Grants;
+use kept::Kept;
 use memory::Memory;
 use router::Router;
 use trie::Trie;
 use view::{Automaton, governed};
 
-/// Kinds of callers whose views are kept. A policy has few; the bound is against a stream of odd combinations of scopes.
-const KEPT_VIEWS: usize = 256;
-
-/// States that kept views have together: some hundred bytes each, out of a gibibyte that a worker's VM has in all. Sixteen of
-/// the largest views, or [`KEPT_VIEWS`] of a thousand places each.
+/// States that kept views have together: some hundred bytes each, out of a gibibyte that a worker's VM has in all. Four of the
+/// largest views, or ten thousand of some twenty places each.
 const KEPT_STATES: usize = 1 << 18;
 
 /// A policy made ready to run.
@@ -58,7 +55,8 @@ pub struct Program {
     errors: Option<Rc<Automaton>>,
     needs_clock: bool,
     budgets: Option<Budgets>,
-    views: RefCell<HashMap<Kind, Rc<Automaton>>>,
+    activation: Activation,
+    views: RefCell<Kept<Kind, Automaton>>,
     memory: Memory,
 }
 
@@ -66,8 +64,9 @@ pub struct Program {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Kind {
     route: RouteId,
+    /// The entry that stands for all that give the same views.
     client: Option<ClientId>,
-    scopes: Vec<ScopeId>,
+    scopes: Rc<[ScopeId]>,
     /// That of the budgets' steps (rule 35).
     ceiling: Level,
 }
@@ -128,7 +127,8 @@ impl Program {
             budgets,
             tries,
             errors: Automaton::for_errors(Rc::clone(&policy)).map(Rc::new),
-            views: RefCell::default(),
+            activation: Activation::new(&policy),
+            views: RefCell::new(Kept::new(KEPT_STATES)),
             policy,
             memory: Memory::default(),
         })
@@ -216,22 +216,10 @@ impl Program {
         self.policy.routes.get(usize::from(id.0))
     }
 
-    /// The scope entries that are active for a caller on a route (rules 8, 9), in order.
+    /// The scope entries that are active for a caller on a route (rules 8, 9), in order. They are worked out once for a request.
     #[must_use]
-    pub fn active_scopes(&self, route: RouteId, caller: &Caller) -> Vec<ScopeId> {
-        let Some(route) = self.route(route) else { return Vec::new() };
-        let allowed = caller
-            .entry
-            .and_then(|entry| self.policy.clients.get(usize::from(entry.0)))
-            .and_then(|client| client.scopes.as_ref());
-        (0u16..)
-            .map(ScopeId)
-            .zip(&self.policy.scopes)
-            .filter(|(_, scope)| scope.areas.contains(&route.area))
-            .filter(|(_, scope)| allowed.is_none_or(|allowed| allowed.contains(&scope.name)))
-            .filter(|(_, scope)| is_active(scope, caller))
-            .map(|(id, _)| id)
-            .collect()
+    pub fn active_scopes(&self, route: RouteId, caller: &Caller) -> Rc<[ScopeId]> {
+        caller.active_on(route, || self.activation.active(&self.policy, route, caller))
     }
 
     /// What a caller sees of a governed route.
@@ -247,28 +235,22 @@ impl Program {
     /// # Errors
     /// [`Refusal::Internal`] if the route is not governed, or its view would be larger than a view may be.
     pub fn view_under(&self, route: RouteId, caller: &Caller, ceiling: Level) -> Result<View, Refusal> {
-        let kind = Kind { route, client: caller.entry, scopes: self.active_scopes(route, caller), ceiling };
+        let client = caller.entry.map(|entry| self.activation.standing_for(entry));
+        let kind = Kind { route, client, scopes: self.active_scopes(route, caller), ceiling };
         let automaton = self.automaton(kind)?;
         Ok(View::new(automaton, Rc::clone(&caller.client), self.key.clone()))
     }
 
     fn automaton(&self, kind: Kind) -> Result<Rc<Automaton>, Refusal> {
         let mut views = self.views.try_borrow_mut().map_err(|_| Refusal::Internal)?;
-        if let Some(kept) = views.get(&kind)
-            && !kept.is_full()
-        {
-            return Ok(Rc::clone(kept));
+        if let Some(kept) = views.get(&kind) {
+            return Ok(kept);
         }
         let trie = self.tries.get(usize::from(kind.route.0)).cloned().flatten().ok_or(Refusal::Internal)?;
-        let made = Automaton::for_caller(
-            Rc::clone(&self.policy),
-            trie,
-            kind.route,
-            (kind.client, kind.ceiling),
-            kind.scopes.clone(),
-        );
+        let (policy, scopes) = (Rc::clone(&self.policy), kind.scopes.to_vec());
+        let made = Automaton::for_caller(policy, trie, kind.route, (kind.client, kind.ceiling), scopes, views.share());
         let made = Rc::new(made.ok_or(Refusal::Internal)?);
-        keep(&mut views, kind, Rc::clone(&made), KEPT_STATES);
+        views.keep(kind, Rc::clone(&made));
         Ok(made)
     }
 
@@ -314,38 +296,6 @@ fn header_text(blank: Option<&Rc<str>>) -> String {
         Some(Value::String(text)) if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => text,
         Some(Value::String(_)) => String::new(),
         Some(other) => other.to_string(),
-    }
-}
-
-/// Keeps a view for the next caller of its kind, and lets the others go if they would be too many or too large with it.
-fn keep(views: &mut HashMap<Kind, Rc<Automaton>>, kind: Kind, made: Rc<Automaton>, most_states: usize) {
-    let states = views.values().map(|kept| kept.len()).fold(made.len(), usize::saturating_add);
-    if views.len() >= KEPT_VIEWS || states > most_states {
-        views.clear();
-    }
-    views.insert(kind, made);
-}
-
-/// Rule 8.
-fn is_active(scope: &Scope, caller: &Caller) -> bool {
-    let has = |name: &String| caller.scopes.binary_search(name).is_ok();
-    match &scope.when {
-        When::Always => true,
-        When::Named => has(&scope.name),
-        When::All(conditions) => conditions.iter().all(|condition| match condition {
-            Condition::AllOf(names) => names.iter().all(has),
-            Condition::AnyOf(names) => names.iter().any(has),
-            Condition::Claim(path, values) => holds(&caller.claims, path, values),
-        }),
-    }
-}
-
-fn holds(claims: &Value, path: &ClaimPath, values: &[String]) -> bool {
-    let listed = |value: &Value| value.as_str().is_some_and(|text| values.iter().any(|listed| listed == text));
-    match path.0.iter().try_fold(claims, |value, name| value.as_object()?.get(name)) {
-        Some(Value::Array(items)) => items.iter().any(listed),
-        Some(value) => listed(value),
-        None => false,
     }
 }
 
@@ -504,25 +454,32 @@ mod tests {
     }
 
     #[test]
-    fn kept_views_have_no_more_states_than_is_set() {
-        let program = program("");
-        let mut views = HashMap::new();
-        let kind = |scopes: u16| Kind {
-            route: RouteId(0),
-            client: None,
-            scopes: (0..scopes).map(ScopeId).collect(),
-            ceiling: Level::Show,
+    fn clients_whose_entries_say_the_same_share_a_view() {
+        let text = r#"{"language": 1, "policy": "test",
+            "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+            "classes": {"open": {}},
+            "shapes": {"s": {"$.a": "open"}},
+            "routes": {"r": {"match": "GET /r", "area": "x", "body": {"$": {"shape": "s"}}}},
+            "scopes": {"s": {"areas": ["x"], "grant": {"open": "show"}}},
+            "clients": {"*": {}, "one": {}, "two": {"scopes": ["s"]}, "low": {"ceiling": {"open": "blank"}},
+                "lower": {"ceiling": {"open": "blank"}}, "denied": {"deny": {"s": ["$.a"]}}}}"#;
+        let (policy, _) = crate::policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+        let program = Program::new(policy, None).unwrap();
+        let view = |client: &str| {
+            let caller = Caller::new(program.policy(), client, vec!["s".to_owned()], Value::Null);
+            program.view(RouteId(0), &caller).unwrap()
         };
-        let made = program.automaton(kind(1)).unwrap();
-        let most = made.len() * 3;
-        let kept: Vec<usize> = (0..5)
-            .map(|scopes| {
-                keep(&mut views, kind(scopes), Rc::clone(&made), most);
-                views.len()
-            })
-            .collect();
-        assert!(made.len() > 0);
-        assert_eq!(kept, [1, 2, 3, 1, 2]);
+        let rows = [
+            ("entries that say nothing", "one", "unknown", true),
+            ("an entry that bounds scopes, with the same scope active", "one", "two", true),
+            ("entries with the same ceiling", "low", "lower", true),
+            ("entries with different ceilings", "low", "one", false),
+            ("an entry that hides a place", "denied", "one", false),
+        ];
+        for (claim, one, other, shares) in rows {
+            assert_eq!(view(one).shares_with(&view(other)), shares, "{claim}");
+        }
+        assert!(view("denied").shows_nothing() && !view("one").shows_nothing());
     }
 
     #[test]

@@ -165,7 +165,7 @@ fn active_scopes_are_those_of_the_rules() {
         let program = Program::new(policy.clone(), Some(key())).unwrap();
         for _ in 0..8 {
             let (caller, asker) = caller(choices, policy);
-            assert_eq!(program.active_scopes(route(policy), &caller), asker.scopes, "seed {seed}: {}", made.text);
+            assert_eq!(*program.active_scopes(route(policy), &caller), asker.scopes, "seed {seed}: {}", made.text);
         }
     });
 }

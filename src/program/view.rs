@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::collect::{Collector, NamespaceId};
 use super::grant::{Grants, ScalarRule};
+use super::kept::{Fills, Share};
 use super::names::Names;
 use super::tally::{FieldCount, Standing, Tally};
 use super::trie::{EntryId, Node, NodeId, Trie};
@@ -22,9 +23,13 @@ use crate::policy::model::{
 };
 use crate::transform::PseudonymKey;
 
-/// States one view may have: filters that select in ever new combinations could make more and more of them. A view
-/// that is full refuses (rule 39) and is made anew for the next response.
-const MAX_STATES: usize = 1 << 14;
+/// States one view may have: filters that select in ever new combinations could make more and more of them. Sixteen filters
+/// that select independently of each other have room for all of their combinations, which takes some ten megabytes of body. A
+/// view that is full refuses what it does not know (rule 39), and goes on with what it knows.
+const MAX_STATES: usize = 1 << 16;
+
+/// What a view takes besides its states, in states.
+const OF_A_VIEW: usize = 4;
 
 /// A state of a [`View`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -131,10 +136,12 @@ impl State {
     }
 }
 
-/// States, to be looked at without asking the view for each.
+/// States, to be looked at without asking the view for each: those that it was made with, shared, and copies of those that
+/// filters have added since.
 #[derive(Debug, Clone)]
 pub struct States {
-    known: Rc<Vec<Rc<State>>>,
+    made: Rc<Vec<Rc<State>>>,
+    added: Vec<Rc<State>>,
     dead: Rc<State>,
 }
 
@@ -142,14 +149,23 @@ impl States {
     /// Whether a state is among them.
     #[must_use]
     pub fn has(&self, id: StateId) -> bool {
-        id.index() < self.known.len()
+        id.index() < self.made.len().saturating_add(self.added.len())
     }
 
     /// What the policy says of a place. A state that is not among them hides.
     #[must_use]
     #[inline(always)]
     pub fn get(&self, id: StateId) -> &Rc<State> {
-        self.known.get(id.index()).unwrap_or(&self.dead)
+        match self.made.get(id.index()) {
+            Some(state) => state,
+            None => self.get_added(id),
+        }
+    }
+
+    #[cold]
+    fn get_added(&self, id: StateId) -> &Rc<State> {
+        let added = id.index().checked_sub(self.made.len()).and_then(|index| self.added.get(index));
+        added.unwrap_or(&self.dead)
     }
 }
 
@@ -233,14 +249,24 @@ impl View {
     /// What the policy says of a place. A state that does not exist hides.
     #[must_use]
     pub fn state(&self, id: StateId) -> Rc<State> {
-        Rc::clone(self.states().get(id))
+        let mut states = self.states();
+        if !states.has(id) {
+            self.add_to(&mut states);
+        }
+        Rc::clone(states.get(id))
     }
 
-    /// What the policy says of all places that are known by now: more only ever come by [`Self::select`].
+    /// What the policy says of the places that it has without a filter's say: more only ever come by [`Self::select`].
     #[must_use]
     pub fn states(&self) -> States {
-        let known = self.automaton.table.try_borrow().map(|table| Rc::clone(&table.states)).unwrap_or_default();
-        States { known, dead: Rc::clone(&self.automaton.dead) }
+        let made = self.automaton.table.try_borrow().map(|table| Rc::clone(&table.made)).unwrap_or_default();
+        States { made, added: Vec::new(), dead: Rc::clone(&self.automaton.dead) }
+    }
+
+    /// Adds the states that have come since: each is copied once, however often this is asked.
+    pub fn add_to(&self, states: &mut States) {
+        let Ok(table) = self.automaton.table.try_borrow() else { return };
+        states.added.extend(table.added.iter().skip(states.added.len()).cloned());
     }
 
     /// The state of `child` under a state that is `filtered`. `None` if the view is full: refuse.
@@ -307,6 +333,12 @@ impl View {
         self.automaton.lengthens
     }
 
+    /// Whether it is the other's automaton.
+    #[cfg(test)]
+    pub(super) fn shares_with(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.automaton, &other.automaton)
+    }
+
     /// Whether anything can come out at all (rule 33).
     #[must_use]
     pub fn shows_nothing(&self) -> bool {
@@ -336,6 +368,10 @@ pub(super) struct Automaton {
     table: RefCell<Table>,
     /// Whether a body may come out longer than it came.
     lengthens: bool,
+    /// How many states it may have.
+    most: usize,
+    /// What its states take of the room that all views have together.
+    room: Share,
     /// What stands in for a state that does not exist.
     dead: Rc<State>,
 }
@@ -362,10 +398,32 @@ impl Place {
 #[derive(Debug, Default)]
 struct Table {
     places: Vec<Rc<Place>>,
-    states: Rc<Vec<Rc<State>>>,
+    /// The states that the view was made with.
+    made: Rc<Vec<Rc<State>>>,
+    /// Those after them.
+    added: Vec<Rc<State>>,
     index: HashMap<Rc<Place>, StateId>,
     visible: HashMap<Rc<Place>, bool>,
+    /// No room is left: no place is added any more.
     full: bool,
+}
+
+impl Table {
+    fn state(&self, index: usize) -> Option<&Rc<State>> {
+        self.made.get(index).or_else(|| self.added.get(index.checked_sub(self.made.len())?))
+    }
+
+    /// How many places have a state.
+    fn len(&self) -> usize {
+        self.made.len().saturating_add(self.added.len())
+    }
+
+    /// Forgets the places that have no state, for want of room: a state whose children are not all there would hide them.
+    fn forget_unmade(&mut self) {
+        for place in self.places.drain(self.made.len().saturating_add(self.added.len())..) {
+            self.index.remove(&place);
+        }
+    }
 }
 
 impl Automaton {
@@ -376,6 +434,7 @@ impl Automaton {
         route: RouteId,
         (client, ceiling): (Option<ClientId>, Level),
         scopes: Vec<ScopeId>,
+        room: Share,
     ) -> Option<Self> {
         let max_records = governed(&policy, route)?.max_records.as_ref().map(|records| (records.max, records.over));
         let limits = policy.limits;
@@ -388,6 +447,8 @@ impl Automaton {
             scopes,
             table: RefCell::default(),
             lengthens: true,
+            most: MAX_STATES,
+            room,
             dead: Rc::new(State::dead()),
         }
         .built()
@@ -399,8 +460,21 @@ impl Automaton {
         let limits = policy.limits;
         let judge = Judge::Errors;
         let dead = Rc::new(State::dead());
-        let (scopes, table) = (Vec::new(), RefCell::default());
-        Self { policy, trie, judge, limits, max_records: None, scopes, table, lengthens: true, dead }.built()
+        let (scopes, table, room) = (Vec::new(), RefCell::default(), Share::default());
+        Self {
+            policy,
+            trie,
+            judge,
+            limits,
+            max_records: None,
+            scopes,
+            table,
+            lengthens: true,
+            most: MAX_STATES,
+            room,
+            dead,
+        }
+        .built()
     }
 
     fn built(mut self) -> Option<Self> {
@@ -410,29 +484,21 @@ impl Automaton {
         root.denied = self.is_denied(&root);
         self.intern(&mut table, root);
         self.close(&mut table);
+        table.made = Rc::new(std::mem::take(&mut table.added));
+        self.room.take(table.made.len().saturating_add(OF_A_VIEW));
         let full = table.full;
         self.lengthens = table
-            .states
+            .made
             .iter()
             .any(|state| state.filtered || !matches!(state.scalar.fate(), ScalarRule::Hide | ScalarRule::Show));
         self.table = RefCell::new(table);
         (!full).then_some(self)
     }
 
-    /// How many states it has by now.
-    pub(super) fn len(&self) -> usize {
-        self.table.try_borrow().map_or(MAX_STATES, |table| table.places.len())
-    }
-
-    /// Whether it has refused a state for want of room.
-    pub(super) fn is_full(&self) -> bool {
-        self.table.try_borrow().is_ok_and(|table| table.full)
-    }
-
     /// The place of a state, and the level of what stands there.
     fn describe(&self, index: usize, kind: Standing) -> Option<(String, Level)> {
         let table = self.table.try_borrow().ok()?;
-        let (place, state) = (table.places.get(index)?, table.states.get(index)?);
+        let (place, state) = (table.places.get(index)?, table.state(index)?);
         let level = match (kind, state.scalar.fate(), state.container) {
             (Standing::Container, _, ContainerRule::Open) => Level::Show,
             (Standing::Container, _, _) | (Standing::Scalar, ScalarRule::Hide, _) => Level::Hide,
@@ -459,7 +525,7 @@ impl Automaton {
         let (Ok(table), Some((_, governed)), Standing::Scalar) = (self.table.try_borrow(), self.grants(), kind) else {
             return 0;
         };
-        let (Some(place), Some(state)) = (table.places.get(index), table.states.get(index)) else { return 0 };
+        let (Some(place), Some(state)) = (table.places.get(index), table.state(index)) else { return 0 };
         let share = match state.scalar.fate() {
             ScalarRule::Show | ScalarRule::Detect { .. } => 4,
             ScalarRule::Mask { .. } => 2,
@@ -480,8 +546,16 @@ impl Automaton {
         let place = Rc::clone(table.places.get(usize::try_from(from.0).ok()?)?);
         let Some(scopes) = self.kept_scopes(&place, child) else { return Some(StateId::DEAD) };
         let next = self.follow(&place, step, scopes, |filter| filter.selects(child));
+        if let Some(known) = table.index.get(&next) {
+            return Some(*known);
+        }
+        if table.full {
+            return None;
+        }
+        let before = table.len();
         let next = self.intern(&mut table, next);
         self.close(&mut table);
+        self.room.take(table.len().saturating_sub(before));
         (!table.full).then_some(next)
     }
 
@@ -545,7 +619,7 @@ impl Automaton {
         if let Some(known) = table.index.get(&place) {
             return *known;
         }
-        let (Ok(number), false) = (u32::try_from(table.places.len()), table.places.len() >= MAX_STATES) else {
+        let (Ok(number), false) = (u32::try_from(table.places.len()), table.places.len() >= self.most) else {
             table.full = true;
             return StateId::DEAD;
         };
@@ -555,28 +629,37 @@ impl Automaton {
         StateId(number)
     }
 
-    /// Makes the states of all places that have none yet.
+    /// Makes the states of all places that have none yet, or of none if there is no room for all of them.
     fn close(&self, table: &mut Table) {
-        if table.places.len() == table.states.len() {
-            return;
-        }
+        let known = table.len();
         let mut made = Vec::new();
-        while let Some(place) = table.places.get(table.states.len().saturating_add(made.len())).cloned() {
+        while let Some(place) = table.places.get(known.saturating_add(made.len())).cloned() {
+            if table.full {
+                break;
+            }
             let state = self.make(table, &place);
             made.push(state);
         }
-        let known = table.states.iter().map(|state| state.outlook());
-        let outlooks: Vec<Outlook> = known.chain(made.iter().map(State::outlook)).collect();
-        let outlook = |id: StateId| outlooks.get(id.index()).copied().unwrap_or(Outlook::Asked);
-        let states = Rc::make_mut(&mut table.states);
-        for mut state in made {
+        if table.full {
+            table.forget_unmade();
+            return;
+        }
+        let new: Vec<Outlook> = made.iter().map(State::outlook).collect();
+        let outlook = |id: StateId| {
+            let of = match id.index().checked_sub(known) {
+                Some(index) => new.get(index).copied(),
+                None => table.state(id.index()).map(|state| state.outlook()),
+            };
+            of.unwrap_or(Outlook::Asked)
+        };
+        for state in &mut made {
             state.outlook = outlook(state.other);
             state.members.foresee(outlook);
             if let (Outlook::Hidden { .. }, false) = (state.outlook, state.filtered) {
                 state.looked_up = state.members.hints();
             }
-            states.push(Rc::new(state));
         }
+        table.added.extend(made.into_iter().map(Rc::new));
     }
 
     fn make(&self, table: &mut Table, place: &Place) -> State {
@@ -687,7 +770,7 @@ impl Automaton {
         if let Some(known) = table.visible.get(place) {
             return *known;
         }
-        if table.full || table.visible.len() >= MAX_STATES {
+        if table.full || table.visible.len() >= self.most {
             table.full = true;
             return false;
         }
@@ -754,6 +837,12 @@ impl Automaton {
     }
 }
 
+impl Fills for Automaton {
+    fn is_full(&self) -> bool {
+        self.table.try_borrow().is_ok_and(|table| table.full)
+    }
+}
+
 fn children(node: &Node) -> impl Iterator<Item = NodeId> {
     node.members.values().copied().chain(node.any).chain(node.filtered.iter().map(|(_, child)| *child))
 }
@@ -772,3 +861,6 @@ pub(super) fn governed_body(body: &RouteBody) -> Option<&Governed> {
 fn resolve<'a>(route: &'a Governed, entries: &[EntryId]) -> Vec<&'a Entry> {
     entries.iter().filter_map(|entry| route.entries.get(usize::try_from(entry.0).ok()?)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,7 +140,7 @@ impl Walker {
     /// Makes a walker ready for another held value.
     fn restart(&mut self, id: StateId, outer: &Walker) {
         if !self.states.has(id) {
-            self.states = self.view.states();
+            self.view.add_to(&mut self.states);
         }
         self.here = id;
         self.outlook = Outlook::Asked;
