@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Request, Response, respond};
-use fieldgate::policy::model::{ClassId, RouteId};
+use fieldgate::policy::model::{ClassId, Level, RouteId};
 use fieldgate::program::Program;
 use serde_json::{Map, Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -110,7 +110,7 @@ fn headers_that_are_classified_ask_once_whose_they_are() {
         "routes": {"r": {"match": "GET /r", "area": "x", "body": {"$.a": "open"}}},
         "scopes": scopes}));
     let caller = || Caller::new(program.policy(), "c", (0..1000).map(|i| format!("s{i}")).collect(), Value::Null);
-    let rule = |caller: &Caller| program.header_rule(RouteId(0), caller, &[ClassId(0)]);
+    let rule = |caller: &Caller| program.header_rule(RouteId(0), caller, &[ClassId(0)], Level::Show);
     let first = caller();
     let view = allocated(|| drop(program.view(RouteId(0), &first).unwrap()));
     let sixty = allocated(|| (0..60).for_each(|_| drop(rule(&first))));
