@@ -197,19 +197,32 @@ impl Diagnostics {
 /// A longest word of a policy's that a message repeats whole, in bytes: longer than any name may be.
 const MAX_WORD: usize = 200;
 
+/// Whether a character steers a terminal, ends a line, or turns the direction of writing.
+#[must_use]
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text of a policy, a suite or a description on one line, with nothing in it that steers a terminal, starts a command of
+/// a workflow, or turns the direction of writing.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if steers(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
 /// Makes a message safe to print and to log: a policy's words may hold what steers a terminal, ends a line, turns the
 /// direction of writing, or goes on for pages.
 fn printable(text: &mut String) {
-    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if text.contains(steers) {
-        *text = text.chars().fold(String::new(), |mut out, c| {
-            if steers(c) {
-                out.extend(c.escape_unicode());
-            } else {
-                out.push(c);
-            }
-            out
-        });
+        *text = plain(text);
     }
     if text.split(' ').any(|word| word.len() > MAX_WORD) {
         let short = |word: &str| match word.char_indices().find(|(at, _)| *at >= MAX_WORD) {

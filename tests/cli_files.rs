@@ -506,3 +506,53 @@ fn a_policy_includes_only_regular_files_below_its_own_directory() {
         assert_eq!(said.contains("policies/root.yaml:"), !reads, "{claim}: {said}");
     }
 }
+
+/// What steers a terminal, starts a command of a workflow, turns the direction of writing, or is markup.
+const STEERING: &str = "\\u001b]0;x\\u0007 \\u009b2J \\u202e \\n::error::x <img src=x> | ` \\u2028";
+
+#[test]
+fn no_word_of_a_policy_or_a_suite_steers_what_it_is_printed_on() {
+    let scratch = Scratch::new("steering");
+    let quoted = format!("\"{STEERING}\"");
+    let policy = small().replace("policy: small", "policy: small");
+    scratch.write("policies/small.yaml", &format!("{policy}\ndefaults: {{unmatched_route: reject}}\n"));
+    let with_pass =
+        small().replacen("routes:\n", &format!("routes:\n  health: {{match: GET /healthz, pass: {quoted}}}\n"), 1);
+    scratch.write("policies/small.yaml", &with_pass);
+    scratch.write("policies/one.test.yaml", &answered_with("body.json").replace("a row", &quoted));
+    scratch.write("policies/body.json", r#"{"status": "active"}"#);
+    let mut runs = Vec::new();
+    for format in ["term", "md", "csv", "html", "json"] {
+        runs.push(vec!["matrix", "policies", "--format", format]);
+    }
+    for format in ["human", "compact", "github", "json", "junit"] {
+        runs.push(vec!["test", "policies", "--format", format]);
+    }
+    for format in ["human", "compact", "github", "json", "sarif"] {
+        runs.push(vec!["check", "policies", "--format", format]);
+    }
+    for arguments in runs {
+        let run = scratch.run(&arguments);
+        let said = format!("{}{}", text(&run.stdout), text(&run.stderr));
+        assert!(said.len() > 20, "{arguments:?}: {said}");
+        let steering = said
+            .chars()
+            .find(|c| !matches!(c, '\n' | '\r' | '\t') && c.is_control() || "\u{202e}\u{2028}".contains(*c));
+        assert_eq!(steering, None, "{arguments:?}: {said}");
+        let commands = said.lines().filter(|line| line.starts_with("::error::x")).count();
+        assert_eq!(commands, 0, "{arguments:?}: {said}");
+        if arguments.contains(&"html") {
+            assert!(!said.contains("<img"), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn no_name_of_a_policy_is_a_formula_or_markup() {
+    let scratch = Scratch::new("formula");
+    scratch.write("policies/small.yaml", &small().replace("care.read:", "\"=cmd|'/c calc'!A1\":"));
+    let csv = text(&scratch.run(&["matrix", "policies", "--format", "csv"]).stdout);
+    assert!(csv.contains("'=cmd") && !csv.contains(",=cmd"), "{csv}");
+    let md = text(&scratch.run(&["matrix", "policies", "--format", "md"]).stdout);
+    assert!(!md.contains(" =cmd|"), "{md}");
+}

@@ -4,7 +4,7 @@ mod html;
 
 use std::path::PathBuf;
 
-use fieldgate::diagnostic::Sources;
+use fieldgate::diagnostic::{Sources, plain};
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::model::{ClientId, Level};
 use fieldgate::suite::verdict::word;
@@ -190,15 +190,15 @@ fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
     let classes = width(&mut fields().map(|field| field.classes.join("+").chars().count()));
     let mut text = String::new();
     for cells in &drawn.routes {
-        let head = format!("{}  {}", cells.route.name, cells::match_text(cells.route));
+        let head = plain(&format!("{}  {}", cells.route.name, cells::match_text(cells.route)));
         text.push_str(&format!("{}  {}\n", terminal.paint(Ink::Strong, &head), terminal.paint(Ink::Dim, drawn.file)));
         let acts = |index: usize| cells.fields.iter().any(|field| level_at(field, index).is_some());
         let columns: Vec<(usize, &str)> = columns.iter().filter(|(index, _)| acts(*index)).copied().collect();
         let blank = paths.saturating_add(classes).saturating_add(2);
-        let header: String = columns.iter().map(|(_, name)| format!("  {name}")).collect();
+        let header: String = columns.iter().map(|(_, name)| format!("  {}", plain(name))).collect();
         text.push_str(&format!("{:blank$}{}\n", "", terminal.paint(Ink::Dim, &header)));
         for field in &cells.fields {
-            let mut line = format!("{:paths$}  {:classes$}", field.path, field.classes.join("+"));
+            let mut line = format!("{:paths$}  {:classes$}", plain(&field.path), plain(&field.classes.join("+")));
             for (index, name) in &columns {
                 let level = level_at(field, *index);
                 let letter = letter(level);
@@ -216,29 +216,28 @@ fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
         text.push('\n');
     }
     for line in &drawn.untouched {
-        text.push_str(&format!("{line}\n"));
+        text.push_str(&format!("{}\n", plain(line)));
     }
     text
 }
 
 fn markdown(drawn: &Drawn<'_>) -> String {
-    let escape = |text: &str| text.replace('\\', "\\\\").replace('|', "\\|");
     let mut text = String::new();
     for cells in &drawn.routes {
         text.push_str(&format!(
             "### {} `{}`\n\n| field | class |",
-            escape(&cells.route.name),
-            cells::match_text(cells.route)
+            escaped(&cells.route.name),
+            code(&cells::match_text(cells.route))
         ));
         for index in &drawn.scopes {
             let name = drawn.policy.scopes.get(*index).map_or("", |scope| scope.name.as_str());
-            text.push_str(&format!(" {} |", escape(name)));
+            text.push_str(&format!(" {} |", escaped(name)));
         }
         text.push_str("\n|---|---|");
         text.push_str(&"---|".repeat(drawn.scopes.len()));
         text.push('\n');
         for field in &cells.fields {
-            text.push_str(&format!("| `{}` | {} |", escape(&field.path), escape(&field.classes.join(" + "))));
+            text.push_str(&format!("| `{}` | {} |", code(&field.path), escaped(&field.classes.join(" + "))));
             for index in &drawn.scopes {
                 let level = level_at(field, *index);
                 let said = match level {
@@ -262,17 +261,35 @@ fn markdown(drawn: &Drawn<'_>) -> String {
 
 /// A list in Markdown; what is in it is a policy's words, and no markup.
 fn list(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("* `{}`\n", line.replace('`', "'"))).collect()
+    lines.iter().map(|line| format!("* `{}`\n", code(line))).collect()
+}
+
+/// A policy's word as text of Markdown: no markup, no HTML, no end of a table's cell.
+fn escaped(text: &str) -> String {
+    plain(text).chars().fold(String::new(), |mut out, c| {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '!' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+/// A policy's word within the backticks of a code span, in a cell of a table or not.
+fn code(text: &str) -> String {
+    plain(text).replace('`', "'").replace('|', "\\|")
 }
 
 /// RFC 4180. A level's word for each scope, empty where the scope does not act on the route.
 fn csv(drawn: &[Drawn<'_>]) -> String {
     let quote = |text: &str| {
-        if text.contains(['"', ',', '\n', '\r']) {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        } else {
-            text.to_owned()
-        }
+        // A spreadsheet takes what starts so for a formula.
+        let text = plain(text);
+        let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text };
+        if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
     };
     let mut scopes: Vec<&str> = Vec::new();
     for one in drawn {

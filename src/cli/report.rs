@@ -1,7 +1,7 @@
 //! Diagnostics as people and machines read them: `human`, `compact`, `json`, `sarif`, `github`.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use fieldgate::diagnostic::{Diagnostic, Diagnostics, Position, Severity, Sources, Span, catalogue};
+use fieldgate::diagnostic::{Diagnostic, Diagnostics, Position, Severity, Sources, Span, catalogue, plain};
 use serde_json::{Map, Value, json};
 
 use super::terminal::{Ink, Terminal};
@@ -253,7 +253,10 @@ fn workflow_command(sources: &Sources, item: &Diagnostic) -> String {
 
 /// One GitHub workflow command. In properties `:` and `,` are escaped too.
 pub(crate) fn annotation(word: &str, place: Option<&Value>, title: &str, message: &str) -> String {
-    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let data = |text: &str| {
+        let lines: Vec<String> = text.split('\n').map(plain).collect();
+        lines.join("\n").replace('%', "%25").replace('\n', "%0A")
+    };
     let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
     let mut properties = Vec::new();
     if let Some(place) = place {

@@ -1,9 +1,12 @@
 //! The only file that prints and colours.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use fieldgate::diagnostic;
 
 use super::exit::Failure;
 
@@ -75,7 +78,7 @@ impl Terminal {
     /// # Errors
     /// When it cannot be written to. A reader that went away (`fieldgate matrix | head`) is no failure.
     pub(crate) fn print(self, text: &str) -> Result<(), Failure> {
-        self.print_bytes(text.as_bytes())
+        self.print_bytes(unsteered(text).as_bytes())
     }
 
     /// Writes bytes to standard output exactly.
@@ -97,7 +100,7 @@ impl Terminal {
     pub(crate) fn say(self, text: &str) {
         quiet();
         let mut err = io::stderr().lock();
-        drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
+        drop(err.write_all(unsteered(text).as_bytes()).and_then(|()| err.flush()));
     }
 
     /// Colours a text for standard error.
@@ -113,6 +116,35 @@ impl Terminal {
         }
         self.say(&text);
     }
+}
+
+/// The text without what steers a terminal, but for line ends and the colours that are the command's own. What stands there
+/// instead, `\u009b`, is the same character where the text is JSON.
+fn unsteered(text: &str) -> Cow<'_, str> {
+    let steers = |at: usize, c: char| match c {
+        '\n' | '\t' => false,
+        '\r' => at > 0 && text.as_bytes().get(at.saturating_add(1)) != Some(&b'\n'),
+        '\u{1b}' => !is_own_sequence(text.get(at..).unwrap_or_default()),
+        c => diagnostic::steers(c),
+    };
+    if !text.char_indices().any(|(at, c)| steers(at, c)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.char_indices().fold(String::with_capacity(text.len()), |mut out, (at, c)| {
+        if steers(at, c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+        out
+    }))
+}
+
+/// Whether a text starts with a sequence that sets a colour or cleans a line (ECMA-48 §8.3.117, §8.3.41).
+fn is_own_sequence(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("\u{1b}[") else { return false };
+    let end = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+    rest.len().saturating_sub(end.len()) <= 4 && (end.starts_with('m') || end.starts_with('K'))
 }
 
 fn painted(colored: bool, ink: Ink, text: &str) -> String {

@@ -1,5 +1,6 @@
 //! What a test run says: for people, and for machines.
 
+use fieldgate::diagnostic::plain;
 use fieldgate::suite::{Finding, FindingKind};
 use serde_json::{Value, json};
 
@@ -57,11 +58,11 @@ fn human(run: &Run, coverage: bool, terminal: Terminal) -> String {
 fn human_row(run: &Run, suite: &SuiteRan, row: &Ran, terminal: Terminal) -> String {
     let dim = |text: &str| terminal.paint(Ink::Dim, text);
     match row.standing() {
-        Standing::Passed => return format!("  {}    {}\n", terminal.paint(Ink::Good, "ok"), row.name),
+        Standing::Passed => return format!("  {}    {}\n", terminal.paint(Ink::Good, "ok"), plain(&row.name)),
         Standing::Failed | Standing::Void => {}
     }
     let word = if row.standing() == Standing::Failed { "FAIL" } else { "ERROR" };
-    let mut text = format!("  {:<5} {}   {}\n", terminal.paint(Ink::Bad, word), row.name, dim(&row.at));
+    let mut text = format!("  {:<5} {}   {}\n", terminal.paint(Ink::Bad, word), plain(&row.name), dim(&plain(&row.at)));
     for finding in &row.judgement.findings {
         let at = suite.sources.location(finding.span).to_string();
         match finding.kind {
@@ -69,20 +70,20 @@ fn human_row(run: &Run, suite: &SuiteRan, row: &Ran, terminal: Terminal) -> Stri
                 text.push_str(&format!(
                     "          {} {}   {}\n",
                     terminal.paint(Ink::Bad, "ERROR"),
-                    finding.got,
+                    plain(&finding.got),
                     dim(&at)
                 ));
             }
             FindingKind::Unmet => {
                 text.push_str(&format!(
                     "          {}   expected {}   got {}   {}\n",
-                    finding.subject,
-                    finding.expected,
-                    finding.got,
+                    plain(&finding.subject),
+                    plain(&finding.expected),
+                    plain(&finding.got),
                     dim(&at)
                 ));
                 for (line, place) in reasons(run, row, suite, finding) {
-                    text.push_str(&format!("            {line}   {}\n", dim(&place)));
+                    text.push_str(&format!("            {}   {}\n", plain(&line), dim(&plain(&place))));
                 }
             }
         }
@@ -136,9 +137,9 @@ fn summary(run: &Run, coverage: bool, terminal: Terminal) -> String {
     if coverage {
         for policy in &run.policies {
             for gap in policy.coverage.gaps(policy.program.policy()) {
-                text.push_str(&format!("  {}  {}\n", terminal.paint(Ink::Name, &gap.scope), gap.route));
+                text.push_str(&format!("  {}  {}\n", terminal.paint(Ink::Name, &plain(&gap.scope)), plain(&gap.route)));
                 for field in gap.fields {
-                    text.push_str(&format!("    {field}\n"));
+                    text.push_str(&format!("    {}\n", plain(&field)));
                 }
             }
         }
@@ -168,7 +169,7 @@ fn compact(run: &Run) -> String {
         for row in &suite.rows {
             for finding in &row.judgement.findings {
                 let at = suite.sources.location(finding.span);
-                text.push_str(&format!("{at}: error: {}: {}\n", row.name, sentence(finding)));
+                text.push_str(&format!("{at}: error: {}: {}\n", plain(&row.name), plain(&sentence(finding))));
             }
         }
     }
