@@ -8,8 +8,8 @@ use super::moment::Moment;
 use crate::diagnostic::{Diagnostic, Severity};
 
 mod budgets;
-mod detectors;
 mod clients;
+mod detectors;
 mod levels;
 mod paths;
 mod reports;
