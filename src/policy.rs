@@ -25,6 +25,7 @@ pub mod model;
 pub mod moment;
 mod path_fault;
 pub mod pattern;
+pub mod region;
 pub(crate) mod similar;
 mod structure;
 #[cfg(not(target_arch = "wasm32"))]

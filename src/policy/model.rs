@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::field_path::{FieldPath, Filter};
 use super::moment::{Day, Moment};
 use super::pattern::Pattern;
+use super::region::Region;
 use crate::diagnostic::Span;
 
 mod budget;
@@ -345,12 +346,14 @@ pub enum Link {
     All,
 }
 
-/// What is looked for inside strings at show (rule 27). Equal, ordered and hashed by name: within a policy a name is one
-/// detector's, and ties are settled by it.
+/// What is looked for inside strings at show (rule 27). Equal, ordered and hashed by name, and by region: within a policy a
+/// name is one detector's, and ties are settled by it.
 #[derive(Debug, Clone)]
 pub enum Detector {
     /// One that every policy has.
     BuiltIn(BuiltIn),
+    /// National telephone numbers of a region, as finds of [`BuiltIn::Phone`].
+    Phone(Region),
     /// One of the policy's own.
     Custom(Rc<CustomDetector>),
 }
@@ -361,14 +364,24 @@ impl Detector {
     pub fn name(&self) -> &str {
         match self {
             Self::BuiltIn(built_in) => built_in.name(),
+            Self::Phone(_) => BuiltIn::Phone.name(),
             Self::Custom(custom) => &custom.name,
         }
+    }
+
+    /// What tells it from all others of its policy.
+    fn identity(&self) -> (&str, Option<Region>) {
+        let region = match self {
+            Self::Phone(region) => Some(*region),
+            Self::BuiltIn(_) | Self::Custom(_) => None,
+        };
+        (self.name(), region)
     }
 }
 
 impl PartialEq for Detector {
     fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
+        self.identity() == other.identity()
     }
 }
 
@@ -382,13 +395,13 @@ impl PartialOrd for Detector {
 
 impl Ord for Detector {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.name().cmp(other.name())
+        self.identity().cmp(&other.identity())
     }
 }
 
 impl Hash for Detector {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name().hash(state);
+        self.identity().hash(state);
     }
 }
 

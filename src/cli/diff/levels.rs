@@ -192,25 +192,20 @@ fn form_change(level: Level, was: &Entry, is: &Entry) -> Option<(Direction, Stri
         Level::Show if detectors(was) != detectors(is) => {
             let now = detectors(is);
             let gone = detectors(was).iter().any(|detector| !now.contains(detector));
-            let text = |entry: &Entry| {
-                let of = |(name, pattern): (&str, Option<&str>)| match pattern {
-                    Some(pattern) => format!("{name} /{pattern}/"),
-                    None => name.to_owned(),
-                };
-                let names: Vec<String> = detectors(entry).into_iter().map(of).collect();
-                format!("show, detect [{}]", names.join(", "))
-            };
+            let text = |entry: &Entry| format!("show, detect [{}]", detectors(entry).join(", "));
             Some((if gone { Direction::Gain } else { Direction::Loss }, text(was), text(is)))
         }
         _ => None,
     }
 }
 
-/// The detectors of an entry, a policy's own with what they find: under one name another pattern is another detector.
-fn detectors(entry: &Entry) -> Vec<(&str, Option<&str>)> {
-    let of = |detector| match detector {
-        &Detector::BuiltIn(built_in) => (built_in.name(), None),
-        Detector::Custom(custom) => (custom.name.as_str(), Some(custom.pattern.as_str())),
+/// The detectors of an entry, a policy's own with what they find: under one name another pattern is another detector. Each region
+/// of telephone numbers is one.
+fn detectors(entry: &Entry) -> Vec<String> {
+    let of = |detector: &Detector| match detector {
+        Detector::BuiltIn(built_in) => built_in.name().to_owned(),
+        Detector::Phone(region) => format!("phone {region}"),
+        Detector::Custom(custom) => format!("{} /{}/", custom.name, custom.pattern.as_str()),
     };
     entry.detect.iter().map(of).collect()
 }

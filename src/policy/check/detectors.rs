@@ -5,12 +5,16 @@ use std::rc::Rc;
 use super::super::document::Node;
 use super::super::model::{BuiltIn, CustomDetector, Detector};
 use super::super::pattern::{Pattern, PatternFault};
+use super::super::region::Region;
 use super::super::similar::nearest;
 use super::read::{Reader, choice};
 use crate::diagnostic::{Code, Diagnostic};
 
 /// Most detectors of a policy's own: each may look through every string of the fields that name it.
 const MAX_DETECTORS: usize = 64;
+
+/// Most regions whose national numbers one field may look for: each may look at every digit of a text.
+const MAX_REGIONS: usize = 16;
 
 /// A detector as written. One that is broken keeps its name, so that nothing follows from it.
 pub(super) struct DetectorDraft {
@@ -79,6 +83,13 @@ pub(super) fn named(reader: &mut Reader, known: &[DetectorDraft], node: &Node) -
     let mut found: Vec<Detector> = Vec::new();
     let mut written = 0_usize;
     for element in reader.list(node, "`detect`") {
+        if element.members().is_some() {
+            let regions = regions(reader, element);
+            written = written.saturating_add(regions.len()).saturating_add(1);
+            found.push(Detector::BuiltIn(BuiltIn::Phone));
+            found.extend(regions.into_iter().map(Detector::Phone));
+            continue;
+        }
         let Some(text) = reader.text(element, "a detector") else { continue };
         if let Some(built_in) = BuiltIn::ALL.into_iter().find(|built_in| built_in.name() == text) {
             found.push(Detector::BuiltIn(built_in));
@@ -114,4 +125,35 @@ pub(super) fn named(reader: &mut Reader, known: &[DetectorDraft], node: &Node) -
         );
     }
     found
+}
+
+/// `phone: {regions: [ES, US]}`: the regions, each once.
+fn regions(reader: &mut Reader, node: &Node) -> Vec<Region> {
+    let what = "a detector with options";
+    let keys = reader.keys(node, what, &["phone"]);
+    let help = "only `phone` has options: `phone: {regions: [ES, US]}`";
+    let Some(phone) = reader.required(&keys, "phone", what, node.span, help) else { return Vec::new() };
+    let keys = reader.keys(phone, "`phone`", &["regions"]);
+    let help = "name the regions whose national numbers are looked for: `regions: [ES, US]`";
+    let Some(list) = reader.required(&keys, "regions", "`phone`", phone.span, help) else { return Vec::new() };
+    let mut regions = Vec::new();
+    for (name, span) in reader.texts(list, "`regions`") {
+        if let Some(region) = Region::named(name) {
+            regions.push(region);
+            continue;
+        }
+        let capital = name.to_ascii_uppercase();
+        let help = if Region::named(&capital).is_some() {
+            format!("write it in capital letters: `{capital}`")
+        } else {
+            "write the two letters of ISO 3166-1, such as `ES`, `GB` or `US`".to_owned()
+        };
+        reader.push(Diagnostic::at(Code::BadValue, span, format!("a region cannot be `{name}`")).help(help));
+    }
+    if regions.len() > MAX_REGIONS {
+        let message = format!("{} regions: at most {MAX_REGIONS} are possible", regions.len());
+        let help = "name those whose numbers people write without `+`: international numbers are found anyway";
+        reader.push(Diagnostic::at(Code::TooMuch, list.span, message).help(help));
+    }
+    regions
 }

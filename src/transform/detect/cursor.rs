@@ -1,45 +1,45 @@
-//! A place in a text, and what can be said of it.
+//! A position among the symbols of a text, and what is around it.
 
-/// A place in a text. Reading past the end finds nothing.
+use super::symbols::LETTER;
+
+/// A position among symbols. Reading past the end finds nothing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
-    text: &'a str,
+    symbols: &'a [u8],
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// The place `at` bytes into `text`.
-    pub(super) fn new(text: &'a str, at: usize) -> Self {
-        Self { text, at }
+    pub(super) fn new(symbols: &'a [u8], at: usize) -> Self {
+        Self { symbols, at }
     }
 
-    /// How many bytes into the text this is.
     pub(super) fn at(self) -> usize {
         self.at
     }
 
-    /// The byte here.
+    /// The symbol here.
     pub(super) fn peek(self) -> Option<u8> {
         self.ahead(0)
     }
 
-    /// The byte `distance` bytes on.
+    /// The symbol `distance` on.
     pub(super) fn ahead(self, distance: usize) -> Option<u8> {
-        self.text.as_bytes().get(self.at.saturating_add(distance)).copied()
+        self.symbols.get(self.at.saturating_add(distance)).copied()
     }
 
-    /// The byte `distance` bytes back, the one just passed being at 1.
+    /// The symbol `distance` back, the one just passed being at 1.
     pub(super) fn behind(self, distance: usize) -> Option<u8> {
-        self.text.as_bytes().get(self.at.checked_sub(distance)?).copied()
+        self.symbols.get(self.at.checked_sub(distance)?).copied()
     }
 
-    pub(super) fn advance(&mut self, bytes: usize) {
-        self.at = self.at.saturating_add(bytes);
+    pub(super) fn advance(&mut self, symbols: usize) {
+        self.at = self.at.saturating_add(symbols);
     }
 
-    /// Passes `byte` if it stands here.
-    pub(super) fn eat(&mut self, byte: u8) -> bool {
-        let here = self.peek() == Some(byte);
+    /// Passes `symbol` if it is here.
+    pub(super) fn eat(&mut self, symbol: u8) -> bool {
+        let here = self.peek() == Some(symbol);
         if here {
             self.advance(1);
         }
@@ -48,9 +48,9 @@ impl<'a> Cursor<'a> {
 
     /// Passes a decimal digit and answers its value.
     pub(super) fn digit(&mut self) -> Option<u8> {
-        let byte = self.peek().filter(u8::is_ascii_digit)?;
+        let symbol = self.peek().filter(u8::is_ascii_digit)?;
         self.advance(1);
-        Some(byte & 0xf)
+        Some(symbol & 0xf)
     }
 
     /// Passes exactly `N` decimal digits.
@@ -62,48 +62,139 @@ impl<'a> Cursor<'a> {
         Some(digits)
     }
 
-    /// The bytes of the one separator that stands here: a space, also a fixed or narrow one, or a hyphen.
-    pub(super) fn separator(self) -> Option<&'a [u8]> {
-        let length = match (self.peek()?, self.ahead(1), self.ahead(2)) {
-            (b' ' | b'-', _, _) => 1,
-            (0xc2, Some(0xa0), _) => 2,
-            // U+2010 and U+2011 hyphens, U+202F narrow no-break space.
-            (0xe2, Some(0x80), Some(0x90 | 0x91 | 0xaf)) => 3,
-            _ => return None,
-        };
-        self.text.as_bytes().get(self.at..)?.get(..length)
+    /// Passes what separates two groups of one number, one to three symbols: spaces, or one of `joints` with or without
+    /// spaces around it. Passes nothing where something else is.
+    pub(super) fn gap(&mut self, joints: &[u8]) -> Option<Gap> {
+        let (mut gap, mut length) = (Gap::Space, 0usize);
+        while let Some(symbol) = self.ahead(length) {
+            if is_space(symbol) {
+            } else if joints.contains(&symbol) && gap == Gap::Space {
+                gap = Gap::Joint(symbol);
+            } else {
+                break;
+            }
+            length = length.saturating_add(1);
+        }
+        if !(1..=3).contains(&length) {
+            return None;
+        }
+        self.advance(length);
+        Some(gap)
     }
 
-    /// Whether the character just passed belongs to a word: a number that starts here is part of something else.
+    /// Whether the symbol just passed is a letter or digit: a number that starts here is part of something else.
     pub(super) fn word_behind(self) -> bool {
-        self.text.get(..self.at).and_then(|text| text.chars().next_back()).is_some_and(is_word)
+        self.behind(1).is_some_and(is_word)
     }
 
-    /// Whether the character here belongs to a word.
+    /// Whether the symbol here is a letter or digit.
     pub(super) fn word_ahead(self) -> bool {
-        self.text.get(self.at..).and_then(|text| text.chars().next()).is_some_and(is_word)
+        self.peek().is_some_and(is_word)
     }
 
-    /// Whether one of `joints` and then a digit stand here: a number that ends here goes on.
+    /// Whether a number may start here: after no digit, and after letters only where they are a word of two or more by
+    /// itself, as in `SSN123-45-6789`.
+    pub(super) fn may_start(self) -> bool {
+        let mut letters = 0usize;
+        while letters < LONGEST_WORD && self.behind(letters.saturating_add(1)).is_some_and(is_letter) {
+            letters = letters.saturating_add(1);
+        }
+        let before = self.behind(letters.saturating_add(1));
+        letters != 1 && !before.is_some_and(is_word)
+    }
+
+    /// Whether a dash and a word of letters and digits that could be hexadecimal follow: this is a part of an identifier.
+    pub(super) fn hexadecimal_ahead(self) -> bool {
+        self.peek() == Some(b'-') && is_hexadecimal((1..=40).map_while(|distance| self.ahead(distance)))
+    }
+
+    /// Whether such a word and a dash were just passed.
+    pub(super) fn hexadecimal_behind(self) -> bool {
+        self.behind(1) == Some(b'-') && is_hexadecimal((2..=40).map_while(|distance| self.behind(distance)))
+    }
+
+    /// Whether one of `joints` and then a digit are here: a number that ends here goes on.
     pub(super) fn goes_on(self, joints: &[u8]) -> bool {
-        self.peek().is_some_and(|byte| joints.contains(&byte))
-            && self.ahead(1).is_some_and(|byte| byte.is_ascii_digit())
+        self.peek().is_some_and(|symbol| joints.contains(&symbol))
+            && self.ahead(1).is_some_and(|symbol| symbol.is_ascii_digit())
     }
 
     /// Whether a digit and then one of `joints` were just passed: a number that starts here began before.
     pub(super) fn went_before(self, joints: &[u8]) -> bool {
-        self.behind(1).is_some_and(|byte| joints.contains(&byte))
-            && self.behind(2).is_some_and(|byte| byte.is_ascii_digit())
+        self.behind(1).is_some_and(|symbol| joints.contains(&symbol))
+            && self.behind(2).is_some_and(|symbol| symbol.is_ascii_digit())
+    }
+
+    /// Where a UUID that starts here ends (RFC 9562): 8, 4, 4, 4 and 12 hexadecimal digits with dashes between.
+    pub(super) fn uuid(mut self) -> Option<usize> {
+        if [8, 13, 18, 23].iter().any(|dash| self.ahead(*dash) != Some(b'-')) || self.word_behind() {
+            return None;
+        }
+        for length in [8, 4, 4, 4, 12usize] {
+            for _ in 0..length {
+                self.peek().filter(u8::is_ascii_hexdigit)?;
+                self.advance(1);
+            }
+            if length != 12 {
+                self.advance(1);
+            }
+        }
+        (!self.word_ahead()).then_some(self.at)
+    }
+
+    /// Where the number of a book that starts here ends (ISBN-13): `978` or `979` and ten digits, the last a check digit, in
+    /// groups with one space or dash between.
+    pub(super) fn book(mut self) -> Option<usize> {
+        if !matches!([self.peek(), self.ahead(1), self.ahead(2)], [Some(b'9'), Some(b'7'), Some(b'8' | b'9')])
+            || self.word_behind()
+        {
+            return None;
+        }
+        // At most 13 times 27: it does not fit a byte.
+        let mut sum = 0u16;
+        for place in 0..13u8 {
+            if place > 0 && self.peek().is_some_and(|symbol| symbol == b' ' || symbol == b'-') {
+                self.advance(1);
+            }
+            let weight = if place % 2 == 0 { 1 } else { 3 };
+            sum = sum.wrapping_add(u16::from(self.digit()?).wrapping_mul(weight));
+        }
+        (sum.is_multiple_of(10) && !self.word_ahead()).then_some(self.at)
+    }
+
+    /// Where the number of a device that starts here ends (IMEI) in groups: 2, 6, 6 and 1 digits with one space or dash between.
+    pub(super) fn device(mut self) -> Option<usize> {
+        let joint = self.ahead(2).filter(|symbol| matches!(symbol, b' ' | b'-'))?;
+        if self.ahead(9) != Some(joint) || self.ahead(16) != Some(joint) || self.word_behind() {
+            return None;
+        }
+        let _: [u8; 2] = self.digits()?;
+        self.advance(1);
+        let _: [u8; 6] = self.digits()?;
+        self.advance(1);
+        let _: [u8; 6] = self.digits()?;
+        self.advance(1);
+        let _: [u8; 1] = self.digits()?;
+        (!self.word_ahead()).then_some(self.at)
     }
 
     /// Where a date that starts here ends: `YYYY-MM-DD`, or day and month in either order and a year of four or two
     /// digits, with `-`, `.`, `/` or a space between.
-    pub(super) fn date(mut self) -> Option<usize> {
+    pub(super) fn date(self) -> Option<usize> {
+        self.date_of(&[2, 4])
+    }
+
+    /// Where a date with all four digits of its year ends.
+    pub(super) fn full_date(self) -> Option<usize> {
+        self.date_of(&[4])
+    }
+
+    fn date_of(mut self, years: &[usize]) -> Option<usize> {
         if self.word_behind() {
             return None;
         }
         let (first, first_length) = self.short_number()?;
-        let joint = self.peek().filter(|byte| matches!(byte, b'-' | b'.' | b'/' | b' '))?;
+        let joint = self.peek().filter(|symbol| matches!(symbol, b'-' | b'.' | b'/' | b' '))?;
         self.advance(1);
         let (second, second_length) = self.short_number()?;
         if !self.eat(joint) {
@@ -116,13 +207,13 @@ impl<'a> Cursor<'a> {
             (4, 2, 2) => is_year(first) && day_and_month(second, third),
             (1 | 2, 1 | 2, 4) => is_year(third) && day_and_month(first, second),
             // Pairs that go on are no date: 01 12 34 56 78 is a French telephone number.
-            (1 | 2, 1 | 2, 2) => day_and_month(first, second) && !self.goes_on(&[joint]),
+            (1 | 2, 1 | 2, 2) => years.contains(&2) && day_and_month(first, second) && !self.goes_on(&[joint]),
             _ => false,
         };
         (fits && !self.word_ahead()).then_some(self.at)
     }
 
-    /// Passes one to four digits with no fifth behind them; answers their value and how many they are.
+    /// Passes one to four digits with no fifth after them; answers their value and how many they are.
     fn short_number(&mut self) -> Option<(u16, usize)> {
         let mut value = 0u16;
         let mut length = 0usize;
@@ -137,6 +228,36 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn is_word(char: char) -> bool {
-    char.is_alphanumeric() || char == '_'
+/// What separates two groups of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gap {
+    Space,
+    Joint(u8),
+}
+
+/// Letters that are looked at before a number: a longer word is taken for one.
+const LONGEST_WORD: usize = 24;
+
+fn is_hexadecimal(word: impl Iterator<Item = u8>) -> bool {
+    let (mut digits, mut letters) = (false, false);
+    for symbol in word.take_while(|symbol| is_word(*symbol)) {
+        if !symbol.is_ascii_hexdigit() {
+            return false;
+        }
+        digits |= symbol.is_ascii_digit();
+        letters |= symbol.is_ascii_alphabetic();
+    }
+    digits && letters
+}
+
+pub(super) fn is_space(symbol: u8) -> bool {
+    matches!(symbol, b' ' | b'\t'..=b'\r')
+}
+
+pub(super) fn is_letter(symbol: u8) -> bool {
+    symbol.is_ascii_alphabetic() || symbol == LETTER
+}
+
+pub(super) fn is_word(symbol: u8) -> bool {
+    is_letter(symbol) || symbol.is_ascii_digit()
 }

@@ -1,9 +1,15 @@
-//! International Bank Account Numbers (ISO 13616-1): a country of the registry, its length, and a remainder of 1 by 97.
+//! International Bank Account Numbers (ISO 13616-1): a country of the registry, its length, digits alone where its accounts
+//! have no letters, and a remainder of 1 by 97.
 //!
-//! Letters are all capital or all small. One space or hyphen may stand anywhere between. At least five characters behind
-//! the check digits are digits, which holds for every country's accounts and keeps prose out.
+//! Letters are capital or small. One to three spaces, or a dash, dot, slash or underscore with or without spaces, may be
+//! anywhere between. At least five characters after the check digits are digits, which holds for every country's accounts
+//! and keeps prose out.
 
+use super::card::JOINTS;
 use super::cursor::Cursor;
+
+/// Digits that every country's accounts have, the check digits aside.
+const DIGITS: u32 = 5;
 
 /// Countries and the lengths of their numbers, from the registry that SWIFT keeps for ISO 13616; in order.
 #[rustfmt::skip] // A table.
@@ -20,28 +26,21 @@ const COUNTRIES: &[(&[u8; 2], usize)] = &[
     (b"TL", 23), (b"TN", 24), (b"TR", 26), (b"UA", 29), (b"VA", 22), (b"VG", 24), (b"XK", 20), (b"YE", 30),
 ];
 
+/// Countries whose numbers have digits only after the country.
+const DIGITS_ONLY: &[u8] = b"AEATBABEBICRCZDEDJDKEEEGESFIFOGLHRHUILISLTLYMEMNMRNOPLPTRSSDSESISKSOSTTLTNVAXK";
+
 /// Where the number that starts here ends.
-pub(super) fn at(mut cursor: Cursor<'_>) -> Option<usize> {
-    let country = [cursor.peek()?, cursor.ahead(1)?];
-    let capital = country.map(|byte| byte.to_ascii_uppercase());
-    let small = match (country[0].is_ascii_lowercase(), country[1].is_ascii_lowercase()) {
-        (one, other) if one == other => one,
-        _ => return None,
-    };
-    let place = COUNTRIES.binary_search_by_key(&&capital, |(country, _)| country).ok()?;
-    let (_, length) = COUNTRIES.get(place)?;
-    if cursor.word_behind() {
-        return None;
-    }
-    cursor.advance(2);
-    let check = [next(&mut cursor, small)?, next(&mut cursor, small)?];
+pub(super) fn at(cursor: Cursor<'_>) -> Option<usize> {
+    let (mut cursor, capital, length) = start(cursor)?;
+    let letters = !DIGITS_ONLY.as_chunks::<2>().0.contains(&capital);
+    let check = [next(&mut cursor)?, next(&mut cursor)?];
     if check.iter().any(|value| *value > 9) {
         return None;
     }
     let mut rest = 0u32;
     let mut digits = 0u32;
-    for _ in 4..*length {
-        let value = next(&mut cursor, small)?;
+    for _ in 4..length {
+        let value = next(&mut cursor)?;
         digits = digits.saturating_add(u32::from(value <= 9));
         rest = append(rest, value);
     }
@@ -49,22 +48,59 @@ pub(super) fn at(mut cursor: Cursor<'_>) -> Option<usize> {
     for value in capital.map(|byte| byte.wrapping_sub(b'A').wrapping_add(10)).into_iter().chain(check) {
         rest = append(rest, value);
     }
-    (rest == 1 && digits >= 5 && !cursor.word_ahead()).then(|| cursor.at())
+    let fits = digits >= DIGITS && (letters || digits.saturating_add(4) == u32::try_from(length).unwrap_or_default());
+    (rest == 1 && fits && !cursor.word_ahead() && !cursor.hexadecimal_ahead()).then(|| cursor.at())
 }
 
-/// Passes a separator, if any, and a character; answers its value: 0 to 9, and 10 to 35 for letters.
-fn next(cursor: &mut Cursor<'_>, small: bool) -> Option<u8> {
-    if let Some(separator) = cursor.separator() {
-        cursor.advance(separator.len());
+/// Where a number ends that starts here and would be one but for a slip: the checksum is wrong, or one character is missing
+/// or too many. Nothing else is looked for in it: an account with a slip is still an account.
+pub(super) fn slip(cursor: Cursor<'_>) -> Option<usize> {
+    let (mut cursor, _, length) = start(cursor)?;
+    // Prose holds `at 12`; accounts are written with both together.
+    if [cursor.digit(), cursor.digit()].contains(&None) {
+        return None;
     }
+    let mut digits = 0u32;
+    let mut end = None;
+    for count in 5..=length.saturating_add(1) {
+        let Some(value) = next(&mut cursor) else { break };
+        digits = digits.saturating_add(u32::from(value <= 9));
+        if digits >= DIGITS && !cursor.word_ahead() && count.saturating_add(1) >= length {
+            end = Some(cursor.at());
+            if count == length {
+                break;
+            }
+        }
+    }
+    end
+}
+
+/// Passes the country of a number that may start here: its two letters, and how long its numbers are.
+fn start(mut cursor: Cursor<'_>) -> Option<(Cursor<'_>, [u8; 2], usize)> {
+    let capital = [cursor.peek()?.to_ascii_uppercase(), cursor.ahead(1)?.to_ascii_uppercase()];
+    if cursor.ahead(2)?.is_ascii_alphabetic() {
+        return None;
+    }
+    let place = COUNTRIES.binary_search_by_key(&&capital, |(country, _)| country).ok()?;
+    let (_, length) = COUNTRIES.get(place)?;
+    if !cursor.may_start() || cursor.hexadecimal_behind() {
+        return None;
+    }
+    cursor.advance(2);
+    Some((cursor, capital, *length))
+}
+
+/// Passes what separates two characters, if anything, and a character; answers its value: 0 to 9, and 10 to 35 for letters.
+fn next(cursor: &mut Cursor<'_>) -> Option<u8> {
+    let _ = cursor.gap(JOINTS);
     let byte = cursor.peek()?;
+    let value = match byte {
+        b'0'..=b'9' => byte & 0xf,
+        b'A'..=b'Z' | b'a'..=b'z' => byte.to_ascii_uppercase().wrapping_sub(b'A').wrapping_add(10),
+        _ => return None,
+    };
     cursor.advance(1);
-    match byte {
-        b'0'..=b'9' => Some(byte & 0xf),
-        b'A'..=b'Z' if !small => Some(byte.wrapping_sub(b'A').wrapping_add(10)),
-        b'a'..=b'z' if small => Some(byte.wrapping_sub(b'a').wrapping_add(10)),
-        _ => None,
-    }
+    Some(value)
 }
 
 /// The remainder by 97 once `value`, of one digit or two, is written behind the number.
@@ -75,11 +111,17 @@ fn append(rest: u32, value: u8) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::COUNTRIES;
+    use super::{COUNTRIES, DIGITS_ONLY};
 
     #[test]
     fn the_countries_are_in_order_so_that_they_can_be_looked_up() {
         assert!(COUNTRIES.is_sorted_by(|one, other| one.0 < other.0));
+    }
+
+    #[test]
+    fn countries_with_digits_only_are_countries() {
+        let (pairs, rest) = DIGITS_ONLY.as_chunks::<2>();
+        assert!(rest.is_empty() && pairs.iter().all(|pair| COUNTRIES.iter().any(|(country, _)| *country == pair)));
     }
 
     #[test]
