@@ -15,8 +15,10 @@ use std::rc::Rc;
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Request, Response, respond};
-use fieldgate::policy::model::{Level, RouteBody};
+use fieldgate::policy::model::{BudgetId, Level, RouteBody};
+use fieldgate::policy::moment::Moment;
 use fieldgate::program::{Program, Way};
+use fieldgate::suite::budgets;
 use fieldgate::suite::place::scalars;
 use fieldgate::suite::verdict::{Asker, judge};
 use fieldgate::transform::PseudonymKey;
@@ -39,14 +41,18 @@ fn every_verdict_on_the_shipped_policy_is_what_comes_out() {
     let (policy, _) = fieldgate::policy::from_yaml(&root.join("telco.yaml")).expect("the shipped policy checks");
     let key = PseudonymKey::from_base64("ZmllbGRnYXRlIHRlc3Qga2V5LCBub3QgYSBzZWNyZXQ=").expect("a key");
     let names: Vec<String> = policy.scopes.iter().map(|scope| scope.name.clone()).collect();
-    let program = Rc::new(Program::new(policy, Some(key)).expect("a key is there"));
-    let policy = program.policy();
     let mut compared = 0;
-    for (target, file) in [
-        ("/accounts/42", "account.json"),
-        ("/accounts/42/invoices", "invoices.json"),
-        ("/accounts/42/calls", "calls.json"),
+    for (ceiling, target, file) in [
+        (Level::Show, "/accounts/42", "account.json"),
+        (Level::Show, "/accounts/42/invoices", "invoices.json"),
+        (Level::Show, "/accounts/42/calls", "calls.json"),
+        // As a step of a budget leaves them.
+        (Level::Mask, "/accounts/42", "account.json"),
+        (Level::Pseudonym, "/accounts/42", "account.json"),
+        (Level::Blank, "/accounts/42/invoices", "invoices.json"),
     ] {
+        let lowered = budgets::with_ceiling(&policy, ceiling);
+        let program = Rc::new(Program::new(lowered, Some(key.clone())).expect("a key is there"));
         let bytes = std::fs::read(root.join("testdata").join(file)).expect("a fixture");
         let body: Value = serde_json::from_slice(&bytes).expect("a fixture is JSON");
         let Ok(Way::Governed(id)) = program.way("api.example", "GET", target) else { panic!("{target} is governed") };
@@ -58,15 +64,15 @@ fn every_verdict_on_the_shipped_policy_is_what_comes_out() {
             for client in ["", "care-app", "acme-partner"] {
                 let claims = json!({});
                 let asker = Asker { client: (!client.is_empty()).then_some(client), scopes: &scopes, claims: &claims };
-                let judged = judge(policy, route, governed, asker, &body);
+                let judged = judge(&policy, route, governed, asker, &body);
                 let answer = respond(
                     &program,
                     Request {
                         method: "GET".to_owned(),
                         target: target.to_owned(),
                         headers: vec![(b":authority".to_vec(), b"api.example".to_vec())],
-                        caller: Caller::new(policy, client, scopes.clone(), claims.clone()),
-                        now: None,
+                        caller: Caller::new(&policy, client, scopes.clone(), claims.clone()),
+                        now: Some(Moment(1_800_000_000)),
                     },
                     &Response {
                         status: 200,
@@ -79,11 +85,14 @@ fn every_verdict_on_the_shipped_policy_is_what_comes_out() {
                     Some(_) => Released::new(),
                 };
                 let mut expected: BTreeMap<String, Vec<(Level, Value)>> = BTreeMap::new();
-                for one in judged.iter().filter(|one| one.verdict.level > Level::Hide) {
-                    let place = expected.entry(one.place.general()).or_default();
-                    place.push((one.verdict.level, one.value.clone()));
+                for one in &judged {
+                    let verdict = one.verdict.clone().under(governed, BudgetId(0), 80, ceiling);
+                    if verdict.level > Level::Hide {
+                        let place = expected.entry(one.place.general()).or_default();
+                        place.push((verdict.level, one.value.clone()));
+                    }
                 }
-                let about = format!("{target} {scopes:?} {client:?}");
+                let about = format!("{target} at most {ceiling:?} {scopes:?} {client:?}");
                 assert_eq!(came.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{about}");
                 for (place, expected) in &expected {
                     assert_eq!(came[place].len(), expected.len(), "{about} {place}");
