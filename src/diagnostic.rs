@@ -10,6 +10,8 @@ mod place;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod catalogue;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod rules;
 
 pub use code::Code;
 pub use place::{Location, Origin, Position, Source, Sources};

@@ -1,0 +1,330 @@
+//! Key references, written from a JSON Schema: where a key is, what it takes, whether it must be there, and which rule it
+//! follows. The schema has keys, kinds and descriptions; rules and defaults are here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// What a schema does not say of its keys. Of prefixes that fit a key the longest counts.
+pub(crate) struct About {
+    /// Rules, by prefix of the key.
+    pub(crate) rules: &'static [(&'static str, &'static [&'static str])],
+    /// Keys that must be there by a condition that the schema says in another way, or not at all.
+    pub(crate) required: &'static [(&'static str, &'static str)],
+    /// Defaults, by key.
+    pub(crate) defaults: &'static [(&'static str, &'static str)],
+}
+
+/// The policy's.
+pub(crate) const POLICY: About = About {
+    rules: &[
+        ("language", &["2"]),
+        ("policy", &["1"]),
+        ("include", &["1"]),
+        ("hosts", &["4"]),
+        ("key", &["23"]),
+        ("identity", &["7"]),
+        ("defaults.unmatched_route", &["5"]),
+        ("defaults.other_content", &["30"]),
+        ("defaults.content_types", &["30"]),
+        ("defaults.errors", &["29"]),
+        ("defaults.errors.detect", &["29", "27"]),
+        ("defaults.headers", &["31"]),
+        ("defaults", &["5", "29", "30", "31"]),
+        ("limits", &["40"]),
+        ("head", &["40"]),
+        ("classes", &["15"]),
+        ("classes.*.blank", &["18"]),
+        ("classes.*.cost", &["34"]),
+        ("detectors", &["27"]),
+        ("shapes", &["10"]),
+        ("shapes.*.*", &["10", "12"]),
+        ("shapes.*.*.class", &["13", "15"]),
+        ("shapes.*.*.mask", &["20", "21", "22"]),
+        ("shapes.*.*.pseudonym", &["23"]),
+        ("shapes.*.*.blank", &["18", "24"]),
+        ("shapes.*.*.subject", &["34"]),
+        ("shapes.*.*.detect", &["27"]),
+        ("routes", &["4"]),
+        ("routes.*.area", &["9"]),
+        ("routes.*.query", &["6"]),
+        ("routes.*.body", &["10"]),
+        ("routes.*.pass", &["5"]),
+        ("routes.*.rows", &["26"]),
+        ("routes.*.max_records", &["28"]),
+        ("routes.*.max_records.query", &["34a"]),
+        ("routes.*.ceiling", &["17"]),
+        ("routes.*.other_content", &["30"]),
+        ("routes.*.content_types", &["30"]),
+        ("routes.*.headers", &["31"]),
+        ("routes.*.subject", &["34"]),
+        ("routes.*.report_until", &["38"]),
+        ("scopes", &["8"]),
+        ("scopes.*.areas", &["9"]),
+        ("scopes.*.grant", &["15"]),
+        ("scopes.*.fields", &["13", "15"]),
+        ("scopes.*.rows", &["15", "26"]),
+        ("clients", &["9"]),
+        ("clients.*.ceiling", &["17"]),
+        ("clients.*.deny", &["13", "17"]),
+        ("budgets", &["34"]),
+        ("budgets.*.steps", &["35"]),
+        ("budgets.*.store", &["36"]),
+        ("budgets.*.rls", &["36"]),
+        ("budgets.*.on_error", &["36"]),
+        ("canaries", &["37"]),
+    ],
+    required: &[
+        ("language", "in the root file"),
+        ("policy", "in the root file"),
+        ("identity", "yes"),
+        ("routes.*.area", "without `pass`"),
+        ("routes.*.body", "without `pass`"),
+    ],
+    defaults: &[
+        ("hosts", "every authority"),
+        ("key", "`FIELDGATE_KEY`"),
+        ("defaults.unmatched_route", "`reject`"),
+        ("defaults.other_content", "`reject`"),
+        ("limits.body", "64MiB"),
+        ("limits.record", "256KiB"),
+        ("limits.depth", "64"),
+        ("limits.hold", "16KiB"),
+        ("head", "`held`"),
+        ("classes.*.blank", "`null`"),
+        ("shapes.*.*.blank", "the class's"),
+        ("shapes.*.*.pseudonym.link", "each client by itself"),
+        ("routes.*.query", "none"),
+        ("routes.*.other_content", "`reject`"),
+        ("routes.*.ceiling", "show"),
+        ("scopes.*.when", "the scope's own name"),
+        ("scopes.*.grant", "every class at hide"),
+        ("clients.*.scopes", "all"),
+        ("clients.*.ceiling", "show"),
+        ("budgets.*.by", "`client`"),
+        ("budgets.*.on_error", "`reject`"),
+        ("budgets.*.rls.lease", "1 % of `max`"),
+    ],
+};
+
+struct Walk<'a> {
+    schema: &'a Value,
+    /// Definitions that have been written out, and the key of each.
+    expanded: BTreeMap<String, String>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    key: String,
+    kind: String,
+    required: String,
+    what: String,
+}
+
+/// Holds the part of a page between `<!-- keys -->` marks against a schema, or writes it.
+pub(crate) fn check(page: &str, schema: &str, about: &About, rules: &BTreeSet<&str>) {
+    let schema: Value = serde_json::from_str(schema).expect("the schema is JSON");
+    let mut walk = Walk { schema: &schema, expanded: BTreeMap::new(), rows: Vec::new() };
+    walk.object(&schema, "", "yes");
+    let table = table(&walk.rows, about, rules);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = fs::read_to_string(&path).expect("the page");
+    let (before, rest) = text.split_once("<!-- keys -->\n").expect("a mark");
+    let (now, after) = rest.split_once("<!-- /keys -->").expect("a mark");
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        fs::write(&path, format!("{before}<!-- keys -->\n{table}<!-- /keys -->{after}")).expect("the page is written");
+        return;
+    }
+    for (now, expected) in now.lines().zip(table.lines()) {
+        assert_eq!(now, expected, "{page} is not what the schema says: run with UPDATE_GOLDENS=1");
+    }
+    assert_eq!(now.lines().count(), table.lines().count(), "{page}: run with UPDATE_GOLDENS=1");
+}
+
+fn table(rows: &[Row], about: &About, rules: &BTreeSet<&str>) -> String {
+    let with_rules = !about.rules.is_empty();
+    let mut out = String::from(if with_rules {
+        "| key | takes | must be there | default | what | rules |\n|---|---|---|---|---|---|\n"
+    } else {
+        "| key | takes | must be there | default | what |\n|---|---|---|---|---|\n"
+    });
+    for Row { key, kind, required, what } in rows {
+        let default = about.defaults.iter().find(|(known, _)| known == key).map_or("", |(_, default)| default);
+        let condition = about.required.iter().find(|(known, _)| known == key);
+        let required = condition.map_or(required.as_str(), |(_, condition)| condition);
+        assert!(required != "yes" || default.is_empty(), "`{key}` must be there, so it has no default");
+        out.push_str(&format!("| `{key}` | {kind} | {required} | {default} | {what} |"));
+        if with_rules {
+            let fits = |prefix: &str| {
+                key.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            };
+            let found = about.rules.iter().filter(|(prefix, _)| fits(prefix)).max_by_key(|(prefix, _)| prefix.len());
+            let (_, found) =
+                found.unwrap_or_else(|| panic!("`{key}` follows no rule: name one in tests/language/keys.rs"));
+            let links: Vec<String> = found
+                .iter()
+                .map(|rule| {
+                    assert!(rules.contains(rule), "there is no rule {rule}");
+                    format!("[{rule}](#rule-{rule})")
+                })
+                .collect();
+            out.push_str(&format!(" {} |", links.join(", ")));
+        }
+        out.push('\n');
+    }
+    for (key, _) in about.defaults {
+        let there = rows.iter().any(|row| row.key == *key);
+        // Keys that another change brings may be named before it lands.
+        let coming = ["key", "routes.*.headers", "budgets"].iter().any(|prefix| key.starts_with(prefix));
+        assert!(there || coming, "there is no key `{key}`");
+    }
+    out
+}
+
+impl<'a> Walk<'a> {
+    fn resolve(&self, node: &'a Value) -> (&'a Value, Option<&'a str>) {
+        match node.get("$ref").and_then(Value::as_str) {
+            Some(name) => {
+                let pointer = name.trim_start_matches('#');
+                (self.schema.pointer(pointer).unwrap_or_else(|| panic!("no definition {name}")), Some(name))
+            }
+            None => (node, None),
+        }
+    }
+
+    /// The keys of an object, and of all below it. `required` is what to say of keys that must be there.
+    fn object(&mut self, node: &'a Value, at: &str, required: &str) {
+        let (node, name) = self.resolve(node);
+        if let Some(name) = name {
+            if self.expanded.contains_key(name) {
+                return;
+            }
+            self.expanded.insert(name.to_owned(), at.to_owned());
+        }
+        for (key, child) in members(node, "properties") {
+            let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+            if self.rows.iter().any(|row| row.key == path) {
+                continue;
+            }
+            let required = if must_have(node, key) { required } else { "" };
+            self.row(child, path, required);
+        }
+        if let Some(child) = node.get("additionalProperties").filter(|child| child.is_object()) {
+            let path = if at.is_empty() { "*".to_owned() } else { format!("{at}.*") };
+            self.row(child, path, "");
+        }
+        if let Some(child) = node.get("items") {
+            self.object(child, &format!("{at}[]"), "yes");
+        }
+        // Where one of several forms is an object, its keys are this place's keys.
+        for form in ["anyOf", "oneOf"].iter().filter_map(|key| node.get(key)?.as_array()).flatten() {
+            let of_its_kind = members(form, "properties").find_map(|(key, child)| {
+                let value = child.get("const")?.as_str()?;
+                must_have(node, key).then(|| format!("with `{key}: {value}`"))
+            });
+            self.object(form, at, &of_its_kind.unwrap_or_else(|| "in this form".to_owned()));
+        }
+    }
+
+    fn row(&mut self, child: &'a Value, path: String, required: &str) {
+        let (resolved, _) = self.resolve(child);
+        let what = [child, resolved].iter().find_map(|node| node.get("description")?.as_str()).unwrap_or_default();
+        let kind = self.kind(child);
+        self.rows.push(Row { key: path.clone(), kind, required: required.to_owned(), what: cell(what) });
+        self.object(child, &path, "yes");
+    }
+
+    fn kind(&self, node: &Value) -> String {
+        if let Some(name) = node.get("$ref").and_then(Value::as_str) {
+            if let Some(at) = self.expanded.get(name).filter(|at| !at.is_empty()) {
+                let pointer = name.trim_start_matches('#');
+                let map = self.schema.pointer(pointer).is_some_and(|found| found.get("additionalProperties").is_some());
+                if map {
+                    return format!("a map, as `{at}`");
+                }
+            }
+            match name.rsplit('/').next().unwrap_or_default() {
+                "name" => return "a name".to_owned(),
+                "path" => return "a field path".to_owned(),
+                "rows" => return "a field path and a filter".to_owned(),
+                "size" => return "a size: bytes, or a number and KiB, MiB, GiB".to_owned(),
+                _ => {}
+            }
+            return self.kind(self.schema.pointer(name.trim_start_matches('#')).expect("a definition"));
+        }
+        if let Some(value) = node.get("const") {
+            return format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        }
+        if let Some(values) = node.get("enum").and_then(Value::as_array) {
+            let words: Vec<String> = values
+                .iter()
+                .map(|value| format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+                .collect();
+            return words.join(", ");
+        }
+        for key in ["anyOf", "oneOf"] {
+            if let Some(forms) = node.get(key).and_then(Value::as_array)
+                && node.get("properties").is_none_or(|_| node.get("type").is_none())
+            {
+                let mut kinds: Vec<String> = Vec::new();
+                for form in forms {
+                    let kind = self.kind(form);
+                    if !kinds.contains(&kind) {
+                        kinds.push(kind);
+                    }
+                }
+                return kinds.join(" or ");
+            }
+        }
+        let bounds = || {
+            let bound = |key: &str| node.get(key).map(Value::to_string);
+            match (bound("minimum"), bound("maximum")) {
+                (Some(least), Some(most)) => format!(" from {least} to {most}"),
+                (Some(least), None) => format!(" of at least {least}"),
+                _ => String::new(),
+            }
+        };
+        match node.get("type") {
+            Some(Value::String(kind)) => match kind.as_str() {
+                "string" => "a string".to_owned(),
+                "integer" => format!("a whole number{}", bounds()),
+                "number" => format!("a number{}", bounds()),
+                "boolean" => "a boolean".to_owned(),
+                "array" => {
+                    let items = node.get("items").map(|items| self.kind(items)).unwrap_or_default();
+                    let many = [("a string", "strings"), ("a name", "names"), ("a field path", "field paths")];
+                    format!("a list of {}", many.iter().fold(items, |items, (one, many)| items.replace(one, many)))
+                }
+                "object" if node.get("properties").is_some() => {
+                    let keys: Vec<&String> = members(node, "properties").map(|(key, _)| key).collect();
+                    match keys.as_slice() {
+                        [only] => format!("`{{{only}: …}}`"),
+                        _ => "a map".to_owned(),
+                    }
+                }
+                "object" => "a map".to_owned(),
+                other => other.to_owned(),
+            },
+            Some(Value::Array(kinds)) => {
+                let kinds: Vec<&str> = kinds.iter().filter_map(Value::as_str).collect();
+                if kinds == ["object"] { "a map".to_owned() } else { kinds.join(", ") }
+            }
+            _ => "any value".to_owned(),
+        }
+    }
+}
+
+fn members<'a>(node: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    node.get(key).and_then(Value::as_object).into_iter().flatten()
+}
+
+fn must_have(node: &Value, key: &str) -> bool {
+    node.get("required").and_then(Value::as_array).is_some_and(|keys| keys.iter().any(|name| name == key))
+}
+
+/// Text as a table's cell: a `|` would end it, and `*` outside of code would be emphasis.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('*', "\\*")
+}
