@@ -18,6 +18,7 @@ mod matrix;
 mod preview;
 mod render;
 mod report;
+mod rule;
 mod schema;
 mod terminal;
 mod test;

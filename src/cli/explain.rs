@@ -1,4 +1,4 @@
-//! `fieldgate explain`: why a field is visible or not, or what a diagnostic's code means.
+//! `fieldgate explain`: why a field is visible or not, what a diagnostic's code means, or what a rule of the language says.
 
 use std::path::PathBuf;
 
@@ -13,15 +13,16 @@ use super::cells;
 use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
 use super::report::{number, pretty};
+use super::rule;
 use super::terminal::{Ink, Terminal};
 
-/// Say why a field is (not) visible, or what a code means
+/// Say why a field is (not) visible, what a code means, or what a rule says
 ///
-/// `fieldgate explain get-account '$.email' --scope care.read` or `fieldgate explain FG012`
+/// `fieldgate explain get-account '$.email' --scope care.read`, `fieldgate explain FG012` or `fieldgate explain "rule 22"`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A route's name, or a diagnostic's code
-    #[arg(value_name = "ROUTE|CODE")]
+    /// A route's name, a diagnostic's code, or a rule of the language
+    #[arg(value_name = "ROUTE|CODE|RULE")]
     target: String,
     /// The field's path, quoted for the shell: '$.lines[*].msisdn'
     path: Option<String>,
@@ -51,6 +52,14 @@ enum Format {
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    if let Some(asked) = rule::asked(&arguments.target, arguments.path.as_deref()) {
+        let asked = asked?;
+        terminal.print(&match arguments.format {
+            Format::Human => rule::human(&asked, terminal),
+            Format::Json => pretty(&rule::json(&asked)),
+        })?;
+        return Ok(Exit::Fine);
+    }
     let Some(path) = &arguments.path else {
         return code(arguments, terminal);
     };
@@ -94,7 +103,7 @@ fn code(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let page = Code::parse(&arguments.target).and_then(catalogue::page);
     let Some(page) = page else {
         return Err(Failure::new(format!("`{}` is no code, and no field of a route is named", arguments.target)).help(
-            "codes are FG and three digits; to explain a field, name a route and a path: fieldgate explain get-account '$.email' --scope care.read",
+            "codes are FG and three digits, rules a number; to explain a field, name a route and a path: fieldgate explain get-account '$.email' --scope care.read",
         ));
     };
     terminal.print(&match arguments.format {
