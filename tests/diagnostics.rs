@@ -182,6 +182,56 @@ fn every_error_and_warning_has_a_place_and_a_way_out() {
     }
 }
 
+/// A text with each `rule 22` and `rules 1 and 2` as links to the language reference.
+fn linked(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("rule") {
+        let word = if rest[at..].starts_with("rules ") { "rules " } else { "rule " };
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        let Some(mut list) = after.strip_prefix(word).filter(|list| list.starts_with(|c: char| c.is_ascii_digit()))
+        else {
+            out.push_str("rule");
+            rest = &after[4..];
+            continue;
+        };
+        let mut lead = word;
+        loop {
+            let end = list.find(|c: char| !c.is_ascii_digit()).unwrap_or(list.len());
+            let letter = list[end..].starts_with(['a', 'b']) && !list[end + 1..].starts_with(char::is_alphanumeric);
+            let (number, behind) = list.split_at(end + usize::from(letter));
+            match lead {
+                "rule " => write!(out, "[rule {number}](language.md#rule-{number})").unwrap(),
+                _ => write!(out, "{lead}[{number}](language.md#rule-{number})").unwrap(),
+            }
+            rest = behind;
+            let next =
+                ["–", " to ", ", ", " and "].into_iter().find_map(|joint| Some((joint, behind.strip_prefix(joint)?)));
+            match next {
+                Some((joint, next)) if word == "rules " && next.starts_with(|c: char| c.is_ascii_digit()) => {
+                    (lead, list) = (joint, next);
+                }
+                _ => break,
+            }
+        }
+    }
+    out + rest
+}
+
+#[test]
+fn rules_in_a_page_are_links_to_the_language() {
+    let rows = [
+        ("a level (rule 18), and", "a level ([rule 18](language.md#rule-18)), and"),
+        ("(rules 1 and 2)", "(rules [1](language.md#rule-1) and [2](language.md#rule-2))"),
+        ("rules 34a to 36.", "rules [34a](language.md#rule-34a) to [36](language.md#rule-36)."),
+        ("a rule that holds, or rules, or `rule`", "a rule that holds, or rules, or `rule`"),
+    ];
+    for (text, expected) in rows {
+        assert_eq!(linked(text), expected, "{text}");
+    }
+}
+
 /// The catalogue as one page of Markdown.
 fn reference() -> String {
     use fieldgate::diagnostic::catalogue;
@@ -191,7 +241,8 @@ fn reference() -> String {
          An **error** keeps a policy from loading. A **warning** is about a policy that loads, but probably says something \
          other than its\nauthor means. A **note** is what a reviewer wants to know.\n\n\
          Examples are fragments: the sections that matter, of an otherwise valid policy. `fieldgate explain FG012` prints \
-         the same on a\nterminal, and both are made from the program's own catalogue.\n\n\
+         the same on a\nterminal, and both are made from the program's own catalogue. Rules are those of the [language \
+         reference](language.md).\n\n\
          From FG060 on they are about what surrounds a policy, which `fieldgate check --envoy FILE` looks at: there an error \
          is a threat that\nis open, a warning one that may be, and a fragment is a message or a resource, or some fields of \
          an `HttpConnectionManager`.\n\n\
@@ -211,8 +262,8 @@ fn reference() -> String {
             page.code,
             page.code.severity(),
             plain(page.title),
-            page.what,
-            page.why,
+            linked(page.what),
+            linked(page.why),
             page.wrong,
             page.right
         )
