@@ -20,8 +20,11 @@ mod exchange;
 mod keys;
 #[path = "language/page.rs"]
 mod page;
+#[path = "language/policy_keys.rs"]
+mod policy_keys;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use fieldgate::diagnostic::{Code, Diagnostic, Severity, rules};
 use fieldgate::policy;
@@ -133,7 +136,8 @@ fn every_rule_that_is_cited_exists() {
     let mut wrong = Vec::new();
     let mut seen = 0;
     // What tests that a rule does not exist has to cite it.
-    for (file, text) in citations::sources().into_iter().filter(|(file, _)| !file.starts_with("tests/language")) {
+    let of_none = |file: &str| file.starts_with("tests/language") || file == "tests/cli/rules.txt";
+    for (file, text) in citations::sources().into_iter().filter(|(file, _)| !of_none(file)) {
         for (line, rule) in citations::cited(&text) {
             seen += 1;
             if !known.contains(&rule) {
@@ -165,9 +169,9 @@ fn every_rule_is_cited_by_a_test() {
 #[test]
 fn the_key_reference_is_the_schema() {
     keys::check(
-        "docs/language.md",
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/language.md"),
         include_str!("../policies/fieldgate.v1.schema.json"),
-        &keys::POLICY,
+        &policy_keys::POLICY,
         &page::read(PAGE).rules.iter().map(|(rule, _)| rule.as_str()).collect(),
     );
 }
