@@ -156,6 +156,83 @@ pub enum Mode {
 }
 
 /// One request and its response.
+///
+/// # The protocol
+///
+/// The host brings its events in this order, each at most once but for the parts of the body:
+///
+/// 1. [`on_request`](Self::on_request): the request's head. Forward it, or answer it.
+/// 2. [`on_response_head`](Self::on_response_head): the response's head, also of the answer of step 1.
+/// 3. [`on_response_body`](Self::on_response_body): each part of the body, then [`taken`](Self::taken) once the bytes of the
+///    directive are copied. The last event of a response says [`End::Last`], unless trailers follow.
+/// 4. [`on_response_trailers`](Self::on_response_trailers): the trailers. They end the body as `End::Last` does.
+/// 5. [`report`](Self::report), when the stream is over, however it ended.
+///
+/// An event that comes out of order is refused ([`Refusal::Internal`]).
+///
+/// # Examples
+///
+/// A host that has one response, in parts:
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// use fieldgate::caller::Caller;
+/// use fieldgate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective};
+/// use fieldgate::policy;
+/// use fieldgate::program::Program;
+///
+/// fn headers(pairs: &[(&str, &str)]) -> Headers {
+///     pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+/// }
+///
+/// let (policy, _) = policy::from_json(br#"{"language": 1, "policy": "accounts",
+///     "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
+///     "classes": {"reference": {"about": "Status"}},
+///     "routes": {"get-account": {"match": "GET /accounts/{id}", "area": "accounts", "body": {"$.status": "reference"}}},
+///     "scopes": {"care.read": {"areas": ["accounts"], "grant": {"reference": "show"}}}}"#)?;
+/// let program = Rc::new(Program::new(policy, None)?);
+/// let mut exchange = Exchange::new(Rc::clone(&program));
+///
+/// // The request's head. What the caller is comes from something that the host has verified.
+/// let caller = Caller::new(program.policy(), "app", vec!["care.read".to_owned()], serde_json::Value::Null);
+/// let request = headers(&[(":method", "GET"), (":path", "/accounts/42"), (":authority", "api.example")]);
+/// match exchange.on_request(&request, caller, None) {
+///     RequestDirective::Forward { .. } => { /* edit the headers, ask the upstream */ }
+///     RequestDirective::Refuse(problem) => panic!("answer with {}", problem.status),
+/// }
+///
+/// // The response's head.
+/// let head = headers(&[(":status", "200"), ("content-type", "application/json"), ("content-length", "35")]);
+/// match exchange.on_response_head(&head, End::More) {
+///     HeadDirective::Pass => { /* send the upstream's head */ }
+///     HeadDirective::Send(_) | HeadDirective::Hold(_) => { /* send this one instead, at once or with the body */ }
+///     HeadDirective::Refuse(problem) => panic!("answer with {}", problem.status),
+/// }
+///
+/// // The body. `buffer` is what the host has of it: what it was told to hold, and what has come since.
+/// let mut client = Vec::new();
+/// let mut buffer = Vec::new();
+/// for (part, end) in [(r#"{"status": "active", "#, End::More), (r#""pin": "1234"}"#, End::Last)] {
+///     buffer.extend_from_slice(part.as_bytes());
+///     let new = buffer[exchange.held_back()..].to_vec();
+///     match exchange.on_response_body(&new, buffer.len(), end) {
+///         BodyDirective::Pass => client.append(&mut buffer),
+///         BodyDirective::Send(bytes) => {
+///             client.extend_from_slice(bytes);
+///             buffer.clear();
+///         }
+///         BodyDirective::Hold(bytes) => buffer = bytes.to_vec(),
+///         BodyDirective::Answer { body, .. } => client = body.to_vec(),
+///         BodyDirective::Refuse(problem) => panic!("answer with {}", problem.status),
+///         BodyDirective::Reset => panic!("reset the stream"),
+///     }
+///     exchange.taken();
+/// }
+/// assert_eq!(client, br#"{"status":"active"}"#);
+/// assert_eq!(exchange.report().counts.hidden, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Exchange {
     program: Rc<Program>,

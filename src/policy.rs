@@ -66,6 +66,19 @@ pub fn from_yaml(root: &std::path::Path) -> Result<(PolicySet, Diagnostics), Dia
 ///
 /// # Errors
 /// All diagnostics, if at least one is an error.
+///
+/// # Examples
+///
+/// Everything that is wrong is found at once:
+///
+/// ```
+/// use fieldgate::diagnostic::Code;
+/// use fieldgate::policy;
+///
+/// let found = policy::from_json(br#"{"language": 1, "polcy": "accounts"}"#).map(|_| ()).unwrap_err();
+/// let codes: Vec<Code> = found.items().iter().map(|item| item.code).collect();
+/// assert!(codes.contains(&Code::UnknownKey) && codes.contains(&Code::MissingKey));
+/// ```
 pub fn from_json(text: &[u8]) -> Result<(PolicySet, Diagnostics), Diagnostics> {
     json_document("policy.json", text).and_then(|doc| check(&doc))
 }

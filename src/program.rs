@@ -45,6 +45,26 @@ use view::{Automaton, governed};
 const KEPT_STATES: usize = 1 << 18;
 
 /// A policy made ready to run.
+///
+/// # Examples
+///
+/// ```
+/// use fieldgate::policy;
+/// use fieldgate::program::{Program, Way};
+///
+/// let (policy, _) = policy::from_json(br#"{"language": 1, "policy": "accounts",
+///     "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
+///     "classes": {"reference": {"about": "Status"}},
+///     "routes": {
+///         "get-account": {"match": "GET /accounts/{id}", "area": "accounts", "body": {"$.status": "reference"}},
+///         "health": {"match": "GET /healthz", "pass": "no personal data"}},
+///     "scopes": {"care.read": {"areas": ["accounts"], "grant": {"reference": "show"}}}}"#)?;
+/// let program = Program::new(policy, None)?;
+/// assert!(matches!(program.way("api.example", "GET", "/accounts/42"), Ok(Way::Governed(_))));
+/// assert_eq!(program.way("api.example", "GET", "/healthz"), Ok(Way::Pass));
+/// assert!(program.way("api.example", "GET", "/accounts/42?expand=all").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Program {
     policy: Rc<PolicySet>,

@@ -47,6 +47,42 @@ pub struct Counts {
 }
 
 /// Rewrites one body.
+///
+/// # Examples
+///
+/// A body in two parts, cut in the middle of a name:
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// use fieldgate::caller::Caller;
+/// use fieldgate::json::Texts;
+/// use fieldgate::policy::{self, model::RouteId};
+/// use fieldgate::program::Program;
+/// use fieldgate::rewrite::Rewriter;
+///
+/// let (policy, _) = policy::from_json(br#"{"language": 1, "policy": "accounts",
+///     "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
+///     "classes": {"contact": {"about": "E-mail"}},
+///     "routes": {"get-account": {"match": "GET /accounts/{id}", "area": "accounts",
+///         "body": {"$.email": {"class": "contact", "mask": "email"}}}},
+///     "scopes": {"care.read": {"areas": ["accounts"], "grant": {"contact": "mask"}}}}"#)?;
+/// let caller = Caller::new(&policy, "app", vec!["care.read".to_owned()], serde_json::Value::Null);
+/// let view = Rc::new(Program::new(policy, None)?.view(RouteId(0), &caller)?);
+///
+/// let mut out = Vec::new();
+/// let rewriter = Rewriter::new(Rc::clone(&view), Texts::One);
+/// let rewriter = rewriter.push(br#"{"pin": "1234", "ema"#, &mut out)?;
+/// let rewriter = rewriter.push(br#"il": "ana@example.com"}"#, &mut out)?;
+/// let counts = rewriter.finish(&mut out)?;
+/// assert_eq!(out, br#"{"email":"a***@example.com"}"#);
+/// assert_eq!((counts.masked, counts.hidden), (1, 1));
+///
+/// // What is not JSON is refused, with the offset of the first byte that cannot be right.
+/// let refusal = Rewriter::new(view, Texts::One).push(b"{\"email\" 1}", &mut out).map(|_| ()).unwrap_err();
+/// assert_eq!(refusal.offset(), Some(9));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Rewriter {
     scanner: Scanner,

@@ -353,3 +353,6 @@ fn first_fault(faults: [(u64, JsonFault); 5]) -> Fault {
     }
     first
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,32 @@ const MAX_THINGS: usize = 8192;
 ///
 /// # Errors
 /// All diagnostics, warnings and notes among them, if at least one is an error.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use fieldgate::policy;
+///
+/// let mut files = BTreeMap::from([("accounts.yaml".to_owned(), "\
+/// language: 1
+/// policy: accounts
+/// identity: {source: jwt_authn, payload: jwt, client: azp, scopes: scope}
+/// classes: {reference: {about: Status}}
+/// routes: {get-account: {match: \"GET /accounts/{id}\", area: accounts, body: {$.status: reference}}}
+/// scopes: {care.read: {areas: [accounts], grant: {reference: show}}}
+/// ".to_owned())]);
+/// let (policy, warnings) = policy::check(&policy::load(&files, "accounts.yaml")?)?;
+/// assert_eq!(policy.routes.len(), 1);
+/// assert!(warnings.is_empty());
+///
+/// // A misspelt class is an error, with its place.
+/// files.values_mut().for_each(|text| *text = text.replace("grant: {reference:", "grant: {referense:"));
+/// let found = policy::check(&policy::load(&files, "accounts.yaml")?).map(|_| ()).unwrap_err();
+/// assert!(found.to_string().contains("accounts.yaml:6:49: error[FG012]"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn check(doc: &PolicyDoc) -> Result<(PolicySet, Diagnostics), Diagnostics> {
     check_at(doc, None)
 }

@@ -179,6 +179,30 @@ pub enum Step<'a> {
 }
 
 /// What one caller sees of one route: an automaton shared by callers of its kind, and what is the caller's own.
+///
+/// # Examples
+///
+/// ```
+/// use fieldgate::caller::Caller;
+/// use fieldgate::policy::{self, model::RouteId};
+/// use fieldgate::program::{ContainerRule, Program, ScalarRule, StateId};
+///
+/// let (policy, _) = policy::from_json(br#"{"language": 1, "policy": "accounts",
+///     "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
+///     "classes": {"reference": {"about": "Status"}},
+///     "routes": {"get-account": {"match": "GET /accounts/{id}", "area": "accounts", "body": {"$.status": "reference"}}},
+///     "scopes": {"care.read": {"areas": ["accounts"], "grant": {"reference": "show"}}}}"#)?;
+/// let caller = Caller::new(&policy, "app", vec!["care.read".to_owned()], serde_json::Value::Null);
+/// let view = Program::new(policy, None)?.view(RouteId(0), &caller)?;
+///
+/// let states = view.states();
+/// let root = states.get(view.root());
+/// assert_eq!(root.container, ContainerRule::Walk);
+/// assert!(matches!(states.get(root.member("status")).scalar, ScalarRule::Show));
+/// // A name that the policy does not know leads to the state in which everything is hidden.
+/// assert_eq!(root.member("pin"), StateId::DEAD);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct View {
     automaton: Rc<Automaton>,

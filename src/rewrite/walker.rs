@@ -360,3 +360,6 @@ impl Walker {
         self.states.get(self.here)
     }
 }
+
+#[cfg(test)]
+mod tests;

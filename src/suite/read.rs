@@ -38,6 +38,28 @@ const LONGEST_PAUSE: u64 = 3653 * 86_400;
 ///
 /// # Errors
 /// Every mistake in it; a file that it names and that cannot be read is one.
+///
+/// # Examples
+///
+/// ```
+/// use fieldgate::suite;
+///
+/// let path = std::env::temp_dir().join(format!("fieldgate-example-{}.test.yaml", std::process::id()));
+/// std::fs::write(&path, "\
+/// language: 1
+/// policy: accounts.yaml
+/// tests:
+///   - name: the status is seen
+///     request: {path: GET /accounts/42, scopes: [care.read]}
+///     response: {json: {status: active}}
+///     expect: {$.status: active}
+/// ")?;
+/// let suite = suite::load(&path)?;
+/// assert_eq!(suite.cases.len(), 1);
+/// assert_eq!(suite.cases[0].assertions(), 1);
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn load(path: &Path) -> Result<Suite, Diagnostics> {
     let name = path.display().to_string();
     let text = match disk::read_whole(path, SUITE).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))

@@ -104,11 +104,9 @@ fn next(line: &str) -> Option<(&str, bool)> {
 fn list(text: &str, plural: bool) -> (Vec<String>, &str) {
     let Some((first, mut rest)) = number(text) else { return (Vec::new(), text) };
     let mut rules = vec![first];
-    while plural {
-        let joints = [" to ", "–", ", ", " and "];
-        let Some((joint, after)) = joints.iter().find_map(|joint| Some((*joint, rest.strip_prefix(joint)?))) else {
-            break;
-        };
+    // After `rule 9` a comma or `and` is the sentence's.
+    let joints: &[&str] = if plural { &[" to ", "–", ", ", " and "] } else { &[] };
+    while let Some((joint, after)) = joints.iter().find_map(|joint| Some((*joint, rest.strip_prefix(*joint)?))) {
         let Some((rule, behind)) = number(after) else { break };
         if matches!(joint, " to " | "–")
             && let (Ok(from), Ok(to)) = (rules[rules.len() - 1].parse::<u32>(), rule.parse::<u32>())
@@ -126,7 +124,7 @@ fn number(text: &str) -> Option<(String, &str)> {
     if digits == 0 || digits > 2 {
         return None;
     }
-    let letter = text[digits..].chars().next().filter(|c| matches!(c, 'a' | 'b')).is_some();
+    let letter = text[digits..].starts_with(['a', 'b']);
     let end = digits + usize::from(letter && !text[digits + 1..].starts_with(|c: char| c.is_alphanumeric()));
     Some((text[..end].to_owned(), &text[end..]))
 }
