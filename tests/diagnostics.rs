@@ -269,6 +269,10 @@ fn reference() -> String {
         )
         .unwrap();
     }
+    out.push_str(
+        "\nNext: [the policy language](language.md) · [test suites](suites.md) · [design](design.md) · [back to the first \
+         page](../README.md)\n",
+    );
     out
 }
 
