@@ -161,12 +161,15 @@ pub enum Mode {
 ///
 /// The host brings its events in this order, each at most once but for the parts of the body:
 ///
-/// 1. [`on_request`](Self::on_request): the request's head. Forward it, or answer it.
+/// 1. [`on_request`](Self::on_request): the request's head. Forward it, or answer it. Where budgets bind the route, it says
+///    [`RequestDirective::Reserve`]: call [`reserve`](Self::reserve) with the store. That may say
+///    [`RequestDirective::Ask`]: keep the request back, ask the rate limit service, and call
+///    [`on_answer`](Self::on_answer).
 /// 2. [`on_response_head`](Self::on_response_head): the response's head, also of the answer of step 1.
 /// 3. [`on_response_body`](Self::on_response_body): each part of the body, then [`taken`](Self::taken) once the bytes of the
 ///    directive are copied. The last event of a response says [`End::Last`], unless trailers follow.
 /// 4. [`on_response_trailers`](Self::on_response_trailers): the trailers. They end the body as `End::Last` does.
-/// 5. [`report`](Self::report), when the stream is over, however it ended.
+/// 5. [`settle`](Self::settle), then [`report`](Self::report), when the stream is over, however it ended.
 ///
 /// An event that comes out of order is refused ([`Refusal::Internal`]).
 ///
@@ -199,6 +202,7 @@ pub enum Mode {
 /// let request = headers(&[(":method", "GET"), (":path", "/accounts/42"), (":authority", "api.example")]);
 /// match exchange.on_request(&request, caller, None) {
 ///     RequestDirective::Forward { .. } => { /* edit the headers, ask the upstream */ }
+///     RequestDirective::Reserve | RequestDirective::Ask(_) => unreachable!("the policy has no budgets"),
 ///     RequestDirective::Refuse(problem) => panic!("answer with {}", problem.status),
 /// }
 ///

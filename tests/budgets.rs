@@ -419,6 +419,7 @@ fn several_budgets_bind_together() {
     assert_eq!(day.account.asked, 2);
 }
 
+/// Records are reserved; cost is charged once they have left (rule 34b).
 #[test]
 fn records_and_cost_are_counted() {
     let mut budgets = hour(12);

@@ -15,8 +15,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use fieldgate::budget::Memory;
 use fieldgate::caller::{Caller, Evidence};
-use fieldgate::exchange::{Exchange, Headers, Request, RequestDirective, Response, respond};
+use fieldgate::exchange::{Exchange, Headers, Request, RequestDirective, Response, respond_with};
 use fieldgate::policy;
 use fieldgate::policy::moment::Moment;
 use fieldgate::program::Program;
@@ -61,10 +62,14 @@ pub(crate) fn run(files: &BTreeMap<String, String>, text: &str) -> Vec<String> {
         policy::load(files, "policy.yaml").and_then(|doc| policy::check(&doc)).expect("it has been checked");
     let key = PseudonymKey::from_base64(KEY).expect("a key");
     let program = Rc::new(Program::new(policy, Some(key)).expect("a key is there"));
-    text.split("\n\n").filter_map(|one| exchange(&program, one).err().map(|fault| format!("{one}\n{fault}"))).collect()
+    // The exchanges of a block follow each other, so budgets know of those before.
+    let mut store = Memory::default();
+    text.split("\n\n")
+        .filter_map(|one| exchange(&program, one, &mut store).err().map(|fault| format!("{one}\n{fault}")))
+        .collect()
 }
 
-fn exchange(program: &Rc<Program>, text: &str) -> Result<(), String> {
+fn exchange(program: &Rc<Program>, text: &str, store: &mut Memory) -> Result<(), String> {
     let (first, rest) = text.split_once('\n').ok_or("an exchange is more than its request")?;
     let (mut asks, mut forwarded, mut upstream, mut answer) =
         (Message::default(), Message::default(), Message::default(), Message::default());
@@ -89,8 +94,9 @@ fn exchange(program: &Rc<Program>, text: &str) -> Result<(), String> {
     ];
     head.extend(request.headers.iter().cloned());
     let directive = exchange.on_request(&head, request.caller.clone(), request.now);
-    let is_refused = matches!(directive, RequestDirective::Refuse(_));
-    if asked == is_refused {
+    let got_refused = matches!(directive, RequestDirective::Refuse(_));
+    // Budgets are asked below, with the store.
+    if directive != RequestDirective::Reserve && asked == got_refused {
         came.push_str(if asked { "the upstream is not asked\n" } else { "the upstream is asked\n" });
     }
     if let RequestDirective::Forward { remove, set } = directive {
@@ -112,7 +118,7 @@ fn exchange(program: &Rc<Program>, text: &str) -> Result<(), String> {
     }
     let status = upstream.status.as_deref().unwrap_or("200").parse().map_err(|_| "a status is a number")?;
     let body = upstream.body.join("\n").into_bytes();
-    let got = respond(program, request, &Response { status, headers, body });
+    let got = respond_with(program, request, &Response { status, headers, body }, store);
 
     let refusal = got.report.refusal;
     let line = match refusal {
@@ -145,7 +151,8 @@ fn exchange(program: &Rc<Program>, text: &str) -> Result<(), String> {
 fn request(program: &Program, line: &str, headers: Headers) -> Result<Request, String> {
     let (line, now) = match line.rsplit_once(" at ") {
         Some((line, moment)) => (line, Some(Moment::parse(moment).ok_or(format!("no moment: {moment}"))?)),
-        None => (line, None),
+        // Without a clock no window can be told.
+        None => (line, program.budgets().and_then(|_| Moment::parse("2027-01-31T12:00:00Z"))),
     };
     let mut words = line.splitn(3, ' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().ok_or("a method and a target")?);
