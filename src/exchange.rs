@@ -222,7 +222,8 @@ pub enum Mode {
 ///     let new = buffer[exchange.held_back()..].to_vec();
 ///     match exchange.on_response_body(&new, buffer.len(), end) {
 ///         BodyDirective::Pass => client.append(&mut buffer),
-///         BodyDirective::Send(bytes) => {
+///         // `Whole` is all of the body: its length may be said in the head.
+///         BodyDirective::Send(bytes) | BodyDirective::Whole(bytes) => {
 ///             client.extend_from_slice(bytes);
 ///             buffer.clear();
 ///         }

@@ -29,9 +29,17 @@ const SCHEMA: &str = include_str!("../policies/fieldgate-suite.v1.schema.json");
 
 const KEYS: keys::About = keys::About {
     rules: &[],
-    required: &[],
+    required: &[
+        ("tests[].name", "yes"),
+        ("tests[].request", "without `sequence`"),
+        ("tests[].response", "without `sequence`"),
+        ("tests[].sequence", ""),
+    ],
     defaults: &[
         ("now", "the machine's time"),
+        ("tests[].now", "the suite's"),
+        ("tests[].sequence[].after", "0s"),
+        ("tests[].sequence[].times", "1"),
         ("tests[].request.scopes", "none"),
         ("tests[].request.client", "none"),
         ("tests[].request.claims", "none"),
@@ -213,6 +221,12 @@ tests:
     expect: {$.status: active}
 ";
 
+/// What a sequence takes the place of.
+const STEP: &str = "    request: {path: GET /accounts/1, scopes: [care.read]}
+    response: {json: {status: active}}
+    expect: {$.status: active}
+";
+
 #[test]
 fn the_schema_refuses_what_the_reader_refuses() {
     let schema = schema();
@@ -262,6 +276,34 @@ fn the_schema_refuses_what_the_reader_refuses() {
         ("a refusal with success", "expect: {$.status: active}", "expect_refused: 200", false),
         ("a reason without a status", "expect: {$.status: active}", "expect_refused: {reason: status}", false),
         ("a refusal and an answer", "expect:", "expect_refused: 502\n    expect:", false),
+        ("a row's own time", "expect:", "now: 2027-01-31\n    expect:", true),
+        (
+            "a sequence",
+            STEP,
+            "    sequence:\n      - {after: 1h, times: 2, request: {path: GET /a}, response: {}, expect_step: mask}\n",
+            true,
+        ),
+        ("a sequence of nothing", STEP, "    sequence: []\n", false),
+        (
+            "a sequence and a request",
+            "expect:",
+            "sequence: [{request: {path: GET /a}, response: {}}]\n    expect:",
+            false,
+        ),
+        ("a pause without a unit", STEP, "    sequence: [{after: 10, request: {path: GET /a}, response: {}}]\n", false),
+        ("too often", STEP, "    sequence: [{times: 20001, request: {path: GET /a}, response: {}}]\n", false),
+        (
+            "a step that is none",
+            STEP,
+            "    sequence: [{expect_step: all, request: {path: GET /a}, response: {}}]\n",
+            false,
+        ),
+        (
+            "a refusal and a step",
+            STEP,
+            "    sequence: [{expect_step: mask, expect_refused: 429, request: {path: GET /a}, response: {}}]\n",
+            false,
+        ),
     ] {
         assert!(ROW.contains(from), "`{from}` is not in the row");
         let text = ROW.replacen(from, to, 1);
