@@ -160,7 +160,7 @@ fn request(program: &Program, line: &str, headers: Headers) -> Result<Request, S
     let policy = program.policy();
     let caller = if let Some(claims) = who.strip_prefix("claims ") {
         let claims: Value = serde_json::from_str(claims).map_err(|error| error.to_string())?;
-        Caller::identify(policy, Evidence::Claims(&claims), &headers)
+        Caller::identify(policy, Evidence::Claims(claims), &headers)
     } else if let Some(uri) = who.strip_prefix("certificate ") {
         Caller::identify(policy, Evidence::PeerUri(uri.as_bytes()), &headers)
     } else if let Some(names) = who.strip_prefix('(').and_then(|names| names.strip_suffix(')')) {
