@@ -3,7 +3,7 @@
 use super::Look;
 use super::field::{get, head, is, text};
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
-use crate::policy::model::{HeadMode, Identity, Limits};
+use crate::policy::model::{HeadMode, Identity, Limits, Store};
 use crate::policy::{self, Node, PolicyDoc, PolicySet};
 
 /// What a policy asks of the host that runs it.
@@ -17,12 +17,20 @@ pub(super) struct Demands {
     pub(super) identity: Option<Identity>,
     /// The variables of which one has to hold the key, the usual one first; empty where none is needed, or no policy is known.
     pub(super) keys: Vec<String>,
+    /// Whether budgets are counted in Envoy's shared data (rule 36).
+    pub(super) counts: bool,
 }
 
 impl Default for Demands {
     /// What a policy asks for that does not say.
     fn default() -> Self {
-        Self { head: Some(HeadMode::Held), hold: Limits::default().hold, identity: None, keys: Vec::new() }
+        Self {
+            head: Some(HeadMode::Held),
+            hold: Limits::default().hold,
+            identity: None,
+            keys: Vec::new(),
+            counts: false,
+        }
     }
 }
 
@@ -32,6 +40,7 @@ impl Demands {
             head: Some(policy.head),
             hold: policy.limits.hold,
             identity: Some(policy.identity.clone()),
+            counts: policy.budgets.iter().any(|budget| budget.store == Store::Local),
             keys: if policy.needs_key() { policy.key_variables() } else { Vec::new() },
         }
     }
@@ -84,7 +93,7 @@ fn demands(look: &mut Look, embedded: Embedded, place: Span, given: &Demands) ->
             Demands::of(&policy)
         }
         // What it would ask for when it is mended is not known, and what it must not be is said.
-        Embedded::Broken => Demands { head: None, hold: 0, identity: None, keys: Vec::new() },
+        Embedded::Broken => Demands { head: None, hold: 0, identity: None, keys: Vec::new(), counts: false },
         Embedded::Unknown => given.clone(),
     }
 }

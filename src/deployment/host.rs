@@ -16,6 +16,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, governed: &Governed) {
         printed::taps(look, document);
         admin(look, document);
         version(look, document);
+        rejected(look, document);
     }
     runtime(look, survey);
     for cluster in survey.clusters.iter().filter(|cluster| governed.reaches(text(cluster, "name"))) {
@@ -103,6 +104,20 @@ fn settings(node: &Node, name: &mut String, set: &mut Vec<(Span, String, bool)>)
             }
         }
         name.truncate(end);
+    }
+}
+
+/// Updates that a dump shows as rejected.
+fn rejected(look: &mut Look, document: &Node) {
+    let mut found = Vec::new();
+    walk(document, &mut |node| found.extend(get(node, "error_state").map(head)));
+    for span in found {
+        look.say(
+            Code::NotedField,
+            span,
+            "this update was rejected: Envoy runs what it had before, or nothing of that name",
+            "look up the reason in `details`, and mend it: later updates are rejected too",
+        );
     }
 }
 

@@ -158,7 +158,7 @@ fn applied(look: &mut Look, patch: &Patch<'_>) {
         ("INSERT_AFTER", ROUTER) => {
             never(
                 patch.place(),
-                "the plugin is put behind the router, which answers: it never runs",
+                "Envoy takes no filter behind the router: the listener is rejected",
                 "write `operation: INSERT_BEFORE`",
             );
         }

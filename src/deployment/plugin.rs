@@ -95,6 +95,15 @@ pub(super) fn check(look: &mut Look, plugin: &Plugin<'_>, extent: Extent, given:
     if let Some(vm) = get(config, "vm_config") {
         machine(look, vm);
     }
+    let named = at(config, &["vm_config", "vm_id"]).and_then(Node::text).is_some_and(|id| !id.is_empty());
+    if demands.counts && !named && extent == Extent::Whole {
+        look.say(
+            Code::SharedCounts,
+            place,
+            "the policy counts budgets in shared data, and the virtual machine has no `vm_id`: every other plugin without one reads and writes the same counts",
+            "write `vm_config: {vm_id: fieldgate}`",
+        );
+    }
     failure(look, config, extent);
     held_head(look, config, extent, &demands, flag);
     if extent == Extent::Whole {

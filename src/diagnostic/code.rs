@@ -128,6 +128,7 @@ codes! {
         95 Unfiltered "Something that keeps or prints what the plugin has not filtered.",
         96 ExposedAdmin "An admin interface that others than this machine reach.",
         98 OldEnvoy "An Envoy that is older than the oldest that is supported.",
+        100 SharedCounts "Budgets whose counts other plugins can write (rule 36).",
     }
     Note {
         99 NotedField "A setting that does not open anything, and that a reviewer wants to know.",
