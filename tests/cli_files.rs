@@ -514,7 +514,7 @@ const STEERING: &str = "\\u001b]0;x\\u0007 \\u009b2J \\u202e \\n::error::x <img 
 fn no_word_of_a_policy_or_a_suite_steers_what_it_is_printed_on() {
     let scratch = Scratch::new("steering");
     let quoted = format!("\"{STEERING}\"");
-    let policy = small().replace("policy: small", "policy: small");
+    let policy = small();
     scratch.write("policies/small.yaml", &format!("{policy}\ndefaults: {{unmatched_route: reject}}\n"));
     let with_pass =
         small().replacen("routes:\n", &format!("routes:\n  health: {{match: GET /healthz, pass: {quoted}}}\n"), 1);
