@@ -713,6 +713,22 @@ pub const PAGES: &[Page] = &[
         "clients:\n  \"*\": {ceiling: {contact: pseudonym}}\n  acme-partner: {ceiling: {contact: pseudonym}}\n",
     ),
     page_of(
+        Code::TalkativeError,
+        "an error that may say too much",
+        "`errors.show` names a member such as `detail`, `message` or `trace` (rule 29).",
+        "Such members are free text in most upstreams: they repeat the value that was wrong, the record that was not found, or the query that failed.",
+        "defaults: {errors: {show: [title, status, detail]}}\n",
+        "defaults: {errors: {show: [title, status]}}\n",
+    ),
+    page_of(
+        Code::RowsMember,
+        "a member that only a row condition names",
+        "`rows` asks for a member that is in no field path of the policy (rule 26).",
+        "A member that is misspelt is never there: `?!@.hiddn` then keeps every element, the hidden ones too.",
+        "routes:\n  get-account:\n    match: GET /accounts\n    area: accounts\n    body: {\"$.items[*]\": {shape: account}}\n    rows: \"$.items[?!@.balanc]\"\n",
+        "routes:\n  get-account:\n    match: GET /accounts\n    area: accounts\n    body: {\"$.items[*]\": {shape: account}}\n    rows: \"$.items[?!@.balance]\"\n",
+    ),
+    page_of(
         Code::UncountedRoute,
         "a route that a budget cannot count",
         "A route in a budget's areas says nowhere whose data its responses hold; or they come as a list, and `max_records` does not bound that very list (rule 34a).",

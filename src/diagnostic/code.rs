@@ -76,6 +76,7 @@ codes! {
         46 NoEffect "Something written that changes nothing.",
         47 NotInApi "A route or field that the API's description does not have.",
         48 LongReport "A route that only reports for more than 90 days to come (rule 38).",
+        116 TalkativeError "A member of an error that is free text in most upstreams (rule 29).",
         155 SlowPattern "A detector's pattern that a text can make slow (rule 27).",
     }
     Note {
@@ -113,6 +114,7 @@ codes! {
         88 UnusedFlag "A host that lets the head be held, and a policy that does not (rule 40).",
         89 Elsewhere "Configuration that is needed to judge, and is somewhere else.",
         115 AnyClientMore "`\"*\"` gives more than some entry of a client (rule 9).",
+        117 RowsMember "A member that only a row condition names (rule 26).",
     }
     Warning {
         90 MarkInRoute "A route that asks for the plugin's mark, and so is not there for filters before the plugin.",

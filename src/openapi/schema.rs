@@ -21,6 +21,10 @@ const MAX_STEPS: usize = 24;
 /// Places of one shape, its own ones.
 const MAX_OWN: usize = 2_000;
 
+/// Schemas that are put together of schemas, within each other: a chain of references may be as long as the document, and
+/// each is a call.
+const MAX_NESTED: usize = 256;
+
 /// Makes shapes as schemas ask for them.
 pub(super) struct Walker<'d> {
     document: &'d Document,
@@ -266,6 +270,22 @@ impl<'d> Walker<'d> {
 
     /// Adds what a schema says of a place, whatever way it is put together.
     fn merge(&self, schema: &'d Value, merged: &mut Merged<'d>, seen: &mut BTreeSet<String>, above: &[String]) {
+        self.merge_within(schema, merged, seen, above, 0);
+    }
+
+    fn merge_within(
+        &self,
+        schema: &'d Value,
+        merged: &mut Merged<'d>,
+        seen: &mut BTreeSet<String>,
+        above: &[String],
+        depth: usize,
+    ) {
+        if depth > MAX_NESTED {
+            merged.cut = Some("it is put together of more schemas than are followed here".to_owned());
+            return;
+        }
+        let within = depth.saturating_add(1);
         let Some(members) = schema.as_object() else {
             // `true`: anything. `false`: nothing.
             merged.vague |= schema == &Value::Bool(true);
@@ -276,7 +296,7 @@ impl<'d> Walker<'d> {
                 merged.cut = Some(format!("it holds itself: {}", super::one_line(last_word(reference), 60)));
             } else if seen.insert(reference.to_owned()) {
                 match self.document.target(reference) {
-                    Some(target) => self.merge(target, merged, seen, above),
+                    Some(target) => self.merge_within(target, merged, seen, above, within),
                     None => {
                         merged.cut = Some(format!(
                             "the description refers to `{}`, which is not in it",
@@ -288,7 +308,7 @@ impl<'d> Walker<'d> {
         }
         for word in ["allOf", "oneOf", "anyOf"] {
             for part in members.get(word).and_then(Value::as_array).into_iter().flatten() {
-                self.merge(part, merged, seen, above);
+                self.merge_within(part, merged, seen, above, within);
             }
         }
         for (name, schema) in members.get("properties").and_then(Value::as_object).into_iter().flatten() {

@@ -418,22 +418,24 @@ fn names_that_would_break_out_of_their_place_stay_in_it() {
         &"long".repeat(500),
     ];
     let properties: serde_json::Map<String, Value> =
-        evil.iter().map(|name| ((*name).to_owned(), serde_json::json!({"type": "string"}))).collect();
-    let schemas: serde_json::Map<String, Value> =
-        evil.iter().map(|name| ((*name).to_owned(), serde_json::json!({"properties": properties}))).collect();
+        evil.iter().map(|name| ((*name).to_owned(), serde_json::serde_json::json!({"type": "string"}))).collect();
+    let schemas: serde_json::Map<String, Value> = evil
+        .iter()
+        .map(|name| ((*name).to_owned(), serde_json::serde_json::json!({"properties": properties})))
+        .collect();
     let mut paths = serde_json::Map::new();
     for (index, name) in evil.iter().enumerate() {
         let reference = format!("#/components/schemas/{}", name.replace('~', "~0").replace('/', "~1"));
         paths.insert(
             format!("/p{index}/{name}/{{{name}}}"),
-            serde_json::json!({"get": {
+            serde_json::serde_json::json!({"get": {
                 "operationId": name, "tags": [name], "deprecated": true, "security": [{"s": [name]}],
                 "parameters": [{"in": "query", "name": name}],
                 "responses": {"200": {"content": {"application/json": {"schema": {"$ref": reference}}, *name: {}}}},
             }}),
         );
     }
-    let document = serde_json::json!({
+    let document = serde_json::serde_json::json!({
         "openapi": "3.1.0", "info": {"title": evil.concat()}, "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {"s": {"flows": {"f": {"scopes": {"a\nb": "c\nscopes: {}"}}}}}},
     });
@@ -528,4 +530,23 @@ fn a_sample_is_matched_with_the_operation_that_reads_it() {
     skeleton::match_sample(&api, &Sample::read("y.json", r#"{"q": 7}"#).unwrap(), None).unwrap_err();
     skeleton::match_sample(&api, &sample, Some("get-b")).unwrap_err();
     assert_eq!(skeleton::match_sample(&api, &sample, Some("post-a")).unwrap().operation, 1 - matched.operation);
+}
+
+#[test]
+fn a_chain_of_references_as_long_as_the_document_is_followed_to_a_bound() {
+    for links in [10, 200, 20_000, 60_000] {
+        let schemas: serde_json::Map<String, serde_json::Value> = (0..links)
+            .map(|at| {
+                let next = serde_json::json!({"$ref": format!("#/components/schemas/s{}", at + 1)});
+                // Every second one by way of an `allOf`.
+                (format!("s{at}"), if at % 2 == 0 { next } else { serde_json::json!({"allOf": [next]}) })
+            })
+            .chain([(format!("s{links}"), serde_json::json!({"type": "string"}))])
+            .collect();
+        let document = serde_json::json!({"openapi": "3.1.0", "components": {"schemas": schemas}, "paths": {"/a": {"get": {"responses":
+            {"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/s0"}}}}}}}}});
+        let api = read("api.json", &document.to_string(), Wanted::default()).unwrap();
+        let expected = if links <= 200 { "$ string" } else { "$…" };
+        assert_eq!(places(&api), expected, "{links} links");
+    }
 }

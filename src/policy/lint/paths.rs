@@ -67,6 +67,39 @@ impl Lint<'_> {
     fn condition(&mut self, rows: &Node) {
         if let Ok(path) = FieldPath::parse(rows.text().unwrap_or_default()) {
             self.unguarded(&path, rows.span);
+            self.unknown_in_rows(&path, rows.span);
+        }
+    }
+
+    /// Members that only a row condition names: misspelt, it says the same of every element, and a negation keeps all.
+    fn unknown_in_rows(&mut self, path: &FieldPath, span: Span) {
+        let known = |name: &str| {
+            self.policy.routes.iter().any(|route| match &route.body {
+                RouteBody::Governed(governed) => governed.entries.iter().any(|entry| {
+                    entry.path.segments.iter().any(|segment| match segment {
+                        Segment::Member(member) => &**member == name,
+                        Segment::Filtered(filter) => members(filter.as_str()).contains(&name),
+                        Segment::Any => false,
+                    })
+                }),
+                RouteBody::Pass(_) => false,
+            })
+        };
+        let filters = path.segments.iter().filter_map(|segment| match segment {
+            Segment::Filtered(filter) => Some(filter.as_str()),
+            Segment::Member(_) | Segment::Any => None,
+        });
+        let unknown: BTreeSet<String> =
+            filters.flat_map(members).filter(|name| !known(name)).map(str::to_owned).collect();
+        for name in unknown {
+            self.push(
+                Diagnostic::at(
+                    Code::RowsMember,
+                    span,
+                    format!("`rows` asks for `{name}`, which no field of the policy names"),
+                )
+                .help("look at its spelling: where it is never there, `!@.…` keeps every element, and `@.…` none"),
+            );
         }
     }
 
@@ -181,4 +214,22 @@ fn keyed(name: &str) -> bool {
     by || name.contains("By")
         || lower.contains("_by_")
         || ["map", "index", "lookup", "dict"].iter().any(|end| lower.ends_with(end))
+}
+
+/// The members that a filter asks for by a plain name: `@.a.b` asks for `a` and `b`.
+fn members(filter: &str) -> Vec<&str> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    for query in filter.split('@').skip(1) {
+        let mut rest = query;
+        while let Some(after) = rest.strip_prefix('.') {
+            let end = after.find(|c: char| !is_name(c)).unwrap_or(after.len());
+            let (name, more) = after.split_at(end);
+            if !name.is_empty() {
+                found.push(name);
+            }
+            rest = more;
+        }
+    }
+    found
 }

@@ -8,6 +8,9 @@ use crate::diagnostic::{Code, Diagnostic};
 /// Days ahead that a trial may last without a warning: a quarter.
 const LONG: u32 = 90;
 
+/// Days ahead after which nobody can mean a trial.
+const YEAR: u32 = 366;
+
 impl Lint<'_> {
     pub(super) fn reports(&mut self, now: Option<Moment>) {
         for route in &self.policy.routes {
@@ -16,6 +19,15 @@ impl Lint<'_> {
             let place = self.node(&["routes", name, "report_until"]).map_or(route.span, |node| node.span);
             let over = |ahead: u32, now: Moment| Day(until.0.saturating_sub(ahead)).start() > now;
             self.push(match now {
+                Some(now) if over(YEAR, now) => Diagnostic::at(
+                    Code::LongReport,
+                    place,
+                    format!(
+                        "route `{name}` only reports until {until}, more than a year ahead: that is no trial, and until then \
+                         every response passes as it came"
+                    ),
+                )
+                .help("choose a day within the next 90 days, and move it when it comes if the counts ask for it"),
                 Some(now) if over(LONG, now) => Diagnostic::at(
                     Code::LongReport,
                     place,

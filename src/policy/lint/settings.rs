@@ -63,6 +63,30 @@ const REVEALING: [&str; 9] = [
     "x-total-pages",
 ];
 
+/// Members of errors that hold free text, without `_` and `-`.
+const TALKATIVE: [&str; 20] = [
+    "backtrace",
+    "cause",
+    "causes",
+    "context",
+    "data",
+    "debug",
+    "debuginfo",
+    "debugmessage",
+    "description",
+    "detail",
+    "details",
+    "errordescription",
+    "exception",
+    "innererror",
+    "message",
+    "msg",
+    "reason",
+    "stack",
+    "stacktrace",
+    "trace",
+];
+
 impl Lint<'_> {
     pub(super) fn settings(&mut self) {
         let policy = self.policy;
@@ -91,6 +115,20 @@ impl Lint<'_> {
                 self.push(
                     Diagnostic::at(Code::RevealingHeader, name.span, format!("the header `{text}` may tell what the body withholds"))
                         .help("keep it only if its value says nothing that a caller may not know; or give it a class under `classify`"),
+                );
+            }
+        }
+        for name in self.node(&["defaults", "errors", "show"]).and_then(Node::elements).unwrap_or_default() {
+            let Some(text) = name.text() else { continue };
+            let member = text.rsplit('.').next().unwrap_or(text).trim_end_matches("[*]").to_ascii_lowercase();
+            if TALKATIVE.contains(&member.replace(['_', '-'], "").as_str()) {
+                self.push(
+                    Diagnostic::at(
+                        Code::TalkativeError,
+                        name.span,
+                        format!("`{text}` of an error is free text in most upstreams, and may repeat what the body withholds"),
+                    )
+                    .help("show codes that the upstream makes from a fixed list: `type`, `title`, `status`, `code`"),
                 );
             }
         }
