@@ -418,24 +418,22 @@ fn names_that_would_break_out_of_their_place_stay_in_it() {
         &"long".repeat(500),
     ];
     let properties: serde_json::Map<String, Value> =
-        evil.iter().map(|name| ((*name).to_owned(), serde_json::serde_json::json!({"type": "string"}))).collect();
-    let schemas: serde_json::Map<String, Value> = evil
-        .iter()
-        .map(|name| ((*name).to_owned(), serde_json::serde_json::json!({"properties": properties})))
-        .collect();
+        evil.iter().map(|name| ((*name).to_owned(), serde_json::json!({"type": "string"}))).collect();
+    let schemas: serde_json::Map<String, Value> =
+        evil.iter().map(|name| ((*name).to_owned(), serde_json::json!({"properties": properties}))).collect();
     let mut paths = serde_json::Map::new();
     for (index, name) in evil.iter().enumerate() {
         let reference = format!("#/components/schemas/{}", name.replace('~', "~0").replace('/', "~1"));
         paths.insert(
             format!("/p{index}/{name}/{{{name}}}"),
-            serde_json::serde_json::json!({"get": {
+            serde_json::json!({"get": {
                 "operationId": name, "tags": [name], "deprecated": true, "security": [{"s": [name]}],
                 "parameters": [{"in": "query", "name": name}],
                 "responses": {"200": {"content": {"application/json": {"schema": {"$ref": reference}}, *name: {}}}},
             }}),
         );
     }
-    let document = serde_json::serde_json::json!({
+    let document = serde_json::json!({
         "openapi": "3.1.0", "info": {"title": evil.concat()}, "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {"s": {"flows": {"f": {"scopes": {"a\nb": "c\nscopes: {}"}}}}}},
     });
