@@ -550,9 +550,9 @@ fn no_word_of_a_policy_or_a_suite_steers_what_it_is_printed_on() {
 #[test]
 fn no_name_of_a_policy_is_a_formula_or_markup() {
     let scratch = Scratch::new("formula");
-    scratch.write("policies/small.yaml", &small().replace("care.read:", "\"=cmd|'/c calc'!A1\":"));
+    scratch.write("policies/small.yaml", &small().replace("care.read:", "\"=cmd|A1!B2\":"));
     let csv = text(&scratch.run(&["matrix", "policies", "--format", "csv"]).stdout);
     assert!(csv.contains("'=cmd") && !csv.contains(",=cmd"), "{csv}");
     let md = text(&scratch.run(&["matrix", "policies", "--format", "md"]).stdout);
-    assert!(!md.contains(" =cmd|"), "{md}");
+    assert!(md.contains("cmd") && !md.contains("=cmd|"), "{md}");
 }
