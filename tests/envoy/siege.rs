@@ -28,7 +28,13 @@ const MARK: &str = "mrk90x";
 
 /// All tests of this file.
 pub(crate) fn all() -> Vec<(String, Test)> {
-    vec![("no answer of a hostile upstream leaks, hangs, crashes or tells twins apart".to_owned(), Box::new(siege))]
+    vec![
+        ("no answer of a hostile upstream leaks, hangs, crashes or tells twins apart".to_owned(), Box::new(siege)),
+        (
+            "the core leaks nothing of what a hostile upstream draws".to_owned(),
+            Box::new(|world: &World| native(world.seed)),
+        ),
+    ]
 }
 
 /// Numbers that a seed chooses (xorshift).
@@ -480,4 +486,25 @@ fn sound(native: &Native, shot: &Shot, answer: &Answer) -> Sound {
     // An error that turns out to be none when its beginning has gone is cut.
     let is_error = shot.row.upstream.status >= 300 && answer.end == End::Cut && native.body.is_empty();
     if is_whole || is_error { Sound::Whole } else { Sound::Wrong }
+}
+
+/// What the native core makes of the same draw, without Envoy.
+pub(crate) fn native(seed: u64) -> Result<(), String> {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let (mut number, mut tally, mut answers) = (0, (0, 0, 0), 0);
+    for head in HeadMode::ALL {
+        let program = world::compile(&World::policy_json(&Policy::Text(streams::LIST), head)?)?;
+        for _ in 0..600 {
+            for shot in draw(&mut dice, &mut number, head) {
+                let native = world::respond(&program, &shot.row);
+                let text = String::from_utf8_lossy(&native.body).into_owned();
+                answers += 1;
+                tally.0 += usize::from(text.contains("mrk"));
+                tally.1 += usize::from(text.contains(MARK));
+                tally.2 += text.matches("ps_").count();
+            }
+        }
+    }
+    println!("{answers} answers, {} with mrk, {} with the mark, {} pseudonyms", tally.0, tally.1, tally.2);
+    if tally.1 == 0 { Ok(()) } else { Err("a mark".to_owned()) }
 }
