@@ -15,6 +15,8 @@
 mod admission;
 mod body;
 mod head;
+mod opening;
+mod request;
 mod whole;
 mod write_budget;
 
@@ -26,7 +28,7 @@ pub use whole::{Answer, Request, Response, respond, respond_with};
 
 use crate::caller::Caller;
 use crate::json::Texts;
-use crate::policy::model::{Level, OtherContent, RouteBody, RouteId, ScopeId};
+use crate::policy::model::{Level, RouteBody, RouteId, ScopeId};
 use crate::policy::moment::Moment;
 use crate::program::memory::Share;
 use crate::program::{FieldCount, Program, View};
@@ -34,7 +36,8 @@ use crate::refusal::{Problem, Refusal};
 use crate::rewrite::{Counts, Rewriter};
 use admission::{Spending, Waiting};
 use body::{Carrier, Head, Holding, Length, Purpose, Sniffing, Streaming};
-use head::{Content, Kind, OwnType, Repeated};
+use head::{Answers, Content, Kind, OwnType, Repeated, Whose};
+use request::Reading;
 
 /// Header names, in lower case, and values, in order.
 pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
@@ -53,10 +56,10 @@ pub enum End {
 pub enum RequestDirective {
     /// Forward it without these headers, and with those set.
     Forward {
-        /// Names to remove.
-        remove: &'static [&'static str],
+        /// Names to remove, as the request spells them.
+        remove: Vec<String>,
         /// Names and values to set.
-        set: &'static [(&'static str, &'static str)],
+        set: Vec<(&'static str, String)>,
     },
     /// Call [`Exchange::reserve`]: budgets are to be asked first.
     Reserve,
@@ -247,6 +250,8 @@ pub struct Exchange {
     /// What the caller gets of the body and the host does not have yet, or holds back.
     out: Vec<u8>,
     report: Report,
+    /// Headers of the request that are put on every answer (rule 31).
+    echo: Vec<(String, String)>,
     /// The view whose counts are asked for: on a route that only reports, or that budgets bind.
     counted: Option<Rc<View>>,
     /// What budgets hold for it.
@@ -297,22 +302,11 @@ struct Governed {
     view: Rc<View>,
 }
 
-/// A governed request goes on so (rule 32).
-const IDENTITY: &[(&str, &str)] = &[("accept-encoding", "identity")];
-const FORWARD_READ: RequestDirective = RequestDirective::Forward { remove: &head::REMOVED_FROM_READS, set: IDENTITY };
-const FORWARD_WRITE: RequestDirective = RequestDirective::Forward { remove: &head::REMOVED_FROM_WRITES, set: IDENTITY };
-const PASS: RequestDirective = RequestDirective::Forward { remove: &head::REROUTING, set: &[] };
-
-/// How an admitted request goes on.
-fn forward(reads: bool) -> RequestDirective {
-    if reads { FORWARD_READ } else { FORWARD_WRITE }
-}
-
 impl Exchange {
     /// An exchange that awaits its request.
     #[must_use]
     pub fn new(program: Rc<Program>) -> Self {
-        let (head, out) = Default::default();
+        let (head, out, echo) = Default::default();
         let spending = Spending::default();
         let share = program.memory().share();
         Self {
@@ -321,6 +315,7 @@ impl Exchange {
             head,
             out,
             report: Report::default(),
+            echo,
             counted: None,
             carrier: Carrier::Pieces,
             share,
@@ -355,10 +350,21 @@ impl Exchange {
         }
     }
 
+    /// The reply to a refusal, with what of the request comes back (rule 31): the host's own failures are told so too.
+    #[must_use]
+    pub fn problem(&self, refusal: Refusal, target: &str) -> Problem {
+        self.echoing(Problem::new(refusal, target))
+    }
+
+    fn echoing(&self, problem: Problem) -> Problem {
+        problem.with_headers(self.echo.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
     /// The request's head (rules 3 to 9, 32, 33). `now` decides whether the route only reports, for the whole exchange: a
     /// response does not change halfway. Without it every route enforces (rule 38).
     pub fn on_request(&mut self, headers: &Headers, caller: Caller, now: Option<Moment>) -> RequestDirective {
         let target = head::single(headers, ":path").ok().flatten().unwrap_or_default();
+        self.echo = head::echoed(headers, self.program.policy().defaults.headers.echo.iter());
         let decided = self.request(headers, caller, now);
         if let Err(refusal) = decided {
             self.phase = Phase::Answered;
@@ -369,14 +375,15 @@ impl Exchange {
         match decided {
             // What goes through a tunnel may be for other routes.
             Err(refusal) if !reports || refusal == Refusal::Upgrade => {
-                RequestDirective::Refuse(Problem::new(refusal, target))
+                RequestDirective::Refuse(self.problem(refusal, target))
             }
             Ok(directive) if !reports => directive,
             // The request goes out as when enforced, or the upstream would answer another question.
             decided => {
+                let forwarded = self.forwarded(headers, Reading::AndWriting);
                 let aside = mem::replace(self, Self::new(Rc::clone(&self.program)));
                 self.phase = Phase::Reporting(Box::new(aside));
-                decided.unwrap_or(FORWARD_WRITE)
+                decided.unwrap_or(forwarded)
             }
         }
     }
@@ -388,15 +395,16 @@ impl Exchange {
         let authority = one(":authority")?.unwrap_or_default();
         let Some(id) = self.program.find(authority, method, target)? else {
             self.phase = Phase::Passed;
-            return Ok(PASS);
+            return Ok(request::passed(headers));
         };
         let route = self.program.policy().routes.get(usize::from(id.0)).ok_or(Refusal::Internal)?;
         if matches!(route.body, RouteBody::Pass(_)) {
             self.program.check_query(id, target)?;
             self.phase = Phase::Passed;
-            return Ok(PASS);
+            return Ok(request::passed(headers));
         }
         self.report.route = Some(id);
+        self.echo = head::echoed(headers, self.program.headers(id).flat_map(|names| &names.echo));
         if head::asks_for_upgrade(headers) {
             return Err(Refusal::Upgrade);
         }
@@ -413,14 +421,22 @@ impl Exchange {
         if view.shows_nothing() && reads {
             return Err(if caller.is_nobody() { Refusal::NoIdentity } else { Refusal::NothingVisible });
         }
+        let reading = if reads { Reading::Only } else { Reading::AndWriting };
+        let forwarded = self.forwarded(headers, reading);
         // A route that only reports lets everything pass: there is nothing that a budget could do.
         if let (Some(budgets), false) = (self.program.budgets(), route.reports_at(now)) {
-            let waiting = Waiting::new(budgets, &self.program, id, caller, target, headers, reads);
+            let mut waiting = Waiting::new(budgets, &self.program, id, caller, target, headers, reads);
+            waiting.onward = Some(forwarded);
             self.phase = Phase::Reserving(Box::new(waiting));
             return Ok(RequestDirective::Reserve);
         }
         self.phase = Phase::AwaitingHead(Box::new(Governed { route: id, caller, ceiling: Level::Show, view }));
-        Ok(forward(reads))
+        Ok(forwarded)
+    }
+
+    fn forwarded(&self, headers: &Headers, reading: Reading) -> RequestDirective {
+        let answers = self.report.route.map(|route| answers(&self.program, route)).unwrap_or_default();
+        request::governed(headers, reading, answers)
     }
 
     /// Whether it matters to a response with this head whether it comes in frames of at most 16 KiB (HTTP/2), and the head does
@@ -454,7 +470,7 @@ impl Exchange {
             Phase::AwaitingHead(governed) => self.response_head(*governed, headers, end),
             _ => Err(Refusal::Internal),
         };
-        if self.program.budgets().is_some() && decided.is_ok() && head::shows_class(&self.head, &self.program) {
+        if self.program.budgets().is_some() && decided.is_ok() && self.shows_class() {
             self.releases_unnamed();
         }
         match decided {
@@ -463,7 +479,7 @@ impl Exchange {
             Err(refusal) => {
                 self.releases_nothing();
                 self.refused(refusal);
-                HeadDirective::Refuse(Problem::new(refusal, ""))
+                HeadDirective::Refuse(self.problem(refusal, ""))
             }
         }
     }
@@ -472,13 +488,15 @@ impl Exchange {
     fn response_head(&mut self, governed: Governed, headers: &Headers, end: End) -> Result<Head, Refusal> {
         let Governed { route, caller, ceiling, view } = governed;
         let (status, kind) = head::status(headers)?;
-        let rewritten = |own_type| head::rewrite(headers, status, own_type, &self.program, (route, &caller, ceiling));
+        let whose = Whose { program: &self.program, route, caller: &caller, ceiling, echo: &self.echo };
+        let rewritten = |own_type| head::rewrite(headers, status, own_type, &whose);
+        let answers = answers(&self.program, route);
         let length = Length { declared: head::declared(headers, self.carrier), limits: self.program.policy().limits };
         if end == End::Last || kind == Kind::Bodiless || (kind == Kind::Success && view.shows_nothing()) {
             self.phase = Phase::Emptying;
             // A HEAD response names the type that the GET response would have. 204 and 304 name none, however the host tells
             // that their body ends.
-            let own_type = match head::content(headers, OtherContent::Reject) {
+            let own_type = match head::content(headers, answers.filtered()) {
                 Ok(Content::Json { media_type, .. }) if end == End::Last && kind != Kind::Bodiless => {
                     OwnType::Is(media_type)
                 }
@@ -489,8 +507,7 @@ impl Exchange {
         }
         let where_head_waits = if head::can_hold(&self.program) { Head::Held } else { Head::Sent };
         if kind == Kind::Error {
-            let Ok(Content::Json { texts: Texts::One, media_type }) = head::content(headers, OtherContent::Reject)
-            else {
+            let Ok(Content::Json { texts: Texts::One, media_type }) = head::content(headers, answers.filtered()) else {
                 self.phase = Phase::Emptying;
                 self.head = rewritten(OwnType::None);
                 return Ok(Head::Sent);
@@ -500,7 +517,7 @@ impl Exchange {
             self.head = rewritten(OwnType::Is(media_type));
             return Ok(where_head_waits);
         }
-        let (phase, own_type) = match head::content(headers, self.other_content(route))? {
+        let (phase, own_type) = match head::content(headers, answers)? {
             Content::Json { texts, media_type } => {
                 let rewriter = Rewriter::new(view, texts);
                 (where_head_waits.phase(rewriter, length.of(texts), Purpose::Answer), OwnType::Is(media_type))
@@ -518,11 +535,9 @@ impl Exchange {
         Ok(where_head_waits)
     }
 
-    fn other_content(&self, route: RouteId) -> OtherContent {
-        match self.program.policy().routes.get(usize::from(route.0)).map(|route| &route.body) {
-            Some(RouteBody::Governed(governed)) => governed.other_content,
-            _ => OtherContent::Reject,
-        }
+    /// Whether the head that the caller gets has a header that follows a class.
+    fn shows_class(&self) -> bool {
+        self.report.route.is_some_and(|route| head::shows_class(&self.head, &self.program, route))
     }
 
     fn refused(&mut self, refusal: Refusal) {
@@ -541,5 +556,13 @@ impl Head {
             Self::Held => Phase::Holding(Box::new(Holding::new(rewriter, length, purpose))),
             Self::Sent => Phase::Streaming(Box::new(Streaming::new(rewriter, length, purpose))),
         }
+    }
+}
+
+/// What a route answers with.
+fn answers(program: &Program, route: RouteId) -> Answers<'_> {
+    match program.policy().routes.get(usize::from(route.0)).map(|route| &route.body) {
+        Some(RouteBody::Governed(governed)) => Answers::of(governed),
+        _ => Answers::default(),
     }
 }

@@ -137,12 +137,12 @@ impl Context for Stream {
         }
         self.waits = false;
         self.metrics.reserved(program.policy(), &exchange.reservations(), 1);
-        let obeyed = read_map(MapType::HttpRequestHeaders).and_then(|headers| obey(&headers, &directive));
+        let obeyed = read_map(MapType::HttpRequestHeaders).and_then(|headers| obey(&directive));
         match obeyed {
             Some(true) if hostcalls::resume_http_request().is_ok() => {}
             Some(false) => {}
             _ => {
-                reply(&Problem::new(Refusal::Host, ""));
+                reply(&exchange.problem(Refusal::Host, ""));
             }
         }
     }
@@ -167,10 +167,10 @@ impl HttpContext for Stream {
             directive = exchange.on_answer(None, now, &mut HostStore);
         }
         self.metrics.reserved(program.policy(), &exchange.reservations(), 1);
-        match obey(&headers, &directive) {
+        match obey(&directive) {
             Some(true) => Action::Continue,
             Some(false) => Action::Pause,
-            None => reply(&Problem::new(Refusal::Host, "")),
+            None => reply(&exchange.problem(Refusal::Host, "")),
         }
     }
 
@@ -187,7 +187,7 @@ impl HttpContext for Stream {
         // Without a policy the request was refused, and this is the head of that reply.
         let Some(exchange) = &mut self.exchange else { return Action::Continue };
         let Some(headers) = read_map(MapType::HttpResponseHeaders) else {
-            return reply(&Problem::new(Refusal::Host, ""));
+            return reply(&exchange.problem(Refusal::Host, ""));
         };
         if exchange.asks_for_frames(&headers) && is_http2() {
             exchange.comes_in_frames();
@@ -282,9 +282,9 @@ fn ask(question: &Question) -> bool {
 }
 
 /// Does with a request what was decided: whether it goes on. `None` if the host does not do it.
-fn obey(headers: &Headers, directive: &RequestDirective) -> Option<bool> {
+fn obey(directive: &RequestDirective) -> Option<bool> {
     match directive {
-        RequestDirective::Forward { remove, set } => forward(headers, remove, set).then_some(true),
+        RequestDirective::Forward { remove, set } => forward(remove, set).then_some(true),
         RequestDirective::Refuse(problem) => {
             reply(problem);
             Some(false)
@@ -295,10 +295,9 @@ fn obey(headers: &Headers, directive: &RequestDirective) -> Option<bool> {
 
 /// Leaves the mark and edits the headers: an edit makes Envoy choose the route anew when it next asks for it, and by then the
 /// mark is there. Where none is set, one that is not there is removed, which does it too.
-fn forward(headers: &Headers, remove: &[&str], set: &[(&str, &str)]) -> bool {
-    let present = |name: &str| headers.iter().any(|(known, _)| known.as_slice() == name.as_bytes());
+fn forward(remove: &[String], set: &[(&str, String)]) -> bool {
     let touched = set.is_empty().then_some("x-fieldgate-seen");
-    let removed = remove.iter().copied().filter(|name| present(name));
+    let removed = remove.iter().map(String::as_str);
     hostcalls::set_property(MARK.to_vec(), Some(SEEN)).is_ok()
         && touched
             .into_iter()

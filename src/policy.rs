@@ -12,6 +12,8 @@ mod digest;
 pub mod disk;
 mod document;
 pub mod field_path;
+#[cfg(not(target_arch = "wasm32"))]
+mod file_kind;
 mod filter;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod foreign;
@@ -21,6 +23,7 @@ mod json;
 #[cfg(not(target_arch = "wasm32"))]
 mod lint;
 mod lookalike;
+pub mod media;
 pub mod model;
 pub mod moment;
 mod path_fault;
@@ -37,6 +40,8 @@ pub use digest::digest;
 pub use disk::Disk;
 pub use document::{Member, Node, PolicyDoc, Tree};
 #[cfg(not(target_arch = "wasm32"))]
+pub use file_kind::{FileKind, IGNORE, not_a_policy, unread};
+#[cfg(not(target_arch = "wasm32"))]
 pub use include::{Files, is_utf16, load};
 pub use json::{json_document, to_json};
 pub use model::PolicySet;
@@ -44,6 +49,12 @@ pub use path_fault::{PathFault, PathFaultKind};
 
 #[cfg(test)]
 mod tests;
+
+/// A path of a route; `None` where `check` would say what is wrong with it (rules 3 and 4).
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn path_template(path: &str) -> Option<model::Template> {
+    check::path_template(path)
+}
 
 use crate::diagnostic::Diagnostics;
 

@@ -4,6 +4,7 @@
 mod activation;
 mod budgets;
 mod collect;
+mod fit;
 mod grant;
 mod kept;
 mod loose;
@@ -29,7 +30,9 @@ pub use tally::{FieldCount, Standing};
 pub use view::{ContainerRule, Outlook, State, StateId, States, Step, View};
 
 use crate::caller::Caller;
-use crate::policy::model::{ClassId, ClientId, Count, Level, PolicySet, Route, RouteBody, RouteId, ScopeId, Unmatched};
+use crate::policy::model::{
+    ClassId, ClientId, Count, HeaderNames, Level, PolicySet, Route, RouteBody, RouteId, ScopeId, Unmatched,
+};
 use crate::refusal::Refusal;
 use crate::transform::PseudonymKey;
 use activation::Activation;
@@ -281,6 +284,12 @@ impl Program {
     pub fn error_view(&self) -> Result<View, Refusal> {
         let automaton = self.errors.clone().ok_or(Refusal::Internal)?;
         Ok(View::new(automaton, "".into(), None))
+    }
+
+    /// What the policy says of headers on every route, and on this one (rule 31).
+    pub(crate) fn headers(&self, route: RouteId) -> impl Iterator<Item = &HeaderNames> + Clone {
+        let own = governed(&self.policy, route).map(|governed| &governed.headers);
+        [&self.policy.defaults.headers].into_iter().chain(own)
     }
 
     /// What a classified response header becomes for a caller on a route (rule 31): shown, replaced by a text, or dropped.

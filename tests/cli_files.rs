@@ -175,9 +175,28 @@ fn a_file_that_no_policy_includes_is_named() {
     let scratch = Scratch::new("stray");
     scratch.write("policies/small.yaml", &small());
     scratch.write("policies/shapes/forgotten.yaml", "shapes: {more: {$.x: reference}}\n");
-    let run = scratch.run(&["check"]);
-    assert_eq!(run.status.code(), Some(0));
-    assert!(text(&run.stderr).contains("policies/shapes/forgotten.yaml was not looked at"), "{}", text(&run.stderr));
+    scratch.write("policies/misspelt.yaml", &small().replace("policy:", "polcy:"));
+    scratch.write("policies/quoted.yml", "{\"language\": 1, \"policy\": \"quoted\"}\n");
+    scratch.write("policies/empty.yaml", "");
+    scratch.write("policies/workflow.yml", "# fieldgate: ignore\njobs: {}\n");
+    scratch.write("policies/testdata/body.json", "{\"policy\": \"none\"}\n");
+    fs::write(scratch.0.join("policies/noise.yaml"), b"\x80\x81\xff\n").expect("a file");
+    for format in ["human", "compact", "json", "sarif", "github"] {
+        let run = scratch.run(&["check", "--format", format]);
+        let said = text(&run.stdout);
+        assert_eq!(run.status.code(), Some(1), "{format}: {said}");
+        for name in ["shapes/forgotten.yaml", "misspelt.yaml", "quoted.yml", "empty.yaml", "noise.yaml"] {
+            assert!(said.contains(&format!("policies/{name}")), "{name} in {format}: {said}");
+        }
+        for name in ["workflow.yml", "body.json"] {
+            assert!(!said.contains(name), "{name} in {format}: {said}");
+        }
+    }
+    let suite = scratch.run(&["check", "policies/misspelt.yaml"]);
+    assert_eq!(suite.status.code(), Some(1));
+    scratch.write("one.test.yaml", "language: 1\npolicy: policies/small.yaml\ntests: []\n");
+    let suite = scratch.run(&["check", "one.test.yaml"]);
+    assert!(text(&suite.stdout).contains("run it: `fieldgate test one.test.yaml`"), "{}", text(&suite.stdout));
 }
 
 #[test]
@@ -206,7 +225,7 @@ fn a_file_is_read_however_an_editor_saved_it_or_refused_with_its_place() {
         ("a slip among CR LF", bytes(&typo.replace('\n', "\r\n")), 1, "did you mean `reference`?"),
         ("Latin-1", latin1, 1, "policies/a.yaml:1:6"),
         ("UTF-16", utf16(&small()), 1, "it is UTF-16: save it as UTF-8"),
-        ("nothing", Vec::new(), 2, "no policy in policies"),
+        ("nothing", Vec::new(), 1, "`policies/a.yaml` is empty"),
         ("a NUL", bytes(&small().replace("policy: ", "policy: \0")), 1, "policies/a.yaml:2:9"),
     ];
     for (what, content, exit, says) in rows {

@@ -397,19 +397,26 @@ fn a_refusal_is_clean_while_the_head_is_held_and_a_cut_after_it() {
 fn where_other_content_passes_json_does_not() {
     let head = |kind: &'static str| [(":status", "200"), ("content-type", kind)];
     let rows = [
-        ("a table passes", "text/csv", "a,b\n1,2", Ok("a,b\n1,2")),
-        ("JSON under another name is rewritten", "text/csv", "\n {\"a\":1,\"b\":2}", Ok("{\"a\":1}")),
-        ("a string at the root is JSON", "text/plain", "\"secret\"", Err("root_hidden")),
-        ("a text sequence under another name is refused", "text/plain", "\u{1e}{\"b\":2}", Err("content_type")),
-        ("a control character is refused", "text/plain", "\u{b}{\"b\":2}", Err("content_type")),
-        ("a prefix against scripts is refused", "text/plain", ")]}',\n{\"b\":2}", Err("content_type")),
-        ("a byte-order mark is refused", "text/plain", "\u{feff}{\"b\":2}", Err("content_type")),
+        ("a document passes", "application/pdf", "%PDF-1.7 a", Ok("%PDF-1.7 a")),
+        ("a picture passes", "Image/GIF; x=y", "GIF89a,b", Ok("GIF89a,b")),
+        ("JSON under another name is rewritten", "application/pdf", "\n {\"a\":1,\"b\":2}", Ok("{\"a\":1}")),
+        ("a string at the root is JSON", "image/png", "\"secret\"", Err("root_hidden")),
+        ("a text sequence under another name is refused", "image/png", "\u{1e}{\"b\":2}", Err("content_type")),
+        ("a control character is refused", "image/png", "\u{b}{\"b\":2}", Err("content_type")),
+        ("a prefix against scripts is refused", "image/png", ")]}',\n{\"b\":2}", Err("content_type")),
+        ("a loop against scripts is refused", "image/png", "for(;;);{\"b\":2}", Err("content_type")),
+        ("a byte-order mark is refused", "image/png", "\u{feff}{\"b\":2}", Err("content_type")),
+        ("a table under another name is refused", "application/pdf", "a,b\n1,2", Err("content_type")),
+        ("the start of a document alone is refused", "application/pdf", "%PD", Err("content_type")),
+        ("a table is refused", "text/csv", "a,b\n1,2", Err("content_type")),
+        ("a drawing is refused", "image/svg+xml", "<svg/>", Err("content_type")),
+        ("a type that is not listed is refused", "audio/mpeg", "ID3\u{4}a", Err("content_type")),
         ("a stream of events is refused", "Text/Event-Stream; x=y", "data: {\"b\":2}\n\n", Err("content_type")),
         ("gRPC for browsers is refused", "application/grpc-web-text", "eyJiIjoyfQ==", Err("content_type")),
     ];
     for (claim, kind, body, expected) in rows {
         for mode in ["held", "released"] {
-            let program = program(mode, "\"other_content\": \"pass\",");
+            let program = program(mode, "\"other_content\": {\"pass\": [\"application/pdf\", \"image/*\"]},");
             for cuts in cuts(body.len()) {
                 for (ending, declared) in ways_to_end() {
                     let framing = Framing { cuts: &cuts, ending, declared };

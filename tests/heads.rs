@@ -34,14 +34,17 @@ fn holding(head: &str, limit: u32, hold: u32) -> Rc<Program> {
                 "errors": {{"show": ["title"]}},
                 "headers": {{
                     "keep": ["x-request-id"],
-                    "classify": {{"x-open": "open", "x-key": "key", "x-capped": "capped", "x-secret": "secret"}}}}}},
+                    "classify": {{"x-open": "open", "x-key": "key", "x-capped": "capped", "x-secret": "secret"}},
+                    "echo": ["x-correlation-id"]}}}},
             "classes": {{"open": {{}}, "key": {{"blank": "-"}}, "capped": {{"blank": "="}}, "secret": {{}}}},
             "routes": {{
                 "read": {{"match": "GET /r", "area": "a", "query": ["page"], "ceiling": {{"capped": "blank"}},
                     "body": {{"$.a": "open"}}}},
-                "write": {{"match": "POST /r", "area": "a", "body": {{"$.a": "open"}}}},
+                "write": {{"match": "POST /r", "area": "a", "body": {{"$.a": "open"}},
+                    "headers": {{"keep": ["location"], "classify": {{"x-by": "key"}}, "echo": ["x-trace-id"]}}}},
                 "number": {{"match": "GET /n", "area": "a", "body": {{"$": {{"class": "key", "mask": {{"first": 1}}}}}}}},
-                "file": {{"match": "GET /f", "area": "a", "other_content": "pass", "body": {{"$.a": "open"}}}},
+                "file": {{"match": "GET /f", "area": "a", "other_content": {{"pass": ["application/pdf", "image/*"]}},
+                    "content_types": ["application/vnd.acme+json"], "body": {{"$.a": "open"}}}},
                 "health": {{"match": "GET /health", "pass": "no personal data"}}}},
             "scopes": {{"s": {{"areas": ["a"], "grant": {{"open": "show", "key": "mask", "capped": "show"}}}}}}}}"#
     );
@@ -158,24 +161,102 @@ fn who_may_see_nothing_is_refused_a_read_and_gets_nothing_of_a_write() {
 
 #[test]
 fn a_request_goes_on_without_what_would_change_the_answer() {
-    let rerouting = ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
-    let partial = ["range", "if-range", "if-none-match", "if-modified-since"];
+    let rerouting = [
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-method",
+        "x-original-url",
+        "x-original-uri",
+        "x-rewrite-url",
+        "x-forwarded-uri",
+        "x-forwarded-path",
+        "x-override-url",
+        "x-http-path-override",
+        "x-envoy-original-path",
+    ];
+    let partial = ["range", "request-range", "if-range", "if-none-match", "if-modified-since"];
     let guesses = ["if-match", "if-unmodified-since"];
-    let identity: &[(&str, &str)] = &[("accept-encoding", "identity")];
+    let harmless = ["x-forwarded-for", "x-forwarded-host", "x-original-host", "x-request-id", "content-type", "x-path"];
     let read = [&rerouting[..], &partial, &guesses].concat();
     let write = [&rerouting[..], &partial].concat();
-    for (method, path, removed, set) in [
-        ("GET", "/r", &read, identity),
-        ("HEAD", "/r", &read, identity),
-        ("POST", "/r", &write, identity),
-        ("GET", "/health", &rerouting.to_vec(), &[]),
+    for (method, path, removed, is_governed) in [
+        ("GET", "/r", &read, true),
+        ("HEAD", "/r", &read, true),
+        ("POST", "/r", &write, true),
+        ("GET", "/health", &rerouting.to_vec(), false),
     ] {
-        let (_, directive) = ask(&program("held", 1000), "s", &pairs(&[(":method", method), (":path", path)]));
-        let RequestDirective::Forward { remove, set: sets } = directive else { panic!("{method} {path} goes on") };
-        let (remove, removed): (BTreeSet<&str>, BTreeSet<&str>) =
-            (remove.iter().copied().collect(), removed.iter().copied().collect());
-        assert_eq!((remove, sets), (removed, set), "{method} {path}");
+        for spelling in ["-", "_"] {
+            let spelt = |name: &&str| name.replace('-', spelling);
+            let named: Vec<String> = [&read[..], &harmless].concat().iter().map(spelt).collect();
+            let mut request = vec![(":method", method), (":path", path)];
+            request.extend(named.iter().map(|name| (name.as_str(), "1")));
+            let (_, directive) = ask(&program("held", 1000), "s", &pairs(&request));
+            let RequestDirective::Forward { remove, set } = directive else { panic!("{method} {path} goes on") };
+            let remove: BTreeSet<String> = remove.into_iter().collect();
+            assert_eq!(remove, removed.iter().map(spelt).collect(), "{method} {path} with {spelling}");
+            let sets: &[(&str, &str)] =
+                if is_governed { &[("accept", "application/json"), ("accept-encoding", "identity")] } else { &[] };
+            let sets: Vec<_> = sets.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            assert_eq!(set, sets, "{method} {path}");
+        }
     }
+    let (_, directive) = ask(
+        &program("held", 1000),
+        "s",
+        &pairs(&[(":method", "GET"), (":path", "/r"), ("accept-encoding", "gzip"), ("accept_encoding", "gzip")]),
+    );
+    let RequestDirective::Forward { remove, .. } = directive else { panic!("it goes on") };
+    assert_eq!(remove, ["accept_encoding"], "a second spelling of what is set");
+}
+
+#[test]
+fn an_upstream_is_asked_for_what_the_route_answers_with() {
+    const JSON: &str = "application/json";
+    const FILES: &str = "application/vnd.acme+json, application/json, application/pdf, image/*";
+    let rows: [(&str, &str, &[&str], &str); 24] = [
+        ("without a wish", "/r", &[], JSON),
+        ("anything", "/r", &["*/*"], JSON),
+        ("any application", "/r", &["application/*"], JSON),
+        ("XML", "/r", &["application/xml"], JSON),
+        ("CSV", "/r", &["text/csv"], JSON),
+        ("CBOR", "/r", &["application/cbor"], JSON),
+        ("YAML", "/r", &["application/yaml"], JSON),
+        ("what a browser asks for", "/r", &["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"], JSON),
+        ("JSON among others", "/r", &["text/csv, application/json;q=0.5, application/xml"], "application/json;q=0.5"),
+        (
+            "a version of JSON",
+            "/r",
+            &["application/vnd.acme.v2+json; version=2"],
+            "application/vnd.acme.v2+json; version=2",
+        ),
+        ("JSON in capitals", "/r", &["Application/JSON"], "Application/JSON"),
+        ("JSON on lines", "/r", &["application/x-ndjson"], "application/x-ndjson"),
+        ("no JSON, please", "/r", &["application/json;q=0, text/csv"], JSON),
+        ("no JSON, please, at length", "/r", &["application/json; Q=0.000"], JSON),
+        ("a weight of a little", "/r", &["application/json;q=0.001"], "application/json;q=0.001"),
+        ("two headers", "/r", &["text/csv", "application/json"], JSON),
+        ("a comma in quotes", "/r", &["application/json;x=\"a, text/csv, b\""], JSON),
+        ("a type in a parameter", "/r", &["application/json;x=text/csv"], "application/json;x=text/csv"),
+        ("a type that is only named like JSON", "/r", &["application/jsonp"], JSON),
+        ("nothing, where files pass", "/f", &[], FILES),
+        ("a file", "/f", &["application/pdf"], "application/pdf"),
+        ("a kind of picture", "/f", &["image/png, text/csv"], "image/png"),
+        ("a table, where files pass", "/f", &["text/csv"], FILES),
+        ("a type that the route names", "/f", &["application/vnd.acme+json"], "application/vnd.acme+json"),
+    ];
+    for (claim, path, accept, expected) in rows {
+        let mut request = vec![(":method", "GET"), (":path", path)];
+        request.extend(accept.iter().map(|value| ("accept", *value)));
+        let (_, directive) = ask(&program("held", 1000), "s", &pairs(&request));
+        let RequestDirective::Forward { set, .. } = directive else { panic!("{claim}: it goes on") };
+        assert!(set.contains(&("accept", expected.to_owned())), "{claim}: {set:?}");
+    }
+    let mut request = pairs(&[(":method", "GET"), (":path", "/r")]);
+    request.push((b"accept".to_vec(), b"application/json;x=\xff".to_vec()));
+    let (_, directive) = ask(&program("held", 1000), "s", &request);
+    let RequestDirective::Forward { set, .. } = directive else { panic!("it goes on") };
+    assert!(set.contains(&("accept", JSON.to_owned())), "one that is not text: {set:?}");
 }
 
 #[test]
@@ -218,10 +299,10 @@ fn a_response_has_the_headers_that_the_policy_names() {
         let mut exchange = forwarded(&program("released", 1000), "s", method, "/r");
         assert_eq!(exchange.on_response_head(&pairs(&upstream), end), HeadDirective::Send(&expected), "{claim}");
     }
-    let plain: &[(&str, &str)] = &[(":status", "200"), ("content-type", "text/csv"), ("content-length", "3")];
+    let plain: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/pdf"), ("content-length", "3")];
     let mut exchange = forwarded(&program("released", 1000), "s", "GET", "/f");
     let own = [("cache-control", "private, no-store"), ("vary", "authorization")];
-    let expected = pairs(&[&[(":status", "200"), ("content-type", "text/csv")], &own[..]].concat());
+    let expected = pairs(&[&[(":status", "200"), ("content-type", "application/pdf")], &own[..]].concat());
     assert_eq!(exchange.on_response_head(&pairs(plain), End::More), HeadDirective::Send(&expected));
     let own_type = [(":status", "200"), ("content-type", "text/x+json; secret=1")];
     let mut exchange = forwarded(&program("released", 1000), "s", "GET", "/f");
@@ -230,9 +311,103 @@ fn a_response_has_the_headers_that_the_policy_names() {
 }
 
 #[test]
+fn a_route_has_headers_of_its_own() {
+    let upstream = [(":status", "201"), ("location", "/r/1"), ("x-by", "ana"), ("x-request-id", "r")];
+    let own = [("cache-control", "private, no-store"), ("vary", "authorization")];
+    for (method, expected) in [
+        ("POST", &[(":status", "201"), ("location", "/r/1"), ("x-by", "-"), ("x-request-id", "r")][..]),
+        ("GET", &[(":status", "201"), ("content-type", "application/json"), ("x-request-id", "r")]),
+    ] {
+        let mut exchange = forwarded(&program("released", 1000), "s", method, "/r");
+        let upstream = if method == "GET" {
+            [&upstream[..], &[("content-type", "text/json;x")]].concat()
+        } else {
+            upstream.to_vec()
+        };
+        let head = exchange.on_response_head(&pairs(&upstream), End::Last);
+        let expected =
+            expected.iter().map(|pair| if pair.0 == "content-type" { ("content-type", "text/json") } else { *pair });
+        let mut expected: Vec<_> = expected.chain(own).collect();
+        if method == "POST" {
+            expected.insert(1, ("content-type", "application/json"));
+        }
+        assert_eq!(head, HeadDirective::Send(&pairs(&expected)), "{method}");
+    }
+    let challenge =
+        [(":status", "401"), ("www-authenticate", "Bearer"), ("proxy-authenticate", "Basic"), ("retry-after", "3")];
+    let mut exchange = forwarded(&program("released", 1000), "s", "GET", "/r");
+    let HeadDirective::Send(head) = exchange.on_response_head(&pairs(&challenge), End::Last) else { panic!("it goes") };
+    for (name, value) in &challenge[1..] {
+        assert!(head.contains(&(name.as_bytes().to_vec(), value.as_bytes().to_vec())), "{name} stays on every route");
+    }
+}
+
+#[test]
+fn a_callers_header_comes_back_on_every_answer() {
+    let long = "x".repeat(128);
+    let longer = "x".repeat(129);
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+    let rows: [Row<'_>; 9] = [
+        ("one value", &[("x-correlation-id", "93bac548")], Some("93bac548")),
+        ("none", &[], None),
+        ("an empty one", &[("x-correlation-id", "")], None),
+        ("two of them", &[("x-correlation-id", "a"), ("x-correlation-id", "a")], None),
+        ("the longest", &[("x-correlation-id", &long)], Some(&long)),
+        ("one that is too long", &[("x-correlation-id", &longer)], None),
+        ("one with a space", &[("x-correlation-id", "a b")], None),
+        ("one with a line break", &[("x-correlation-id", "a\r\nset-cookie: b")], None),
+        ("one that is not ASCII", &[("x-correlation-id", "é")], None),
+    ];
+    for (claim, sent, expected) in rows {
+        let request = pairs(&[&[(":method", "GET"), (":path", "/r")], sent].concat());
+        let is_echoed = |head: &Headers| {
+            let values: Vec<_> = head.iter().filter(|(name, _)| name == b"x-correlation-id").collect();
+            assert_eq!(values.first().map(|(_, value)| value.as_slice()), expected.map(str::as_bytes), "{claim}");
+            assert!(values.len() < 2, "{claim}");
+        };
+        let told = |problem: &Problem| {
+            let value = problem.headers().find(|(name, _)| *name == "x-correlation-id").map(|(_, value)| value);
+            assert_eq!(value, expected, "{claim}");
+        };
+        for (status, length) in [("200", End::More), ("200", End::Last), ("404", End::More), ("204", End::Last)] {
+            let (mut exchange, _) = ask(&program("held", 1000), "s", &request);
+            let head =
+                pairs(&[(":status", status), ("content-type", "application/json"), ("x-correlation-id", "upstream")]);
+            match exchange.on_response_head(&head, length) {
+                HeadDirective::Send(head) | HeadDirective::Hold(head) => is_echoed(head),
+                other => panic!("{claim}: {other:?}"),
+            }
+        }
+        let (mut exchange, _) = ask(&program("held", 1000), "s", &request);
+        let HeadDirective::Refuse(problem) = exchange.on_response_head(&pairs(&[(":status", "206")]), End::More) else {
+            panic!("{claim}: a refusal by the head")
+        };
+        told(&problem);
+        let (mut exchange, _) = ask(&program("held", 1000), "s", &request);
+        exchange.on_response_head(&pairs(OK), End::More);
+        let BodyDirective::Refuse(problem) = exchange.on_response_body(b"]", 1, End::Last) else {
+            panic!("{claim}: a refusal by the body")
+        };
+        told(&problem);
+        for (scope, path) in [("other", "/r"), ("s", "/nothing"), ("s", "/r?x=1")] {
+            let request = pairs(&[&[(":method", "GET"), (":path", path)], sent].concat());
+            let (_, RequestDirective::Refuse(problem)) = ask(&program("held", 1000), scope, &request) else {
+                panic!("{claim}: a refusal of the request")
+            };
+            told(&problem);
+        }
+    }
+    let request = pairs(&[(":method", "POST"), (":path", "/r"), ("x-trace-id", "t"), ("x-correlation-id", "c")]);
+    let (exchange, _) = ask(&program("held", 1000), "s", &request);
+    let problem = exchange.problem(Refusal::Host, "");
+    let echoed: Vec<_> = problem.headers().skip(2).collect();
+    assert_eq!(echoed, [("x-correlation-id", "c"), ("x-trace-id", "t")], "a route's own, besides");
+}
+
+#[test]
 fn a_head_that_cannot_be_filtered_is_refused() {
     type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
-    let rows: [Row<'_>; 26] = [
+    let rows: [Row<'_>; 28] = [
         ("a plain one goes on", "/r", OK, None),
         ("a part of a body", "/r", &[(":status", "206")], Some("status")),
         ("a switch of protocols", "/r", &[(":status", "101")], Some("status")),
@@ -262,7 +437,9 @@ fn a_head_that_cannot_be_filtered_is_refused() {
             Some("content_type"),
         ),
         ("another type", "/r", &[(":status", "200"), ("content-type", "text/plain")], Some("content_type")),
-        ("another type where it passes", "/f", &[(":status", "200"), ("content-type", "text/plain")], None),
+        ("another type where it passes", "/f", &[(":status", "200"), ("content-type", "image/png")], None),
+        ("a third type there", "/f", &[(":status", "200"), ("content-type", "text/plain")], Some("content_type")),
+        ("a drawing", "/f", &[(":status", "200"), ("content-type", "image/svg+xml")], Some("content_type")),
         ("gRPC", "/f", &[(":status", "200"), ("content-type", "application/grpc")], Some("content_type")),
         ("events", "/f", &[(":status", "200"), ("content-type", "text/event-stream")], Some("content_type")),
         (
@@ -499,7 +676,7 @@ fn what_trailers_leave_unwritten_is_refused() {
 
 #[test]
 fn white_space_before_other_content_is_kept_only_so_long() {
-    let head = [(":status", "200"), ("content-type", "text/csv"), ("content-length", "99999")];
+    let head = [(":status", "200"), ("content-type", "image/png"), ("content-length", "99999")];
     for (size, expected) in [(16_384, None), (16_385, Some("write_budget"))] {
         let mut exchange = forwarded(&program("held", 100_000), "s", "GET", "/f");
         exchange.on_response_head(&pairs(&head), End::More);

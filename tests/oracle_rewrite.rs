@@ -420,7 +420,7 @@ fn an_error_body_keeps_named_scalar_members_of_its_root() {
         "language": 1,
         "policy": "p",
         "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
-        "defaults": {"errors": {"show": ["a", "é", "x.y"]}},
+        "defaults": {"errors": {"show": ["a", "é", "$['x.y']"]}},
         "classes": {"k": {}},
         "routes": {"r": {"match": "GET /r", "area": "m", "body": {"$.a": "k"}}},
         "scopes": {"s0": {"areas": ["m"], "grant": {"k": "show"}}},
@@ -451,4 +451,54 @@ fn an_error_body_keeps_named_scalar_members_of_its_root() {
         compared += 1;
     }
     assert!(compared > 500, "{compared}");
+}
+
+/// Rule 29: places below the root too, whoever asks, and without what is looked for in them.
+#[test]
+fn an_error_body_keeps_named_places_and_takes_out_what_is_found() {
+    let policy = |show: Value| {
+        let policy = json!({
+            "language": 1,
+            "policy": "p",
+            "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+            "defaults": {"errors": {"show": show, "detect": ["email"]}},
+            "classes": {"k": {}},
+            "routes": {"r": {"match": "GET /r", "area": "m", "body": {"$.a": "k"}}},
+            "scopes": {"s0": {"areas": ["m"], "grant": {"k": "show"}}},
+        });
+        Program::new(load(&policy.to_string()).unwrap(), None).unwrap()
+    };
+    let rows = [
+        (
+            json!(["$.error.code"]),
+            r#"{"error":{"code":"X1","message":"bad"},"title":"t"}"#,
+            r#"{"error":{"code":"X1"}}"#,
+        ),
+        (
+            json!(["$.errors[*].code", "$.errors[*].field", "message"]),
+            r#"{"message":"no ana@example.com","errors":[{"field":"email","code":7,"message":"b"},{"code":{"x":1}},3]}"#,
+            r#"{"message":"no [email]","errors":[{"field":"email","code":7},{}]}"#,
+        ),
+        (
+            json!(["Code", "$.Errors[*].ErrorCode", "$.Errors[*].Path"]),
+            r#"{"Code":"400","Id":"ana","Errors":[{"ErrorCode":"UK.OBIE.Field.Missing","Message":"ana","Path":"$.Data"}]}"#,
+            r#"{"Code":"400","Errors":[{"ErrorCode":"UK.OBIE.Field.Missing","Path":"$.Data"}]}"#,
+        ),
+        (
+            json!(["$.issue[*].severity", "$.issue[*].details.coding[*].code"]),
+            r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","details":{"coding":[{"code":"M","display":"d"}],"text":"t"}}]}"#,
+            r#"{"issue":[{"severity":"error","details":{"coding":[{"code":"M"}]}}]}"#,
+        ),
+        (json!(["$.errors.*"]), r#"{"errors":{"a":1,"b":[2],"c":{"d":3}}}"#, r#"{"errors":{"a":1}}"#),
+        (json!(["code"]), r#"{"code":null,"other":null}"#, r#"{"code":null}"#),
+        (json!(["code"]), r#"{"code":[1]}"#, "{}"),
+    ];
+    for (show, body, expected) in rows {
+        let program = policy(show.clone());
+        let view = Rc::new(program.error_view().unwrap());
+        for size in [1, 7, body.len()] {
+            let (out, _) = rewrite(&view, Texts::One, body.as_bytes().chunks(size)).unwrap();
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{show} in pieces of {size}");
+        }
+    }
 }

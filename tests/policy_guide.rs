@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Request, Response, respond};
-use fieldgate::policy::model::{RouteBody, TemplateSegment};
+use fieldgate::policy::model::RouteBody;
 use fieldgate::policy::{self, Files};
 use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;
@@ -51,15 +51,7 @@ fn load(text: &str) -> Rc<Program> {
 /// What a caller gets of the policy's one route.
 fn view(program: &Rc<Program>, who: &str, body: &str) -> String {
     let route = program.policy().routes.iter().find(|route| matches!(route.body, RouteBody::Governed(_))).unwrap();
-    let target: String = route
-        .template
-        .segments
-        .iter()
-        .map(|segment| match segment {
-            TemplateSegment::Literal(text) => format!("/{text}"),
-            TemplateSegment::Parameter(_) => "/42".to_owned(),
-        })
-        .collect();
+    let target = route.template.example("42");
     let (scope, client) = who.split_once(" @").unwrap_or((who, ""));
     let caller = Caller::new(program.policy(), client, vec![scope.to_owned()], serde_json::Value::Null);
     let request = Request { method: "GET".to_owned(), target, headers: Vec::new(), caller, now: None };

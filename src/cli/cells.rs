@@ -30,19 +30,7 @@ pub(crate) struct FieldCells {
 
 /// `GET /accounts/{accountId}`.
 pub(crate) fn match_text(route: &Route) -> String {
-    use fieldgate::policy::model::TemplateSegment;
-    let mut text = format!("{} ", route.method);
-    for segment in &route.template.segments {
-        text.push('/');
-        match segment {
-            TemplateSegment::Literal(literal) => text.push_str(literal),
-            TemplateSegment::Parameter(name) => text.push_str(&format!("{{{name}}}")),
-        }
-    }
-    if route.template.trailing_slash || route.template.segments.is_empty() {
-        text.push('/');
-    }
-    text
+    format!("{} {}", route.method, route.template)
 }
 
 /// What a reader of a route's cells has to know besides: which rows come, that nothing is withheld yet, and what budgets do.

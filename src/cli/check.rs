@@ -6,7 +6,7 @@ use fieldgate::deployment::{self, Reviewed};
 use fieldgate::diagnostic::{Diagnostics, Severity};
 use fieldgate::openapi::{self, Api, Wanted, drift};
 use fieldgate::policy::model::{PolicySet, RouteBody};
-use fieldgate::policy::{self, Disk};
+use fieldgate::policy::{self, Disk, Files as _};
 
 use super::exit::{Exit, Failure};
 use super::init;
@@ -63,6 +63,11 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let mut fine: Vec<String> = Vec::new();
     let mut loaded: Vec<(String, PolicySet, String)> = Vec::new();
     for root in &found.roots {
+        if let Some(other) = Disk.read(root).ok().and_then(|bytes| policy::not_a_policy(root, &bytes)) {
+            read.push(root.clone());
+            all.push(other);
+            continue;
+        }
         match load::one(&Disk, root) {
             Ok(one) => {
                 read.extend(one.sources.files().iter().map(|source| source.name.clone()));
@@ -95,6 +100,13 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
             }
         }
     }
+    for name in found.others.iter().filter(|name| !read.contains(name)) {
+        let bytes = std::fs::read(name).map_err(|error| Failure::io("read", Path::new(name), &error))?;
+        all.push(policy::unread(name, &bytes));
+    }
+    for name in found.broken.iter().filter(|name| !read.contains(name)) {
+        all.extend(load::one(&Disk, name).err());
+    }
     if !surroundings.0.is_empty() {
         let reviewed = loaded.iter().map(|(name, policy, digest)| Reviewed { name, policy, digest: digest.clone() });
         all.push(surroundings.check(&reviewed.collect::<Vec<_>>()));
@@ -104,12 +116,6 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         text.push_str(&summary(&all, &fine, terminal));
     }
     terminal.print(&text)?;
-    for stray in found.others.iter().filter(|name| !read.contains(name)) {
-        terminal.say(&format!(
-            "{} {stray} was not looked at: it has no `policy:`, and no policy that loads includes it\n",
-            terminal.paint_said(Ink::Doubtful, "warning:"),
-        ));
-    }
     let errors = report::count(&all, Severity::Error);
     let warnings = report::count(&all, Severity::Warning);
     Ok(if errors > 0 || (arguments.deny_warnings && warnings > 0) { Exit::Findings } else { Exit::Fine })

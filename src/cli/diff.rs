@@ -76,7 +76,10 @@ fn side(given: &str, other: &str, terminal: Terminal) -> Result<Vec<Loaded>, Fai
     }
     // `git:main .` compares a repository's policies: where the directory itself holds none, its `policies/` does.
     let mut place = PathBuf::from(other);
-    if place.is_dir() && load::find(std::slice::from_ref(&place)).is_err() && place.join("policies").is_dir() {
+    if place.is_dir()
+        && !load::find(std::slice::from_ref(&place)).is_ok_and(|found| !found.roots.is_empty())
+        && place.join("policies").is_dir()
+    {
         place.push("policies");
     }
     revision::load(revision, &place, terminal)

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
 use fieldgate::policy::model::Route;
 use fieldgate::policy::moment::Moment;
-use fieldgate::policy::{self, Disk, Files, PolicyDoc, PolicySet, disk};
+use fieldgate::policy::{self, Disk, FileKind, Files, PolicyDoc, PolicySet, disk};
 use fieldgate::suite::place::nearest_of;
 use fieldgate::transform::PseudonymKey;
 use serde_json::{Map, Value};
@@ -42,7 +42,10 @@ pub(crate) fn one(files: &dyn Files, root: &str) -> Result<Loaded, Diagnostics> 
     Ok(Loaded { name: root.to_owned(), doc, policy, diagnostics, sources })
 }
 
-/// The files that hold policies: those named, and in a directory all that have a `policy:` of their own.
+/// A JSON file over this many bytes is data: a policy of that size does not load.
+const LARGEST_JSON: u64 = 8 << 20;
+
+/// The files that hold policies: those named, and in a directory every YAML or JSON file, by what it holds.
 ///
 /// # Errors
 /// When a path does not exist, or there is none to be found.
@@ -54,16 +57,17 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
             walk(path, &mut files)?;
             for file in files {
                 let name = slashes(&file);
-                if is_suite(&name) || !(name.ends_with(".yaml") || name.ends_with(".yml")) {
+                let size = fs::metadata(&file).map_or(0, |of| of.len());
+                if !may_be_policy(&name) || (name.ends_with(".json") && size > LARGEST_JSON) {
                     continue;
                 }
                 let bytes = read_found(path, &file)?;
-                // What is no UTF-8 is for `load` to say, with its place.
-                let text = String::from_utf8_lossy(&bytes);
-                if is_root(&text) || policy::is_utf16(&bytes) {
-                    found.roots.push(name);
-                } else if is_part(&text) {
-                    found.others.push(name);
+                match FileKind::of(&name, &bytes) {
+                    FileKind::Policy => found.roots.push(name),
+                    FileKind::Suite | FileKind::Other => found.others.push(name),
+                    // Only where nothing includes it is it for `load` to say what is wrong, with its place.
+                    FileKind::Broken => found.broken.push(name),
+                    FileKind::Ignored | FileKind::Data => {}
                 }
             }
         } else if path.exists() {
@@ -73,12 +77,16 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
         }
     }
     found.roots.dedup();
-    if found.roots.is_empty() {
-        let places: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(Failure::new(format!("no policy in {}", places.join(", ")))
-            .help("a policy is a YAML file with `language: 1` and `policy: NAME`"));
+    if found.roots.is_empty() && found.others.is_empty() && found.broken.is_empty() {
+        return Err(no_policy(paths));
     }
     Ok(found)
+}
+
+fn no_policy(paths: &[PathBuf]) -> Failure {
+    let places: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    Failure::new(format!("no policy in {}", places.join(", ")))
+        .help("a policy is a YAML file with `language: 1` and `policy: NAME`")
 }
 
 /// What was found.
@@ -86,8 +94,10 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
 pub(crate) struct Found {
     /// Policies.
     pub(crate) roots: Vec<String>,
-    /// Files with parts of a policy: they should be included by one.
+    /// Files that are nothing by themselves: a policy should include them.
     pub(crate) others: Vec<String>,
+    /// Files that cannot be read as what they are called.
+    pub(crate) broken: Vec<String>,
 }
 
 /// A path that does not exist.
@@ -100,20 +110,14 @@ pub(crate) fn missing(path: &Path) -> Failure {
     }
 }
 
+/// Whether a file can hold a policy, by its name.
+pub(crate) fn may_be_policy(name: &str) -> bool {
+    !is_suite(name) && [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
+}
+
 /// Whether a file is a test suite, by its name.
 pub(crate) fn is_suite(name: &str) -> bool {
     name.ends_with(".test.yaml") || name.ends_with(".test.yml")
-}
-
-/// Whether a text is a policy's root file: only that has a name.
-pub(crate) fn is_root(text: &str) -> bool {
-    text.lines().any(|line| line.strip_prefix("policy").is_some_and(|rest| rest.trim_start().starts_with(':')))
-}
-
-/// Whether a text has a section of a policy: a workflow or a description of an API beside the policies has none.
-fn is_part(text: &str) -> bool {
-    let sections = ["language:", "classes:", "shapes:", "routes:", "scopes:", "clients:"];
-    text.lines().any(|line| sections.iter().any(|section| line.starts_with(section)))
 }
 
 /// Every file below a directory, in name order; hidden ones are left out.
@@ -179,7 +183,11 @@ pub(crate) fn slashes(path: &Path) -> String {
 /// # Errors
 /// When one cannot be found, or does not check: its diagnostics are written to standard error.
 pub(crate) fn valid(paths: &[PathBuf], terminal: Terminal) -> Result<Vec<Loaded>, Failure> {
-    all_valid(&Disk, &find(paths)?.roots, terminal)
+    let found = find(paths)?;
+    if found.roots.is_empty() {
+        return Err(no_policy(paths));
+    }
+    all_valid(&Disk, &found.roots, terminal)
 }
 
 /// As [`valid`], for roots of any files.

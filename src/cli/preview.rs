@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Answer, Headers, Mode, Request, Response, respond};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Route, RouteId, StepEffect, TemplateSegment};
+use fieldgate::policy::model::{Route, RouteId, StepEffect};
 use fieldgate::policy::moment::Moment;
 use fieldgate::program::{FieldCount, Program};
 use fieldgate::refusal::Refusal;
@@ -174,23 +174,7 @@ fn place(arguments: &Arguments, loaded: &[load::Loaded]) -> Result<(usize, Strin
     }
     let (one, route) = load::route(loaded, &arguments.route)?;
     let index = loaded.iter().position(|other| other.name == one.name).unwrap_or(0);
-    Ok((index, route.method.clone(), sample(route)))
-}
-
-/// A path that the route matches: each parameter stands for itself as `0`.
-fn sample(route: &Route) -> String {
-    let mut path = String::new();
-    for segment in &route.template.segments {
-        path.push('/');
-        match segment {
-            TemplateSegment::Literal(literal) => path.push_str(literal),
-            TemplateSegment::Parameter(_) => path.push('0'),
-        }
-    }
-    if route.template.trailing_slash || path.is_empty() {
-        path.push('/');
-    }
-    path
+    Ok((index, route.method.clone(), route.template.example("0")))
 }
 
 fn summary(answer: &Answer, upstream: &[u8], program: &Program, terminal: Terminal) -> String {

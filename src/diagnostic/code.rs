@@ -64,7 +64,7 @@ codes! {
         33 UnmatchedPass "`unmatched_route: pass` (rule 5).",
         34 QueryAny "`query: any` (rule 6).",
         35 QueryName "A query parameter that may select, rename or reveal fields (rule 6).",
-        36 OtherContentPass "`other_content: pass` (rule 30).",
+        36 OtherContentPass "`other_content` that passes (rule 30).",
         37 TrustedHeader "Identity from a header (rule 7).",
         38 Unused "A class, detector, shape, scope or area that nothing uses.",
         39 ComplementaryMasks "Two masks that together show more than each (threat D4).",
@@ -76,7 +76,6 @@ codes! {
         46 NoEffect "Something written that changes nothing.",
         47 NotInApi "A route or field that the API's description does not have.",
         48 LongReport "A route that only reports for more than 90 days to come (rule 38).",
-        116 TalkativeError "A member of an error that is free text in most upstreams (rule 29).",
         155 SlowPattern "A detector's pattern that a text can make slow (rule 27).",
     }
     Note {
@@ -106,6 +105,16 @@ codes! {
         77 FilterBefore "A filter before the plugin that can answer for itself (threat A4).",
         78 LooseIdentity "An identity that is not what the policy takes it to be (rule 7).",
         79 UnseenTraffic "Traffic that the plugin does not see (threat A4).",
+    }
+    Error {
+        140 PassedType "A type of content that may not pass unfiltered (rule 30).",
+        141 ContentType "A name under which a body of JSON cannot go out (rule 30).",
+        142 Echo "A request header that cannot come back on the answer (rule 31).",
+        144 UnreadFile "A file among policies that is none and is in none.",
+    }
+    Warning {
+        143 RevealingError "A part of an upstream's error that may tell what a caller may not see (rule 29).",
+        145 LengthMember "A member of a filter that is called like a function (rule 11).",
     }
     Note {
         85 FailClosed "A plugin that does not come back after a failure (threat A1).",

@@ -26,6 +26,8 @@ pub(super) struct Waiting {
     pub(super) target: String,
     /// Whether it reads (GET, HEAD).
     pub(super) reads: bool,
+    /// How it goes on once it is admitted.
+    pub(super) onward: Option<RequestDirective>,
     /// The request body's length, where it says one.
     pub(super) declared: Option<u64>,
     demands: Vec<Demand>,
@@ -95,7 +97,7 @@ impl Waiting {
     ) -> Self {
         let demands = budgets.demands(program.policy(), route, &caller, target);
         let declared = head::single(headers, "content-length").ok().flatten().and_then(|text| text.parse().ok());
-        Self { route, caller, target: target.to_owned(), reads, declared, demands, asked: None, asks: 0 }
+        Self { route, caller, target: target.to_owned(), reads, onward: None, declared, demands, asked: None, asks: 0 }
     }
 
     /// Whether the request's body may wait for the rate limit service (rule 36).
@@ -276,7 +278,7 @@ impl Exchange {
             ceiling: self.spending.account.ceiling,
             view,
         }));
-        Ok(super::forward(*reads))
+        waiting.onward.clone().ok_or(Refusal::Internal)
     }
 
     /// [`Self::reserve`] with a rate limit service that has nobody else to serve, for the command line and for tests.
@@ -311,7 +313,7 @@ impl Exchange {
             }
             _ => Problem::new(refusal, target),
         };
-        RequestDirective::Refuse(problem)
+        RequestDirective::Refuse(self.echoing(problem))
     }
 
     /// Something of a record may leave from now on.

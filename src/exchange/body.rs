@@ -15,7 +15,7 @@ pub(super) use streaming::Streaming;
 use std::mem;
 
 use super::{BodyDirective, End, Exchange, Headers, Phase, TrailersDirective};
-use crate::refusal::{Problem, Refusal};
+use crate::refusal::Refusal;
 use crate::rewrite::Counts;
 
 /// What a phase decides of a part of a body.
@@ -109,7 +109,7 @@ impl Exchange {
                     self.releases_nothing();
                 }
                 self.refused(refusal);
-                if sent { BodyDirective::Reset } else { BodyDirective::Refuse(Problem::new(refusal, "")) }
+                if sent { BodyDirective::Reset } else { BodyDirective::Refuse(self.problem(refusal, "")) }
             }
         }
     }
@@ -146,8 +146,7 @@ impl Exchange {
             }
             Phase::Holding(holding) => holding.on_trailers(&mut self.out),
             Phase::Streaming(streaming) => streaming.on_trailers(&mut self.out),
-            // White space alone: nothing that would be missed, and the host lets nothing be written any more.
-            Phase::Sniffing(_) => Ok(Decided::new(Phase::Opaque, Emit::Pass)),
+            Phase::Sniffing(sniffing) => sniffing.on_trailers(),
             Phase::Closed | Phase::Idle | Phase::Reserving(_) | Phase::Asking(_) | Phase::AwaitingHead(_) => {
                 Err(Refusal::Internal)
             }
@@ -164,7 +163,7 @@ impl Exchange {
                     self.releases_nothing();
                 }
                 self.refused(refusal);
-                if sent { TrailersDirective::Reset } else { TrailersDirective::Refuse(Problem::new(refusal, "")) }
+                if sent { TrailersDirective::Reset } else { TrailersDirective::Refuse(self.problem(refusal, "")) }
             }
         }
     }

@@ -1,49 +1,16 @@
-//! The heads of a governed exchange: what of a request's goes on, and what of a response's (rules 29 to 32).
+//! The head of a governed response: what of it the caller gets (rules 29 to 31).
 
 use super::Headers;
 use super::body::{Carrier, Declared};
 use crate::caller::Caller;
 use crate::json::Texts;
-use crate::policy::model::{HeadMode, Level, OtherContent, RouteId};
+use crate::policy::media::MediaRange;
+use crate::policy::model::{Governed, HeadMode, Level, OtherContent, RouteId};
 use crate::program::{HeaderRule, Program};
 use crate::refusal::Refusal;
 
-/// Request headers by which a request would be for another path or method than the ones that were matched (rules 3, 32).
-/// Nothing forwards them, not even a route that is passed.
-pub(super) const REROUTING: [&str; 5] =
-    ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
-
-/// Besides, request headers that would make the upstream answer with a part, or with "not modified" (rule 32).
-pub(super) const REMOVED_FROM_WRITES: [&str; 9] = [
-    "range",
-    "if-range",
-    "if-none-match",
-    "if-modified-since",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-];
-
-/// Besides, where nothing is written, the conditions that would tell by a 412 whether a guess at a withheld value is right:
-/// entity tags are made of the whole body.
-pub(super) const REMOVED_FROM_READS: [&str; 11] = [
-    "range",
-    "if-range",
-    "if-none-match",
-    "if-modified-since",
-    "if-match",
-    "if-unmodified-since",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-];
-
 /// Response headers that say nothing of the body, nor of a customer (rule 31).
-const SAFE: [&str; 11] = [
+const SAFE: [&str; 13] = [
     "access-control-allow-credentials",
     "access-control-allow-headers",
     "access-control-allow-methods",
@@ -52,8 +19,10 @@ const SAFE: [&str; 11] = [
     "access-control-max-age",
     "allow",
     "date",
+    "proxy-authenticate",
     "retry-after",
     "strict-transport-security",
+    "www-authenticate",
     "x-content-type-options",
 ];
 
@@ -71,7 +40,8 @@ const NEVER: [&str; 10] = [
     "upgrade",
 ];
 
-/// Media types that the response's own content-type may name; any other JSON type becomes `application/json`.
+/// Media types of one JSON text that the response's own content-type names without being asked; any other of `+json` becomes
+/// `application/json`, unless the policy lists it.
 const JSON_TYPES: [&str; 9] = [
     "application/json",
     "application/fhir+json",
@@ -84,16 +54,20 @@ const JSON_TYPES: [&str; 9] = [
     "text/json",
 ];
 
-/// Beginnings of media types that wrap JSON: streams of events, messages, scripts that call with it, parts.
-const WRAPPERS: [&str; 7] = [
-    "application/ecmascript",
-    "application/grpc",
-    "application/javascript",
-    "application/x-javascript",
-    "multipart/",
-    "text/event-stream",
-    "text/javascript",
+/// Media types of JSON texts on lines of their own.
+const LINES: [&str; 8] = [
+    "application/jsonl",
+    "application/jsonlines",
+    "application/ndjson",
+    "application/stream+json",
+    "application/x-json-stream",
+    "application/x-jsonl",
+    "application/x-jsonlines",
+    "application/x-ndjson",
 ];
+
+/// Media types of JSON text sequences (RFC 7464), and of those under a suffix (RFC 8091).
+const SEQUENCES: [&str; 2] = ["application/geo+json-seq", "application/json-seq"];
 
 /// The one value of a header; `Err` if it is repeated or not valid UTF-8.
 pub(super) fn single<'a>(headers: &'a Headers, name: &str) -> Result<Option<&'a str>, Repeated> {
@@ -165,20 +139,59 @@ pub(super) fn is_untold(headers: &Headers, hold: u64) -> bool {
 /// What a body is, by its head (rule 30). The type never decides whether a body is filtered: without one it is read as
 /// JSON, and where other content is passed, a body that opens as JSON is filtered all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum Content<'p> {
     /// JSON; `media_type` is the response's own content-type.
     Json {
         /// How texts follow each other.
         texts: Texts,
         /// What the response will say.
-        media_type: &'static str,
+        media_type: &'p str,
     },
     /// Something else, which the route passes unless it turns out to be JSON.
     Other,
 }
 
+/// What a route answers with, besides the types of JSON that are known by name.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Answers<'p> {
+    /// Types of JSON that the policy lists.
+    pub(super) json: &'p [String],
+    /// Types that pass unfiltered.
+    pub(super) passed: &'p [MediaRange],
+}
+
+impl<'p> Answers<'p> {
+    /// Of a route's 2xx bodies.
+    pub(super) fn of(route: &'p Governed) -> Self {
+        let passed: &[MediaRange] = match &route.other_content {
+            OtherContent::Reject => &[],
+            OtherContent::Pass(ranges) => ranges,
+        };
+        Self { json: &route.content_types, passed }
+    }
+
+    /// Of its other bodies: none of those pass unfiltered.
+    pub(super) fn filtered(self) -> Self {
+        Self { passed: &[], ..self }
+    }
+}
+
+/// What a type of JSON, in lower case and without parameters, holds, and the name that the response gets for it.
+pub(super) fn json_type(essence: &str) -> Option<(Texts, &'static str)> {
+    let known = |types: &[&'static str]| types.iter().copied().find(|known| *known == essence);
+    if let Some(lines) = known(&LINES) {
+        return Some((Texts::Lines, lines));
+    }
+    let is_sequence = essence.ends_with("+json-seq") && !essence.starts_with("application/grpc");
+    if is_sequence || SEQUENCES.contains(&essence) {
+        return Some((Texts::Sequence, known(&SEQUENCES).unwrap_or("application/json-seq")));
+    }
+    let is_one = essence.ends_with("+json") || JSON_TYPES.contains(&essence);
+    is_one.then(|| (Texts::One, known(&JSON_TYPES).unwrap_or("application/json")))
+}
+
 /// Reads what the head says of a body.
-pub(super) fn content(headers: &Headers, other: OtherContent) -> Result<Content, Refusal> {
+pub(super) fn content<'p>(headers: &Headers, answers: Answers<'p>) -> Result<Content<'p>, Refusal> {
     match single(headers, "content-encoding") {
         Ok(None) => {}
         Ok(Some(coding)) if coding.trim().eq_ignore_ascii_case("identity") => {}
@@ -186,46 +199,58 @@ pub(super) fn content(headers: &Headers, other: OtherContent) -> Result<Content,
     }
     let declared = single(headers, "content-type").map_err(|Repeated| Refusal::ContentType)?.unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let json = |texts, media_type| Ok(Content::Json { texts, media_type });
-    match essence.as_str() {
-        "" => json(Texts::One, "application/json"),
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
-            json(Texts::Lines, "application/x-ndjson")
+    if essence.is_empty() {
+        return Ok(Content::Json { texts: Texts::One, media_type: "application/json" });
+    }
+    let listed = answers.json.iter().find(|listed| **listed == essence);
+    match (listed, json_type(&essence)) {
+        (Some(listed), known) => {
+            let texts = known.map_or(Texts::One, |(texts, _)| texts);
+            Ok(Content::Json { texts, media_type: listed })
         }
-        "application/json-seq" => json(Texts::Sequence, "application/json-seq"),
-        json_type if json_type == "application/json" || json_type == "text/json" || json_type.ends_with("+json") => {
-            let known = JSON_TYPES.iter().find(|known| **known == json_type);
-            json(Texts::One, known.copied().unwrap_or("application/json"))
-        }
-        // Not even where other content is passed: what these hold is JSON in most cases, behind something else.
-        holds_json if WRAPPERS.iter().any(|wrapper| holds_json.starts_with(wrapper)) => Err(Refusal::ContentType),
-        _ => match other {
-            OtherContent::Reject => Err(Refusal::ContentType),
-            OtherContent::Pass => Ok(Content::Other),
-        },
+        (None, Some((texts, media_type))) => Ok(Content::Json { texts, media_type }),
+        (None, None) if answers.passed.iter().any(|range| range.passes(&essence)) => Ok(Content::Other),
+        (None, None) => Err(Refusal::ContentType),
     }
 }
 
 /// The response's own content-type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OwnType {
+pub(super) enum OwnType<'p> {
     /// There is no body to speak of.
     None,
     /// This one.
-    Is(&'static str),
+    Is(&'p str),
     /// The upstream's, for a body that is passed.
     Upstream,
 }
 
-/// The head that the caller gets: the safe list, `keep`, `classify`, and what the plugin itself says (rule 31).
-pub(super) fn rewrite(
-    upstream: &Headers,
-    status: u16,
-    own_type: OwnType,
-    program: &Program,
-    (route, caller, ceiling): (RouteId, &Caller, Level),
-) -> Headers {
-    let defaults = &program.policy().defaults;
+/// Longest value that comes back from the request, in bytes.
+const LONGEST_ECHO: usize = 128;
+
+/// Headers of the request that are put on every answer (rule 31): those of one value, of visible characters.
+pub(super) fn echoed<'n>(headers: &Headers, names: impl Iterator<Item = &'n String>) -> Vec<(String, String)> {
+    let is_plain = |value: &&str| {
+        (1..=LONGEST_ECHO).contains(&value.len()) && value.bytes().all(|byte| matches!(byte, b'!'..=b'~'))
+    };
+    let one = |name: &String| single(headers, name).ok().flatten().filter(is_plain).map(str::to_owned);
+    names.filter_map(|name| Some((name.clone(), one(name)?))).collect()
+}
+
+/// Whose head it is: what of the policy is for it, who gets it, and what comes back from the request.
+pub(super) struct Whose<'p> {
+    pub(super) program: &'p Program,
+    pub(super) route: RouteId,
+    pub(super) caller: &'p Caller,
+    /// What budgets leave of it (rule 35).
+    pub(super) ceiling: Level,
+    pub(super) echo: &'p [(String, String)],
+}
+
+/// The head that the caller gets: the safe list, `keep`, `classify`, `echo`, and what the plugin itself says (rule 31).
+pub(super) fn rewrite(upstream: &Headers, status: u16, own_type: OwnType<'_>, whose: &Whose<'_>) -> Headers {
+    let Whose { program, route, caller, ceiling, echo } = *whose;
+    let rules = program.headers(route);
     let mut head: Headers = vec![(b":status".to_vec(), status.to_string().into_bytes())];
     let own = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
     match own_type {
@@ -240,25 +265,30 @@ pub(super) fn rewrite(
         if text.starts_with(':') || NEVER.contains(&text) || matches!(text, "cache-control" | "vary") {
             continue;
         }
-        if let Some((_, classes)) = defaults.classified_headers.iter().find(|(classified, _)| classified == text) {
+        if echo.iter().any(|(echoed, _)| echoed == text) {
+            continue;
+        }
+        let mut classified = rules.clone().flat_map(|names| &names.classify);
+        if let Some((_, classes)) = classified.find(|(classified, _)| classified == text) {
             match program.header_rule(route, caller, classes, ceiling) {
                 HeaderRule::Keep => head.push((name.clone(), value.clone())),
                 HeaderRule::Replace(text) => head.push((name.clone(), text.into_bytes())),
                 HeaderRule::Drop => {}
             }
-        } else if SAFE.contains(&text) || defaults.keep_headers.iter().any(|kept| kept == text) {
+        } else if SAFE.contains(&text) || rules.clone().flat_map(|names| &names.keep).any(|kept| kept == text) {
             head.push((name.clone(), value.clone()));
         }
     }
+    head.extend(echo.iter().map(|(name, value)| own(name, value)));
     head.push(own("cache-control", "private, no-store"));
     head.push(own("vary", "authorization"));
     head
 }
 
 /// Whether a rewritten head has a header that follows a class.
-pub(super) fn shows_class(head: &Headers, program: &Program) -> bool {
-    let classified = &program.policy().defaults.classified_headers;
-    head.iter().any(|(name, _)| classified.iter().any(|(known, _)| known.as_bytes() == name.as_slice()))
+pub(super) fn shows_class(head: &Headers, program: &Program, route: RouteId) -> bool {
+    let mut classified = program.headers(route).flat_map(|names| &names.classify);
+    classified.any(|(known, _)| head.iter().any(|(name, _)| known.as_bytes() == name.as_slice()))
 }
 
 /// Whether the head can wait for the body.

@@ -103,7 +103,7 @@ fn run(exchange: &mut Exchange, request: Request, response: &Response, store: &m
             BodyDirective::Refuse(problem) => return refused(problem, exchange),
             BodyDirective::Reset => {
                 let refusal = exchange.report().refusal.unwrap_or(crate::refusal::Refusal::Internal);
-                return refused(Problem::new(refusal, ""), exchange);
+                return refused(exchange.problem(refusal, ""), exchange);
             }
         }
     }

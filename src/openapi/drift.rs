@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expand::{self, Expanded};
-use super::{Api, Operation};
+use super::{Api, Operation, template};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::policy::field_path::FieldPath;
-use crate::policy::model::{Governed, Route, RouteBody, TemplateSegment};
+use crate::policy::model::{Governed, Route, RouteBody};
 use crate::policy::{PolicyDoc, PolicySet};
 
 /// Names that one sentence lists.
@@ -153,16 +153,5 @@ fn same(operation: &Operation, route: &Route) -> bool {
     if operation.method != route.method {
         return false;
     }
-    let path = operation.path.strip_prefix('/').unwrap_or(&operation.path);
-    let (path, trailing) = match path.strip_suffix('/') {
-        Some(path) => (path, true),
-        None => (path, path.is_empty()),
-    };
-    let parts: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
-    trailing == route.template.trailing_slash
-        && parts.len() == route.template.segments.len()
-        && parts.iter().zip(&route.template.segments).all(|(part, segment)| match segment {
-            TemplateSegment::Literal(literal) => part == literal,
-            TemplateSegment::Parameter(_) => part.starts_with('{'),
-        })
+    template::erased(&operation.path) == route.template.erased()
 }

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::policy::media::MediaRange;
+use crate::policy::model::{Relation, Template, TemplateSegment};
+use crate::policy::path_template;
 use serde_json::Value;
 
 use super::document::{Document, Version};
 use super::expand::Limits;
 use super::schema::{Walker, name_of};
-use super::template::template;
+use super::template::{erased, template};
 use super::{Api, ApiScope, Fault, Operation, Wanted, one_line, suggest, text_of};
 
 const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "options", "trace"];
@@ -26,6 +29,7 @@ pub(super) fn api(document: &Document, wanted: Wanted<'_>) -> Result<Api, Fault>
         walker: Walker::new(document),
         names: HashSet::new(),
         erased: BTreeMap::new(),
+        partial: Vec::new(),
         api: Api::default(),
     };
     let root = &document.root;
@@ -115,9 +119,13 @@ impl Operation {
 /// An area for a path: its first word.
 fn area(path: &str) -> String {
     path.split('/')
-        .find(|part| !part.is_empty() && !part.starts_with('{') && !version_like(part))
+        .map(|part| part.split('{').next().unwrap_or(part))
+        .find(|part| part.contains(|c: char| c.is_ascii_alphanumeric()) && !version_like(part))
         .map_or_else(|| "api".to_owned(), kebab)
 }
+
+/// Paths with literal text beside a parameter that are compared with each other.
+const MOST_PARTIAL: usize = 1000;
 
 struct Reader<'d> {
     document: &'d Document,
@@ -125,6 +133,8 @@ struct Reader<'d> {
     names: HashSet<String>,
     /// Method and path with parameter names erased, and whose it is.
     erased: BTreeMap<(String, String), String>,
+    /// Those with literal text beside a parameter.
+    partial: Vec<(String, Template)>,
     api: Api,
 }
 
@@ -147,14 +157,24 @@ impl<'d> Reader<'d> {
                 return;
             }
         };
-        let erased: String = template
-            .split('/')
-            .map(|part| if part.starts_with('{') { "/{}" } else { part })
-            .collect::<Vec<_>>()
-            .join("/");
+        let erased = erased(&template);
         if let Some(first) = self.erased.get(&(method.clone(), erased.clone())) {
             let why = format!("it matches the same requests as {first} (rule 4)");
             self.leave_out(&format!("{method} {path}"), &why);
+            return;
+        }
+        // Literal text beside a parameter may be as much as that of another route.
+        let Some(parsed) = path_template(&template) else {
+            self.leave_out(&format!("{method} {path}"), "its path cannot be written as a route's (rule 4)");
+            return;
+        };
+        let is_partial = parsed.segments.iter().any(|segment| matches!(segment, TemplateSegment::Part { .. }));
+        let equals = |other: &&(String, Template)| other.0 == method && parsed.relation(&other.1) == Relation::Conflict;
+        if is_partial && self.partial.len() < MOST_PARTIAL && self.partial.iter().find(equals).is_none() {
+            self.partial.push((method.clone(), parsed));
+        } else if is_partial {
+            let why = "it can match the same requests as another, and neither is more specific (rule 4)";
+            self.leave_out(&format!("{method} {path}"), why);
             return;
         }
         let stem = text_of(operation, "operationId")
@@ -239,7 +259,16 @@ impl<'d> Reader<'d> {
         if !others.is_empty() {
             let list: Vec<String> = others.into_iter().collect();
             let rest = if schemas.is_empty() { "" } else { " besides" };
-            remarks.push(format!("answers {}{rest}: refused, unless `other_content: pass`", list.join(", ")));
+            let passable: Vec<&str> = list
+                .iter()
+                .map(String::as_str)
+                .filter(|media| MediaRange::parse(media).is_some_and(|range| range.is_passable()))
+                .collect();
+            let unless = match passable.as_slice() {
+                [] => String::new(),
+                some => format!(", unless `other_content: {{pass: [{}]}}`", some.join(", ")),
+            };
+            remarks.push(format!("answers {}{rest}: refused{unless}", list.join(", ")));
         }
         schemas
     }

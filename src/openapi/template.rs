@@ -9,6 +9,7 @@ use super::operation::unique;
 pub(super) fn template(path: &str, remarks: &mut Vec<String>) -> Result<String, String> {
     // A template of RFC 6570 may end in a query, `{?page}`.
     let path = path.split("{?").next().and_then(|path| path.split(['?', '#']).next()).unwrap_or(path);
+    let path = patterns(path);
     let Some(rest) = path.strip_prefix('/') else { return Err("its path does not start with `/`".to_owned()) };
     let mut names: BTreeSet<String> = BTreeSet::new();
     let mut out = String::new();
@@ -22,26 +23,86 @@ pub(super) fn template(path: &str, remarks: &mut Vec<String>) -> Result<String, 
         if segment.is_empty() || matches!(segment, "." | "..") {
             return Err("its path has an empty or dotted segment, which no request can have (rule 3)".to_owned());
         }
-        if segment.contains(['{', '}']) {
-            let whole = segment.starts_with('{') && segment.ends_with('}') && segment.matches('{').count() == 1;
-            if !whole {
-                remarks
-                    .push(format!("`{}` is a parameter in part: here the whole segment is one", one_line(segment, 60)));
-            }
-            let words: Vec<String> = segment
-                .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')))
-                .filter(|w| !w.is_empty())
-                .map(str::to_owned)
-                .collect();
-            let stem = if words.is_empty() { "value".to_owned() } else { words.join("-") };
-            let name = unique(&stem, |name| names.contains(name));
-            out.push_str(&format!("{{{name}}}"));
-            names.insert(name);
+        let Some((before, inner, after)) = parameter(segment) else {
+            literal(segment, &mut out)?;
             continue;
+        };
+        if inner.contains(['{', '}']) {
+            remarks.push(format!("`{}` has several parameters: here they are one", one_line(segment, 60)));
         }
-        literal(segment, &mut out)?;
+        let words: Vec<&str> = inner
+            .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')))
+            .filter(|word| !word.is_empty())
+            .collect();
+        let stem = if words.is_empty() { "value".to_owned() } else { words.join("-") };
+        let name = unique(&stem, |name| names.contains(name));
+        let several = inner.ends_with(['+', '*']) || inner.starts_with('*');
+        if several && !(last && before.is_empty() && after.is_empty()) {
+            remarks.push(format!("`{}` stands for several segments: here it is one", one_line(segment, 60)));
+        }
+        let plus = if several && last && before.is_empty() && after.is_empty() { "+" } else { "" };
+        literal(before, &mut out)?;
+        out.push_str(&format!("{{{name}{plus}}}"));
+        literal(after, &mut out)?;
+        names.insert(name);
     }
     Ok(out)
+}
+
+/// A segment's text before its parameter, the parameter without its braces, and the text after it. Of several parameters, all
+/// from the first to the last are one.
+fn parameter(segment: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = segment.split_once('{')?;
+    let (inner, after) = rest.rsplit_once('}')?;
+    Some((before, inner, after))
+}
+
+/// The path with each `{name=shelves/*}` (a pattern of `google.api.http`) as its segments: `shelves/{name}`.
+fn patterns(path: &str) -> String {
+    let mut out = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let Some((inner, next)) = after.split_once('}') else {
+            rest = rest.get(before.len()..).unwrap_or_default();
+            break;
+        };
+        rest = next;
+        match inner.split_once('=') {
+            Some((name, pattern)) => {
+                let segments: Vec<String> = pattern
+                    .split('/')
+                    .map(|segment| match segment {
+                        "*" => format!("{{{name}}}"),
+                        "**" => format!("{{{name}+}}"),
+                        literal => literal.to_owned(),
+                    })
+                    .collect();
+                out.push_str(&segments.join("/"));
+            }
+            None => out.push_str(&format!("{{{inner}}}")),
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A path of a description, or of a policy, with every parameter called `{}`.
+pub(super) fn erased(template: &str) -> String {
+    let mut out = String::new();
+    let mut name = None;
+    for c in template.chars() {
+        match (c, name) {
+            ('{', _) => name = Some(' '),
+            ('}', Some(last)) => {
+                out.push_str(if last == '+' { "{+}" } else { "{}" });
+                name = None;
+            }
+            (c, Some(_)) => name = Some(c),
+            (c, None) => out.push(c),
+        }
+    }
+    out
 }
 
 /// A literal segment in canonical percent-encoding.

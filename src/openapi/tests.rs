@@ -171,7 +171,7 @@ fn a_path_becomes_a_route_that_checks_or_is_left_out_with_a_reason() {
         ("/accounts/", "GET /accounts/"),
         ("/", "GET /"),
         ("/a/{x}/b/{x}", "GET /a/{x}/b/{x-2}"),
-        ("/files/{name}.json", "GET /files/{name-json}"),
+        ("/files/{name}.json", "GET /files/{name}.json"),
         ("/v1/{a}:{b}", "GET /v1/{a-b}"),
         ("/v1/a:cancel", "GET /v1/a:cancel"),
         ("/a b/ü", "GET /a%20b/%C3%BC"),

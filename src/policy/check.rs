@@ -9,9 +9,11 @@ use super::moment::Moment;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 
 mod budgets;
+mod content;
 mod counting;
 mod detectors;
 mod forms;
+mod headers;
 mod read;
 mod resolve;
 mod routes;
@@ -95,6 +97,12 @@ pub fn check_at(doc: &PolicyDoc, now: Option<Moment>) -> Result<(PolicySet, Diag
     finish(policy, reader.found, doc, now)
 }
 
+/// A path of a route.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn path_template(path: &str) -> Option<super::model::Template> {
+    template::template(path).ok()
+}
+
 fn finish(
     policy: Option<PolicySet>,
     mut found: Vec<Diagnostic>,
@@ -145,9 +153,12 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     let head = settings::head(reader, keys.get("head"));
 
     let classes = shapes::classes(reader, keys.get("classes"));
-    let defaults = settings::defaults(reader, &classes, keys.get("defaults"));
+    let content_types = keys.get("defaults").and_then(|node| node.get("content_types"));
+    let content_types = content_types.map(|node| content::json_types(reader, node)).unwrap_or_default();
     let detectors = detectors::detectors(reader, keys.get("detectors"));
-    let declared = Declared { classes: &classes, detectors: &detectors };
+    let headers = keys.get("defaults").and_then(|node| node.get("headers"));
+    let declared = Declared { classes: &classes, detectors: &detectors, headers };
+    let defaults = settings::defaults(reader, declared, keys.get("defaults"));
     let shapes = shapes::shapes(reader, declared, keys.get("shapes"));
     let shape_names: Vec<(&str, Span)> = shapes.iter().map(|shape| (shape.name, shape.span)).collect();
     if keys.get("routes").is_none() {
@@ -172,7 +183,13 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
             return None;
         }
     }
-    let resolver = Resolver { shapes: &shapes, routes: &routes, scopes: &scopes, clients: &clients };
+    let resolver = Resolver {
+        content_types: &content_types,
+        shapes: &shapes,
+        routes: &routes,
+        scopes: &scopes,
+        clients: &clients,
+    };
     resolver.areas(reader);
     resolver.client_scopes(reader, identity.as_ref());
     resolver.names(reader);
@@ -213,8 +230,14 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
 fn language(reader: &mut Reader, doc: &PolicyDoc, place: Span) -> Option<()> {
     let help = "this version of fieldgate knows `language: 1`";
     let Some(node) = doc.root.get("language") else {
+        let version = doc.root.members().unwrap_or_default().iter().find(|member| &*member.key == "version");
         if doc.root.members().is_none() {
             reader.map(&doc.root, "the policy");
+        } else if let Some(version) = version {
+            reader.push(
+                Diagnostic::at(Code::MissingKey, version.key_span, "the policy says its `version`, not its `language`")
+                    .help("write `language: 1`"),
+            );
         } else {
             reader.push(Diagnostic::at(Code::MissingKey, place, "the policy does not say its `language`").help(help));
         }

@@ -3,22 +3,27 @@
 //! Only `check` makes one. Names are resolved to indexes, mounts to absolute paths, and every fact that the author could
 //! have got wrong has been looked at: nothing that takes a `PolicySet` can fail for a reason the author could mend.
 
+mod budget;
+mod mask;
+mod template;
+
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use super::field_path::{FieldPath, Filter};
+use super::media::MediaRange;
 use super::moment::{Day, Moment};
 use super::pattern::Pattern;
 use super::region::Region;
 use crate::diagnostic::Span;
 
-mod budget;
-
 pub use budget::{
     Budget, BudgetClients, BudgetId, BudgetKey, Canaries, Count, OnError, PathSubject, Per, Rls, Step, StepEffect,
     Store, SubjectPlace, innermost_array, without_filters,
 };
+pub use mask::{Mask, RoundTo};
+pub use template::{Relation, Template, TemplateSegment, between};
 
 /// How much of a value a caller gets: one chain, from least to most.
 ///
@@ -131,14 +136,30 @@ pub struct ClaimPath(pub Vec<String>);
 pub struct Defaults {
     /// `unmatched_route` (rule 5).
     pub unmatched_route: Unmatched,
-    /// `other_content`, unless the route says otherwise (rule 30).
-    pub other_content: OtherContent,
-    /// Root members that an error body keeps, if scalar (rule 29).
-    pub error_members: Vec<String>,
-    /// Response headers kept besides the built-in safe list, lower case (rule 31).
-    pub keep_headers: Vec<String>,
-    /// Response headers that follow a class, lower-case name first (rule 31).
-    pub classified_headers: Vec<(String, Vec<ClassId>)>,
+    /// What an upstream's error keeps (rule 29).
+    pub errors: Errors,
+    /// What becomes of headers on every route (rule 31).
+    pub headers: HeaderNames,
+}
+
+/// What an upstream's error body keeps (rule 29).
+#[derive(Debug, Clone, Default)]
+pub struct Errors {
+    /// Places whose scalars it keeps, without filters and without `..*`.
+    pub show: Vec<FieldPath>,
+    /// What is taken out of them, sorted, without repeats.
+    pub detect: Vec<Detector>,
+}
+
+/// Response headers besides the built-in safe list (rule 31). Names are in lower case; none is kept and classified.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeaderNames {
+    /// Every caller gets these.
+    pub keep: Vec<String>,
+    /// These follow classes, as fields do.
+    pub classify: Vec<(String, Vec<ClassId>)>,
+    /// These of the request are put on every answer, the plugin's own refusals too.
+    pub echo: Vec<String>,
 }
 
 /// What an unmatched request gets (rule 5).
@@ -151,12 +172,12 @@ pub enum Unmatched {
 }
 
 /// What a body that is not JSON gets (rule 30).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OtherContent {
     /// 502.
     Reject,
-    /// Passed as it is; only per route.
-    Pass,
+    /// Passed as it is, if it is of one of these types.
+    Pass(Vec<MediaRange>),
 }
 
 /// Whether the host can hold the response head (rule 40).
@@ -258,6 +279,7 @@ pub fn authority(text: &str) -> (String, String) {
 
 /// What happens to a route's bodies.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly every route is governed")]
 pub enum RouteBody {
     /// Forwarded untouched, with the author's reason (rule 5).
     Pass(String),
@@ -282,6 +304,10 @@ pub struct Governed {
     pub other_content: OtherContent,
     /// The subject that the path names (rule 34).
     pub subject: Option<PathSubject>,
+    /// Media types in lower case that are JSON and keep their name, those of `defaults` among them (rule 30).
+    pub content_types: Vec<String>,
+    /// What becomes of headers on this route, besides `defaults` (rule 31).
+    pub headers: HeaderNames,
 }
 
 /// One scalar place of one route.
@@ -307,25 +333,6 @@ pub struct Entry {
     pub overrides: Vec<(ScopeId, Level)>,
     /// Where it is declared.
     pub span: Span,
-}
-
-/// A form at mask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mask {
-    /// First `n` Unicode scalar values, then four asterisks (rule 20).
-    First(u32),
-    /// Four asterisks, then the last `n` Unicode scalar values (rule 20).
-    Last(u32),
-    /// First local character, `***@`, domain (rule 21).
-    Email,
-    /// `YYYY` (rule 22).
-    Year,
-    /// `YYYY-MM` (rule 22).
-    Month,
-    /// First letter of each word and a full stop (rule 22).
-    Initials,
-    /// Nearest multiple of `n`, half away from zero (rule 22).
-    Round(u64),
 }
 
 /// A form at pseudonym (rule 23).
@@ -507,28 +514,10 @@ impl Ceiling {
     }
 }
 
-/// A route's path (rule 4): compared as raw segments.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
-    /// Its segments, without the slashes.
-    pub segments: Vec<TemplateSegment>,
-    /// Whether it ends in a slash.
-    pub trailing_slash: bool,
-}
-
-/// One segment of a route's path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TemplateSegment {
-    /// Exactly these bytes, in canonical percent-encoding.
-    Literal(String),
-    /// `{name}`: exactly one non-empty segment.
-    Parameter(String),
-}
-
 /// Query parameters that a caller may send (rule 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryRule {
-    /// These names, after percent-decoding; empty means none.
+    /// These names, after percent-decoding; empty means none. `filter[*]` is every name of the form `filter[…]`.
     Only(Vec<String>),
     /// Any.
     Any,

@@ -74,7 +74,7 @@ pub(super) fn before(text: &str, length: usize, nesting: usize) -> Result<(), Pa
         } else if text.starts_with('@') {
             fault.help("`@` is for filters; a path starts at the body's, or the shape's, root: `$`")
         } else {
-            fault.help(format!("write `$.{}`", text.trim_start_matches('.')))
+            fault.help("begin with the root: `$.emails[*].address`")
         });
     }
     let bare = without_strings(text)
@@ -237,6 +237,15 @@ pub(super) fn guess(text: &str) -> PathFault {
 
 /// An operator of another language.
 fn operator_word(bare: &str) -> Option<PathFault> {
+    for word in [" in ", " nin ", " contains ", " anyof ", " subsetof "] {
+        if bare.contains(word) {
+            return Some(
+                PathFault::syntax(format!("`{}` is not an operator", word.trim())).help(
+                    "compare with `==`, one value at a time, joined by `||`: `[?@.kind == 'a' || @.kind == 'b']`",
+                ),
+            );
+        }
+    }
     for (wrong, right) in
         [(" and ", "&&"), (" AND ", "&&"), (" or ", "||"), (" OR ", "||"), ("?not ", "!"), (" not ", "!"), ("<>", "!=")]
     {
@@ -287,4 +296,95 @@ fn unquoted(bare: &str) -> Option<&str> {
             && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
         name.then_some(word)
     })
+}
+
+/// The path that was most likely meant: brackets filled, names quoted that need it, other languages' signs taken out. Whether it
+/// is a path is for the caller to ask.
+pub(super) fn mended(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.starts_with(['/', '@']) {
+        return None;
+    }
+    let text = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    let text = text.replace("[]", "[*]").replace(".[", "[");
+    let rest = text.strip_prefix('$').unwrap_or(&text);
+    let mut out = "$".to_owned();
+    let mut chars = rest.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '.' if chars.peek() == Some(&'.') => return None,
+            '.' if chars.peek().is_none() => break,
+            '.' => out.push_str(&step(&mut chars)?),
+            '[' => {
+                out.push('[');
+                bracket(&mut chars, &mut out)?;
+            }
+            // A name at the start, without what stands before it.
+            _ if out == "$" => {
+                let mut again = std::iter::once(c).chain(chars.by_ref()).collect::<String>();
+                again.insert(0, '.');
+                return mended(&again);
+            }
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+/// A name after a full stop: as it is if it may stand so, else in brackets and quotes.
+fn step(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
+    let mut name = String::new();
+    if let Some(quote @ ('"' | '\'')) = chars.peek().copied() {
+        chars.next();
+        loop {
+            match chars.next()? {
+                c if c == quote => break,
+                '\\' => name.push(chars.next()?),
+                c => name.push(c),
+            }
+        }
+    } else {
+        while let Some(c) = chars.next_if(|c| !matches!(c, '.' | '[')) {
+            // What other languages write before a full stop within a name.
+            name.push(if c == '\\' { chars.next()? } else { c });
+        }
+    }
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii())
+        && !name.starts_with(|c: char| c.is_ascii_digit());
+    match name.as_str() {
+        "" => None,
+        // More likely an element than a member of that name.
+        _ if name.bytes().all(|byte| byte.is_ascii_digit()) => Some("[*]".to_owned()),
+        "*" => Some("[*]".to_owned()),
+        _ if name.contains(['\'', '\\']) => None,
+        _ if plain => Some(format!(".{name}")),
+        _ => Some(format!("['{name}']")),
+    }
+}
+
+/// The rest of a bracket, as it stands.
+fn bracket(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) -> Option<()> {
+    let start = out.len();
+    let mut depth = 1_usize;
+    let mut quote: Option<char> = None;
+    while depth > 0 {
+        let c = chars.next()?;
+        out.push(c);
+        match (quote, c) {
+            (Some(_), '\\') => out.push(chars.next()?),
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '[') => depth = depth.saturating_add(1),
+            (None, ']') => depth = depth.saturating_sub(1),
+            (None, _) => {}
+        }
+    }
+    // A number is an element, and an entry speaks about every one.
+    let inside = out.get(start..)?.strip_suffix(']')?;
+    if !inside.is_empty() && inside.bytes().all(|byte| byte.is_ascii_digit()) {
+        out.truncate(start);
+        out.push_str("*]");
+    }
+    Some(())
 }

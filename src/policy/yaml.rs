@@ -411,19 +411,27 @@ impl Reader<'_> {
             // An alias that was meant to be an asterisk, most likely: what follows from it helps nobody.
             return;
         }
+        // What a tab does is noticed where its line cannot go on, or later.
+        let (at, tab) = match self.tab(at) {
+            Some(tab) => (tab, true),
+            None => (at, false),
+        };
         let length = self.text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         let span = self.span(at, at.saturating_add(length));
         let diagnostic = Diagnostic::at(Code::Syntax, span, format!("this is not YAML: {}", error.info()));
-        self.found.push(match self.unquoted_path(at) {
+        self.found.push(match self.unquoted_path(at).filter(|_| !tab) {
             Some(path) => diagnostic
                 .help(format!("inside {{…}} and […], a path with brackets or a comma has to be quoted: \"{path}\"")),
-            None if self
-                .text
-                .get(line..at)
-                .is_some_and(|line| line.trim_start_matches(['\n', ' ']).starts_with('\t')) =>
-            {
-                diagnostic.help("indent with spaces: YAML allows no tab there")
+            None if tab => diagnostic.help("indent with spaces: YAML allows no tab there"),
+            None if self.line_of(at).contains("{{") => {
+                diagnostic.help("this looks like a template: check what it is rendered to")
             }
+            None if error.info().contains("escape") => match self.in_single_quotes(at) {
+                Some(quoted) => {
+                    diagnostic.help(format!("write {quoted}: in double quotes a backslash begins an escape"))
+                }
+                None => diagnostic.help("write it in single quotes: in double ones a backslash begins an escape"),
+            },
             None if self.text.get(at..).is_some_and(|rest| rest.starts_with("%YAML") || rest.starts_with("%TAG")) => {
                 diagnostic.help("leave the directive out: a policy is read as YAML 1.2")
             }
@@ -438,6 +446,33 @@ impl Reader<'_> {
                 None => diagnostic.help("look at the quotes, brackets and indentation on this line and the one above"),
             },
         });
+    }
+
+    /// The tab in the indentation of the last line with one, up to that offset.
+    fn tab(&self, at: usize) -> Option<usize> {
+        let end = self.text.get(at..)?.find('\n').map_or(self.text.len(), |line| at.saturating_add(line));
+        let mut start = end;
+        self.text.get(..end)?.rsplit('\n').find_map(|line| {
+            start = start.saturating_sub(line.len());
+            let here = start;
+            start = start.saturating_sub(1);
+            let indent = line.len().saturating_sub(line.trim_start().len());
+            let tab = line.get(..indent)?.find('\t')?;
+            (!line.trim().is_empty()).then(|| here.saturating_add(tab))
+        })
+    }
+
+    fn line_of(&self, at: usize) -> &str {
+        let start = self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |line| line.saturating_add(1));
+        self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default()
+    }
+
+    /// The text in double quotes around an offset, in single ones.
+    fn in_single_quotes(&self, at: usize) -> Option<String> {
+        let open = self.text.get(..at.saturating_add(1))?.rfind('"')?;
+        let inner = self.text.get(open.saturating_add(1)..)?;
+        let inner = inner.get(..inner.find('"')?)?;
+        (!inner.contains(['\'', '\n'])).then(|| format!("`'{inner}'`"))
     }
 
     /// What usually is behind an error that YAML notices late: the error's line and the one above it that is not blank.

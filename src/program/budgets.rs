@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::collect::NamespaceId;
+use super::fit::fit;
 use super::router;
 use crate::budget::{Books, Effect, Granter, KeyTag, Ladder, Need, Period, Rule, Rung, Service, SubjectKey, Unit};
 use crate::caller::Caller;
@@ -176,8 +177,9 @@ pub fn path_subject(policy: &PolicySet, route: RouteId, target: &str) -> Option<
     let route = policy.routes.get(usize::from(route.0))?;
     let subject = super::view::governed_body(&route.body)?.subject.as_ref()?;
     let path = target.split_once('?').map_or(target, |(path, _)| path);
-    let segment = path.strip_prefix('/')?.split('/').nth(subject.segment)?;
-    router::decode_path(segment)
+    let values = fit(&route.template, path)?;
+    let before = route.template.segments.iter().take(subject.segment);
+    router::decode_path(values.get(before.filter(|segment| segment.parameter().is_some()).count())?)
 }
 
 /// A claim's text: a string as it is, anything else as JSON text, an absent claim as nothing.

@@ -19,7 +19,15 @@ const DECODINGS: usize = 3;
 /// The governed routes of a policy, as others may read them.
 #[derive(Debug)]
 pub(super) struct Loose {
-    templates: Vec<Vec<Piece>>,
+    templates: Vec<Pieces>,
+}
+
+/// A template's segments.
+#[derive(Debug)]
+struct Pieces {
+    pieces: Vec<Piece>,
+    /// Whether the last one is several.
+    open: bool,
 }
 
 /// One segment of a template, decoded and folded.
@@ -36,7 +44,11 @@ struct Unreadable;
 
 impl Loose {
     pub(super) fn new<'t>(governed: impl Iterator<Item = &'t Template>) -> Self {
-        Self { templates: governed.map(|template| template.segments.iter().map(piece).collect()).collect() }
+        let pieces = |template: &Template| Pieces {
+            pieces: template.segments.iter().map(piece).collect(),
+            open: matches!(template.segments.last(), Some(TemplateSegment::Rest(_))),
+        };
+        Self { templates: governed.map(pieces).collect() }
     }
 
     /// Whether some reading of a canonical path is a governed route's. A path that cannot be read to its end may be.
@@ -54,8 +66,9 @@ impl Loose {
     }
 
     fn fits(&self, segments: &[&str]) -> bool {
-        self.templates.iter().any(|pieces| {
-            pieces.len() == segments.len() && pieces.iter().zip(segments).all(|(piece, segment)| piece.reads(segment))
+        self.templates.iter().any(|Pieces { pieces, open }| {
+            let as_many = pieces.len() == segments.len() || (*open && pieces.len() < segments.len());
+            as_many && pieces.iter().zip(segments).all(|(piece, segment)| piece.reads(segment))
         })
     }
 }
@@ -81,7 +94,8 @@ fn ends(rest: &str) -> bool {
 fn piece(segment: &TemplateSegment) -> Piece {
     match segment {
         TemplateSegment::Literal(literal) => Piece::Text(literally(literal)),
-        TemplateSegment::Parameter(_) => Piece::Around(String::new(), String::new()),
+        TemplateSegment::Part { before, after, .. } => Piece::Around(literally(before), literally(after)),
+        TemplateSegment::Parameter(_) | TemplateSegment::Rest(_) => Piece::Around(String::new(), String::new()),
     }
 }
 
@@ -159,6 +173,8 @@ mod tests {
             vec![literal("accounts"), parameter()],
             vec![literal("Caf%C3%89")],
             vec![literal("acct"), literal("me"), literal("kids")],
+            vec![literal("files"), TemplateSegment::Rest("path".into())],
+            vec![TemplateSegment::Part { before: "Products(".into(), name: "id".into(), after: ")".into() }],
         ]
         .map(|segments| Template { segments, trailing_slash: false });
         let loose = Loose::new(templates.iter());
@@ -199,6 +215,11 @@ mod tests {
             ("a fragment that is decoded", "/acct/me/kids%23/y", true),
             ("a NUL that is decoded twice", "/acct/me/kids%2500/y", true),
             ("bytes that are not UTF-8", "/x/%C0%AF", true),
+            ("several segments", "/Files/a/b/c", true),
+            ("several segments, none of them", "/files", false),
+            ("text around a parameter", "/products(1)", true),
+            ("text around a parameter that is decoded", "/Products%2528\u{31}%2529.json", true),
+            ("another text around a parameter", "/Customers(1)", false),
             ("another path", "/other/1", false),
             ("the root", "/", false),
             ("a segment less", "/accounts", false),

@@ -98,11 +98,11 @@ impl Trie {
         trie
     }
 
-    /// The trie of an error body: these root members, each with the entry of the same index (rule 29).
-    pub(super) fn of_members(names: &[String]) -> Self {
+    /// The trie of an error body: these places, each with the entry of the same index (rule 29).
+    pub(super) fn of_places(places: &[FieldPath]) -> Self {
         let mut trie = Self { nodes: vec![Node::default()] };
-        for (index, name) in (0u32..).zip(names) {
-            trie.at(&[Segment::Member(name.as_str().into())], |node| node.entries.push(EntryId(index)));
+        for (index, place) in (0u32..).zip(places) {
+            trie.at(&place.segments, |node| node.entries.push(EntryId(index)));
         }
         trie
     }

@@ -376,7 +376,7 @@ impl View {
 enum Judge {
     /// A caller's, on a governed route.
     Caller { route: RouteId, client: Option<ClientId>, ceiling: Level },
-    /// Everybody's: the members of an error body are at show (rule 29).
+    /// Everybody's: the places of an error body are at show (rule 29).
     Errors,
 }
 
@@ -480,7 +480,7 @@ impl Automaton {
 
     /// For error bodies.
     pub(super) fn for_errors(policy: Rc<PolicySet>) -> Option<Self> {
-        let trie = Rc::new(Trie::of_members(&policy.defaults.error_members));
+        let trie = Rc::new(Trie::of_places(&policy.defaults.errors.show));
         let limits = policy.limits;
         let judge = Judge::Errors;
         let dead = Rc::new(State::dead());
@@ -740,7 +740,10 @@ impl Automaton {
     fn rule(&self, entries: &[EntryId], scopes: &[ScopeId]) -> ScalarRule {
         match self.judge {
             Judge::Errors if entries.is_empty() => ScalarRule::Hide,
-            Judge::Errors => ScalarRule::Show,
+            Judge::Errors => match self.policy.defaults.errors.detect.as_slice() {
+                [] => ScalarRule::Show,
+                detectors => ScalarRule::Detect { detectors: detectors.into(), blank: "null".into() },
+            },
             Judge::Caller { .. } => {
                 self.grants().map_or(ScalarRule::Hide, |(grants, route)| grants.rule(&resolve(route, entries), scopes))
             }

@@ -2,28 +2,37 @@
 
 use super::round::round;
 use super::text::{Content, Text, push_char};
-use crate::policy::model::Mask;
+use crate::policy::model::{Mask, RoundTo};
 
 /// What stands for the part that is left out: always four, so that length is not revealed (rule 20).
 const LEFT_OUT: &[u8] = b"****";
 
-/// Appends `token` in its masked form: a string token, or a number token for `round`.
+/// Appends `token` in its masked form.
 ///
 /// `token` is a checked string, number, `true` or `false`; see the [module](crate::transform) for what `false` means. Booleans have no
-/// mask; `first` and `last` take a number by its JSON text; the other forms but `round` take strings only, `round` numbers
-/// only, of at most 64 digits before the point once written without an exponent.
+/// mask; the forms of ends take a number by its JSON text; `round` takes numbers, and strings that are one by their text, of at most
+/// 64 digits before the point once written without an exponent; the other forms take strings only.
 #[must_use]
 pub fn mask(form: Mask, token: &[u8], out: &mut Vec<u8>) -> bool {
     let start = out.len();
-    let fits = match (form, Text::of(token)) {
-        (Mask::First(n), Some(text)) => first(n, text, out),
-        (Mask::Last(n), Some(text)) => last(n, text, out),
-        (Mask::Email, Some(Text::String(text))) => email(text, out),
-        (Mask::Year, Some(Text::String(text))) => date(text, 4, out),
-        (Mask::Month, Some(Text::String(text))) => date(text, 7, out),
-        (Mask::Initials, Some(Text::String(text))) => initials(text, out),
-        (Mask::Round(n), Some(Text::Number(text))) => round(n, text, out),
-        _ => false,
+    let text = Text::of(token);
+    let string = match text {
+        Some(Text::String(content)) => Some(content),
+        Some(Text::Number(_)) | None => None,
+    };
+    // No wildcard: a form must not compile until it is here.
+    let fits = match form {
+        Mask::First(n) => text.is_some_and(|text| ends(n, 0, n.saturating_mul(2), text, out)),
+        Mask::Last(n) => text.is_some_and(|text| ends(0, n, n.saturating_mul(2), text, out)),
+        Mask::Ends { first, last } => {
+            let least = first.saturating_add(last).saturating_add(LEFT_OUT_AT_LEAST);
+            text.is_some_and(|text| ends(first, last, least, text, out))
+        }
+        Mask::Email => string.is_some_and(|text| email(text, out)),
+        Mask::Year => string.is_some_and(|text| date(text, DatePart::Year, out)),
+        Mask::Month => string.is_some_and(|text| date(text, DatePart::Month, out)),
+        Mask::Initials => string.is_some_and(|text| initials(text, out)),
+        Mask::Round(step) => text.is_some_and(|text| rounded(step, text, out)),
     };
     if !fits {
         out.truncate(start);
@@ -31,32 +40,27 @@ pub fn mask(form: Mask, token: &[u8], out: &mut Vec<u8>) -> bool {
     fits
 }
 
-/// `first: n` (rule 20).
-fn first(n: u32, text: Text<'_>, out: &mut Vec<u8>) -> bool {
-    if !has_twice(n, text) {
-        return false;
-    }
-    out.push(b'"');
-    text.chars().take(n as usize).for_each(|char| push_char(out, char));
-    out.extend_from_slice(LEFT_OUT);
-    out.push(b'"');
-    true
-}
+/// How many characters two ends leave out at least (rule 20).
+const LEFT_OUT_AT_LEAST: u32 = 4;
 
-/// `last: n` (rule 20).
-fn last(n: u32, text: Text<'_>, out: &mut Vec<u8>) -> bool {
-    if !has_twice(n, text) {
+/// `first`, `last`, or both (rule 20): the ends of a text of `least` characters or more. A shorter one would be revealed for the
+/// most part.
+fn ends(first: u32, last: u32, least: u32, text: Text<'_>, out: &mut Vec<u8>) -> bool {
+    let (first, last, least) = (first as usize, last as usize, least as usize);
+    let is_long = least.checked_sub(1).is_some_and(|before| text.chars().nth(before).is_some());
+    if !is_long {
         return false;
     }
     out.push(b'"');
+    text.chars().take(first).for_each(|char| push_char(out, char));
     out.extend_from_slice(LEFT_OUT);
     match text.plain() {
         Some(plain) => {
-            let start = plain.char_indices().rev().take(n as usize).last().map_or(plain.len(), |(start, _)| start);
+            let start = plain.char_indices().rev().take(last).last().map_or(plain.len(), |(start, _)| start);
             out.extend_from_slice(plain.as_bytes().get(start..).unwrap_or_default());
         }
         None => {
-            let skipped = text.chars().count().saturating_sub(n as usize);
+            let skipped = text.chars().count().saturating_sub(last);
             text.chars().skip(skipped).for_each(|char| push_char(out, char));
         }
     }
@@ -64,10 +68,39 @@ fn last(n: u32, text: Text<'_>, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Whether the text has at least 2n characters, and n is at least 1: a shorter one would be revealed by half or more.
-fn has_twice(n: u32, text: Text<'_>) -> bool {
-    let Some(twice) = (n as usize).checked_mul(2) else { return false };
-    twice.checked_sub(1).is_some_and(|before| text.chars().nth(before).is_some())
+/// `round` (rule 22): a string that is a JSON number stays a string.
+fn rounded(step: RoundTo, text: Text<'_>, out: &mut Vec<u8>) -> bool {
+    match text {
+        Text::Number(number) => round(step, number, out),
+        Text::String(content) => {
+            let number = content.decode();
+            if !is_number(&number) {
+                return false;
+            }
+            out.push(b'"');
+            let fits = round(step, &number, out);
+            out.push(b'"');
+            fits
+        }
+    }
+}
+
+/// Whether a text is a number as JSON spells it (RFC 8259 §6).
+fn is_number(text: &str) -> bool {
+    let magnitude = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = match magnitude.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
+        None => (magnitude, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(is_digits)
+        && exponent.is_none_or(is_digits)
 }
 
 /// `email` (rule 21).
@@ -92,17 +125,30 @@ fn email(text: Content<'_>, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// `year`, `month` (rule 22): the first `kept` characters of a valid date.
-fn date(text: Content<'_>, kept: usize, out: &mut Vec<u8>) -> bool {
-    let mut date = [0u8; 10];
+/// How much of a date stays.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DatePart {
+    Year,
+    Month,
+}
+
+/// `year`, `month` (rule 22): of a text that starts with a valid date, or that is the part of one that stays, or its month.
+fn date(text: Content<'_>, kept: DatePart, out: &mut Vec<u8>) -> bool {
+    // What a partial date lacks, every month has.
+    let mut date = *b"0000-01-01";
+    let mut length = 0usize;
     let mut chars = text.chars();
-    for place in &mut date {
-        match chars.next().and_then(|char| u8::try_from(char).ok()) {
-            Some(byte) => *place = byte,
-            None => return false,
-        }
+    for (place, char) in date.iter_mut().zip(&mut chars) {
+        let Ok(byte) = u8::try_from(char) else { return false };
+        *place = byte;
+        length = length.saturating_add(1);
     }
-    let (true, Some(kept)) = (is_date(&date), date.get(..kept)) else { return false };
+    let is_whole = matches!((length, kept), (10 | 7, _) | (4, DatePart::Year));
+    let kept = match kept {
+        DatePart::Year => 4,
+        DatePart::Month => 7,
+    };
+    let (true, true, Some(kept)) = (is_whole, is_date(&date), date.get(..kept)) else { return false };
     out.push(b'"');
     out.extend_from_slice(kept);
     out.push(b'"');
@@ -169,6 +215,10 @@ mod tests {
         let rest = out.strip_prefix(b"before").expect("what was there stays").to_vec();
         assert!(fits || rest.is_empty(), "a misfit writes nothing: {token}");
         fits.then(|| String::from_utf8(rest).unwrap())
+    }
+
+    fn step(text: &str) -> Mask {
+        Mask::Round(RoundTo::parse(text).unwrap())
     }
 
     fn holds(rows: &[Row]) {
@@ -240,9 +290,16 @@ mod tests {
 
     #[test]
     fn booleans_and_what_is_no_token_have_no_mask() {
-        for form in
-            [Mask::First(1), Mask::Last(1), Mask::Email, Mask::Year, Mask::Month, Mask::Initials, Mask::Round(1)]
-        {
+        for form in [
+            Mask::First(1),
+            Mask::Last(1),
+            Mask::Email,
+            Mask::Year,
+            Mask::Month,
+            Mask::Initials,
+            step("1"),
+            Mask::Ends { first: 1, last: 1 },
+        ] {
             for token in ["true", "false", "null", "", "[1,2]", "{}", "\"", "x"] {
                 assert_eq!(masked(form, token), None, "{form:?} {token}");
             }
@@ -291,6 +348,67 @@ mod tests {
             (Mask::Month, r#""2026-11-23 06:03""#, Some(r#""2026-11""#)),
             (Mask::Year, r#""0000-01-01""#, Some(r#""0000""#)),
             (Mask::Month, r#""\u0031990-02-28""#, Some(r#""1990-02""#)),
+        ]);
+    }
+
+    #[test]
+    fn both_ends_keep_their_characters_of_a_text_that_is_long_enough() {
+        let ends = |first, last| Mask::Ends { first, last };
+        holds(&[
+            (ends(6, 4), r#""4111111111111111""#, Some(r#""411111****1111""#)),
+            (ends(6, 4), r#""41111111111111""#, Some(r#""411111****1111""#)),
+            (ends(6, 4), r#""4111111111111""#, None),
+            (ends(6, 4), "4111111111111111", Some(r#""411111****1111""#)),
+            (ends(1, 1), r#""abcdef""#, Some(r#""a****f""#)),
+            (ends(1, 1), r#""abcde""#, None),
+            (ends(1, 2), r#""\"aaaa😀\u00e9""#, Some(r#""\"****😀é""#)),
+            (ends(2, 1), r#""""#, None),
+            (ends(u32::MAX, u32::MAX), r#""abcdef""#, None),
+            (ends(1, 1), "true", None),
+        ]);
+    }
+
+    #[test]
+    fn an_amount_may_be_a_string() {
+        holds(&[
+            (step("100"), r#""1249.50""#, Some(r#""1200""#)),
+            (step("0.5"), r#""1249.74""#, Some(r#""1249.5""#)),
+            (step("0.01"), r#""-0.001""#, Some(r#""0""#)),
+            (step("1"), r#""1e2""#, Some(r#""100""#)),
+            (step("1"), r#""\u0031\u002e5""#, Some(r#""2""#)),
+            (step("100"), "1249.50", Some("1200")),
+        ]);
+        for text in [
+            "", " 1", "1 ", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "--1", "1,5", "0x1", "1_0", "١", "Infinity",
+            "1.5.1", "€5", "-",
+        ] {
+            assert_eq!(masked(step("1"), &format!("\"{text}\"")), None, "`{text}` is not a number as JSON spells it");
+        }
+        assert_eq!(masked(step("1"), &format!("\"{}\"", "1".repeat(65))), None, "a number that is too long");
+    }
+
+    #[test]
+    fn a_partial_date_keeps_what_it_has() {
+        holds(&[
+            (Mask::Year, r#""1984-05""#, Some(r#""1984""#)),
+            (Mask::Year, r#""1984""#, Some(r#""1984""#)),
+            (Mask::Month, r#""1984-05""#, Some(r#""1984-05""#)),
+            (Mask::Month, r#""1984""#, None),
+            (Mask::Year, r#""1984-13""#, None),
+            (Mask::Month, r#""1984-00""#, None),
+            (Mask::Year, r#""1984-""#, None),
+            (Mask::Year, r#""1984-05-""#, None),
+            (Mask::Year, r#""1984-0""#, None),
+            (Mask::Year, r#""1984-05-1""#, None),
+            (Mask::Year, r#""1984 ""#, None),
+            (Mask::Year, r#""198""#, None),
+            (Mask::Year, r#""19840""#, None),
+            (Mask::Year, r#""19840517""#, None),
+            (Mask::Year, r#""1984/05""#, None),
+            (Mask::Year, r#""198x""#, None),
+            (Mask::Year, "1984", None),
+            (Mask::Month, r#""\u00311984-05""#, None),
+            (Mask::Year, r#""\u0031984""#, Some(r#""1984""#)),
         ]);
     }
 

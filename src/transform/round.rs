@@ -1,32 +1,38 @@
 //! `mask: {round: n}` (rule 22): decimal arithmetic on a number's JSON text, never through a double.
 
+use crate::policy::model::RoundTo;
+
 /// The most digits before the point that a number may have, written without its exponent. It bounds work and output
 /// however large an exponent claims to be (`1e400000000` is eleven bytes); 64 digits are far beyond any amount.
 const DIGITS: usize = 64;
 
-/// Appends the multiple of `n` nearest to `number`, half away from zero; `false` and nothing written where the number has
-/// over [`DIGITS`] digits before the point, or `n` is 0.
-pub(super) fn round(n: u64, number: &str, out: &mut Vec<u8>) -> bool {
-    let Some(mut decimal) = Decimal::read(number) else { return false };
-    if n == 0 {
+/// Room for those, for as many behind the point as a step may have, and for a carry.
+const ROOM: usize = 64 + 6 + 1;
+const _: () = assert!(ROOM == DIGITS + RoundTo::PLACES as usize + 1, "room for every digit");
+
+/// Appends the multiple of the step nearest to `number`, half away from zero; `false` and nothing written where the number has
+/// over [`DIGITS`] digits before the point.
+pub(super) fn round(step: RoundTo, number: &str, out: &mut Vec<u8>) -> bool {
+    let Some(mut decimal) = Decimal::read(number, step.places()) else { return false };
+    if step.digits() == 0 {
         return false;
     }
-    decimal.round(u128::from(n));
-    decimal.write(out);
+    decimal.round(u128::from(step.digits()));
+    decimal.write(step.places(), out);
     true
 }
 
-/// The part of a number that rounding to whole multiples depends on.
+/// The part of a number, in units of 10^-places, that rounding to whole multiples of so many units depends on.
 struct Decimal {
     negative: bool,
     /// The whole part, one digit each, most significant first; the first place is room for a carry.
-    whole: [u8; DIGITS.saturating_add(1)],
+    whole: [u8; ROOM],
     /// Whether the fraction is one half or more.
     half: bool,
 }
 
 impl Decimal {
-    fn read(number: &str) -> Option<Self> {
+    fn read(number: &str, places: u8) -> Option<Self> {
         let (negative, magnitude) = match number.strip_prefix('-') {
             Some(magnitude) => (true, magnitude),
             None => (false, number),
@@ -38,7 +44,7 @@ impl Decimal {
             return None;
         }
         let exponent = read_exponent(exponent)?;
-        let mut read = Self { negative, whole: [0; DIGITS.saturating_add(1)], half: false };
+        let mut read = Self { negative, whole: [0; ROOM], half: false };
 
         // With its leading zeros gone, the number is 0.DDD… × 10^point.
         let digits = whole.bytes().chain(fraction.bytes());
@@ -49,10 +55,12 @@ impl Decimal {
         }
         let point =
             i64::try_from(whole.len()).ok()?.saturating_sub(i64::try_from(zeros).ok()?).saturating_add(exponent);
-        match usize::try_from(point) {
-            // Below one tenth: the whole part is 0, and so is the first digit behind the point.
+        if usize::try_from(point).is_ok_and(|count| count > DIGITS) {
+            return None;
+        }
+        match usize::try_from(point.saturating_add(i64::from(places))) {
+            // Below one tenth of a unit: the whole part is 0, and so is the first digit behind the point.
             Err(_) => return Some(read),
-            Ok(count) if count > DIGITS => return None,
             Ok(count) => {
                 let first = read.whole.len().saturating_sub(count);
                 for place in read.whole.iter_mut().skip(first) {
@@ -99,16 +107,23 @@ impl Decimal {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        let mut digits = self.whole.iter().skip_while(|digit| **digit == 0).peekable();
-        if digits.peek().is_none() {
-            out.push(b'0');
-            return;
-        }
-        if self.negative {
+    /// Written plainly: no exponent, no zeros in front or at the end, no sign before zero.
+    fn write(&self, places: u8, out: &mut Vec<u8>) {
+        let (whole, fraction) = self.whole.split_at(ROOM.saturating_sub(usize::from(places)));
+        let is_zero = |digit: &u8| *digit == 0;
+        if self.negative && !self.whole.iter().all(is_zero) {
             out.push(b'-');
         }
-        out.extend(digits.map(|digit| digit | b'0'));
+        let start = out.len();
+        out.extend(whole.iter().skip_while(|digit| is_zero(digit)).map(|digit| digit | b'0'));
+        if out.len() == start {
+            out.push(b'0');
+        }
+        let kept = fraction.iter().rposition(|digit| !is_zero(digit)).map_or(0, |last| last.saturating_add(1));
+        if kept > 0 {
+            out.push(b'.');
+            out.extend(fraction.iter().take(kept).map(|digit| digit | b'0'));
+        }
     }
 }
 
@@ -140,8 +155,12 @@ mod tests {
     use super::*;
 
     fn rounded(n: u64, number: &str) -> Option<String> {
+        to_step(&n.to_string(), number)
+    }
+
+    fn to_step(step: &str, number: &str) -> Option<String> {
         let mut out = Vec::new();
-        let fits = round(n, number, &mut out);
+        let fits = round(RoundTo::parse(step).unwrap(), number, &mut out);
         assert_eq!(fits, !out.is_empty());
         fits.then(|| String::from_utf8(out).unwrap())
     }
@@ -161,12 +180,46 @@ mod tests {
             (5, "12300e-2", "125"),
             (1, "100000", "100000"),
             (1, "1e0", "1"),
-            (u64::MAX, "9223372036854775808", "18446744073709551615"),
-            (u64::MAX, "9223372036854775807", "0"),
-            (u64::MAX, "9223372036854775807.5", "18446744073709551615"),
+            (999_999_999_999_999, "500000000000000", "999999999999999"),
+            (999_999_999_999_999, "499999999999999", "0"),
+            (999_999_999_999_999, "499999999999999.5", "999999999999999"),
         ] {
             assert_eq!(rounded(n, number).as_deref(), Some(expected), "{number} to {n}");
         }
+    }
+
+    #[test]
+    fn a_step_may_be_a_decimal() {
+        for (step, number, expected) in [
+            ("0.01", "52.520008", "52.52"),
+            ("0.01", "13.404954", "13.4"),
+            ("0.01", "-0.005", "-0.01"),
+            ("0.01", "-0.0049", "0"),
+            ("0.01", "7", "7"),
+            ("0.01", "0.999", "1"),
+            ("0.01", "1e-2", "0.01"),
+            ("0.01", "123456789012345678901234567890.126", "123456789012345678901234567890.13"),
+            ("0.5", "1.25", "1.5"),
+            ("0.5", "1.2499999999999999999999", "1"),
+            ("0.25", "0.3", "0.25"),
+            ("2.5", "6.25", "7.5"),
+            ("2.5", "6.24", "5"),
+            ("0.05", "0.075", "0.1"),
+            ("0.000001", "0.0000005", "0.000001"),
+            ("0.000001", "-12.3456789", "-12.345679"),
+            ("0.3", "1", "0.9"),
+            ("1.5", "100", "100.5"),
+            ("0.1", "0", "0"),
+            ("0.1", "-0.0", "0"),
+            ("0.1", "99.95", "100"),
+        ] {
+            assert_eq!(to_step(step, number).as_deref(), Some(expected), "{number} to {step}");
+        }
+        let long = "9".repeat(64);
+        assert_eq!(to_step("0.000001", &long), Some(long.clone()));
+        assert_eq!(to_step("0.000001", &format!("{long}.9999995")), Some(String::from("1") + &"0".repeat(64)));
+        assert_eq!(to_step("0.000001", "1e64"), None);
+        assert_eq!(to_step("0.000001", "1e-400000000").as_deref(), Some("0"));
     }
 
     #[test]
@@ -231,7 +284,6 @@ mod tests {
         for number in ["", "-", "x", "1x", "1e", "1e+", "1ex", ".5", "1.x", "0x10"] {
             assert_eq!(rounded(1, number), None, "{number}");
         }
-        assert_eq!(rounded(0, "1"), None);
     }
 
     proptest! {
@@ -241,6 +293,23 @@ mod tests {
             let multiple = (2 * magnitude + n_wide) / (2 * n_wide) * n_wide;
             let sign = if value < 0 && multiple != 0 { "-" } else { "" };
             prop_assert_eq!(rounded(n, &value.to_string()), Some(format!("{sign}{multiple}")));
+        }
+
+        #[test]
+        fn decimals_round_as_their_units_do(value: i64, digits in 1u64..1_000_000, places in 0usize..7) {
+            let decimal = |units: u64| {
+                let text = format!("{units:0width$}", width = places + 1);
+                let (whole, fraction) = text.split_at(text.len() - places);
+                if places == 0 { whole.to_owned() } else { format!("{whole}.{fraction}") }
+            };
+            let sign = if value < 0 { "-" } else { "" };
+            let number = format!("{sign}{}", decimal(value.unsigned_abs()));
+            let units = rounded(digits, &value.to_string()).unwrap();
+            let negative = units.starts_with('-');
+            let plain = decimal(units.trim_start_matches('-').parse().unwrap());
+            let plain = if plain.contains('.') { plain.trim_end_matches('0').trim_end_matches('.') } else { &plain };
+            let expected = format!("{}{plain}", if negative { "-" } else { "" });
+            prop_assert_eq!(to_step(&decimal(digits), &number), Some(expected));
         }
 
         #[test]

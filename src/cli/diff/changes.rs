@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use fieldgate::policy::model::{
-    Governed, Identity, OtherContent, PolicySet, QueryRule, Route, RouteBody, TemplateSegment, Unmatched,
+    Governed, HeaderNames, Identity, OtherContent, PolicySet, QueryRule, Route, RouteBody, Unmatched,
 };
 use fieldgate::policy::moment::Day;
 
@@ -126,24 +126,14 @@ fn settings(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
         let direction = if new.defaults.unmatched_route == Unmatched::Pass { Direction::Gain } else { Direction::Loss };
         changes.push(setting("", "unmatched_route", direction, unmatched(old), unmatched(new)));
     }
-    listed("", "errors.show", &old.defaults.error_members, &new.defaults.error_members, changes);
-    listed("", "headers.keep", &old.defaults.keep_headers, &new.defaults.keep_headers, changes);
-    let headers = |policy: &PolicySet| -> Vec<String> {
-        policy
-            .defaults
-            .classified_headers
-            .iter()
-            .map(|(name, classes)| {
-                let classes: Vec<&str> = classes
-                    .iter()
-                    .filter_map(|id| policy.classes.get(usize::from(id.0)))
-                    .map(|class| class.name.as_str())
-                    .collect();
-                format!("{name} ({})", classes.join("+"))
-            })
-            .collect()
+    let shown = |policy: &PolicySet| policy.defaults.errors.show.iter().map(ToString::to_string).collect::<Vec<_>>();
+    listed("", "errors.show", &shown(old), &shown(new), changes);
+    let searched = |policy: &PolicySet| -> Vec<String> {
+        policy.defaults.errors.detect.iter().map(|detector| detector.name().to_owned()).collect()
     };
-    listed("", "headers.classify", &headers(old), &headers(new), changes);
+    // What is no longer taken out comes out.
+    listed("", "errors.detect", &searched(new), &searched(old), changes);
+    headers("", (&old.defaults.headers, old), (&new.defaults.headers, new), changes);
     if old.identity != new.identity {
         changes.push(setting("", "identity", Direction::Gain, identity(&old.identity), identity(&new.identity)));
     }
@@ -172,6 +162,38 @@ fn settings(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
     }
 }
 
+/// What each of two policies says of headers, on a route or on all of them.
+fn headers(
+    route: &str,
+    (old, old_policy): (&HeaderNames, &PolicySet),
+    (new, new_policy): (&HeaderNames, &PolicySet),
+    changes: &mut Vec<Change>,
+) {
+    let classified = |names: &HeaderNames, policy: &PolicySet| -> Vec<String> {
+        names
+            .classify
+            .iter()
+            .map(|(name, classes)| {
+                let classes: Vec<&str> = classes
+                    .iter()
+                    .filter_map(|id| policy.classes.get(usize::from(id.0)))
+                    .map(|class| class.name.as_str())
+                    .collect();
+                format!("{name} ({})", classes.join("+"))
+            })
+            .collect()
+    };
+    listed(route, "headers.keep", &old.keep, &new.keep, changes);
+    listed(route, "headers.classify", &classified(old, old_policy), &classified(new, new_policy), changes);
+    // The caller's own: nothing is given away, but the answer changes.
+    for name in old.echo.iter().filter(|name| !new.echo.contains(name)) {
+        changes.push(setting(route, &format!("headers.echo {name}"), Direction::Other, "yes", "no"));
+    }
+    for name in new.echo.iter().filter(|name| !old.echo.contains(name)) {
+        changes.push(setting(route, &format!("headers.echo {name}"), Direction::Other, "no", "yes"));
+    }
+}
+
 fn identity(identity: &Identity) -> String {
     match identity {
         Identity::JwtAuthn { payload, client, scopes } => {
@@ -190,16 +212,7 @@ pub(super) fn debug(value: &impl Debug) -> String {
 
 /// What makes two routes the same: what they match, parameter names erased (rule 4).
 pub(super) fn key(route: &Route) -> String {
-    let path: Vec<&str> = route
-        .template
-        .segments
-        .iter()
-        .map(|segment| match segment {
-            TemplateSegment::Literal(literal) => literal.as_str(),
-            TemplateSegment::Parameter(_) => "{}",
-        })
-        .collect();
-    format!("{} /{}{}", route.method, path.join("/"), if route.template.trailing_slash { "/" } else { "" })
+    format!("{} {}", route.method, route.template.erased())
 }
 
 pub(super) fn counterpart<'p>(policy: &'p PolicySet, route: &Route) -> Option<&'p Route> {
@@ -269,10 +282,21 @@ fn query(route: &str, old: &QueryRule, new: &QueryRule, changes: &mut Vec<Change
 }
 
 fn governed(route: &str, was: &Governed, is: &Governed, old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
-    if was.other_content != is.other_content {
-        let direction = if is.other_content == OtherContent::Pass { Direction::Gain } else { Direction::Loss };
-        changes.push(setting(route, "other_content", direction, debug(&was.other_content), debug(&is.other_content)));
+    let passed = |governed: &Governed| -> Vec<String> {
+        match &governed.other_content {
+            OtherContent::Reject => Vec::new(),
+            OtherContent::Pass(ranges) => ranges.iter().map(ToString::to_string).collect(),
+        }
+    };
+    listed(route, "other_content", &passed(was), &passed(is), changes);
+    for (kind, from, to) in [(&was.content_types, "yes", "no"), (&is.content_types, "no", "yes")]
+        .into_iter()
+        .flat_map(|(types, from, to)| types.iter().map(move |kind| (kind, from, to)))
+        .filter(|(kind, ..)| !(was.content_types.contains(kind) && is.content_types.contains(kind)))
+    {
+        changes.push(setting(route, &format!("content_types {kind}"), Direction::Other, from, to));
     }
+    headers(route, (&was.headers, old), (&is.headers, new), changes);
     let rows = |governed: &Governed, policy: &PolicySet| -> Vec<String> {
         governed
             .rows

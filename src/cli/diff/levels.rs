@@ -163,15 +163,8 @@ fn because(new: &Loaded, route: &RouteCells<'_>, verdict: &Verdict) -> String {
 fn form_change(level: Level, was: &Entry, is: &Entry) -> Option<(Direction, String, String)> {
     match level {
         Level::Mask if was.mask != is.mask => {
-            let text = |mask: Option<Mask>| mask.map_or("mask".to_owned(), |mask| format!("mask {}", mask_text(mask)));
-            let less = match (was.mask, is.mask) {
-                (Some(Mask::First(was)), Some(Mask::First(is))) | (Some(Mask::Last(was)), Some(Mask::Last(is))) => {
-                    is < was
-                }
-                (Some(Mask::Round(was)), Some(Mask::Round(is))) => is.checked_rem(was) == Some(0),
-                (Some(Mask::Month), Some(Mask::Year)) => true,
-                _ => false,
-            };
+            let text = |mask: Option<Mask>| mask.map_or("mask".to_owned(), |mask| format!("mask {mask}"));
+            let less = was.mask.zip(is.mask).is_some_and(|(was, is)| is.is_within(was));
             Some((if less { Direction::Loss } else { Direction::Gain }, text(was.mask), text(is.mask)))
         }
         Level::Pseudonym if was.pseudonym != is.pseudonym => {
@@ -208,16 +201,4 @@ fn detectors(entry: &Entry) -> Vec<String> {
         Detector::Custom(custom) => format!("{} /{}/", custom.name, custom.pattern.as_str()),
     };
     entry.detect.iter().map(of).collect()
-}
-
-fn mask_text(mask: Mask) -> String {
-    match mask {
-        Mask::First(n) => format!("first {n}"),
-        Mask::Last(n) => format!("last {n}"),
-        Mask::Email => "email".to_owned(),
-        Mask::Year => "year".to_owned(),
-        Mask::Month => "month".to_owned(),
-        Mask::Initials => "initials".to_owned(),
-        Mask::Round(n) => format!("round {n}"),
-    }
 }

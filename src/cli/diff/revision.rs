@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use fieldgate::policy::FileKind;
+
 use crate::cli::exit::Failure;
 use crate::cli::load::{self, Loaded};
 use crate::cli::terminal::Terminal;
@@ -33,7 +35,9 @@ pub(super) fn load(revision: &str, path: &Path, terminal: Terminal) -> Result<Ve
         };
         files
             .iter()
-            .filter(|(name, text)| below(name) && !load::is_suite(name) && load::is_root(text))
+            .filter(|(name, text)| {
+                below(name) && load::may_be_policy(name) && FileKind::of(name, text.as_bytes()) == FileKind::Policy
+            })
             .map(|(name, _)| name.clone())
             .collect()
     };

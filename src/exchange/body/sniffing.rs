@@ -8,22 +8,23 @@ use super::length::Length;
 use super::rewriting::Purpose;
 use super::streaming::Streaming;
 use super::{Decided, Emit, Part};
+use crate::exchange::opening::Opening;
 use crate::exchange::{End, Phase};
 use crate::json::Texts;
 use crate::program::View;
 use crate::refusal::Refusal;
 use crate::rewrite::Rewriter;
 
-/// How much white space may stand before a body of other content, in bytes: all of it is kept until the first byte behind
-/// it says what the body is.
+/// How much white space may stand before a body, in bytes: all of it is kept until what comes after it says what the body is.
 const WHITE: usize = 16 << 10;
 
-/// A body of other content on a route that passes it: nothing of it goes until its first byte shows that it is not JSON.
+/// A body of other content on a route that passes it: nothing of it goes until its first bytes show what it is.
 #[derive(Debug)]
 pub(in crate::exchange) struct Sniffing {
     view: Rc<View>,
     length: Length,
-    white_space: Vec<u8>,
+    /// What came so far.
+    start: Vec<u8>,
     pub(super) head: Head,
 }
 
@@ -38,32 +39,31 @@ pub(in crate::exchange) enum Head {
 
 impl Sniffing {
     pub(in crate::exchange) fn new(view: Rc<View>, length: Length, head: Head) -> Self {
-        Self { view, length, white_space: Vec::new(), head }
+        Self { view, length, start: Vec::new(), head }
     }
 
     pub(super) fn kept(&self) -> usize {
-        self.white_space.len()
+        self.start.len()
     }
 
     pub(super) fn on_body(mut self, part: &Part<'_>, out: &mut Vec<u8>) -> Result<Decided, Refusal> {
-        let first = part.chunk.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
-        match first.and_then(|at| part.chunk.get(at)) {
-            None => {
-                self.white_space.extend_from_slice(part.chunk);
-                if self.white_space.len() > WHITE {
+        self.start.extend_from_slice(part.chunk);
+        match Opening::of(&self.start) {
+            Opening::Unknown => {
+                if self.start.len() > WHITE {
                     return Err(Refusal::WriteBudget);
                 }
                 if part.end == End::Last {
-                    out.append(&mut self.white_space);
+                    self.ends_early()?;
+                    out.append(&mut self.start);
                     return Ok(Decided::new(Phase::Opaque, Emit::Send(out.len())));
                 }
                 self.head = Head::Sent;
                 Ok(Decided::new(Phase::Sniffing(Box::new(self)), Emit::Send(0)))
             }
-            // JSON under another name, or what may be JSON in another encoding.
-            Some(b'{' | b'[' | b'"') => {
-                let mut whole = mem::take(&mut self.white_space);
-                whole.extend_from_slice(part.chunk);
+            // JSON under another name.
+            Opening::Json => {
+                let whole = mem::take(&mut self.start);
                 let rewriter = Rewriter::new(Rc::clone(&self.view), Texts::One);
                 let part = Part { chunk: &whole, ..*part };
                 match self.head {
@@ -71,14 +71,22 @@ impl Sniffing {
                     Head::Sent => Streaming::new(rewriter, self.length, Purpose::Answer).on_body(&part, out),
                 }
             }
-            // UTF-16, a byte-order mark, a record separator (RFC 7464), or a prefix that keeps scripts from reading JSON.
-            Some(0x00..=0x1F | 0xEF | 0xFE | 0xFF | b')') => Err(Refusal::ContentType),
-            Some(_) if self.white_space.is_empty() => Ok(Decided::new(Phase::Opaque, Emit::Pass)),
-            Some(_) => {
-                out.append(&mut self.white_space);
-                out.extend_from_slice(part.chunk);
+            Opening::Passes if self.start.len() == part.chunk.len() => Ok(Decided::new(Phase::Opaque, Emit::Pass)),
+            Opening::Passes => {
+                out.append(&mut self.start);
                 Ok(Decided::new(Phase::Opaque, Emit::Send(out.len())))
             }
+            Opening::Refused => Err(Refusal::ContentType),
         }
+    }
+
+    pub(super) fn on_trailers(self) -> Result<Decided, Refusal> {
+        // White space is nothing that would be missed, and the host lets nothing be written any more.
+        self.ends_early().map(|()| Decided::new(Phase::Opaque, Emit::Pass))
+    }
+
+    /// White space is no record. What began like a known format, and ended, may be anything.
+    fn ends_early(&self) -> Result<(), Refusal> {
+        if self.start.iter().all(u8::is_ascii_whitespace) { Ok(()) } else { Err(Refusal::ContentType) }
     }
 }

@@ -38,20 +38,13 @@ pub(super) fn path_subject(reader: &mut Reader, node: &Node, template: Option<&T
     let text = reader.text(&member.node, &format!("the subject `{}`", member.key))?;
     let template = template?;
     let name = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    let segment = name.and_then(|name| {
-        template.segments.iter().position(|segment| match segment {
-            TemplateSegment::Parameter(parameter) => parameter == name,
-            TemplateSegment::Literal(_) => false,
-        })
-    });
+    let segment = name.and_then(|name| template.segments.iter().position(|segment| segment.parameter() == Some(name)));
     let (Some(name), Some(segment)) = (name, segment) else {
         let parameters: Vec<String> = template
             .segments
             .iter()
-            .filter_map(|segment| match segment {
-                TemplateSegment::Parameter(name) => Some(format!("\"{{{name}}}\"")),
-                TemplateSegment::Literal(_) => None,
-            })
+            .filter_map(TemplateSegment::parameter)
+            .map(|name| format!("\"{{{name}}}\""))
             .collect();
         let help = match parameters.first() {
             Some(first) => format!("write one of the path's parameters: `subject: {{{}: {first}}}`", member.key),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::document::{Node, Tree};
 use super::super::json;
-use super::super::model::{ClassId, Detector, Link, Mask, Pseudonym};
+use super::super::model::{ClassId, Detector, Link, Mask, Pseudonym, RoundTo};
 use super::detectors;
 use super::read::Reader;
 use super::shapes::{self, Declared};
@@ -98,27 +98,15 @@ fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
     let count = |reader: &mut Reader, node: &Node, what: &str| {
         reader.whole(node, what, 1..=1000).and_then(|n| u32::try_from(n).ok())
     };
-    let found = [
-        keys.get("first").map(|node| count(reader, node, "`first`").map(Mask::First)),
-        keys.get("last").map(|node| count(reader, node, "`last`").map(Mask::Last)),
-        // 15 digits: what every reader of JSON numbers agrees on (RFC 7493 §2.2).
-        keys.get("round").map(|node| reader.whole(node, "`round`", 1..=999_999_999_999_999).map(Mask::Round)),
-    ];
-    let mut given = found.into_iter().flatten();
-    match (given.next(), given.next()) {
-        (Some(mask), None) => mask,
-        (Some(_), Some(_)) => {
-            reader.push(
-                Diagnostic::at(
-                    Code::Incompatible,
-                    node.span,
-                    "`mask` has two forms: together they would show more than either",
-                )
-                .help("keep one of `first`, `last` and `round`"),
-            );
-            None
-        }
-        (None, _) => {
+    let first = keys.get("first").map(|node| count(reader, node, "`first`"));
+    let last = keys.get("last").map(|node| count(reader, node, "`last`"));
+    let round = keys.get("round").map(|node| step(reader, node));
+    match (first, last, round) {
+        (Some(first), Some(last), None) => Some(Mask::Ends { first: first?, last: last? }),
+        (Some(first), None, None) => first.map(Mask::First),
+        (None, Some(last), None) => last.map(Mask::Last),
+        (None, None, Some(step)) => step.map(Mask::Round),
+        (None, None, None) => {
             if members.is_empty() {
                 reader.push(
                     Diagnostic::at(Code::MissingKey, node.span, "`mask` has no form").help("write `mask: {last: 4}`"),
@@ -126,7 +114,32 @@ fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
             }
             None
         }
+        (_, _, Some(_)) => {
+            reader.push(
+                Diagnostic::at(Code::Incompatible, node.span, "`mask` has forms for numbers and for ends at once")
+                    .help("keep `round`, or `first` and `last`"),
+            );
+            None
+        }
     }
+}
+
+/// A step to round to (rule 22).
+fn step(reader: &mut Reader, node: &Node) -> Option<RoundTo> {
+    const HELP: &str =
+        "write a number above 0, without an exponent, of at most 15 digits, 6 of them behind the point: `100`, `0.01`";
+    let Tree::Number(text) = &node.value else {
+        if node.value != Tree::Refused {
+            let message = format!("`round` is {}, not a number", node.kind());
+            reader.push(Diagnostic::at(Code::WrongKind, node.span, message).help(HELP));
+        }
+        return None;
+    };
+    let step = RoundTo::parse(text);
+    if step.is_none() {
+        reader.push(Diagnostic::at(Code::BadValue, node.span, format!("`round` cannot be `{text}`")).help(HELP));
+    }
+    step
 }
 
 /// A form at pseudonym (rule 23).

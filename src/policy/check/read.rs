@@ -6,7 +6,7 @@ use super::super::document::{Member, Node, Tree};
 use super::super::field_path::FieldPath;
 use super::super::lookalike;
 use super::super::model::Level;
-use super::super::path_fault::PathFaultKind;
+use super::super::path_fault::{self, PathFaultKind};
 use super::super::similar::nearest;
 use crate::diagnostic::{Code, Diagnostic, Span};
 
@@ -293,7 +293,13 @@ impl Reader {
                     Some(does) => format!("field path `{short}` {does}"),
                     None => format!("field path `{short}`: {}", fault.message),
                 };
-                let help = lookalike::first(text).map(lookalike::Lookalike::help).or(fault.help);
+                // Only what is a path is told to be written.
+                let mended = match fault.kind {
+                    PathFaultKind::Syntax => path_fault::mended(text).filter(|path| FieldPath::parse(path).is_ok()),
+                    PathFaultKind::Profile => None,
+                };
+                let mended = mended.map(|path| format!("write `{path}`"));
+                let help = lookalike::first(text).map(lookalike::Lookalike::help).or(mended).or(fault.help);
                 self.push(Diagnostic::at(code, span, message).maybe_help(help));
                 None
             }

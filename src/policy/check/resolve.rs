@@ -25,6 +25,8 @@ pub(super) fn client_id(index: usize) -> Option<ClientId> {
 
 /// Resolves what the parts of a policy say of each other.
 pub(super) struct Resolver<'a, 'd> {
+    /// `content_types` of `defaults`.
+    pub(super) content_types: &'a [String],
     pub(super) shapes: &'a [Shape<'d>],
     pub(super) routes: &'a [RouteDraft<'d>],
     pub(super) scopes: &'a [ScopeDraft<'d>],
@@ -307,7 +309,9 @@ impl<'a, 'd> Resolver<'a, 'd> {
             rows,
             max_records,
             ceiling: governed.ceiling.clone(),
-            other_content: governed.other_content,
+            other_content: governed.other_content.clone(),
+            content_types: self.content_types.iter().chain(&governed.content_types).cloned().collect(),
+            headers: governed.headers.clone(),
             subject: governed.subject.clone(),
         }
     }

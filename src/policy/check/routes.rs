@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use super::super::document::{Member, Node};
 use super::super::field_path::{FieldPath, Filter, Segment};
-use super::super::model::{Ceiling, MaxRecords, OtherContent, Over, PathSubject, QueryRule, TemplateSegment};
+use super::super::model::{
+    Ceiling, HeaderNames, MaxRecords, OtherContent, Over, PathSubject, QueryRule, Relation, TemplateSegment,
+};
 use super::super::moment::Day;
 use super::counting;
 use super::read::{Keys, Reader};
 use super::scopes;
 use super::shapes::{self, Declared, Field};
 use super::template::{self, Matched};
+use super::{content, headers};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// A route as written, shapes resolved. One that is broken keeps its name and area, so that nothing follows from it.
@@ -36,10 +39,12 @@ pub(super) struct GovernedDraft {
     pub(super) max_records: Option<(MaxRecords, Span)>,
     pub(super) ceiling: Ceiling,
     pub(super) other_content: OtherContent,
+    pub(super) content_types: Vec<String>,
+    pub(super) headers: HeaderNames,
     pub(super) subject: Option<PathSubject>,
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "match",
     "area",
     "query",
@@ -49,6 +54,8 @@ const KEYS: [&str; 11] = [
     "max_records",
     "ceiling",
     "other_content",
+    "content_types",
+    "headers",
     "report_until",
     "subject",
 ];
@@ -100,7 +107,18 @@ fn route<'d>(
 }
 
 fn pass_body(reader: &mut Reader, keys: &Keys<'_>, pass: &Member, what: &str) -> Option<BodyDraft> {
-    for key in ["area", "body", "rows", "max_records", "ceiling", "other_content", "report_until", "subject"] {
+    for key in [
+        "area",
+        "body",
+        "rows",
+        "max_records",
+        "ceiling",
+        "other_content",
+        "content_types",
+        "headers",
+        "report_until",
+        "subject",
+    ] {
         if let Some(member) = keys.member(key) {
             reader.push(
                 Diagnostic::at(Code::Incompatible, member.key_span, format!("{what} has both `pass` and `{key}`"))
@@ -136,6 +154,14 @@ fn governed(
     }
     let help = "say what its bodies hold: `body: {$: {shape: account}}`, or forward it with `pass: \"why\"`";
     let fields = reader.required(keys, "body", what, place, help).map(|node| {
+        if let Some([only]) = node.members()
+            && let (key @ ("shape" | "class"), Some(name)) = (&*only.key, only.node.text())
+        {
+            let message = format!("the body of {what} does not say where its {key} stands");
+            let help = format!("write `{{$: {{{key}: {name}}}}}`: `$` is the whole body");
+            reader.push(Diagnostic::at(Code::PathSyntax, node.span, message).help(help));
+            return Vec::new();
+        }
         let fields = shapes::fields(reader, declared, shapes, node, &format!("the body of {what}"));
         if let (Some(name), Some(said)) = (node.text(), reader.found.last_mut()) {
             said.help = Some(format!("write `{{$: {{shape: {name}}}}}`"));
@@ -146,12 +172,21 @@ fn governed(
     let max_records = keys.get("max_records").and_then(|node| self::max_records(reader, node));
     let ceiling =
         keys.get("ceiling").map(|node| scopes::ceiling(reader, declared.classes, node, what)).unwrap_or_default();
-    let words = [("reject", OtherContent::Reject), ("pass", OtherContent::Pass)];
-    let other_content = keys
-        .get("other_content")
-        .and_then(|node| reader.word(node, "`other_content`", &words))
-        .unwrap_or(OtherContent::Reject);
-    Some(GovernedDraft { fields: fields?, rows, max_records, ceiling, other_content, subject: None })
+    let other_content = keys.get("other_content").map_or(OtherContent::Reject, |node| content::other(reader, node));
+    let content_types = keys.get("content_types").map(|node| content::json_types(reader, node)).unwrap_or_default();
+    let headers = keys.get("headers");
+    let headers =
+        headers.map(|node| headers::headers(reader, declared.classes, node, declared.headers)).unwrap_or_default();
+    Some(GovernedDraft {
+        fields: fields?,
+        rows,
+        max_records,
+        ceiling,
+        other_content,
+        content_types,
+        headers,
+        subject: None,
+    })
 }
 
 /// `query` (rule 6).
@@ -240,21 +275,16 @@ fn max_records(reader: &mut Reader, node: &Node) -> Option<(MaxRecords, Span)> {
     Some((MaxRecords { at, max: max?, over: over?, query }, span))
 }
 
-/// A route's method, segments with parameter names erased, and trailing slash.
-type Erased<'r> = (&'r str, Vec<Option<&'r str>>, bool);
-
-/// Two routes that are equal once parameter names are erased (rule 4).
+/// Two routes that can match one path, with neither more specific (rule 4): equal once parameter names are erased, or with
+/// literal text that lets one segment fit both.
 fn conflicts(reader: &mut Reader, routes: &[RouteDraft<'_>]) {
-    let mut known: HashMap<Erased<'_>, (&str, Span)> = HashMap::new();
+    let mut known: HashMap<(&str, String), (&str, Span)> = HashMap::new();
+    let mut partial: HashMap<&str, Vec<(&str, &Matched)>> = HashMap::new();
     let mut ordered: Vec<(&str, &Matched)> =
         routes.iter().filter_map(|route| Some((route.name, route.matched.as_ref()?))).collect();
     ordered.sort_by_key(|(_, matched)| matched.span);
     for (name, matched) in ordered {
-        let erased = matched.template.segments.iter().map(|segment| match segment {
-            TemplateSegment::Literal(text) => Some(text.as_str()),
-            TemplateSegment::Parameter(_) => None,
-        });
-        let key = (matched.method.as_str(), erased.collect(), matched.template.trailing_slash);
+        let key = (matched.method.as_str(), matched.template.erased());
         if let Some((first, place)) = known.get(&key) {
             reader.push(
                 Diagnostic::at(
@@ -265,8 +295,27 @@ fn conflicts(reader: &mut Reader, routes: &[RouteDraft<'_>]) {
                 .label(*place, "the same, but for the names of parameters")
                 .help("merge them, or change one of the paths"),
             );
-        } else {
-            known.insert(key, (name, matched.span));
+            continue;
         }
+        known.insert(key, (name, matched.span));
+        // Only literal text around a parameter can be as specific as another: all else is ordered, or equal.
+        if !matched.template.segments.iter().any(|segment| matches!(segment, TemplateSegment::Part { .. })) {
+            continue;
+        }
+        let others = partial.entry(matched.method.as_str()).or_default();
+        let conflict =
+            others.iter().find(|(_, other)| matched.template.relation(&other.template) == Relation::Conflict);
+        if let Some((first, other)) = conflict {
+            reader.push(
+                Diagnostic::at(
+                    Code::RouteConflict,
+                    matched.span,
+                    format!("routes `{first}` and `{name}` can match one path, and neither is more specific"),
+                )
+                .label(other.span, "as much literal text, and room for the same segment")
+                .help("make the text of one of them longer, or merge them"),
+            );
+        }
+        others.push((name, matched));
     }
 }

@@ -1,10 +1,11 @@
 //! What a policy says once: identity, defaults, hosts and limits (rules 4, 5, 7, 29 to 31, 40).
 
 use super::super::document::{Node, Tree};
-use super::super::field_path::Segment;
-use super::super::model::{self, ClaimPath, Class, Defaults, HeadMode, Identity, Limits, OtherContent, Unmatched};
+use super::super::field_path::{FieldPath, Segment};
+use super::super::model::{self, ClaimPath, Defaults, Errors, HeadMode, HeaderNames, Identity, Limits, Unmatched};
 use super::read::Reader;
-use super::shapes;
+use super::shapes::Declared;
+use super::{detectors, headers};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// `identity` (rule 7).
@@ -121,137 +122,85 @@ pub(super) fn claim_path(reader: &mut Reader, text: &str, span: Span, key: &str)
 /// A header's name, in lower case.
 pub(super) fn header(reader: &mut Reader, node: &Node, what: &str) -> Option<String> {
     let text = reader.text(node, what)?;
-    header_name(reader, text, node.span)
+    headers::name(reader, text, node.span)
 }
-
-fn header_name(reader: &mut Reader, text: &str, span: Span) -> Option<String> {
-    // RFC 9110 §5.6.2: a token.
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if text.is_empty() || !text.bytes().all(token) {
-        reader.push(
-            Diagnostic::at(Code::Header, span, format!("`{text}` is no header name (RFC 9110 §5.1)"))
-                .help("use letters, digits and `-`"),
-        );
-        return None;
-    }
-    Some(text.to_ascii_lowercase())
-}
-
-/// Headers that describe the unfiltered body or the connection: kept, they would give it away or break the message.
-const NEVER_KEPT: [&str; 21] = [
-    "accept-ranges",
-    "cache-control",
-    "connection",
-    "content-digest",
-    "content-encoding",
-    "content-length",
-    "content-md5",
-    "content-range",
-    "content-type",
-    "digest",
-    "etag",
-    "keep-alive",
-    "last-modified",
-    "repr-digest",
-    "signature",
-    "signature-input",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "vary",
-    "want-digest",
-];
 
 /// `defaults` (rules 5, 29, 30, 31).
-pub(super) fn defaults(reader: &mut Reader, classes: &[Class], node: Option<&Node>) -> Defaults {
-    let mut defaults = Defaults {
-        unmatched_route: Unmatched::Reject,
-        other_content: OtherContent::Reject,
-        error_members: Vec::new(),
-        keep_headers: Vec::new(),
-        classified_headers: Vec::new(),
-    };
+pub(super) fn defaults(reader: &mut Reader, declared: Declared<'_>, node: Option<&Node>) -> Defaults {
+    let mut defaults =
+        Defaults { unmatched_route: Unmatched::Reject, errors: Errors::default(), headers: HeaderNames::default() };
     let Some(node) = node else { return defaults };
-    let keys = reader.keys(node, "`defaults`", &["unmatched_route", "other_content", "errors", "headers"]);
+    let allowed = ["unmatched_route", "other_content", "content_types", "errors", "headers"];
+    let keys = reader.keys(node, "`defaults`", &allowed);
     if let Some(node) = keys.get("unmatched_route") {
         let words = [("reject", Unmatched::Reject), ("pass", Unmatched::Pass)];
         defaults.unmatched_route = reader.word(node, "`unmatched_route`", &words).unwrap_or(Unmatched::Reject);
     }
-    if let Some(node) = keys.get("other_content") {
-        let words = [("reject", OtherContent::Reject), ("pass", OtherContent::Pass)];
-        if reader.word(node, "`other_content`", &words) == Some(OtherContent::Pass) {
-            reader.push(
-                Diagnostic::at(Code::BadValue, node.span, "`other_content: pass` for every route at once")
-                    .help("say it on the routes that need it: bodies that are not JSON pass there unfiltered"),
-            );
-        }
+    if let Some(node) = keys.get("other_content")
+        && node.text() != Some("reject")
+    {
+        reader.push(
+            Diagnostic::at(Code::PassedType, node.span, "`defaults` cannot let other content pass on every route at once")
+                .help("write `reject` here, and name types on the routes that need it: `other_content: {pass: [application/pdf]}`"),
+        );
     }
     if let Some(node) = keys.get("errors") {
-        let keys = reader.keys(node, "`errors`", &["show"]);
-        if let Some(show) = keys.get("show") {
-            defaults.error_members =
-                reader.texts(show, "`show`").into_iter().map(|(text, _)| text.to_owned()).collect();
-        }
+        defaults.errors = errors(reader, declared, node);
     }
     if let Some(node) = keys.get("headers") {
-        headers(reader, classes, node, &mut defaults);
+        defaults.headers = headers::headers(reader, declared.classes, node, None);
     }
     defaults
 }
 
-fn headers(reader: &mut Reader, classes: &[Class], node: &Node, defaults: &mut Defaults) {
-    let keys = reader.keys(node, "`headers`", &["keep", "classify"]);
-    let mut known: Vec<(String, Span)> = Vec::new();
-    let mut add = |reader: &mut Reader, text: &str, span: Span| {
-        let name = header_name(reader, text, span)?;
-        if NEVER_KEPT.contains(&name.as_str()) {
-            reader.push(
-                Diagnostic::at(
-                    Code::Header,
-                    span,
-                    format!("`{text}` describes the body before it was filtered, or the connection"),
-                )
-                .help("leave it out: it is dropped or set anew (rule 31)"),
-            );
-            return None;
-        }
-        if let Some((_, first)) = known.iter().find(|(other, _)| *other == name) {
-            reader.push(
-                Diagnostic::at(Code::DuplicateKey, span, format!("the header `{name}` is named twice"))
-                    .label(*first, "first here")
-                    .help("keep it, or classify it"),
-            );
-            return None;
-        }
-        known.push((name.clone(), span));
-        Some(name)
-    };
-    if let Some(keep) = keys.get("keep") {
-        for (text, span) in reader.texts(keep, "`keep`") {
-            defaults.keep_headers.extend(add(reader, text, span));
-        }
-    }
-    if let Some(classify) = keys.get("classify") {
-        for member in reader.map(classify, "`classify`") {
-            let what = format!("header `{}`", member.key);
-            let ids = if member.node.members().is_some() {
-                let keys = reader.keys(&member.node, &what, &["class"]);
-                let node = reader.required(&keys, "class", &what, member.node.span, "write `{class: …}`");
-                node.map(|node| shapes::class_list(reader, classes, node, &what)).unwrap_or_default()
-            } else {
-                match reader.text(&member.node, &what) {
-                    Some(text) => shapes::class(reader, classes, text, member.node.span, &format!("{what} has"))
-                        .into_iter()
-                        .collect(),
-                    None => Vec::new(),
-                }
+/// `errors`: what an upstream's error keeps (rule 29).
+fn errors(reader: &mut Reader, declared: Declared<'_>, node: &Node) -> Errors {
+    let keys = reader.keys(node, "`errors`", &["show", "detect"]);
+    let mut errors = Errors::default();
+    for (text, span) in keys.get("show").map(|show| reader.texts(show, "`show`")).unwrap_or_default() {
+        let path = if text.starts_with('$') {
+            reader.path(text, span).filter(|path| is_error_place(reader, path, text, span))
+        } else if text.contains(['.', '[']) {
+            let path = format!("$.{text}");
+            let help = match FieldPath::parse(&path) {
+                Ok(path) => format!("write `{path}` for a place below the root, or `{}` for one member", member(text)),
+                Err(_) => format!("write `{}` for one member of that name", member(text)),
             };
-            let name = add(reader, &member.key, member.key_span);
-            if let (Some(name), false) = (name, ids.is_empty()) {
-                defaults.classified_headers.push((name, ids));
-            }
-        }
+            let message = format!("`{text}` is neither a member of the root nor a field path");
+            reader.push(Diagnostic::at(Code::PathSyntax, span, message).help(help));
+            None
+        } else {
+            Some(FieldPath { segments: vec![Segment::Member(text.into())], open: false })
+        };
+        errors.show.extend(path.filter(|path| !errors.show.contains(path)));
     }
+    if let Some(detect) = keys.get("detect") {
+        errors.detect = detectors::named(reader, declared.detectors, detect);
+    }
+    errors
+}
+
+/// The path of a root member, whatever its name.
+fn member(name: &str) -> FieldPath {
+    FieldPath { segments: vec![Segment::Member(name.into())], open: false }
+}
+
+/// Whether a path can name scalars of an error body, the same for every caller.
+fn is_error_place(reader: &mut Reader, path: &FieldPath, text: &str, span: Span) -> bool {
+    let fault = if path.open {
+        Some(("covers everything below", "name each place: `$.errors[*].code`"))
+    } else if path.is_filtered() {
+        Some(("has a filter", "name the place without it: errors are the same for every caller"))
+    } else if path.segments.is_empty() {
+        Some(("is the whole error", "name its members: `$.code`"))
+    } else {
+        None
+    };
+    if let Some((fault, help)) = fault {
+        let message = format!("`{text}` {fault}: an error keeps scalars that are named");
+        reader.push(Diagnostic::at(Code::PathProfile, span, message).help(help));
+    }
+    fault.is_none()
 }
 
 /// `hosts` (rule 4): authorities, as [`model::authority`] spells them.

@@ -31,6 +31,8 @@ pub(super) struct Declared<'p> {
     pub(super) classes: &'p [Class],
     /// The policy's own detectors, in name order.
     pub(super) detectors: &'p [DetectorDraft],
+    /// `headers` of `defaults`.
+    pub(super) headers: Option<&'p Node>,
 }
 
 /// What stands behind a path in a shape or a body.

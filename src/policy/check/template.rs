@@ -53,6 +53,7 @@ pub(super) fn matched(reader: &mut Reader, node: &Node) -> Option<Matched> {
         Ok(template) if !refused => Some(Matched { method: method.to_owned(), template, span: node.span }),
         Ok(_) => None,
         Err((message, help)) => {
+            let help = lookalike::first(path).map_or(help, lookalike::Lookalike::help);
             reader.push(fault(message, help));
             None
         }
@@ -60,7 +61,7 @@ pub(super) fn matched(reader: &mut Reader, node: &Node) -> Option<Matched> {
 }
 
 /// A path template's segments, each literal in canonical percent-encoding (rules 3 and 4).
-fn template(path: &str) -> Result<Template, (String, String)> {
+pub(super) fn template(path: &str) -> Result<Template, (String, String)> {
     let fault = |message: String, help: &str| Err((message, help.to_owned()));
     let Some(rest) = path.strip_prefix('/') else {
         return fault(format!("the path `{path}` does not start with `/`"), "write `GET /path`, with one space");
@@ -89,11 +90,20 @@ fn template(path: &str) -> Result<Template, (String, String)> {
             Ok(Template { segments: Vec::new(), trailing_slash: true })
         };
     }
-    let mut segments = Vec::new();
-    for text in rest.split('/') {
+    let mut segments: Vec<TemplateSegment> = Vec::new();
+    let count = rest.split('/').count();
+    for (index, text) in rest.split('/').enumerate() {
         let segment = segment(path, text)?;
-        if segments.contains(&segment) && matches!(segment, TemplateSegment::Parameter(_)) {
-            return fault(format!("the path `{path}` has `{text}` twice"), "give each parameter its own name");
+        if let Some(name) = segment.parameter()
+            && segments.iter().any(|known| known.parameter() == Some(name))
+        {
+            return fault(format!("the path `{path}` has `{{{name}}}` twice"), "give each parameter its own name");
+        }
+        if matches!(segment, TemplateSegment::Rest(_)) && index.saturating_add(1) < count {
+            return fault(
+                format!("`{text}` in the path `{path}` is not the last segment"),
+                "end the path with it: what comes after it could be a part of it",
+            );
         }
         segments.push(segment);
     }
@@ -114,23 +124,64 @@ fn segment(path: &str, text: &str) -> Result<TemplateSegment, (String, String)> 
             "write the path that is meant: such a path matches no route".to_owned(),
         );
     }
-    if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        let ok = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-        return if !name.is_empty() && name.chars().all(ok) {
-            Ok(TemplateSegment::Parameter(name.to_owned()))
-        } else {
-            fault(
-                format!("`{text}` is no parameter"),
-                "name it with letters, digits, `_`, `-` and `.`: `{accountId}`".to_owned(),
-            )
-        };
-    }
     if text.contains(['{', '}']) {
+        return parameter(text);
+    }
+    literal(text)?;
+    Ok(TemplateSegment::Literal(text.to_owned()))
+}
+
+/// A segment with a parameter.
+fn parameter(text: &str) -> Result<TemplateSegment, (String, String)> {
+    let fault = |message: String, help: String| Err((message, help));
+    let parts = text.split_once('{').and_then(|(before, rest)| {
+        let (name, after) = rest.split_once('}')?;
+        Some((before, name, after))
+    });
+    let Some((before, name, after)) = parts else {
         return fault(
-            format!("the segment `{text}` is a parameter only in part"),
-            "a parameter is a whole segment: `{name}`".to_owned(),
+            format!("the segment `{text}` has a brace without its other one"),
+            "write a parameter in braces: `{name}`".to_owned(),
+        );
+    };
+    if [before, after].iter().any(|text| text.contains(['{', '}'])) {
+        return fault(
+            format!("the segment `{text}` has more than one parameter"),
+            "make them one, with literal text before and after it: `{name}.json`".to_owned(),
         );
     }
+    let (stem, several) = match name.strip_suffix('+') {
+        Some(stem) => (stem, true),
+        None => (name, false),
+    };
+    let ok = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if stem.is_empty() || !stem.chars().all(ok) {
+        let plain: String = stem.chars().filter(|c| ok(*c)).collect();
+        let help = if stem.contains('*') && !plain.is_empty() {
+            format!("write `{{{plain}+}}` as the last segment: it stands for one or more segments")
+        } else {
+            "name it with letters, digits, `_`, `-` and `.`: `{accountId}`".to_owned()
+        };
+        return fault(format!("`{{{name}}}` is not a parameter"), help);
+    }
+    match (before, after, several) {
+        ("", "", true) => Ok(TemplateSegment::Rest(stem.to_owned())),
+        ("", "", false) => Ok(TemplateSegment::Parameter(stem.to_owned())),
+        (_, _, true) => fault(
+            format!("the segment `{text}` has text beside a parameter of several segments"),
+            format!("write `{{{stem}+}}` alone, or `{before}{{{stem}}}{after}` for one segment"),
+        ),
+        (_, _, false) => {
+            literal(before)?;
+            literal(after)?;
+            Ok(TemplateSegment::Part { before: before.to_owned(), name: stem.to_owned(), after: after.to_owned() })
+        }
+    }
+}
+
+/// Literal text of a segment: in canonical percent-encoding.
+fn literal(text: &str) -> Result<(), (String, String)> {
+    let fault = |message: String, help: String| Err((message, help));
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         match byte {
@@ -187,7 +238,7 @@ fn segment(path: &str, text: &str) -> Result<TemplateSegment, (String, String)> 
             }
         }
     }
-    Ok(TemplateSegment::Literal(text.to_owned()))
+    Ok(())
 }
 
 /// RFC 3986 §2.3.

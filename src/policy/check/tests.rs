@@ -1,8 +1,8 @@
 //! What a policy comes to mean, rule by rule.
 
 use super::super::model::{
-    Condition, Governed, HeadMode, Identity, Level, Limits, Link, Mask, Over, PolicySet, QueryRule, Route, RouteBody,
-    TemplateSegment, When,
+    Condition, Governed, HeadMode, Identity, Level, Limits, Link, Mask, Over, PolicySet, QueryRule, RoundTo, Route,
+    RouteBody, Template, When,
 };
 use super::super::tests::yaml;
 
@@ -179,9 +179,8 @@ fn templates_are_segments_with_or_without_a_slash_at_the_end() {
         let text: Vec<String> = template
             .segments
             .iter()
-            .map(|segment| match segment {
-                TemplateSegment::Literal(text) => text.clone(),
-                TemplateSegment::Parameter(name) => format!("{{{name}}}"),
+            .map(|segment| {
+                Template { segments: vec![segment.clone()], trailing_slash: false }.to_string()[1..].to_owned()
             })
             .collect();
         assert_eq!((text.join(" ").as_str(), template.trailing_slash), (segments, slash), "{path}");
@@ -221,7 +220,7 @@ fn what_is_not_said_is_the_strictest() {
     let policy = policy("");
     assert_eq!(policy.limits, Limits::default());
     assert_eq!(policy.head, HeadMode::Held);
-    assert!(policy.hosts.is_empty() && policy.defaults.error_members.is_empty() && policy.any_client.is_none());
+    assert!(policy.hosts.is_empty() && policy.defaults.errors.show.is_empty() && policy.any_client.is_none());
     assert_eq!(route(&policy, "get").query, QueryRule::Only(Vec::new()));
 }
 
@@ -235,7 +234,10 @@ fn forms_are_read_as_they_are_written() {
     let entries = &governed(&policy, "get").entries;
     assert_eq!(entries[0].mask, Some(Mask::First(2)));
     assert_eq!(entries[0].pseudonym.as_ref().map(|form| (&*form.namespace, form.link)), Some(("ids", Link::All)));
-    assert_eq!((entries[1].mask, entries[1].blank.as_deref()), (Some(Mask::Round(100)), Some("1.50")));
+    assert_eq!(
+        (entries[1].mask, entries[1].blank.as_deref()),
+        (Some(Mask::Round(RoundTo::parse("100").unwrap())), Some("1.50"))
+    );
     assert_eq!(entries[2].pseudonym.as_ref().map(|form| form.link), Some(Link::Client));
     assert_eq!((entries[2].blank.as_deref(), entries[2].subject.as_deref()), (Some("\"-\\n\""), Some("customer")));
     assert_eq!(entries[3].blank.as_deref(), Some("null"));
@@ -252,9 +254,9 @@ fn a_header_is_named_in_lower_case_whatever_the_author_writes() {
         policy.identity,
         Identity::TrustedHeader { client: "x-client".to_owned(), scopes: Some("x-scopes".to_owned()) }
     );
-    assert_eq!(policy.defaults.keep_headers, ["x-request-id"]);
-    assert_eq!(policy.defaults.classified_headers[0].0, "x-number");
-    assert_eq!(policy.defaults.classified_headers[0].1.len(), 2);
+    assert_eq!(policy.defaults.headers.keep, ["x-request-id"]);
+    assert_eq!(policy.defaults.headers.classify[0].0, "x-number");
+    assert_eq!(policy.defaults.headers.classify[0].1.len(), 2);
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl Lint<'_> {
         for (route, governed) in self.governed() {
             for entry in &governed.entries {
                 let Some(name) = last_member(&entry.path) else { continue };
-                let reached = matches!(entry.mask, Some(Mask::First(_) | Mask::Last(_)))
+                let reached = entry.mask.is_some_and(|mask| shows_start(mask) || shows_end(mask))
                     && self
                         .scopes_on(route)
                         .any(|(id, scope)| level(entry, id, scope).is_some_and(|(level, _)| level == Level::Mask));
@@ -144,9 +144,9 @@ impl Lint<'_> {
         let mut seen: BTreeSet<(Span, Span)> = BTreeSet::new();
         let mut found = Vec::new();
         for (name, entries) in &masked {
-            let firsts = entries.iter().filter(|entry| matches!(entry.mask, Some(Mask::First(_))));
+            let firsts = entries.iter().filter(|entry| entry.mask.is_some_and(shows_start));
             for first in firsts {
-                let lasts = entries.iter().filter(|entry| matches!(entry.mask, Some(Mask::Last(_))));
+                let lasts = entries.iter().filter(|entry| entry.mask.is_some_and(shows_end));
                 for last in lasts.filter(|last| last.classes.iter().any(|class| first.classes.contains(class))) {
                     let (one, other) = if first.span <= last.span { (first, last) } else { (last, first) };
                     if seen.insert((one.span, other.span)) {
@@ -178,6 +178,15 @@ fn level(entry: &Entry, id: ScopeId, scope: &Scope) -> Option<(Level, Option<Cla
     let granted = |class: ClassId| scope.grant.get(usize::from(class.0)).copied().unwrap_or(Level::Hide);
     let lowest = entry.classes.iter().map(|class| (granted(*class), *class)).min()?;
     Some((lowest.0, Some(lowest.1)))
+}
+
+/// Whether a form leaves the start alone: one that leaves both ends says so itself.
+fn shows_start(mask: Mask) -> bool {
+    matches!(mask.ends(), Some((_, 0)))
+}
+
+fn shows_end(mask: Mask) -> bool {
+    matches!(mask.ends(), Some((0, _)))
 }
 
 fn last_member(path: &FieldPath) -> Option<&str> {

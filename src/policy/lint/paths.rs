@@ -39,6 +39,7 @@ impl Lint<'_> {
         let text = &*member.key;
         let Ok(path) = FieldPath::parse(text) else { return };
         self.unguarded(&path, member.key_span);
+        self.length_members(&path, member.key_span);
         if path.open {
             self.push(
                 Diagnostic::at(
@@ -68,6 +69,7 @@ impl Lint<'_> {
         if let Ok(path) = FieldPath::parse(rows.text().unwrap_or_default()) {
             self.unguarded(&path, rows.span);
             self.unknown_in_rows(&path, rows.span);
+            self.length_members(&path, rows.span);
         }
     }
 
@@ -118,6 +120,46 @@ impl Lint<'_> {
                 );
             }
         }
+    }
+
+    /// A member of a filter that is called like a function of other languages, where no field has that name.
+    fn length_members(&mut self, path: &FieldPath, span: Span) {
+        for segment in &path.segments {
+            let Segment::Filtered(filter) = segment else { continue };
+            for (at, _) in filter.as_str().match_indices('@') {
+                let rest = filter.as_str().get(at..).unwrap_or_default();
+                let end = rest.find([' ', ')', '(', '&', '|', '=', '<', '>', '!', ',']).unwrap_or(rest.len());
+                let query = rest.get(..end).unwrap_or_default();
+                let Some((stem, name)) = ["length", "size"]
+                    .into_iter()
+                    .find_map(|name| Some((query.strip_suffix(name)?.strip_suffix('.')?, name)))
+                else {
+                    continue;
+                };
+                if self.is_field(name) {
+                    continue;
+                }
+                self.push(
+                    Diagnostic::at(
+                        Code::LengthMember,
+                        span,
+                        format!("`{query}` is a member called `{name}`, not how long `{stem}` is"),
+                    )
+                    .help(format!("write `length({stem})`")),
+                );
+            }
+        }
+    }
+
+    /// Whether some field of the policy is called so.
+    fn is_field(&self, name: &str) -> bool {
+        let named = |entry: &Entry| {
+            entry.path.segments.iter().any(|segment| matches!(segment, Segment::Member(member) if &**member == name))
+        };
+        self.policy.routes.iter().any(|route| match &route.body {
+            RouteBody::Governed(governed) => governed.entries.iter().any(named),
+            RouteBody::Pass(_) => false,
+        })
     }
 
     /// Entries that may meet in one scalar and disagree on a form, so that it has none (rule 13).

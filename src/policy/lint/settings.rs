@@ -1,5 +1,6 @@
 //! What passes unfiltered or unproved: pass routes, `any`, headers (rules 5 to 8, 30, 31).
 
+use super::super::media::MediaRange;
 use super::super::model::{Identity, OtherContent, QueryRule, RouteBody, TemplateSegment, Unmatched, When};
 use super::super::{Node, PolicySet};
 use super::{Lint, some};
@@ -63,29 +64,43 @@ const REVEALING: [&str; 9] = [
     "x-total-pages",
 ];
 
-/// Members of errors that hold free text, without `_` and `-`.
-const TALKATIVE: [&str; 20] = [
+/// Members of errors that are for an upstream's developers.
+const INTERNALS: [&str; 14] = [
     "backtrace",
     "cause",
-    "causes",
-    "context",
-    "data",
     "debug",
     "debuginfo",
     "debugmessage",
+    "exception",
+    "innererror",
+    "query",
+    "sql",
+    "stack",
+    "stacktrace",
+    "statement",
+    "trace",
+    "traceback",
+];
+
+/// Members of errors that hold sentences.
+const PROSE: [&str; 11] = [
     "description",
     "detail",
     "details",
+    "diagnostics",
+    "display",
     "errordescription",
-    "exception",
-    "innererror",
     "message",
     "msg",
     "reason",
-    "stack",
-    "stacktrace",
-    "trace",
+    "text",
+    "usermessage",
 ];
+
+fn of_types(ranges: &[MediaRange]) -> String {
+    let names: Vec<String> = ranges.iter().map(|range| format!("`{range}`")).collect();
+    names.join(" or ")
+}
 
 impl Lint<'_> {
     pub(super) fn settings(&mut self) {
@@ -109,29 +124,8 @@ impl Lint<'_> {
                     .help("write `reject`, and `pass: \"why\"` on each route that needs no filter"),
             );
         }
-        for name in self.node(&["defaults", "headers", "keep"]).and_then(Node::elements).unwrap_or_default() {
-            let Some(text) = name.text() else { continue };
-            if REVEALING.contains(&text.to_ascii_lowercase().as_str()) {
-                self.push(
-                    Diagnostic::at(Code::RevealingHeader, name.span, format!("the header `{text}` may tell what the body withholds"))
-                        .help("keep it only if its value says nothing that a caller may not know; or give it a class under `classify`"),
-                );
-            }
-        }
-        for name in self.node(&["defaults", "errors", "show"]).and_then(Node::elements).unwrap_or_default() {
-            let Some(text) = name.text() else { continue };
-            let member = text.rsplit('.').next().unwrap_or(text).trim_end_matches("[*]").to_ascii_lowercase();
-            if TALKATIVE.contains(&member.replace(['_', '-'], "").as_str()) {
-                self.push(
-                    Diagnostic::at(
-                        Code::TalkativeError,
-                        name.span,
-                        format!("`{text}` of an error is free text in most upstreams, and may repeat what the body withholds"),
-                    )
-                    .help("show codes that the upstream makes from a fixed list: `type`, `title`, `status`, `code`"),
-                );
-            }
-        }
+        self.kept_headers(&["defaults", "headers", "keep"], &REVEALING);
+        self.errors(policy);
         for route in &policy.routes {
             self.route(route);
         }
@@ -140,6 +134,46 @@ impl Lint<'_> {
                 let message = format!("scope `{}` is active for everybody, also without a token", scope.name);
                 self.push(Diagnostic::at(Code::PublicScope, scope.span, message));
             }
+        }
+    }
+
+    /// Headers that are kept for everybody, and may tell what the body withholds.
+    fn kept_headers(&mut self, place: &[&str], revealing: &[&str]) {
+        for name in self.node(place).and_then(Node::elements).unwrap_or_default() {
+            let Some(text) = name.text() else { continue };
+            if revealing.contains(&text.to_ascii_lowercase().as_str()) {
+                self.push(
+                    Diagnostic::at(Code::RevealingHeader, name.span, format!("the header `{text}` may tell what the body withholds"))
+                        .help("keep it only if its value says nothing that a caller may not know; or give it a class under `classify`"),
+                );
+            }
+        }
+    }
+
+    /// Parts of an upstream's error that are written for developers, or in free text.
+    fn errors(&mut self, policy: &PolicySet) {
+        let searched = !policy.defaults.errors.detect.is_empty();
+        for place in self.node(&["defaults", "errors", "show"]).and_then(Node::elements).unwrap_or_default() {
+            let Some(text) = place.text() else { continue };
+            let last = text.rsplit(['.', '\'', '[']).find(|part| part.contains(|c: char| c.is_alphanumeric()));
+            let name: String =
+                last.unwrap_or(text).chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+            let (why, help) = if INTERNALS.contains(&name.as_str()) {
+                (
+                    "tells how the upstream works, and often what it worked on",
+                    "leave it out: callers need a code and a title",
+                )
+            } else if PROSE.contains(&name.as_str()) && !searched {
+                (
+                    "is free text, which may quote what a caller may not see",
+                    "leave it out, or have it searched: `detect: [email, phone]`",
+                )
+            } else {
+                continue;
+            };
+            self.push(
+                Diagnostic::at(Code::RevealingError, place.span, format!("`{text}` of an error {why}")).help(help),
+            );
         }
     }
 
@@ -172,22 +206,24 @@ impl Lint<'_> {
 
     fn route(&mut self, route: &super::super::model::Route) {
         let name = route.name.as_str();
+        let elsewhere: Vec<&str> = REVEALING.into_iter().filter(|name| *name != "location").collect();
+        self.kept_headers(&["routes", name, "headers", "keep"], &elsewhere);
         match &route.body {
             RouteBody::Pass(why) => {
                 let message = format!("route `{name}` is forwarded untouched: {why}");
                 self.push(Diagnostic::at(Code::PassRoute, route.span, message));
             }
             RouteBody::Governed(governed) => {
-                if governed.other_content == OtherContent::Pass
+                if let OtherContent::Pass(ranges) = &governed.other_content
                     && let Some(node) = self.node(&["routes", name, "other_content"])
                 {
                     self.push(
                         Diagnostic::at(
                             Code::OtherContentPass,
                             node.span,
-                            format!("bodies of route `{name}` that are not JSON pass unfiltered"),
+                            format!("bodies of route `{name}` pass unfiltered if they are {}", of_types(ranges)),
                         )
-                        .help("write `reject` unless the route also serves files that hold nothing personal"),
+                        .help("write `reject` unless whoever may use the route may see all that such a file holds"),
                     );
                 }
             }

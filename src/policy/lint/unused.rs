@@ -28,9 +28,10 @@ impl Lint<'_> {
         for route in &self.policy.routes {
             if let RouteBody::Governed(governed) = &route.body {
                 used.extend(governed.entries.iter().flat_map(|entry| entry.classes.iter().copied()));
+                used.extend(governed.headers.classify.iter().flat_map(|(_, classes)| classes.iter().copied()));
             }
         }
-        used.extend(self.policy.defaults.classified_headers.iter().flat_map(|(_, classes)| classes.iter().copied()));
+        used.extend(self.policy.defaults.headers.classify.iter().flat_map(|(_, classes)| classes.iter().copied()));
         for (index, class) in self.policy.classes.iter().enumerate() {
             if !used.iter().any(|id| usize::from(id.0) == index) {
                 self.push(
@@ -42,7 +43,7 @@ impl Lint<'_> {
     }
 
     fn unused_detectors(&mut self) {
-        let mut used: BTreeSet<&str> = BTreeSet::new();
+        let mut used: BTreeSet<&str> = self.policy.defaults.errors.detect.iter().map(Detector::name).collect();
         for route in &self.policy.routes {
             if let RouteBody::Governed(governed) = &route.body {
                 used.extend(governed.entries.iter().flat_map(|entry| &entry.detect).map(Detector::name));

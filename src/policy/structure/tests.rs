@@ -39,7 +39,7 @@ fn a_struct_gives_the_policy_that_its_yaml_gives() {
 
 /// A policy with what has no order (rule 1) in one: a `Struct` keeps none.
 fn unordered(mut policy: PolicySet) -> PolicySet {
-    policy.defaults.classified_headers.sort();
+    policy.defaults.headers.classify.sort();
     for route in &mut policy.routes {
         if let RouteBody::Governed(governed) = &mut route.body {
             governed.entries.sort_by_key(|entry| entry.path.to_string());
