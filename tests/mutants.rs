@@ -17,6 +17,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -111,11 +112,44 @@ fn guards() -> Vec<Guard> {
 impl Edit {
     /// The file's text with the guard broken.
     fn apply(&self, text: &str) -> Result<String, String> {
-        let (old, new) = (self.old.join("\n"), self.new.join("\n"));
-        match text.matches(&old).count() {
-            1 if old != new => Ok(text.replacen(&old, &new, 1)),
-            count => Err(format!("{}: `{old}` stands there {count} times", self.file)),
+        let file = Flush::new(text);
+        let old = self.old.iter().map(|line| line.trim_start()).collect::<Vec<_>>().join("\n");
+        let places: Vec<_> = file.text.match_indices(&old).map(|(start, _)| file.range(start, old.len())).collect();
+        let new = self.new.join("\n");
+        match places.as_slice() {
+            [place] if Flush::new(&new).text != old => {
+                Ok(format!("{}{new}{}", &text[..place.start], &text[place.end..]))
+            }
+            places => Err(format!("{}: `{old}` stands there {} times", self.file, places.len())),
         }
+    }
+}
+
+/// A text with its lines flush left: a line that only moves in or out is found as before.
+struct Flush {
+    text: String,
+    /// For each byte of the text, where it is in the indented one; then where that one ends.
+    origins: Vec<usize>,
+}
+
+impl Flush {
+    fn new(indented: &str) -> Self {
+        let (mut text, mut origins, mut at) = (String::new(), Vec::new(), 0);
+        for line in indented.split_inclusive('\n') {
+            // An empty line keeps its end.
+            let kept = line.trim_start_matches([' ', '\t']);
+            text.push_str(kept);
+            at += line.len();
+            origins.extend(at - kept.len()..at);
+        }
+        origins.push(at);
+        Self { text, origins }
+    }
+
+    /// The place in the indented text of so many bytes.
+    fn range(&self, start: usize, length: usize) -> Range<usize> {
+        let last = start + length.saturating_sub(1);
+        self.origins[start]..self.origins[last] + usize::from(length > 0)
     }
 }
 
@@ -156,6 +190,25 @@ fn every_guard_stands_once_where_the_table_says() {
         }
     }
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn a_guard_is_found_however_far_in_it_stands() {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect();
+    let edit = |old, new| Edit { file: "f".to_owned(), old: lines(old), new: lines(new) };
+    let text = "fn f() {\n    if a {\n        b();\n    }\n\n    c();\n}\n";
+    for (claim, old, new, broken) in [
+        ("a part of a line", "a {", "true {", Some("fn f() {\n    if true {\n        b();\n    }\n\n    c();\n}\n")),
+        ("two lines, flush", "if a {\nb();", "{", Some("fn f() {\n    {\n    }\n\n    c();\n}\n")),
+        ("two lines, too far in", "  if a {\n            b();", "{", Some("fn f() {\n    {\n    }\n\n    c();\n}\n")),
+        ("over an empty line", "}\n\nc();", "}", Some("fn f() {\n    if a {\n        b();\n    }\n}\n")),
+        ("an end that is dropped", "c();", "", Some("fn f() {\n    if a {\n        b();\n    }\n\n    \n}\n")),
+        ("what stands there twice", "}", "", None),
+        ("what does not stand there", "if  a", "", None),
+        ("nothing but the indentation changes", "c();", "  c();", None),
+    ] {
+        assert_eq!(edit(old, new).apply(text).ok().as_deref(), broken, "{claim}");
+    }
 }
 
 #[test]
