@@ -30,8 +30,8 @@ test: lint unit policies browser envoy ## Everything that a change must pass
 
 .PHONY: lint
 lint: ## Formatting and lints, native and wasm
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	scripts/wasm.sh lint
 
 .PHONY: unit

@@ -9,8 +9,7 @@
     reason = "a table of the demonstration's own making"
 )]
 
-#[path = "../tests/support/mod.rs"]
-mod support;
+use fieldgate_testkit as support;
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -9,10 +9,10 @@ where=${1:-all}
 [ $# -eq 0 ] || shift
 
 natively() {
-  cargo build --quiet --release --locked --bin fieldgate --example speed --example cost
+  cargo build --quiet --release --locked -p fieldgate-cli -p fieldgate-benches --bin fieldgate --bin speed --bin cost
   echo "== natively"
-  target/release/examples/speed "$@"
-  target/release/examples/cost target/release/fieldgate
+  target/release/speed "$@"
+  target/release/cost target/release/fieldgate
 }
 
 in_v8() {
@@ -26,8 +26,8 @@ in_v8() {
   # Only what V8's optimising compiler makes is measured, as a plugin that has run for a while is: on a busy machine that
   # compiler may take longer to come round than the whole bench.
   local bench=(node --no-warnings --no-liftoff scripts/bench.mjs)
-  killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/examples/speed.wasm "$@"
-  killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/examples/cost.wasm
+  killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/speed.wasm "$@"
+  killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/cost.wasm
 }
 
 # bench.mjs kills itself once all is printed, or crashes on the way there: what counts is whether the last line is there,
@@ -48,9 +48,9 @@ in_envoy() {
   scripts/envoy.sh
   scripts/wasm.sh build
   scripts/wasm.sh bench
-  cargo build --quiet --release --locked --example proxy
+  cargo build --quiet --release --locked -p fieldgate-benches --bin proxy
   echo "== in Envoy"
-  target/release/examples/proxy "${quick[@]}"
+  target/release/proxy "${quick[@]}"
 }
 
 case $where in

@@ -5,7 +5,7 @@
 #
 # build leaves  target/wasm32-wasip1/release/fieldgate.wasm
 # trap leaves   target/wasm32-wasip1/trap/fieldgate.wasm, which tests alone use: it traps where a request tells it to
-# bench leaves  target/wasm32-wasip1/bench-wasm/examples/{speed,cost,yardstick}.wasm
+# bench leaves  target/wasm32-wasip1/bench-wasm/{speed,cost,examples/yardstick}.wasm
 #
 # The compiler, first that works: the installed target; the target that rustup adds; Debian's own Rust, which builds the
 # target's library from source. FIELDGATE_WASM_RUST=debian takes the last at once.
@@ -84,23 +84,23 @@ fi
 
 case ${1:-build} in
   build)
-    "${cargo[@]}" build --release --lib --locked --target $target "${build_std[@]}"
+    "${cargo[@]}" build --release -p fieldgate-plugin --locked --target $target "${build_std[@]}"
     say "$built: $(wc -c <"$built") bytes"
     ;;
   trap)
-    "${cargo[@]}" build --profile trap --features trap --lib --locked --target $target "${build_std[@]}"
+    "${cargo[@]}" build --profile trap -p fieldgate-plugin --features trap --locked --target $target "${build_std[@]}"
     ;;
   bench)
-    "${cargo[@]}" build --profile bench-wasm --no-default-features --example speed --example cost --example yardstick \
-      --locked --target $target "${build_std[@]}"
+    "${cargo[@]}" build --profile bench-wasm -p fieldgate-benches --bin speed --bin cost --example yardstick --locked \
+      --target $target "${build_std[@]}"
     ;;
   lint)
     if [ $clippy = yes ]; then
-      "${cargo[@]}" clippy --lib --locked --target $target -- -D warnings
-      "${cargo[@]}" clippy --lib --locked --target $target --features trap -- -D warnings
+      "${cargo[@]}" clippy -p fieldgate -p fieldgate-plugin --lib --locked --target $target -- -D warnings
+      "${cargo[@]}" clippy -p fieldgate -p fieldgate-plugin --lib --locked --target $target --features trap -- -D warnings
     else
       # Debian's Rust is without clippy: the compiler's own warnings, and the native clippy for all but the plugin.
-      "${cargo[@]}" check --release --lib --locked --target $target "${build_std[@]}" -Zwarnings --config 'build.warnings="deny"'
+      "${cargo[@]}" check --release -p fieldgate-plugin --locked --target $target "${build_std[@]}" -Zwarnings --config 'build.warnings="deny"'
     fi
     ;;
   *) die "usage: scripts/wasm.sh [build|trap|lint|bench]" ;;

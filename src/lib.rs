@@ -17,11 +17,12 @@
 //!                                          │  ▲
 //!                        refusal ◄─────────┘  └── caller (who is asking)
 //!                                          │
-//!                     plugin (wasm32) ◄────┴───► suite, openapi, deployment, cli (native)
+//!               crates/plugin (wasm32) ◄────┴───► crates/workbench ◄── crates/cli (native)
 //! ```
 //!
-//! The core does no input or output: events go in, directives come out ([`exchange::Exchange`]). Only `plugin` knows
-//! Envoy, and it decides nothing.
+//! This crate is the core. It does no input or output: events go in, directives come out ([`exchange::Exchange`]). Around
+//! it are `crates/plugin`, which alone knows Envoy and decides nothing; `crates/workbench`, what authors and reviewers
+//! ask (suites, OpenAPI, deployments); `crates/cli`, the command `fieldgate`; `crates/testkit`, what the tests share.
 //!
 //! # What happens when something fails
 //!
@@ -40,20 +41,12 @@
 
 pub mod budget;
 pub mod caller;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod deployment;
 pub mod diagnostic;
 pub mod exchange;
 pub mod json;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod openapi;
-#[cfg(all(target_arch = "wasm32", feature = "plugin"))]
-mod plugin;
 pub mod policy;
 pub mod program;
 pub mod protobuf;
 pub mod refusal;
 pub mod rewrite;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod suite;
 pub mod transform;

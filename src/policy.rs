@@ -16,7 +16,7 @@ pub mod field_path;
 mod file_kind;
 mod filter;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) mod foreign;
+pub mod foreign;
 #[cfg(not(target_arch = "wasm32"))]
 mod include;
 mod json;
@@ -29,10 +29,10 @@ pub mod moment;
 mod path_fault;
 pub mod pattern;
 pub mod region;
-pub(crate) mod similar;
+pub mod similar;
 mod structure;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) mod yaml;
+pub mod yaml;
 
 pub use check::{check, check_at};
 pub use digest::digest;
@@ -52,7 +52,7 @@ mod tests;
 
 /// A path of a route; `None` where `check` would say what is wrong with it (rules 3 and 4).
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn path_template(path: &str) -> Option<model::Template> {
+pub fn path_template(path: &str) -> Option<model::Template> {
     check::path_template(path)
 }
 

@@ -11,37 +11,49 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each module of the library may use of the others. Not listed is not allowed.
+/// What each package may use of the others, tests aside.
+const PACKAGES: [(&str, &[&str]); 6] = [
+    (".", &[]),
+    ("crates/plugin", &["fieldgate"]),
+    ("crates/workbench", &["fieldgate"]),
+    ("crates/cli", &["fieldgate", "fieldgate-workbench"]),
+    ("crates/testkit", &["fieldgate", "fieldgate-workbench"]),
+    ("benches", &["fieldgate", "fieldgate-testkit"]),
+];
+
+/// What each module of the core and of the workbench may use of the others in its crate. Not listed is not allowed.
 const ARROWS: [(&str, &[&str]); 16] = [
-    ("budget", &["policy", "protobuf", "transform"]),
-    ("caller", &["policy"]),
-    ("deployment", &["diagnostic", "policy"]),
-    ("diagnostic", &[]),
-    ("exchange", &["caller", "json", "policy", "program", "refusal", "rewrite"]),
-    ("json", &["refusal"]),
-    ("lib", &[]),
-    ("openapi", &["diagnostic", "policy"]),
-    ("plugin", &["caller", "exchange", "policy", "program", "protobuf", "refusal", "transform"]),
-    ("policy", &["diagnostic", "protobuf"]),
-    ("program", &["caller", "policy", "refusal", "transform"]),
-    ("protobuf", &[]),
-    ("refusal", &[]),
-    ("rewrite", &["json", "policy", "program", "refusal", "transform"]),
-    ("suite", &["caller", "diagnostic", "exchange", "policy", "program", "refusal", "transform"]),
-    ("transform", &["policy"]),
+    ("src/budget", &["policy", "protobuf", "transform"]),
+    ("src/caller", &["policy"]),
+    ("src/diagnostic", &[]),
+    ("src/exchange", &["budget", "caller", "json", "policy", "program", "refusal", "rewrite"]),
+    ("src/json", &["refusal"]),
+    ("src/lib", &[]),
+    ("src/policy", &["diagnostic", "protobuf"]),
+    ("src/program", &["budget", "caller", "policy", "refusal", "transform"]),
+    ("src/protobuf", &[]),
+    ("src/refusal", &[]),
+    ("src/rewrite", &["json", "policy", "program", "refusal", "transform"]),
+    ("src/transform", &["policy"]),
+    ("crates/workbench/src/deployment", &[]),
+    ("crates/workbench/src/lib", &[]),
+    ("crates/workbench/src/openapi", &[]),
+    ("crates/workbench/src/suite", &[]),
 ];
 
 /// Foreign crates that one place alone may name.
-const CRATES: [(&str, &str); 9] = [
+const CRATES: [(&str, &str); 11] = [
     ("siphasher", "src/budget/subject"),
-    ("proxy_wasm", "src/plugin"),
+    ("proxy_wasm", "crates/plugin/src"),
+    ("log", "crates/plugin/src"),
     ("jsonpath_rust", "src/policy/field_path"),
     ("prost", "src/protobuf"),
     ("regex_lite", "src/policy/pattern"),
     ("serde_saphyr", "src/policy/yaml"),
     ("hmac", "src/transform/pseudonym"),
-    ("annotate_snippets", "src/cli/"),
-    ("clap", "src/cli"),
+    ("annotate_snippets", "crates/cli/src"),
+    ("clap", "crates/cli/src"),
+    ("clap_complete", "crates/cli/src/completions"),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -55,10 +67,13 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The sources of the core, the plugin, the workbench and the command line, by their path from the root.
 fn all_sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    sources(&root.join("src"), &mut found);
+    for folder in ["src", "crates/plugin/src", "crates/workbench/src", "crates/cli/src"] {
+        sources(&root.join(folder), &mut found);
+    }
     let relative =
         |path: &Path| path.strip_prefix(root).expect("a path under the root").to_string_lossy().replace('\\', "/");
     found.retain(|path| !path.ends_with("tests.rs"));
@@ -95,11 +110,14 @@ fn used(text: &str) -> BTreeSet<String> {
 fn modules_use_only_what_the_table_allows() {
     let mut wrong = Vec::new();
     for (name, text) in all_sources() {
-        let module = name.trim_start_matches("src/").split(['/', '.']).next().unwrap_or_default().to_owned();
-        if module == "main" || module == "cli" {
+        let (source, module) = match name.split_once("src/") {
+            Some((source, module)) => (source, module.split(['/', '.']).next().unwrap_or_default()),
+            None => continue,
+        };
+        if !["", "crates/workbench/"].contains(&source) {
             continue;
         }
-        let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| *known == module) else {
+        let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| *known == format!("{source}src/{module}")) else {
             wrong.push(format!("{name}: the module `{module}` is not in the table"));
             continue;
         };
@@ -120,20 +138,68 @@ fn a_foreign_crate_is_named_in_one_place() {
             if name.starts_with(place) {
                 continue;
             }
-            let path = format!("{foreign}::");
-            wrong
-                .extend(code(&text).filter(|line| line.contains(&path)).map(|line| format!("{name}: {}", line.trim())));
+            let names = |line: &str| {
+                let found = line.find(&format!("{foreign}::"));
+                found.is_some_and(|at| !line[..at].ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c)))
+            };
+            wrong.extend(code(&text).filter(|line| names(line)).map(|line| format!("{name}: {}", line.trim())));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[test]
-fn the_command_line_sees_only_the_public_interface() {
-    for (name, text) in all_sources() {
-        if name.starts_with("src/cli") || name == "src/main.rs" {
-            let inner: Vec<String> = used(&text).into_iter().filter(|module| module != "cli").collect();
-            assert!(inner.is_empty(), "{name} reaches into the crate: {inner:?}");
+/// A manifest's keys under `[dependencies]`, those for a target among them.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut inside = false;
+    for line in manifest.lines() {
+        if let Some(section) = line.strip_prefix('[') {
+            let section = section.trim_end_matches(']');
+            inside =
+                section == "dependencies" || (section.starts_with("target.") && section.ends_with(".dependencies"));
+        } else if inside && let Some((key, _)) = line.split_once(['.', '=']) {
+            found.insert(key.trim().to_owned());
         }
+    }
+    found
+}
+
+fn manifest(package: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(package).join("Cargo.toml");
+    fs::read_to_string(path).expect("a manifest")
+}
+
+#[test]
+fn packages_use_only_what_the_table_allows() {
+    for (package, allowed) in PACKAGES {
+        let names = dependencies(&manifest(package));
+        let ours: Vec<&str> = names.iter().map(String::as_str).filter(|name| name.starts_with("fieldgate")).collect();
+        assert_eq!(ours, allowed, "{package}");
+    }
+    let hosts = ["proxy-wasm", "clap", "tokio", "annotate-snippets"];
+    for package in [".", "crates/workbench"] {
+        let names = dependencies(&manifest(package));
+        let found: Vec<&str> = hosts.into_iter().filter(|host| names.contains(*host)).collect();
+        assert!(found.is_empty(), "{package} depends on {found:?}");
+    }
+}
+
+#[test]
+fn each_file_of_tests_is_a_test_that_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (core, command) = (manifest("."), manifest("crates/cli"));
+    for entry in fs::read_dir(root.join("tests")).expect("the tests") {
+        let path = entry.expect("a test").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let target = format!("[[test]]\nname = \"{name}\"\n");
+        let of_command = |file: &str| command.contains(&format!("{target}path = \"../../tests/{file}\"\n"));
+        let runs = if path.join("main.rs").is_file() {
+            core.contains(&target) || of_command(&format!("{name}/main.rs"))
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            core.contains(&target) || of_command(&format!("{name}.rs"))
+        } else {
+            continue;
+        };
+        assert!(runs, "{} is in no manifest, so nothing runs it", path.display());
     }
 }

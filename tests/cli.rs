@@ -34,7 +34,7 @@ struct Row {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    fieldgate_testkit::root()
 }
 
 fn rows(text: &str) -> Vec<Row> {

@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 /// A directory of the test's own, removed at its end.
@@ -64,7 +64,7 @@ impl Drop for Scratch {
 }
 
 fn small() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = fieldgate_testkit::root();
     fs::read_to_string(root.join("tests/cli/small.yaml")).expect("the small policy")
 }
 
@@ -349,7 +349,7 @@ fn a_large_policy_checks_and_is_drawn_whole() {
 #[test]
 fn what_render_writes_lets_nothing_past() {
     let scratch = Scratch::new("rendered");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = fieldgate_testkit::root();
     let telco = fs::read_to_string(root.join("policies/telco.yaml")).expect("the reference policy");
     scratch.write("held.yaml", &telco);
     scratch.write("released.yaml", &format!("{telco}head: released\n"));
@@ -382,7 +382,7 @@ fn what_render_writes_lets_nothing_past() {
 #[test]
 fn a_deployment_is_looked_at_where_there_are_no_policies() {
     let scratch = Scratch::new("deployment");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = fieldgate_testkit::root();
     scratch.write("envoy.yaml", &fs::read_to_string(root.join("envoy/envoy.yaml")).expect("the reference bootstrap"));
     let found = scratch.run(&["check", "--envoy", "envoy.yaml"]);
     assert_eq!((found.status.code(), text(&found.stdout)), (Some(0), "Nothing to mend.\n".to_owned()));

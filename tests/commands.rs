@@ -29,7 +29,7 @@ const PAGES: [&str; 10] = [
 ];
 
 fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = fieldgate_testkit::root();
     here.ancestors().find(|folder| folder.join("policies").is_dir()).unwrap().to_owned()
 }
 

@@ -5,9 +5,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fieldgate::deployment::{self, File, Reviewed};
 use fieldgate::diagnostic::{Code, Diagnostics, Severity};
 use fieldgate::policy::{self, PolicySet};
+use fieldgate_workbench::deployment::{self, File, Reviewed};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

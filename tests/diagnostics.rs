@@ -15,15 +15,14 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fieldgate::deployment;
 use fieldgate::diagnostic::catalogue::Example;
 use fieldgate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, Span};
-use fieldgate::openapi::{self, Wanted, drift};
 use fieldgate::policy;
 use fieldgate::policy::moment::Moment;
+use fieldgate_workbench::deployment;
+use fieldgate_workbench::openapi::{self, Wanted, drift};
 
-#[path = "support/fragments.rs"]
-mod fragments;
+use fieldgate_testkit::fragments;
 
 /// One row: `## claim`, the policy's fragment, `=>`, the findings.
 struct Row {

@@ -295,15 +295,9 @@ impl Workshop {
             .output()
             .unwrap();
         for path in String::from_utf8(listed.stdout).unwrap().split_terminator('\0') {
-            // No test of the table needs the command line, which would be built anew with each of them.
-            if path == "src/main.rs" || path.starts_with("src/cli") || !root().join(path).is_file() {
-                continue;
+            if root().join(path).is_file() {
+                write(&shop.tree.join(path), &fs::read(root().join(path)).unwrap()).unwrap();
             }
-            let mut bytes = fs::read(root().join(path)).unwrap();
-            if path == "Cargo.toml" {
-                bytes = without_the_command_line(&String::from_utf8(bytes).unwrap()).into_bytes();
-            }
-            write(&shop.tree.join(path), &bytes).unwrap();
         }
         if chosen.iter().flat_map(|guard| &guard.noticed_by).any(|check| check.target == "envoy") {
             let envoy = Some(envoy_tests());
@@ -398,7 +392,7 @@ impl Workshop {
         let mut command = Command::new("cargo");
         command.args(["test", "--quiet", "--locked"]);
         if target == "lib" {
-            command.arg("--lib");
+            command.args(["--package", "fieldgate", "--lib"]);
         } else {
             command.args(["--test", target]);
         }
@@ -425,14 +419,6 @@ impl Workshop {
         // That a case fails is enough: the smallest one that does is not looked for.
         command.env("PROPTEST_MAX_SHRINK_ITERS", "0");
     }
-}
-
-/// The package without its binary.
-fn without_the_command_line(manifest: &str) -> String {
-    let binary = "[[bin]]\nname = \"fieldgate\"\npath = \"src/main.rs\"\n";
-    let default = "default-run = \"fieldgate\"\n";
-    assert!(manifest.contains(binary) && manifest.contains(default), "the manifest names its binary");
-    manifest.replace(binary, "").replace(default, "")
 }
 
 /// Builds the tests in Envoy from the tree as it is, and finds them.

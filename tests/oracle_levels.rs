@@ -9,12 +9,9 @@
     clippy::arithmetic_side_effects
 )]
 
-#[path = "support/cases.rs"]
-mod cases;
-#[path = "support/oracle.rs"]
-mod oracle;
-#[path = "support/tree.rs"]
-mod tree;
+use fieldgate_testkit::cases;
+use fieldgate_testkit::oracle;
+use fieldgate_testkit::tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 

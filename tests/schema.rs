@@ -11,7 +11,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+    fieldgate_testkit::root().to_owned()
 }
 
 fn schema() -> Validator {
@@ -212,7 +212,7 @@ fn schema_and_check_agree_on_keys_and_words() {
 /// expression of ECMA-262.
 #[test]
 fn sarif_is_valid_by_its_own_schema() {
-    let text = fs::read_to_string(root().join("tests/support/sarif-2.1.0.schema.json")).expect("the schema of SARIF");
+    let text = fs::read_to_string(root().join("tests/schema/sarif-2.1.0.schema.json")).expect("the schema of SARIF");
     let schema: Value = serde_json::from_str(&text).expect("the schema is JSON");
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("the schema compiles");
     for (paths, results) in [

@@ -17,11 +17,11 @@ mod keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use fieldgate::policy;
-use fieldgate::suite;
+use fieldgate_workbench::suite;
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ const KEYS: keys::About = keys::About {
 };
 
 fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = fieldgate_testkit::root();
     here.ancestors().find(|folder| folder.join("policies").is_dir()).unwrap().to_owned()
 }
 

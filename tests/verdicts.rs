@@ -18,10 +18,10 @@ use fieldgate::exchange::{Request, Response, respond};
 use fieldgate::policy::model::{BudgetId, Level, RouteBody};
 use fieldgate::policy::moment::Moment;
 use fieldgate::program::{Program, Way};
-use fieldgate::suite::budgets;
-use fieldgate::suite::place::scalars;
-use fieldgate::suite::verdict::{Asker, judge};
 use fieldgate::transform::PseudonymKey;
+use fieldgate_workbench::suite::budgets;
+use fieldgate_workbench::suite::place::scalars;
+use fieldgate_workbench::suite::verdict::{Asker, judge};
 use serde_json::{Value, json};
 
 /// Values by place, indexes as `*`, in document order.

@@ -14,7 +14,7 @@ use http::{HeaderMap, Response};
 use prost::Message;
 use tokio::net::TcpListener;
 
-use crate::inputs;
+use fieldgate_benches::inputs;
 
 /// Of `ProcessingRequest`, what is asked for.
 #[derive(Clone, PartialEq, Message)]

@@ -15,19 +15,8 @@
     reason = "a bench fails by panicking"
 )]
 
-#[allow(dead_code, reason = "its median is used")]
-#[path = "../speed/clock.rs"]
-mod clock;
 mod ext_proc;
-#[allow(dead_code, reason = "one of its inputs is used")]
-#[path = "../speed/inputs/mod.rs"]
-mod inputs;
 mod load;
-#[allow(dead_code, reason = "as the inputs")]
-#[path = "../speed/seeded.rs"]
-mod seeded;
-#[path = "../../tests/support/mod.rs"]
-mod support;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -36,11 +25,12 @@ use std::rc::Rc;
 
 use fieldgate::json::Texts;
 use fieldgate::rewrite::Rewriter;
+use fieldgate_benches::clock::median;
+use fieldgate_benches::inputs;
+use fieldgate_testkit::bootstrap::Bootstrap;
+use fieldgate_testkit::envoy::{Envoy, Scratch, Tools, processor_time};
 use serde_json::{Value, json};
-use support::bootstrap::Bootstrap;
-use support::envoy::{Envoy, Scratch, Tools, processor_time};
 
-use crate::clock::median;
 use crate::load::Upstream;
 
 /// Requests of one turn, and turns: so many that Envoy is used again to a filter for nearly all of its turn, as one that serves

@@ -5,19 +5,13 @@
 
 #![cfg(target_arch = "wasm32")]
 
-#[allow(dead_code, reason = "one of its inputs is used")]
-#[path = "../speed/inputs/mod.rs"]
-mod inputs;
-#[allow(dead_code, reason = "as the inputs")]
-#[path = "../speed/seeded.rs"]
-mod seeded;
-
 use std::hint::black_box;
 use std::rc::Rc;
 
 use fieldgate::json::Texts;
 use fieldgate::program::View;
 use fieldgate::rewrite::Rewriter;
+use fieldgate_benches::inputs;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, MapType, MetricType};

@@ -8,9 +8,9 @@ use fieldgate::json::scanner::validate;
 use fieldgate::rewrite::Rewriter;
 use serde_json::Value;
 
-use crate::inputs::Input;
 use crate::plan::{self, Plan};
 use crate::value;
+use fieldgate_benches::inputs::Input;
 
 /// What a host hands over at a time.
 const CHUNK: usize = 64 << 10;

@@ -16,17 +16,15 @@
     reason = "a bench fails by panicking"
 )]
 
-mod clock;
 mod engines;
-mod inputs;
 mod plan;
 mod report;
-mod seeded;
 mod value;
 
-use crate::clock::Effort;
+use fieldgate_benches::clock::{self, Effort};
+use fieldgate_benches::inputs::{self, Input};
+
 use crate::engines::Engine;
-use crate::inputs::Input;
 use crate::report::Row;
 
 fn main() {

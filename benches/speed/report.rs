@@ -1,7 +1,7 @@
 //! What is printed: speeds, ratios, and which targets hold.
 
 use crate::engines::{A, C, CHECK, CHUNKS, CLASSIFY, COPY, WHOLE};
-use crate::inputs::{Input, Kind};
+use fieldgate_benches::inputs::{Input, Kind};
 
 const COLUMNS: [&str; 7] = [CHUNKS, WHOLE, A, C, CHECK, CLASSIFY, COPY];
 

@@ -20,7 +20,8 @@ pub struct PolicyDoc {
 impl PolicyDoc {
     /// A tree that stands in another file: its spans point into what that was read from.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn of_tree(root: Node) -> Self {
+    #[must_use]
+    pub fn of_tree(root: Node) -> Self {
         Self { root, sources: Rc::default(), found: Vec::new() }
     }
 

@@ -11,7 +11,7 @@ pub(super) const MAX_DEPTH: usize = 120;
 
 /// The documents of a file: one of JSON, any number of YAML. Findings go to `found`; there are none at all if its syntax
 /// leaves none.
-pub(crate) fn read(name: &str, text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Vec<Node> {
+pub fn read(name: &str, text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Vec<Node> {
     let named = Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     // A dump is often kept under any name. What starts as JSON may still be a YAML flow collection.
     let looks = text.trim_start().starts_with(['{', '[']);

@@ -1,7 +1,8 @@
 //! "Did you mean": the nearest of the names that exist.
 
 /// The candidate nearest to `word`, if it is near enough to be a slip: one letter, or a third of them.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters = word.chars().count().max(1);
     let allowed = letters.checked_div(3).unwrap_or(0).max(1);
     candidates

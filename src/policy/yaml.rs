@@ -2,7 +2,7 @@
 //!
 //! The subset of a policy is small on purpose (rule 2): one document, no anchors, aliases, merge keys or tags, keys that
 //! are strings, each once. Plain scalars follow the YAML 1.2 core schema (§10.3.2), and those that a YAML 1.1 reader would
-//! take for something else must be quoted. What others wrote for other readers ([`Subset::Any`]) may use all of it.
+//! take for something else must be quoted. What others wrote for other readers (`Subset::Any`) may use all of it.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -36,7 +36,7 @@ impl Subset {
 const MAX_ALIASED: usize = 200_000;
 
 /// Reads a policy file's text. Findings go to `found`; `None` if there is no tree at all.
-pub(crate) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> {
+pub fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> {
     documents(text, file, found, Subset::Policy)?.into_iter().next()
 }
 
@@ -90,7 +90,7 @@ fn documents(text: &str, file: u16, found: &mut Vec<Diagnostic>, subset: Subset)
 ///
 /// # Errors
 /// What is wrong with it, on one line.
-pub(crate) fn value(text: &str) -> Result<serde_json::Value, String> {
+pub fn value(text: &str) -> Result<serde_json::Value, String> {
     let options = serde_saphyr::options! {
         // A description of many megabytes is honest; one that is nested deeper than JSON readers go is not.
         budget: serde_saphyr::budget! {

@@ -16,7 +16,7 @@ mod devtools;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 
@@ -73,7 +73,7 @@ fn matrix(arguments: &[&str]) -> String {
     let run = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
         .arg("matrix")
         .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(fieldgate_testkit::root())
         .output()
         .expect("the command runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
@@ -278,7 +278,7 @@ fn no_network(world: &mut World) -> Result<(), String> {
 
 fn words_stay_words(world: &mut World) -> Result<(), String> {
     let file = world.home.join("words.yaml");
-    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/small.yaml");
+    let small = fieldgate_testkit::root().join("tests/cli/small.yaml");
     let policy = fs::read_to_string(small).map_err(|error| error.to_string())?;
     let path = "\"$['</script><img src=x onerror=document.title=1><b>@DATA@']\"";
     fs::write(&file, policy.replace("$.status", path)).map_err(|error| error.to_string())?;

@@ -182,7 +182,7 @@ fn preview(world: &World) -> Result<(), String> {
         let mut preview = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
             .args(["preview", "GET /accounts/42", "--policy", "policies/telco.yaml", "--client", claim("azp")])
             .args(scopes)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .current_dir(fieldgate_testkit::root())
             .env("FIELDGATE_KEY", KEY)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

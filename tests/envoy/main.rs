@@ -15,8 +15,7 @@
     reason = "a test's own fault should stop the test"
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
+use fieldgate_testkit as support;
 
 mod attacks;
 mod harvest;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use fieldgate::{policy, suite};
+use fieldgate::policy;
+use fieldgate_workbench::suite;
 use serde_json::json;
 
 use super::support::row::{HeadMode, Policy, Row};
@@ -396,7 +397,7 @@ pub(crate) fn telco() -> Vec<Row> {
 
 /// The rows of the shipped policies' suites.
 fn suites() -> Vec<Row> {
-    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let policies = fieldgate_testkit::root().join("policies");
     let files = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     let mut suites = files(&policies);
     let folders: Vec<_> = suites.iter().filter(|path| path.is_dir()).cloned().collect();

@@ -5,7 +5,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 
 /// An attack or accident.
 struct Threat {
@@ -385,7 +384,7 @@ const END: &str = "<!-- /threats -->\n";
 
 /// Holds the table in `SECURITY.md` to the one here, and this one to the tests that there are.
 pub(crate) fn table(claims: &[String]) -> Result<(), String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = fieldgate_testkit::root();
     let read = |path: &str| fs::read_to_string(root.join(path)).map_err(|error| format!("{path}: {error}"));
     let mut table = String::from("| id | attack or accident | what is right | held by |\n|---|---|---|---|\n");
     let mut failures = String::new();

@@ -86,7 +86,7 @@ impl World {
     pub(crate) fn policy_json(policy: &Policy, head: HeadMode) -> Result<String, String> {
         let scratch = Scratch::new().map_err(|error| error.to_string())?;
         let path = match policy {
-            Policy::File(path) => Path::new(env!("CARGO_MANIFEST_DIR")).join(path),
+            Policy::File(path) => fieldgate_testkit::root().join(path),
             Policy::Text(text) => scratch.write("policy.yaml", text).map_err(|error| error.to_string())?,
         };
         let document = policy::load(&Disk, &path.to_string_lossy()).map_err(|found| found.to_string())?;

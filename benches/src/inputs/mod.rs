@@ -1,0 +1,94 @@
+//! Bodies, and the policy for each: about a fifth of the fields kept, one string masked, the rest dropped.
+
+mod documents;
+mod extremes;
+
+use std::rc::Rc;
+
+use fieldgate::caller::Caller;
+use fieldgate::policy;
+use fieldgate::policy::model::RouteId;
+use fieldgate::program::{Program, View};
+use serde_json::{Value, json};
+
+/// What an input says about the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Generated customers, of that size.
+    Customers,
+    /// Other documents as services send them.
+    Documents,
+    /// What is hardest for one engine or another.
+    Adversarial,
+}
+
+/// Bodies that are rewritten one after the other, each by its view.
+pub struct Input {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub bodies: Vec<(Vec<u8>, Rc<View>)>,
+}
+
+impl Input {
+    fn new(name: &'static str, kind: Kind, body: String, paths: &[(&str, &str)]) -> Self {
+        Self { name, kind, bodies: vec![(body.into_bytes(), view(paths))] }
+    }
+
+    /// Bytes of all bodies.
+    pub fn size(&self) -> usize {
+        self.bodies.iter().map(|(body, _)| body.len()).sum()
+    }
+}
+
+/// All inputs whose names contain one of the words, or all.
+pub fn all(words: &[String]) -> Vec<Input> {
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    type Maker = fn(&'static str) -> Input;
+    let documents: [(&'static str, Maker); 7] = [
+        ("customers 2 KB", |name| documents::customers(name, 2_000)),
+        ("customers 100 KB", |name| documents::customers(name, 100_000)),
+        ("customers 10 MB", |name| documents::customers(name, 10_000_000)),
+        ("posts 600 KB", documents::posts),
+        ("events 1.7 MB", documents::events),
+        ("outline 2 MB", documents::outline),
+        ("mixed cold 8 MB", documents::mixed),
+    ];
+    let documents = documents.into_iter().filter(|(name, _)| wanted(name)).map(|(name, make)| make(name));
+    documents.chain(extremes::all().into_iter().filter(|input| wanted(input.name))).collect()
+}
+
+/// The policy by which generated customers are rewritten, for everybody.
+#[allow(dead_code, reason = "for the bench in Envoy")]
+pub fn customers_policy() -> Value {
+    policy_of(documents::CUSTOMERS)
+}
+
+/// The view of a caller to whom class `s` is shown and class `m` masked.
+fn view(paths: &[(&str, &str)]) -> Rc<View> {
+    let document = policy_of(paths).to_string();
+    let (set, _) = policy::from_json(document.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    let caller = Caller::nobody(&set);
+    let program = Program::new(set, None).unwrap();
+    Rc::new(program.view(RouteId(0), &caller).unwrap())
+}
+
+fn policy_of(paths: &[(&str, &str)]) -> Value {
+    let body: serde_json::Map<String, Value> = paths
+        .iter()
+        .map(|(path, class)| {
+            let entry = match *class {
+                "m" => json!({"class": "m", "mask": "email"}),
+                class => class.into(),
+            };
+            ((*path).to_owned(), entry)
+        })
+        .collect();
+    json!({
+        "language": 1,
+        "policy": "bench",
+        "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
+        "classes": {"s": {"about": "shown"}, "m": {"about": "masked"}},
+        "routes": {"r": {"match": "GET /r", "area": "a", "body": body}},
+        "scopes": {"all": {"when": "always", "areas": ["a"], "grant": {"s": "show", "m": "mask"}}},
+    })
+}

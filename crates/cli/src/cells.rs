@@ -1,0 +1,166 @@
+//! Every scope's level for every field of every route: what `matrix` draws and `diff` compares.
+
+use fieldgate::policy::PolicySet;
+use fieldgate::policy::field_path::FieldPath;
+use fieldgate::policy::model::{ClientId, Governed, Level, Route, RouteBody, ScopeId, Step, StepEffect, Unmatched};
+use fieldgate_workbench::suite::budgets;
+use fieldgate_workbench::suite::verdict::{self, Verdict};
+
+/// One route's fields.
+pub(crate) struct RouteCells<'p> {
+    /// The route.
+    pub(crate) route: &'p Route,
+    /// What it knows of its bodies.
+    pub(crate) governed: &'p Governed,
+    /// Its fields, in the order of the policy.
+    pub(crate) fields: Vec<FieldCells>,
+}
+
+/// One field of one route.
+pub(crate) struct FieldCells {
+    /// Its path, as text.
+    pub(crate) path: String,
+    /// The names of its classes.
+    pub(crate) classes: Vec<String>,
+    /// Index of its entry among the route's.
+    pub(crate) entry: usize,
+    /// By scope, in scope order; `None` where the scope does not act on the route.
+    pub(crate) verdicts: Vec<Option<Verdict>>,
+}
+
+/// `GET /accounts/{accountId}`.
+pub(crate) fn match_text(route: &Route) -> String {
+    format!("{} {}", route.method, route.template)
+}
+
+/// What a reader of a route's cells has to know besides: which rows come, that nothing is withheld yet, and what budgets do.
+pub(crate) fn notes(
+    policy: &PolicySet,
+    cells: &RouteCells<'_>,
+    client: Option<ClientId>,
+    used: Option<u8>,
+) -> Vec<String> {
+    let steps = budgets::binding(policy, cells.route, client).map(|(_, budget)| {
+        format!("budget {}: {}; {}", budget.name, budgets::allowance(budget), budgets::steps_text(budget))
+    });
+    let now = used.and_then(|used| {
+        let (id, step) = budgets::effect_at(policy, cells.route, client, used)?;
+        let effect = budgets::effect_text(step.then);
+        Some(format!("at {used}% used: {effect}, by budget {}", policy.budget(id)?.name))
+    });
+
+    let rows = cells.governed.rows.iter().map(|rule| {
+        let scope = rule.scope.and_then(|id| policy.scopes.get(usize::from(id.0)));
+        let whom = scope.map_or("everybody", |scope| scope.name.as_str());
+        format!("rows for {whom}: {}[?{}]", rule.array, rule.filter.as_str())
+    });
+    let reports = cells
+        .route
+        .report_until
+        .map(|day| format!("only reports until {day}: before, every caller gets its responses unchanged"));
+    reports.into_iter().chain(rows).chain(steps).chain(now).collect()
+}
+
+/// What no cell speaks of, because it is forwarded untouched: routes by name, and what matches no route.
+pub(crate) fn untouched(policy: &PolicySet, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let routes = policy.routes.iter().filter(|route| wanted(&route.name)).filter_map(|route| match &route.body {
+        RouteBody::Pass(why) => Some(format!("{}  {}  forwarded untouched: {why}", route.name, match_text(route))),
+        RouteBody::Governed(_) => None,
+    });
+    let unmatched = matches!(policy.defaults.unmatched_route, Unmatched::Pass)
+        .then(|| "requests that match no route are forwarded untouched".to_owned());
+    routes.chain(unmatched).collect()
+}
+
+/// The names of a verdict's classes.
+pub(crate) fn class_names(policy: &PolicySet, verdict: &Verdict) -> Vec<String> {
+    verdict
+        .classes
+        .iter()
+        .filter_map(|id| policy.classes.get(usize::from(id.0)))
+        .map(|class| class.name.clone())
+        .collect()
+}
+
+/// The scopes that can act on the route for callers under that client entry: the others' cells do not exist.
+pub(crate) fn acting(policy: &PolicySet, route: &Route, client: Option<ClientId>) -> Vec<ScopeId> {
+    let allowed = client.and_then(|id| policy.clients.get(usize::from(id.0))).and_then(|entry| entry.scopes.as_ref());
+    policy
+        .scopes
+        .iter()
+        .enumerate()
+        .filter(|(_, scope)| scope.areas.contains(&route.area))
+        .filter(|(_, scope)| allowed.is_none_or(|names| names.contains(&scope.name)))
+        .filter_map(|(index, _)| u16::try_from(index).ok().map(ScopeId))
+        .collect()
+}
+
+/// The cells of every governed route, for callers under that client entry and one scope each.
+pub(crate) fn of(policy: &PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'_>> {
+    at_share(policy, client, None)
+}
+
+/// The cells as they are when so many percent of each budget are used: nothing comes out where one refuses.
+pub(crate) fn at_share(policy: &PolicySet, client: Option<ClientId>, used: Option<u8>) -> Vec<RouteCells<'_>> {
+    policy
+        .routes
+        .iter()
+        .filter_map(|route| match &route.body {
+            RouteBody::Governed(governed) => Some(of_route(policy, route, governed, client, used)),
+            RouteBody::Pass(_) => None,
+        })
+        .collect()
+}
+
+fn of_route<'p>(
+    policy: &'p PolicySet,
+    route: &'p Route,
+    governed: &'p Governed,
+    client: Option<ClientId>,
+    used: Option<u8>,
+) -> RouteCells<'p> {
+    let acting = acting(policy, route, client);
+    let step = used.and_then(|used| budgets::effect_at(policy, route, client, used));
+    let under = |verdict: Verdict| match step {
+        Some((id, Step { percent, then })) => {
+            let ceiling = match then {
+                StepEffect::Ceiling(level) => level,
+                StepEffect::Reject => Level::Hide,
+            };
+            verdict.under(governed, id, percent, ceiling)
+        }
+        None => verdict,
+    };
+    let mut fields: Vec<FieldCells> = Vec::new();
+    let mut seen: Vec<&FieldPath> = Vec::new();
+    for (entry, declared) in governed.entries.iter().enumerate() {
+        // Two mounts may lead to one place: it is one field, with the classes of both.
+        if seen.contains(&&declared.path) {
+            continue;
+        }
+        seen.push(&declared.path);
+        let named = verdict::covering(governed, &declared.path);
+        let at =
+            |scopes: &[ScopeId]| verdict::at_entries(policy, governed, &declared.path, named.clone(), client, scopes);
+        let verdicts: Vec<Option<Verdict>> = (0..policy.scopes.len())
+            .map(|index| {
+                let id = u16::try_from(index).ok().map(ScopeId).filter(|id| acting.contains(id))?;
+                Some(under(at(&[id])))
+            })
+            .collect();
+        let classes = class_names(policy, &at(&[]));
+        fields.push(FieldCells { path: declared.path.to_string(), classes, entry, verdicts });
+    }
+    RouteCells { route, governed, fields }
+}
+
+/// Scope names, shortened to their first word where that tells them apart: `care` for `care.read`.
+pub(crate) fn short_scopes(policy: &PolicySet) -> Vec<String> {
+    let first = |name: &str| name.split(['.', ':', '/']).next().unwrap_or(name).to_owned();
+    let short: Vec<String> = policy.scopes.iter().map(|scope| first(&scope.name)).collect();
+    let distinct = short
+        .iter()
+        .enumerate()
+        .all(|(index, name)| !name.is_empty() && !short.iter().take(index).any(|other| other == name));
+    if distinct { short } else { policy.scopes.iter().map(|scope| scope.name.clone()).collect() }
+}

@@ -1,0 +1,187 @@
+//! `fieldgate check`: every diagnostic of every policy, and of what surrounds it, in one run.
+
+use std::path::{Path, PathBuf};
+
+use fieldgate::diagnostic::{Diagnostics, Severity};
+use fieldgate::policy::model::{PolicySet, RouteBody};
+use fieldgate::policy::{self, Disk, Files as _};
+use fieldgate_workbench::deployment::{self, Reviewed};
+use fieldgate_workbench::openapi::{self, Api, Wanted, drift};
+
+use super::exit::{Exit, Failure};
+use super::init;
+use super::load::{self, Loaded};
+use super::report::{self, Format, number};
+use super::terminal::{Ink, Terminal};
+
+/// Load, check and lint policies, and say everything there is to say
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Policies: files or directories [default: policies]
+    paths: Vec<PathBuf>,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// End with 1 for warnings too
+    #[arg(long)]
+    deny_warnings: bool,
+    /// Compare with an API description: what it has and no shape names, and the reverse
+    #[arg(long, value_name = "FILE")]
+    openapi: Option<PathBuf>,
+    /// The path in front of all paths of the description, if it is not the one that its servers name
+    #[arg(long, value_name = "PATH", requires = "openapi")]
+    prefix: Option<String>,
+    /// Look for what lets responses past the plugin: in Envoy's bootstrap, discovery responses and config dumps, or in
+    /// resources of Istio and Envoy Gateway; several are one deployment
+    #[arg(long, value_name = "FILE")]
+    envoy: Vec<PathBuf>,
+}
+
+/// Where policies are, unless a path says otherwise.
+const POLICIES: &str = "policies";
+
+/// The policies that are named; none if only a deployment is, and there is no directory with policies here.
+fn policies(arguments: &Arguments) -> Result<load::Found, Failure> {
+    if !arguments.paths.is_empty() {
+        return load::find(&arguments.paths);
+    }
+    if !arguments.envoy.is_empty() && !Path::new(POLICIES).exists() {
+        return Ok(load::Found::default());
+    }
+    load::find(&[PathBuf::from(POLICIES)])
+}
+
+pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    let found = policies(arguments)?;
+    let surroundings = Surroundings::read(&arguments.envoy)?;
+    let description = match &arguments.openapi {
+        Some(path) => Some(Description::read(path, arguments.prefix.as_deref())?),
+        None => None,
+    };
+    let mut all: Vec<Diagnostics> = Vec::new();
+    let mut read: Vec<String> = Vec::new();
+    let mut fine: Vec<String> = Vec::new();
+    let mut loaded: Vec<(String, PolicySet, String)> = Vec::new();
+    for root in &found.roots {
+        if let Some(other) = Disk.read(root).ok().and_then(|bytes| policy::not_a_policy(root, &bytes)) {
+            read.push(root.clone());
+            all.push(other);
+            continue;
+        }
+        match load::one(&Disk, root) {
+            Ok(one) => {
+                read.extend(one.sources.files().iter().map(|source| source.name.clone()));
+                let policy = &one.policy;
+                let fields: usize = policy
+                    .routes
+                    .iter()
+                    .map(|route| match &route.body {
+                        RouteBody::Governed(governed) => governed.entries.len(),
+                        RouteBody::Pass(_) => 0,
+                    })
+                    .sum();
+                fine.push(format!(
+                    "{}: {}, {}, {}, {}",
+                    one.name,
+                    number(policy.routes.len(), "route"),
+                    number(fields, "field"),
+                    number(policy.classes.len(), "class").replace("classs", "classes"),
+                    number(policy.scopes.len(), "scope"),
+                ));
+                loaded.push((one.name.clone(), policy.clone(), policy::digest(&one.doc)));
+                all.push(match &description {
+                    Some(description) => description.compared(one),
+                    None => one.diagnostics,
+                });
+            }
+            Err(diagnostics) => {
+                read.extend(diagnostics.sources().files().iter().map(|source| source.name.clone()));
+                all.push(diagnostics);
+            }
+        }
+    }
+    for name in found.others.iter().filter(|name| !read.contains(name)) {
+        let bytes = std::fs::read(name).map_err(|error| Failure::io("read", Path::new(name), &error))?;
+        all.push(policy::unread(name, &bytes));
+    }
+    for name in found.broken.iter().filter(|name| !read.contains(name)) {
+        all.extend(load::one(&Disk, name).err());
+    }
+    if !surroundings.0.is_empty() {
+        let reviewed = loaded.iter().map(|(name, policy, digest)| Reviewed { name, policy, digest: digest.clone() });
+        all.push(surroundings.check(&reviewed.collect::<Vec<_>>()));
+    }
+    let mut text = report::render(&all, arguments.format, terminal);
+    if arguments.format == Format::Human {
+        text.push_str(&summary(&all, &fine, terminal));
+    }
+    terminal.print(&text)?;
+    let errors = report::count(&all, Severity::Error);
+    let warnings = report::count(&all, Severity::Warning);
+    Ok(if errors > 0 || (arguments.deny_warnings && warnings > 0) { Exit::Findings } else { Exit::Fine })
+}
+
+/// The files of a deployment, by name.
+struct Surroundings(Vec<(String, Vec<u8>)>);
+
+impl Surroundings {
+    fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
+        let read = |path: &PathBuf| {
+            let bytes = std::fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
+            Ok((load::slashes(path), bytes))
+        };
+        paths.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn check(&self, reviewed: &[Reviewed<'_>]) -> Diagnostics {
+        let files: Vec<deployment::File<'_>> =
+            self.0.iter().map(|(name, bytes)| deployment::File { name, bytes }).collect();
+        deployment::check(&files, reviewed)
+    }
+}
+
+/// An API description, with the path that its servers have in front, and without.
+struct Description {
+    name: String,
+    readings: Vec<Api>,
+}
+
+impl Description {
+    fn read(path: &Path, prefix: Option<&str>) -> Result<Self, Failure> {
+        let name = load::slashes(path);
+        let text = init::read(path)?;
+        let read = |prefix| openapi::read(&name, &text, Wanted { prefix, under: None }).map_err(init::failure);
+        let mut readings = vec![read(prefix)?];
+        if prefix.is_none() {
+            // A gateway may strip what the servers have in front.
+            readings.push(read(Some(""))?);
+        }
+        Ok(Self { name, readings })
+    }
+
+    /// The policy's diagnostics, with those that the description adds.
+    fn compared(&self, one: Loaded) -> Diagnostics {
+        let mut items = one.diagnostics.items().to_vec();
+        // Of equals the last is taken, so the description's own prefix comes last.
+        if let Some(api) = self.readings.iter().rev().max_by_key(|api| drift::matched(api, &one.policy)) {
+            items.extend(drift::drift(api, &self.name, &one.policy, &one.doc));
+        }
+        Diagnostics::new(items, one.sources)
+    }
+}
+
+fn summary(all: &[Diagnostics], fine: &[String], terminal: Terminal) -> String {
+    let mut text = String::new();
+    for line in fine {
+        text.push_str(&format!("{line}\n"));
+    }
+    let counted = report::counted(all, terminal);
+    if counted.is_empty() {
+        text.push_str(&format!("{}\n", terminal.paint(Ink::Good, "Nothing to mend.")));
+    } else {
+        let worst = all.iter().flat_map(Diagnostics::items).min_by_key(|item| item.severity());
+        let code = worst.map(|item| item.code.to_string()).unwrap_or_default();
+        text.push_str(&format!("{counted}.  `fieldgate explain {code}` tells more.\n"));
+    }
+    text
+}

@@ -1,0 +1,337 @@
+//! What changes between two sets of policies, for whom, and in which direction.
+//!
+//! What is no level but shows more, or may (a row condition that is gone, a query parameter), counts as a gain: the gate is for a
+//! reviewer's eye, and what cannot be ordered is the reviewer's to judge. Levels are in [`levels`].
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use fieldgate::policy::model::{
+    Governed, HeaderNames, Identity, OtherContent, PolicySet, QueryRule, Route, RouteBody, Unmatched,
+};
+use fieldgate::policy::moment::Day;
+
+use super::{budgets, levels};
+use crate::load::Loaded;
+
+/// Who gains by a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Direction {
+    /// Somebody sees more, or may.
+    Gain,
+    /// Somebody sees less.
+    Loss,
+    /// Neither.
+    Other,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) direction: Direction,
+    /// A scope, a scope under a client, or everybody.
+    pub(super) who: String,
+    /// The route's name; empty for what is not of one route.
+    pub(super) route: String,
+    /// A path, or a setting.
+    pub(super) what: String,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) because: Option<String>,
+    /// Where the new state is written.
+    pub(super) at: Option<String>,
+}
+
+/// All changes: gains first, then by who, route and place.
+pub(super) fn between(old: &[Loaded], new: &[Loaded]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let names: BTreeSet<&str> = old.iter().chain(new).map(|one| one.policy.name.as_str()).collect();
+    for name in names {
+        let of = |side: &'_ [Loaded]| side.iter().position(|one| one.policy.name == name);
+        match (of(old).and_then(|index| old.get(index)), of(new).and_then(|index| new.get(index))) {
+            (Some(old), Some(new)) => {
+                settings(&old.policy, &new.policy, &mut changes);
+                routes(&old.policy, new, &mut changes);
+                levels::compare(&old.policy, new, &mut changes);
+                budgets::compare(&old.policy, &new.policy, &mut changes);
+            }
+            (None, Some(new)) => {
+                let empty = PolicySet { routes: Vec::new(), ..new.policy.clone() };
+                routes(&empty, new, &mut changes);
+                levels::compare(&empty, new, &mut changes);
+            }
+            (Some(old), None) => changes.push(Change {
+                direction: Direction::Loss,
+                who: "everybody".to_owned(),
+                route: String::new(),
+                what: format!("policy {}", old.policy.name),
+                from: "present".to_owned(),
+                to: "gone".to_owned(),
+                because: None,
+                at: None,
+            }),
+            (None, None) => {}
+        }
+    }
+    changes.sort_by(|a, b| {
+        (a.direction, &a.who, &a.route, &a.what, &a.from, &a.to).cmp(&(
+            b.direction,
+            &b.who,
+            &b.route,
+            &b.what,
+            &b.from,
+            &b.to,
+        ))
+    });
+    changes.dedup();
+    changes
+}
+
+/// A change of a setting that is for everybody.
+pub(super) fn setting(
+    route: &str,
+    what: &str,
+    direction: Direction,
+    from: impl Into<String>,
+    to: impl Into<String>,
+) -> Change {
+    Change {
+        direction,
+        who: "everybody".to_owned(),
+        route: route.to_owned(),
+        what: what.to_owned(),
+        from: from.into(),
+        to: to.into(),
+        because: None,
+        at: None,
+    }
+}
+
+/// What is in one list and not in the other, each item as a change.
+fn listed(route: &str, what: &str, old: &[String], new: &[String], changes: &mut Vec<Change>) {
+    for item in new.iter().filter(|item| !old.contains(item)) {
+        changes.push(setting(route, &format!("{what} {item}"), Direction::Gain, "no", "yes"));
+    }
+    for item in old.iter().filter(|item| !new.contains(item)) {
+        changes.push(setting(route, &format!("{what} {item}"), Direction::Loss, "yes", "no"));
+    }
+}
+
+fn settings(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
+    let unmatched = |policy: &PolicySet| match policy.defaults.unmatched_route {
+        Unmatched::Reject => "reject",
+        Unmatched::Pass => "pass",
+    };
+    if old.defaults.unmatched_route != new.defaults.unmatched_route {
+        let direction = if new.defaults.unmatched_route == Unmatched::Pass { Direction::Gain } else { Direction::Loss };
+        changes.push(setting("", "unmatched_route", direction, unmatched(old), unmatched(new)));
+    }
+    let shown = |policy: &PolicySet| policy.defaults.errors.show.iter().map(ToString::to_string).collect::<Vec<_>>();
+    listed("", "errors.show", &shown(old), &shown(new), changes);
+    let searched = |policy: &PolicySet| -> Vec<String> {
+        policy.defaults.errors.detect.iter().map(|detector| detector.name().to_owned()).collect()
+    };
+    // What is no longer taken out comes out.
+    listed("", "errors.detect", &searched(new), &searched(old), changes);
+    headers("", (&old.defaults.headers, old), (&new.defaults.headers, new), changes);
+    if old.identity != new.identity {
+        changes.push(setting("", "identity", Direction::Gain, identity(&old.identity), identity(&new.identity)));
+    }
+    if old.hosts != new.hosts {
+        let text = |hosts: &[String]| if hosts.is_empty() { "any".to_owned() } else { hosts.join(", ") };
+        changes.push(setting("", "hosts", Direction::Other, text(&old.hosts), text(&new.hosts)));
+    }
+    if old.head != new.head {
+        changes.push(setting("", "head", Direction::Other, debug(&old.head), debug(&new.head)));
+    }
+    for scope in old.scopes.iter().filter(|scope| !new.scopes.iter().any(|other| other.name == scope.name)) {
+        changes.push(setting("", &format!("scope {}", scope.name), Direction::Loss, "present", "gone"));
+    }
+    for scope in &new.scopes {
+        if let Some(before) = old.scopes.iter().find(|before| before.name == scope.name)
+            && before.when != scope.when
+        {
+            changes.push(setting(
+                "",
+                &format!("when of {}", scope.name),
+                Direction::Gain,
+                debug(&before.when),
+                debug(&scope.when),
+            ));
+        }
+    }
+}
+
+/// What each of two policies says of headers, on a route or on all of them.
+fn headers(
+    route: &str,
+    (old, old_policy): (&HeaderNames, &PolicySet),
+    (new, new_policy): (&HeaderNames, &PolicySet),
+    changes: &mut Vec<Change>,
+) {
+    let classified = |names: &HeaderNames, policy: &PolicySet| -> Vec<String> {
+        names
+            .classify
+            .iter()
+            .map(|(name, classes)| {
+                let classes: Vec<&str> = classes
+                    .iter()
+                    .filter_map(|id| policy.classes.get(usize::from(id.0)))
+                    .map(|class| class.name.as_str())
+                    .collect();
+                format!("{name} ({})", classes.join("+"))
+            })
+            .collect()
+    };
+    listed(route, "headers.keep", &old.keep, &new.keep, changes);
+    listed(route, "headers.classify", &classified(old, old_policy), &classified(new, new_policy), changes);
+    // The caller's own: nothing is given away, but the answer changes.
+    for name in old.echo.iter().filter(|name| !new.echo.contains(name)) {
+        changes.push(setting(route, &format!("headers.echo {name}"), Direction::Other, "yes", "no"));
+    }
+    for name in new.echo.iter().filter(|name| !old.echo.contains(name)) {
+        changes.push(setting(route, &format!("headers.echo {name}"), Direction::Other, "no", "yes"));
+    }
+}
+
+fn identity(identity: &Identity) -> String {
+    match identity {
+        Identity::JwtAuthn { payload, client, scopes } => {
+            format!("jwt_authn {payload} client {} scopes {}", client.0.join("."), scopes.0.join("."))
+        }
+        Identity::Mtls => "mtls".to_owned(),
+        Identity::TrustedHeader { client, scopes } => {
+            format!("trusted_header {client} {}", scopes.as_deref().unwrap_or_default()).trim_end().to_owned()
+        }
+    }
+}
+
+pub(super) fn debug(value: &impl Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+/// What makes two routes the same: what they match, parameter names erased (rule 4).
+pub(super) fn key(route: &Route) -> String {
+    format!("{} {}", route.method, route.template.erased())
+}
+
+pub(super) fn counterpart<'p>(policy: &'p PolicySet, route: &Route) -> Option<&'p Route> {
+    let wanted = key(route);
+    policy.routes.iter().find(|other| key(other) == wanted)
+}
+
+fn routes(old: &PolicySet, new: &Loaded, changes: &mut Vec<Change>) {
+    for route in &new.policy.routes {
+        let name = route.name.as_str();
+        let before = counterpart(old, route);
+        match (before.map(|route| &route.body), &route.body) {
+            (Some(RouteBody::Pass(_)), RouteBody::Pass(_)) => continue,
+            (before, RouteBody::Pass(why)) => {
+                let from = if before.is_some() { "governed" } else { "no route" };
+                let mut change = setting(name, "the whole route", Direction::Gain, from, "forwarded untouched");
+                change.because = Some(why.clone());
+                changes.push(change);
+                continue;
+            }
+            (Some(RouteBody::Pass(_)), RouteBody::Governed(_)) => {
+                changes.push(setting(name, "the whole route", Direction::Loss, "forwarded untouched", "governed"));
+                continue;
+            }
+            (Some(RouteBody::Governed(was)), RouteBody::Governed(is)) => {
+                governed(name, was, is, old, &new.policy, changes)
+            }
+            (None, RouteBody::Governed(_)) => {}
+        }
+        if let Some(before) = before {
+            query(name, &before.query, &route.query, changes);
+        }
+        // Until the day everybody gets everything, also on a route that is new.
+        let until = before.and_then(|before| before.report_until);
+        if until != route.report_until {
+            let direction = if route.report_until > until { Direction::Gain } else { Direction::Loss };
+            let text =
+                |day: Option<Day>| day.map_or_else(|| "enforced".to_owned(), |day| format!("enforced from {day}"));
+            let from = if before.is_some() { text(until) } else { "no route".to_owned() };
+            changes.push(setting(name, "report_until", direction, from, text(route.report_until)));
+        }
+    }
+    for route in &old.routes {
+        if counterpart(&new.policy, route).is_none() {
+            let pass = matches!(new.policy.defaults.unmatched_route, Unmatched::Pass);
+            let (direction, to) = if pass {
+                (Direction::Gain, "forwarded untouched (unmatched_route: pass)")
+            } else {
+                (Direction::Loss, "no route")
+            };
+            changes.push(setting(&route.name, "the whole route", direction, "present", to));
+        }
+    }
+}
+
+fn query(route: &str, old: &QueryRule, new: &QueryRule, changes: &mut Vec<Change>) {
+    match (old, new) {
+        (QueryRule::Only(old), QueryRule::Only(new)) => listed(route, "query", old, new, changes),
+        (QueryRule::Any, QueryRule::Only(new)) => {
+            changes.push(setting(route, "query", Direction::Loss, "any", format!("[{}]", new.join(", "))));
+        }
+        (QueryRule::Only(old), QueryRule::Any) => {
+            changes.push(setting(route, "query", Direction::Gain, format!("[{}]", old.join(", ")), "any"));
+        }
+        (QueryRule::Any, QueryRule::Any) => {}
+    }
+}
+
+fn governed(route: &str, was: &Governed, is: &Governed, old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
+    let passed = |governed: &Governed| -> Vec<String> {
+        match &governed.other_content {
+            OtherContent::Reject => Vec::new(),
+            OtherContent::Pass(ranges) => ranges.iter().map(ToString::to_string).collect(),
+        }
+    };
+    listed(route, "other_content", &passed(was), &passed(is), changes);
+    for (kind, from, to) in [(&was.content_types, "yes", "no"), (&is.content_types, "no", "yes")]
+        .into_iter()
+        .flat_map(|(types, from, to)| types.iter().map(move |kind| (kind, from, to)))
+        .filter(|(kind, ..)| !(was.content_types.contains(kind) && is.content_types.contains(kind)))
+    {
+        changes.push(setting(route, &format!("content_types {kind}"), Direction::Other, from, to));
+    }
+    headers(route, (&was.headers, old), (&is.headers, new), changes);
+    let rows = |governed: &Governed, policy: &PolicySet| -> Vec<String> {
+        governed
+            .rows
+            .iter()
+            .map(|rule| {
+                let whom = rule
+                    .scope
+                    .and_then(|id| policy.scopes.get(usize::from(id.0)))
+                    .map_or("everybody", |scope| scope.name.as_str());
+                format!("for {whom}: {}[?{}]", rule.array, rule.filter.as_str())
+            })
+            .collect()
+    };
+    let (before, after) = (rows(was, old), rows(is, new));
+    // A condition only takes away: one that is gone gives.
+    for gone in before.iter().filter(|rule| !after.contains(rule)) {
+        changes.push(setting(route, &format!("rows {gone}"), Direction::Gain, "present", "gone"));
+    }
+    for added in after.iter().filter(|rule| !before.contains(rule)) {
+        changes.push(setting(route, &format!("rows {added}"), Direction::Loss, "none", "present"));
+    }
+    let records = |governed: &Governed| {
+        governed.max_records.as_ref().map(|limit| (limit.max, limit.at.to_string(), debug(&limit.over)))
+    };
+    let (before, after) = (records(was), records(is));
+    if before != after {
+        let text = |limit: &Option<(u64, String, String)>| {
+            limit.as_ref().map_or("none".to_owned(), |(max, at, over)| format!("{max} at {at} ({over})"))
+        };
+        let fewer = match (&before, &after) {
+            (None, Some(_)) => true,
+            (Some((was, at, _)), Some((is, other, _))) => is < was && at == other,
+            _ => false,
+        };
+        let direction = if fewer { Direction::Loss } else { Direction::Gain };
+        changes.push(setting(route, "max_records", direction, text(&before), text(&after)));
+    }
+}

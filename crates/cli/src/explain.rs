@@ -1,0 +1,392 @@
+//! `fieldgate explain`: why a field is visible or not, what a diagnostic's code means, or what a rule of the language says.
+
+use std::path::PathBuf;
+
+use fieldgate::diagnostic::{Code, catalogue};
+use fieldgate::policy::field_path::FieldPath;
+use fieldgate::policy::model::{Budget, Entry, Governed, Level, Route, RouteBody, ScopeId, Step, StepEffect};
+use fieldgate_workbench::suite::verdict::{self, Asker, Because, Decider, Verdict, word};
+use fieldgate_workbench::suite::{budgets, reasons};
+use serde_json::{Value, json};
+
+use super::cells;
+use super::exit::{Exit, Failure};
+use super::load::{self, Loaded};
+use super::report::{number, pretty};
+use super::rule;
+use super::terminal::{Ink, Terminal};
+
+/// Say why a field is (not) visible, what a code means, or what a rule says
+///
+/// `fieldgate explain get-account '$.email' --scope care.read`, `fieldgate explain FG012` or `fieldgate explain "rule 22"`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A route's name, a diagnostic's code, or a rule of the language
+    #[arg(value_name = "ROUTE|CODE|RULE")]
+    target: String,
+    /// The field's path, quoted for the shell: '$.lines[*].msisdn'
+    path: Option<String>,
+    /// A scope of the caller's token; may be repeated
+    #[arg(long = "scope", short, value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// The caller's client id
+    #[arg(long, short, value_name = "CLIENT")]
+    client: Option<String>,
+    /// Further claims, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    claims: Option<String>,
+    /// Policies: files or directories
+    #[arg(long = "policy", short, value_name = "PATH", default_value = "policies")]
+    policies: Vec<PathBuf>,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+}
+
+pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    if let Some(asked) = rule::asked(&arguments.target, arguments.path.as_deref()) {
+        let asked = asked?;
+        terminal.print(&match arguments.format {
+            Format::Human => rule::human(&asked, terminal),
+            Format::Json => pretty(&rule::json(&asked)),
+        })?;
+        return Ok(Exit::Fine);
+    }
+    let Some(path) = &arguments.path else {
+        return code(arguments, terminal);
+    };
+    let loaded = load::valid(&arguments.policies, terminal)?;
+    let (one, route) = load::route(&loaded, &arguments.target)?;
+    let RouteBody::Governed(governed) = &route.body else {
+        return Err(Failure::new(format!(
+            "the route `{}` is forwarded untouched: whatever is in its bodies is shown",
+            route.name
+        )));
+    };
+    let path = FieldPath::parse(path).map_err(|fault| {
+        let help = fault.help.unwrap_or_else(|| "for example '$.lines[*].msisdn'".to_owned());
+        Failure::new(format!("`{path}` is no field path: {}", fault.message)).help(help)
+    })?;
+    let known: Vec<&str> = one.policy.scopes.iter().map(|scope| scope.name.as_str()).collect();
+    if arguments.scopes.is_empty() {
+        return Err(Failure::new("no scope was given, and without one nobody sees anything")
+            .help(format!("add `--scope`: {}", known.join(", "))));
+    }
+    let claims = load::claims(arguments.claims.as_deref())?;
+    let asker = Asker { client: arguments.client.as_deref(), scopes: &arguments.scopes, claims: &claims };
+    let asked = Asked::new(one, route, governed, path, asker);
+    terminal.print(&match arguments.format {
+        Format::Human => asked.human(terminal),
+        Format::Json => pretty(&asked.json()),
+    })?;
+    if let Some(until) = route.report_until {
+        terminal
+            .say(&format!("note: `{}` only reports until {until}: before, its responses pass unchanged\n", route.name));
+    }
+    for name in &arguments.scopes {
+        if let (Some(near), false) = (load::near(name, &known), known.contains(&name.as_str())) {
+            terminal.say(&format!("note: the policy has no scope `{name}`; did you mean `{near}`?\n"));
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+fn code(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    let page = Code::parse(&arguments.target).and_then(catalogue::page);
+    let Some(page) = page else {
+        return Err(Failure::new(format!("`{}` is no code, and no field of a route is named", arguments.target)).help(
+            "codes are FG and three digits, rules a number; to explain a field, name a route and a path: fieldgate explain get-account '$.email' --scope care.read",
+        ));
+    };
+    terminal.print(&match arguments.format {
+        Format::Human => super::code::human(page, terminal),
+        Format::Json => pretty(&super::code::json(page)),
+    })?;
+    Ok(Exit::Fine)
+}
+
+/// A step, by its share in percent, and what it makes of the field.
+type Stepped = (u8, StepEffect, Verdict);
+
+/// A question and its answer.
+struct Asked<'a> {
+    one: &'a Loaded,
+    route: &'a Route,
+    governed: &'a Governed,
+    path: FieldPath,
+    asker: Asker<'a>,
+    active: Vec<ScopeId>,
+    verdict: Verdict,
+    /// For places that the path names and that a filter may select: the entry's path, and what holds there.
+    selected: Vec<(String, Verdict)>,
+    /// For a place without a class that holds fields: each, and what holds of it.
+    held: Vec<(String, Verdict)>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(one: &'a Loaded, route: &'a Route, governed: &'a Governed, path: FieldPath, asker: Asker<'a>) -> Self {
+        let policy = &one.policy;
+        let client = verdict::client_entry(policy, asker.client);
+        let active = verdict::active(policy, route, asker);
+        let verdict = verdict::at_path(policy, governed, &path, client, &active);
+        let selected = governed
+            .entries
+            .iter()
+            .filter(|entry| {
+                entry.path.is_filtered() && entry.path.overlaps(&path) && !verdict::covers(&entry.path, &path)
+            })
+            .map(|entry| (entry.path.to_string(), verdict::at_path(policy, governed, &entry.path, client, &active)))
+            .collect();
+        let at = |entry: &Entry| verdict::at_path(policy, governed, &entry.path, client, &active);
+        let holds = |entry: &&Entry| entry.path.reaches_into(&path) && !entry.path.overlaps(&path);
+        let entries = match verdict.decider {
+            Decider::Unclassified => governed.entries.as_slice(),
+            _ => &[],
+        };
+        let held = entries.iter().filter(holds).map(|entry| (entry.path.to_string(), at(entry))).collect();
+        Self { one, route, governed, path, asker, active, verdict, selected, held }
+    }
+
+    fn human(&self, terminal: Terminal) -> String {
+        if !self.held.is_empty() {
+            let width = self.held.iter().map(|(path, _)| path.chars().count()).max().unwrap_or(0);
+            let mut text = format!("{}\n", terminal.paint(Ink::Name, "HOLDS FIELDS"));
+            for (path, verdict) in &self.held {
+                text.push_str(&format!("  {path:width$}  {}\n", headline(verdict.level, terminal)));
+            }
+            text.push_str("It comes where one of them does: ask for that one to see why.\n");
+            return text;
+        }
+        let mut text = format!("{}\n", headline(self.verdict.level, terminal));
+        text.push_str(&self.lines(&self.verdict, terminal));
+        for rule in &self.governed.rows {
+            if rule.scope.is_none_or(|scope| self.active.contains(&scope)) && rule.array.reaches_into(&self.path) {
+                let place = self.one.sources.location(rule.span);
+                text.push_str(&format!(
+                    "  rows: only in elements that [?{}] keeps   {}\n",
+                    rule.filter.as_str(),
+                    terminal.paint(Ink::Dim, &place.to_string())
+                ));
+            }
+        }
+        for (path, verdict) in &self.selected {
+            text.push_str(&format!("where {path} selects it: {}\n", headline(verdict.level, terminal)));
+            text.push_str(&self.lines(verdict, terminal));
+        }
+        if let Some(advice) = self.advice() {
+            text.push_str(&advice);
+        }
+        text.push_str(&self.budgets_text(terminal));
+        text
+    }
+
+    /// The budgets that bind the caller here, and what each of their steps makes of the field: nothing where it is hidden anyway.
+    fn steps(&self) -> Vec<(&Budget, Vec<Stepped>)> {
+        let client = verdict::client_entry(&self.one.policy, self.asker.client);
+        let binding = budgets::binding(&self.one.policy, self.route, client);
+        binding
+            .map(|(id, budget)| {
+                let mut steps = budget.steps.clone();
+                if !budgets::rejects(budget) {
+                    steps.push(Step { percent: 100, then: StepEffect::Reject });
+                }
+                let then = steps.into_iter().map(|step| {
+                    let ceiling = match step.then {
+                        StepEffect::Ceiling(level) => level,
+                        StepEffect::Reject => Level::Hide,
+                    };
+                    (step.percent, step.then, self.verdict.clone().under(self.governed, id, step.percent, ceiling))
+                });
+                (budget, then.collect())
+            })
+            .collect()
+    }
+
+    fn budgets_text(&self, terminal: Terminal) -> String {
+        let mut text = String::new();
+        for (budget, steps) in self.steps() {
+            let place = self.one.sources.location(budget.span).to_string();
+            text.push_str(&format!(
+                "budget {}: {}  {}\n",
+                budget.name,
+                budgets::allowance(budget),
+                terminal.paint(Ink::Dim, &place)
+            ));
+            for (percent, then, verdict) in steps {
+                let becomes = match then {
+                    StepEffect::Reject => terminal.paint(Ink::Bad, "REFUSED"),
+                    StepEffect::Ceiling(_) => headline(verdict.level, terminal),
+                };
+                text.push_str(&format!("  above {percent:3}%  {becomes}\n"));
+            }
+        }
+        text
+    }
+
+    fn lines(&self, verdict: &Verdict, terminal: Terminal) -> String {
+        let all = reasons(&self.one.policy, self.governed, verdict, Some(self.one.doc.root()));
+        let topics = all.iter().map(|reason| reason.topic.chars().count()).max().unwrap_or(0);
+        let texts = all.iter().map(|reason| reason.text.chars().count()).max().unwrap_or(0);
+        let mut text = String::new();
+        for reason in &all {
+            let place = reason.span.map(|span| self.one.sources.location(span).to_string()).unwrap_or_default();
+            let mut line =
+                format!("  {:topics$}  {:texts$}  {}", reason.topic, reason.text, terminal.paint(Ink::Dim, &place));
+            if reason.decides {
+                line.truncate(line.trim_end().len());
+                line.push_str(&format!("  {}", terminal.paint(Ink::Strong, "<- decides")));
+                if reason.topic.starts_with("class ") && verdict.classes.len() > 1 {
+                    line.push_str(&format!(" (a field of {} classes needs all of them)", verdict.classes.len()));
+                }
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// What to write, where a scope's missing or low grant decides: nothing else is a thing to mend by granting.
+    fn advice(&self) -> Option<String> {
+        let policy = &self.one.policy;
+        if let Decider::Unclassified = self.verdict.decider {
+            let near = load::near_owned(
+                &self.path.to_string(),
+                self.governed.entries.iter().map(|entry| entry.path.to_string()),
+            );
+            return Some(match near {
+                Some(near) => {
+                    format!("Did you mean `{near}`? Else classify it in a shape that {} mounts.\n", self.route.name)
+                }
+                None => format!(
+                    "To show it, classify it in a shape that {} mounts, and grant its class.\n",
+                    self.route.name
+                ),
+            });
+        }
+        let Decider::Scope(index) = self.verdict.decider else { return None };
+        let says = self.verdict.scopes.get(index)?;
+        let Because::Grants(grants) = &says.because else { return None };
+        if says.level != Level::Hide {
+            return None;
+        }
+        let scope = policy.scopes.get(usize::from(says.scope.0))?;
+        let missing: Vec<_> = grants.iter().filter(|(_, level, _)| *level == Level::Hide).collect();
+        let level = grants
+            .iter()
+            .map(|(_, level, _)| *level)
+            .filter(|level| *level != Level::Hide)
+            .min()
+            .unwrap_or(Level::Show);
+        let names: Vec<String> = missing
+            .iter()
+            .filter_map(|(class, _, _)| policy.classes.get(usize::from(class.0)))
+            .map(|class| format!("`{}`", class.name))
+            .collect();
+        // What else the grant would show: the policy as it would be, compared with what it is.
+        let mut granted = policy.clone();
+        if let Some(scope) = granted.scopes.get_mut(usize::from(says.scope.0)) {
+            for (class, _, _) in &missing {
+                if let Some(grant) = scope.grant.get_mut(usize::from(class.0)) {
+                    *grant = level;
+                }
+            }
+        }
+        let client = verdict::client_entry(policy, self.asker.client);
+        let mut others = 0_usize;
+        let mut routes = 0_usize;
+        for (before, after) in cells::of(policy, client).iter().zip(&cells::of(&granted, client)) {
+            let at = |field: &cells::FieldCells| {
+                field.verdicts.get(usize::from(says.scope.0)).and_then(Option::as_ref).map(|verdict| verdict.level)
+            };
+            let own = before.route.name == self.route.name;
+            let path = self.path.to_string();
+            let more = before
+                .fields
+                .iter()
+                .zip(&after.fields)
+                .filter(|(before, after)| at(before) < at(after) && !(own && before.path == path))
+                .count();
+            others = others.saturating_add(more);
+            routes = routes.saturating_add(usize::from(more > 0));
+        }
+        let reach = if others == 0 {
+            "no other field".to_owned()
+        } else {
+            format!("{} on {} too", number(others, "more field"), number(routes, "route"))
+        };
+        let mut text = format!("To show it: grant {} to {} ({reach})", names.join(" and "), scope.name);
+        let named = self
+            .governed
+            .entries
+            .iter()
+            .find(|entry| verdict::covers(&entry.path, &self.path))
+            .and_then(|entry| entry.names.last());
+        match named {
+            Some((shape, path)) => {
+                let path = path.to_string();
+                let path = if path.contains(['[', ',', '{', '#']) { format!("\"{path}\"") } else { path };
+                text.push_str(&format!(", or name the field:\n  fields: {{{shape}: {{{path}: {}}}}}\n", word(level)));
+            }
+            None => text.push_str(".\n"),
+        }
+        Some(text)
+    }
+
+    fn json(&self) -> Value {
+        let lines = |verdict: &Verdict| -> Vec<Value> {
+            reasons(&self.one.policy, self.governed, verdict, Some(self.one.doc.root()))
+                .into_iter()
+                .map(|reason| {
+                    let place = reason.span.map(|span| self.one.sources.location(span).to_string());
+                    json!({"topic": reason.topic, "text": reason.text, "at": place, "decides": reason.decides})
+                })
+                .collect()
+        };
+        let selected: Vec<Value> = self
+            .selected
+            .iter()
+            .map(|(path, verdict)| json!({"where": path, "level": word(verdict.level), "reasons": lines(verdict)}))
+            .collect();
+        json!({
+            "policy": self.one.policy.name,
+            "route": self.route.name,
+            "path": self.path.to_string(),
+            "level": word(self.verdict.level),
+            "reasons": lines(&self.verdict),
+            "selected": selected,
+            "holds": self.held.iter().map(|(path, at)| json!({"where": path, "level": word(at.level)})).collect::<Vec<_>>(),
+            "advice": self.advice(),
+            "budgets": self.steps().iter().map(|(budget, steps)| json!({
+                "budget": budget.name,
+                "allows": budgets::allowance(budget),
+                "at": self.one.sources.location(budget.span).to_string(),
+                "steps": steps.iter().map(|(percent, then, verdict)| json!({
+                    "above": format!("{percent}%"),
+                    "then": match then {
+                        StepEffect::Reject => "reject",
+                        StepEffect::Ceiling(level) => word(*level),
+                    },
+                    "level": word(verdict.level),
+                })).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn headline(level: Level, terminal: Terminal) -> String {
+    match level {
+        Level::Show => terminal.paint(Ink::Strong, "SHOWN"),
+        Level::Mask => terminal.paint(Ink::Doubtful, "MASKED"),
+        Level::Pseudonym => terminal.paint(Ink::Name, "PSEUDONYM"),
+        Level::Blank => terminal.paint(Ink::Dim, "BLANK"),
+        Level::Hide => terminal.paint(Ink::Bad, "HIDDEN"),
+    }
+}

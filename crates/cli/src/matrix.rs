@@ -1,0 +1,373 @@
+//! `fieldgate matrix`: who sees what.
+
+mod html;
+
+use std::path::PathBuf;
+
+use fieldgate::diagnostic::{Sources, plain};
+use fieldgate::policy::PolicySet;
+use fieldgate::policy::model::{ClientId, Level};
+use fieldgate_workbench::suite::verdict::word;
+use serde_json::{Value, json};
+
+use super::cells::{self, FieldCells, RouteCells};
+use super::exit::{Exit, Failure};
+use super::load;
+use super::report::pretty;
+use super::terminal::{Ink, Terminal};
+
+/// Show who sees what: every scope's level for every field
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Policies: files or directories
+    #[arg(default_value = "policies")]
+    paths: Vec<PathBuf>,
+    /// Only these routes
+    #[arg(long = "route", short, value_name = "ROUTE")]
+    routes: Vec<String>,
+    /// Only these scopes
+    #[arg(long = "scope", short, value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// Only fields of these classes
+    #[arg(long = "class", value_name = "CLASS")]
+    classes: Vec<String>,
+    /// For callers with this client id: its ceiling, its scopes and its denied places
+    #[arg(long, short, value_name = "CLIENT")]
+    client: Option<String>,
+    /// As it is when so much of each budget is used: 85%
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    used: Option<u8>,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Term)]
+    format: Format,
+}
+
+/// A share of a budget, from 0 to 100: `85%` or `85`.
+pub(crate) fn percent(text: &str) -> Result<u8, String> {
+    let share = text.strip_suffix('%').unwrap_or(text).parse::<u8>().ok();
+    share.filter(|share| *share <= 100).ok_or_else(|| "write a share from 0% to 100%: 85%".to_owned())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For a terminal
+    Term,
+    /// Markdown tables
+    Md,
+    /// One self-contained page with filters, in which every cell explains itself
+    Html,
+    /// One line a field, one column a scope
+    Csv,
+    /// One JSON document
+    Json,
+}
+
+/// What is to be drawn of one policy.
+struct Drawn<'p> {
+    file: &'p str,
+    policy: &'p PolicySet,
+    sources: &'p Sources,
+    client: Option<ClientId>,
+    /// How much of each budget is used, in percent.
+    used: Option<u8>,
+    /// Indexes of the scopes shown.
+    scopes: Vec<usize>,
+    routes: Vec<RouteCells<'p>>,
+    /// What is forwarded untouched.
+    untouched: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    let loaded = load::valid(&arguments.paths, terminal)?;
+    for (given, known, what) in [
+        (
+            &arguments.routes,
+            loaded.iter().flat_map(|one| one.policy.routes.iter().map(|route| route.name.as_str())).collect::<Vec<_>>(),
+            "route",
+        ),
+        (
+            &arguments.scopes,
+            loaded.iter().flat_map(|one| one.policy.scopes.iter().map(|scope| scope.name.as_str())).collect(),
+            "scope",
+        ),
+        (
+            &arguments.classes,
+            loaded.iter().flat_map(|one| one.policy.classes.iter().map(|class| class.name.as_str())).collect(),
+            "class",
+        ),
+    ] {
+        for name in given {
+            load::known(what, name, &known)?;
+        }
+    }
+    let drawn = || loaded.iter().map(|one| draw(one, arguments)).collect::<Vec<_>>();
+    let text = match arguments.format {
+        Format::Term => drawn().iter().map(|one| term(one, terminal)).collect::<Vec<_>>().join("\n") + LEGEND,
+        Format::Md => drawn().iter().map(markdown).collect::<String>(),
+        Format::Csv => csv(&drawn()),
+        Format::Html => html::page(&loaded, arguments),
+        Format::Json => pretty(&json_document(&drawn())),
+    };
+    terminal.print(&text)?;
+    Ok(Exit::Fine)
+}
+
+fn draw<'p>(one: &'p load::Loaded, arguments: &Arguments) -> Drawn<'p> {
+    let policy = &one.policy;
+    let client = fieldgate_workbench::suite::verdict::client_entry(policy, arguments.client.as_deref());
+    Drawn {
+        file: &one.name,
+        policy,
+        sources: &one.sources,
+        client,
+        used: arguments.used,
+        scopes: arguments.scopes_of(policy),
+        routes: arguments.cells_of(policy, client),
+        untouched: cells::untouched(policy, |name| wanted(&arguments.routes, name)),
+    }
+}
+
+/// Whether a name is among those asked for; none asked for is all.
+fn wanted(list: &[String], name: &str) -> bool {
+    list.is_empty() || list.iter().any(|one| one == name)
+}
+
+impl Arguments {
+    /// Indexes of the scopes asked for.
+    fn scopes_of(&self, policy: &PolicySet) -> Vec<usize> {
+        let all = policy.scopes.iter().enumerate();
+        all.filter(|(_, scope)| wanted(&self.scopes, &scope.name)).map(|(index, _)| index).collect()
+    }
+
+    /// The routes asked for, with the fields of the classes asked for.
+    fn cells_of<'p>(&self, policy: &'p PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'p>> {
+        let mut routes = cells::at_share(policy, client, self.used);
+        routes.retain(|cells| wanted(&self.routes, &cells.route.name));
+        for cells in &mut routes {
+            cells.fields.retain(|field| {
+                self.classes.is_empty() || field.classes.iter().any(|class| self.classes.contains(class))
+            });
+        }
+        routes.retain(|cells| !cells.fields.is_empty());
+        routes
+    }
+}
+
+const LEGEND: &str =
+    "S show  M mask  P pseudonym  B blank  . hidden  (a scope without a column does not act on the route)\n";
+
+fn level_at(field: &FieldCells, scope: usize) -> Option<Level> {
+    field.verdicts.get(scope).and_then(Option::as_ref).map(|verdict| verdict.level)
+}
+
+fn letter(level: Option<Level>) -> &'static str {
+    match level {
+        Some(Level::Show) => "S",
+        Some(Level::Mask) => "M",
+        Some(Level::Pseudonym) => "P",
+        Some(Level::Blank) => "B",
+        Some(Level::Hide) => ".",
+        None => "",
+    }
+}
+
+fn ink(level: Option<Level>) -> Ink {
+    match level {
+        Some(Level::Show) => Ink::Strong,
+        Some(Level::Mask) => Ink::Doubtful,
+        Some(Level::Pseudonym) => Ink::Name,
+        _ => Ink::Dim,
+    }
+}
+
+fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
+    let names = cells::short_scopes(drawn.policy);
+    let columns: Vec<(usize, &str)> =
+        drawn.scopes.iter().filter_map(|index| names.get(*index).map(|name| (*index, name.as_str()))).collect();
+    let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let fields = || drawn.routes.iter().flat_map(|route| &route.fields);
+    let paths = width(&mut fields().map(|field| field.path.chars().count()));
+    let classes = width(&mut fields().map(|field| field.classes.join("+").chars().count()));
+    let mut text = String::new();
+    for cells in &drawn.routes {
+        let head = plain(&format!("{}  {}", cells.route.name, cells::match_text(cells.route)));
+        text.push_str(&format!("{}  {}\n", terminal.paint(Ink::Strong, &head), terminal.paint(Ink::Dim, drawn.file)));
+        let acts = |index: usize| cells.fields.iter().any(|field| level_at(field, index).is_some());
+        let columns: Vec<(usize, &str)> = columns.iter().filter(|(index, _)| acts(*index)).copied().collect();
+        let blank = paths.saturating_add(classes).saturating_add(2);
+        let header: String = columns.iter().map(|(_, name)| format!("  {}", plain(name))).collect();
+        text.push_str(&format!("{:blank$}{}\n", "", terminal.paint(Ink::Dim, &header)));
+        for field in &cells.fields {
+            let mut line = format!("{:paths$}  {:classes$}", plain(&field.path), plain(&field.classes.join("+")));
+            for (index, name) in &columns {
+                let level = level_at(field, *index);
+                let letter = letter(level);
+                let pad = name.chars().count().saturating_sub(letter.len());
+                line.push_str("  ");
+                line.push_str(&terminal.paint(ink(level), letter));
+                line.push_str(&" ".repeat(pad));
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        for note in cells::notes(drawn.policy, cells, drawn.client, drawn.used) {
+            text.push_str(&format!("{}\n", terminal.paint(Ink::Dim, &format!("  {note}"))));
+        }
+        text.push('\n');
+    }
+    for line in &drawn.untouched {
+        text.push_str(&format!("{}\n", plain(line)));
+    }
+    text
+}
+
+fn markdown(drawn: &Drawn<'_>) -> String {
+    let mut text = String::new();
+    for cells in &drawn.routes {
+        text.push_str(&format!(
+            "### {} `{}`\n\n| field | class |",
+            escaped(&cells.route.name),
+            code(&cells::match_text(cells.route))
+        ));
+        for index in &drawn.scopes {
+            let name = drawn.policy.scopes.get(*index).map_or("", |scope| scope.name.as_str());
+            text.push_str(&format!(" {} |", escaped(name)));
+        }
+        text.push_str("\n|---|---|");
+        text.push_str(&"---|".repeat(drawn.scopes.len()));
+        text.push('\n');
+        for field in &cells.fields {
+            text.push_str(&format!("| `{}` | {} |", code(&field.path), escaped(&field.classes.join(" + "))));
+            for index in &drawn.scopes {
+                let level = level_at(field, *index);
+                let said = match level {
+                    Some(Level::Show) => "**show**",
+                    Some(Level::Hide) => "·",
+                    Some(level) => word(level),
+                    None => "",
+                };
+                text.push_str(&format!(" {said} |"));
+            }
+            text.push('\n');
+        }
+        let notes = cells::notes(drawn.policy, cells, drawn.client, drawn.used);
+        text.push_str(if notes.is_empty() { "" } else { "\n" });
+        text.push_str(&list(&notes));
+        text.push('\n');
+    }
+    text.push_str(&list(&drawn.untouched));
+    text
+}
+
+/// A list in Markdown; what is in it is a policy's words, and no markup.
+fn list(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("* `{}`\n", code(line))).collect()
+}
+
+/// A policy's word as text of Markdown: no markup, no HTML, no end of a table's cell.
+fn escaped(text: &str) -> String {
+    plain(text).chars().fold(String::new(), |mut out, c| {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '!' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+/// A policy's word within the backticks of a code span, in a cell of a table or not.
+fn code(text: &str) -> String {
+    plain(text).replace('`', "'").replace('|', "\\|")
+}
+
+/// RFC 4180. A level's word for each scope, empty where the scope does not act on the route.
+fn csv(drawn: &[Drawn<'_>]) -> String {
+    let quote = |text: &str| {
+        // A spreadsheet takes what starts so for a formula.
+        let text = plain(text);
+        let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text };
+        if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    };
+    let mut scopes: Vec<&str> = Vec::new();
+    for one in drawn {
+        for index in &one.scopes {
+            if let Some(scope) = one.policy.scopes.get(*index)
+                && !scopes.contains(&scope.name.as_str())
+            {
+                scopes.push(&scope.name);
+            }
+        }
+    }
+    let mut text = String::from("policy,route,match,field,classes");
+    for scope in &scopes {
+        text.push_str(&format!(",{}", quote(scope)));
+    }
+    text.push_str("\r\n");
+    for one in drawn {
+        for cells in &one.routes {
+            for field in &cells.fields {
+                let fixed = [
+                    &one.policy.name,
+                    &cells.route.name,
+                    &cells::match_text(cells.route),
+                    &field.path,
+                    &field.classes.join("+"),
+                ];
+                text.push_str(&fixed.map(|part| quote(part)).join(","));
+                for scope in &scopes {
+                    let level = one
+                        .policy
+                        .scopes
+                        .iter()
+                        .position(|known| known.name == *scope)
+                        .and_then(|index| level_at(field, index));
+                    text.push(',');
+                    text.push_str(level.map_or("", word));
+                }
+                text.push_str("\r\n");
+            }
+        }
+    }
+    text
+}
+
+fn json_document(drawn: &[Drawn<'_>]) -> Value {
+    let mut policies = Vec::new();
+    for one in drawn {
+        let mut routes = Vec::new();
+        for cells in &one.routes {
+            let fields: Vec<Value> = cells
+                .fields
+                .iter()
+                .map(|field| {
+                    let levels: serde_json::Map<String, Value> = one
+                        .scopes
+                        .iter()
+                        .filter_map(|index| {
+                            let scope = one.policy.scopes.get(*index)?;
+                            Some((scope.name.clone(), level_at(field, *index).map(word).into()))
+                        })
+                        .collect();
+                    let declared = cells
+                        .governed
+                        .entries
+                        .get(field.entry)
+                        .map(|entry| one.sources.location(entry.span).to_string());
+                    json!({"field": field.path, "classes": field.classes, "declared": declared, "levels": levels})
+                })
+                .collect();
+            routes.push(json!({"route": cells.route.name, "match": cells::match_text(cells.route), "fields": fields}));
+        }
+        let client =
+            one.client.and_then(|id| one.policy.clients.get(usize::from(id.0))).map(|client| client.name.as_str());
+        let mut policy = json!({"policy": one.policy.name, "client": client, "routes": routes});
+        if let (Some(used), Some(members)) = (one.used, policy.as_object_mut()) {
+            members.insert("used".to_owned(), used.into());
+        }
+        policies.push(policy);
+    }
+    json!({ "policies": policies })
+}

@@ -1,0 +1,394 @@
+//! `fieldgate test`: runs `*.test.yaml` with the plugin's own core.
+
+mod coverage;
+mod output;
+mod update;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use fieldgate::budget::Memory;
+use fieldgate::caller::Caller;
+use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
+use fieldgate::exchange::{Headers, Request, Response, respond_with};
+use fieldgate::policy::model::Level;
+use fieldgate::policy::moment::Moment;
+use fieldgate::policy::{Disk, Node, PolicyDoc};
+use fieldgate::program::{Program, Way};
+use fieldgate::transform::PseudonymKey;
+use fieldgate_workbench::suite::{
+    self, Case, Finding, FindingKind, Judgement, Outcome, Refused, Sequence, Setting, Suite, budgets, verdict,
+};
+
+use super::exit::{Exit, Failure};
+use super::load;
+use super::report;
+use super::terminal::{Progress, Terminal};
+use coverage::Coverage;
+
+/// Run the `*.test.yaml` suites beside the policies
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Suites: files or directories
+    #[arg(default_value = "policies")]
+    paths: Vec<PathBuf>,
+    /// Run only rows whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// List the scope-field cells that no row asserts
+    #[arg(long)]
+    coverage: bool,
+    /// Write what came out into expectations that are not met, after showing the difference
+    #[arg(long)]
+    update: bool,
+    /// With --update: write without asking
+    #[arg(long, requires = "update")]
+    yes: bool,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Every row, and why it fails
+    Human,
+    /// One line for each finding
+    Compact,
+    /// One JSON document
+    Json,
+    /// Workflow commands for GitHub
+    Github,
+    /// JUnit XML
+    Junit,
+}
+
+/// The key of pseudonyms where the environment has none: known to everybody, so that a suite needs no secret. 32 bytes in base64.
+const TEST_KEY: &str = "ZmllbGRnYXRlIHRlc3Qga2V5LCBub3QgYSBzZWNyZXQ=";
+
+/// A row that ran.
+struct Ran {
+    name: String,
+    /// Where its name is written.
+    at: String,
+    judgement: Judgement,
+    /// Index of its policy among those loaded.
+    policy: usize,
+}
+
+impl Ran {
+    fn standing(&self) -> Standing {
+        let is = |kind| self.judgement.findings.iter().any(|finding| finding.kind == kind);
+        if is(FindingKind::Unmet) {
+            Standing::Failed
+        } else if is(FindingKind::Void) {
+            Standing::Void
+        } else {
+            Standing::Passed
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Passed,
+    Failed,
+    Void,
+}
+
+/// A suite that ran, or did not load.
+struct SuiteRan {
+    name: String,
+    sources: Rc<Sources>,
+    rows: Vec<Ran>,
+    /// Why it, or its policy, did not load.
+    broken: Option<Diagnostics>,
+    /// Why its policy cannot run.
+    unable: Option<String>,
+}
+
+/// A policy that suites name.
+struct Ready {
+    program: Rc<Program>,
+    key: PseudonymKey,
+    doc: PolicyDoc,
+    coverage: Coverage,
+}
+
+impl Ready {
+    /// The program for a row: one of its own where budgets are counted, since a program remembers what it has read of them.
+    fn program(&self) -> Rc<Program> {
+        let policy = self.program.policy();
+        if policy.budgets.is_empty() && policy.canaries.is_none() {
+            return Rc::clone(&self.program);
+        }
+        Program::new(policy.clone(), Some(self.key.clone())).map_or_else(|_| Rc::clone(&self.program), Rc::new)
+    }
+}
+
+/// Everything that ran.
+struct Run {
+    suites: Vec<SuiteRan>,
+    policies: Vec<Ready>,
+    assertions: usize,
+}
+
+pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    let files = suites(&arguments.paths)?;
+    if files.is_empty() {
+        let places: Vec<String> = arguments.paths.iter().map(|path| path.display().to_string()).collect();
+        terminal.fail(
+            &Failure::new(format!("nothing was tested: no `*.test.yaml` in {}", places.join(", ")))
+                .help("write one beside the policy; `fieldgate test` ends with 3 until there is one"),
+        );
+        return Ok(Exit::Tests);
+    }
+    let key = PseudonymKey::from_base64(TEST_KEY).map_err(|fault| Failure::new(format!("the test key: {fault}")))?;
+    let mut runner = Runner {
+        key,
+        index: BTreeMap::new(),
+        run: Run { suites: Vec::new(), policies: Vec::new(), assertions: 0 },
+        only: arguments.only.as_deref(),
+    };
+    let mut progress = Progress::new(terminal, "suites", files.len());
+    for file in &files {
+        runner.suite(file)?;
+        progress.step();
+    }
+    drop(progress);
+    let run = runner.run;
+    if arguments.update {
+        return update::run(&run, arguments.yes, terminal);
+    }
+    terminal.print(&output::render(&run, arguments.format, arguments.coverage, terminal))?;
+    Ok(exit(&run, terminal))
+}
+
+fn exit(run: &Run, terminal: Terminal) -> Exit {
+    let broken = run.suites.iter().any(|suite| suite.broken.is_some() || suite.unable.is_some());
+    let failed = run.suites.iter().flat_map(|suite| &suite.rows).any(|row| row.standing() != Standing::Passed);
+    if broken || failed {
+        return Exit::Tests;
+    }
+    if run.assertions == 0 {
+        terminal.fail(
+            &Failure::new("nothing was tested: no assertion was executed")
+                .help("write rows under `tests:`, or widen `--only`"),
+        );
+        return Exit::Tests;
+    }
+    Exit::Fine
+}
+
+fn suites(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let mut files = Vec::new();
+            load::walk(path, &mut files)?;
+            for file in files.into_iter().filter(|file| load::is_suite(&file.to_string_lossy())) {
+                load::read_found(path, &file)?;
+                found.push(file);
+            }
+        } else if path.exists() {
+            found.push(path.clone());
+        } else {
+            return Err(load::missing(path));
+        }
+    }
+    found.dedup();
+    Ok(found)
+}
+
+struct Runner<'a> {
+    /// For policies whose own key the environment does not have.
+    key: PseudonymKey,
+    /// Policies by path: the index of one that is ready, or why there is none.
+    index: BTreeMap<String, Result<usize, Diagnostics>>,
+    run: Run,
+    only: Option<&'a str>,
+}
+
+impl Runner<'_> {
+    fn suite(&mut self, file: &Path) -> Result<(), Failure> {
+        let name = load::slashes(file);
+        let mut ran =
+            SuiteRan { name: name.clone(), sources: Rc::default(), rows: Vec::new(), broken: None, unable: None };
+        match suite::load(Path::new(&name)) {
+            Err(diagnostics) => ran.broken = Some(diagnostics),
+            Ok(suite) => {
+                ran.sources = Rc::clone(&suite.sources);
+                match self.policy(&suite)? {
+                    Err(diagnostics) => ran.broken = Some(diagnostics),
+                    Ok(None) => ran.unable = Some("its policy cannot run".to_owned()),
+                    Ok(Some(policy)) => ran.rows = self.rows(&suite, policy),
+                }
+            }
+        }
+        self.run.suites.push(ran);
+        Ok(())
+    }
+
+    /// The index of the suite's policy, loaded once.
+    fn policy(&mut self, suite: &Suite) -> Result<Result<Option<usize>, Diagnostics>, Failure> {
+        let path = load::slashes(&suite.policy);
+        if let Some(known) = self.index.get(&path) {
+            return Ok(known.clone().map(Some));
+        }
+        let loaded = match load::one(&Disk, &path) {
+            Ok(loaded) => loaded,
+            Err(diagnostics) => {
+                self.index.insert(path, Err(diagnostics.clone()));
+                return Ok(Err(diagnostics));
+            }
+        };
+        let coverage = Coverage::new(&loaded.policy);
+        let key = load::key(&loaded.policy)?.unwrap_or_else(|| self.key.clone());
+        let Ok(program) = Program::new(loaded.policy, Some(key.clone())) else { return Ok(Ok(None)) };
+        let index = self.run.policies.len();
+        self.run.policies.push(Ready { program: Rc::new(program), key, doc: loaded.doc, coverage });
+        self.index.insert(path, Ok(index));
+        Ok(Ok(Some(index)))
+    }
+
+    fn rows(&mut self, suite: &Suite, policy: usize) -> Vec<Ran> {
+        let wanted = |case: &&Case| self.only.is_none_or(|text| case.name.contains(text));
+        let cases: Vec<&Case> = suite.cases.iter().filter(wanted).collect();
+        let Some(ready) = self.run.policies.get_mut(policy) else { return Vec::new() };
+        let now = suite.now.or_else(|| Moment::of(SystemTime::now()));
+        let mut rows = Vec::new();
+        for case in cases {
+            let (judgement, _) =
+                row(&ready.program(), ready.doc.root(), case, case.now.or(now), &mut Memory::default());
+            ready.coverage.assert(&judgement.cells);
+            self.run.assertions = self.run.assertions.saturating_add(case.assertions());
+            rows.push(Ran {
+                name: case.name.clone(),
+                at: suite.sources.location(case.span).to_string(),
+                judgement,
+                policy,
+            });
+        }
+        let wanted = |sequence: &&Sequence| self.only.is_none_or(|text| sequence.name.contains(text));
+        for several in suite.sequences.iter().filter(wanted) {
+            let judgement = sequence(&ready.program(), ready.doc.root(), several, several.now.or(now));
+            ready.coverage.assert(&judgement.cells);
+            let assertions = several.steps.iter().map(suite::SequenceStep::assertions);
+            self.run.assertions = self.run.assertions.saturating_add(assertions.fold(0, usize::saturating_add));
+            rows.push(Ran {
+                name: several.name.clone(),
+                at: suite.sources.location(several.span).to_string(),
+                judgement,
+                policy,
+            });
+        }
+        rows
+    }
+}
+
+/// Runs a row of several requests in the native core: one store of budgets, and a clock that the row turns.
+fn sequence(program: &Rc<Program>, written: &Node, sequence: &Sequence, start: Option<Moment>) -> Judgement {
+    let mut store = Memory::default();
+    let mut now = start;
+    let mut number = 0_u32;
+    let mut judgement = Judgement::default();
+    for step in &sequence.steps {
+        now = now.map(|Moment(now)| Moment(now.saturating_add(step.after)));
+        for _ in 0..step.times {
+            number = number.saturating_add(1);
+            let case = step.numbered(number);
+            let (mut one, ceiling) = row(program, written, &case, now, &mut store);
+            if let Some((wanted, span)) = step.step.filter(|(wanted, _)| *wanted != ceiling) {
+                one.findings.push(Finding {
+                    kind: FindingKind::Unmet,
+                    span,
+                    subject: "the step".to_owned(),
+                    expected: verdict::word(wanted).to_owned(),
+                    got: verdict::word(ceiling).to_owned(),
+                    because: Vec::new(),
+                    perhaps: None,
+                    update: None,
+                });
+            }
+            judgement.cells.append(&mut one.cells);
+            if one.findings.is_empty() {
+                continue;
+            }
+            for finding in &mut one.findings {
+                finding.subject = format!("{} (request {number})", finding.subject);
+                // What came of one of several is not what is to be written for all.
+                if step.times > 1 {
+                    finding.update = None;
+                }
+            }
+            judgement.findings.append(&mut one.findings);
+            // What follows would only say the like again, request for request.
+            break;
+        }
+    }
+    judgement.cells.sort();
+    judgement.cells.dedup();
+    judgement
+}
+
+/// Runs one request in the native core: what it comes to, and the ceiling that budgets put on it.
+fn row(
+    program: &Rc<Program>,
+    written: &Node,
+    case: &Case,
+    now: Option<Moment>,
+    store: &mut Memory,
+) -> (Judgement, Level) {
+    let policy = program.policy();
+    let bytes = |headers: &[(String, String)]| -> Headers {
+        headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect()
+    };
+    let asked = &case.request;
+    let mut headers = bytes(&asked.headers);
+    let named = asked.headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.clone());
+    let authority = named.or_else(|| policy.hosts.first().cloned()).unwrap_or_else(|| "localhost".to_owned());
+    headers.retain(|(name, _)| name.as_slice() != b"host");
+    headers.push((b":authority".to_vec(), authority.clone().into_bytes()));
+    let caller =
+        Caller::new(policy, asked.client.as_deref().unwrap_or_default(), asked.scopes.clone(), asked.claims.clone());
+    let route = match program.way(&authority, &asked.method, &asked.path) {
+        Ok(Way::Governed(id)) => policy.routes.get(usize::from(id.0)),
+        _ => None,
+    };
+    let request = Request { method: asked.method.clone(), target: asked.path.clone(), headers, caller, now };
+    let upstream = Response {
+        status: case.response.status,
+        headers: bytes(&case.response.headers),
+        body: case.response.body.clone(),
+    };
+    let answer = respond_with(program, request, &upstream, store);
+    let ceiling = answer.account.ceiling;
+    let outcome = Outcome {
+        status: answer.status,
+        headers: answer
+            .headers
+            .iter()
+            .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.clone()))
+            .collect(),
+        body: answer.body,
+        refused: answer.report.refusal.map_or(Refused::No, Refused::For),
+    };
+    if ceiling == Level::Show {
+        return (suite::judge(Setting { policy, route, written: Some(written), now }, case, &outcome), ceiling);
+    }
+    // What a step leaves is judged by what it leaves, and asserts nothing of what is granted.
+    let lowered = budgets::with_ceiling(policy, ceiling);
+    let route = route.and_then(|route| lowered.routes.iter().find(|lowered| lowered.name == route.name));
+    let setting = Setting { policy: &lowered, route, written: Some(written), now };
+    let mut judgement = suite::judge(setting, case, &outcome);
+    judgement.cells.clear();
+    (judgement, ceiling)
+}
+
+/// Warnings of a policy are `check`'s to say: a broken one is said in whole.
+fn broken_text(diagnostics: &Diagnostics, terminal: Terminal) -> String {
+    let text = report::render(std::slice::from_ref(diagnostics), report::Format::Human, terminal);
+    format!("{text}{}\n", report::number(diagnostics.count(Severity::Error), "error"))
+}

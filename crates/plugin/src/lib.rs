@@ -1,0 +1,405 @@
+//! The Envoy plugin: hands events to [`Exchange`] and does what it is told. It decides nothing.
+//!
+//! The SDK panics where the host answers with a status that it does not expect, and a panic ends every stream of the
+//! worker. So each thing is touched only in its own phase: the head while it is held or passing, the body only in a
+//! body callback, or at the trailers while it is held back.
+
+#![cfg(target_arch = "wasm32")]
+
+mod metrics;
+mod store;
+#[cfg(feature = "trap")]
+mod trap;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use fieldgate::budget::{METHOD, SERVICE};
+use fieldgate::caller::{Caller, Evidence};
+use fieldgate::exchange::{
+    BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Question, RequestDirective, TrailersDirective,
+};
+use fieldgate::policy::model::Identity;
+use fieldgate::policy::moment::Moment;
+use fieldgate::program::Program;
+use fieldgate::protobuf::verified_claims;
+use fieldgate::refusal::{Problem, Refusal};
+use fieldgate::{policy, transform};
+use log::{Level, log, log_enabled};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, BufferType, ContextType, MapType};
+use serde_json::Value;
+
+use metrics::Metrics;
+use store::HostStore;
+
+/// The filter state `wasm.fieldgate` of a request that may go on. A route can ask for it, so that nothing reaches the
+/// upstream unless the plugin has seen it.
+const MARK: [&str; 1] = ["fieldgate"];
+const SEEN: &[u8] = b"seen";
+
+/// The status of a gRPC call that has an answer.
+const GRPC_OK: u32 = 0;
+
+/// What the host calls first, by the name that the SDK gives it.
+mod entry {
+    use proxy_wasm::types::LogLevel;
+
+    proxy_wasm::main! {{
+        proxy_wasm::set_log_level(LogLevel::Info);
+        proxy_wasm::set_root_context(|_| Box::new(super::Plugin::default()));
+    }}
+}
+
+/// One configuration of the plugin in one VM.
+#[derive(Default)]
+struct Plugin {
+    /// None until a policy has been taken: then every stream is refused.
+    program: Option<Rc<Program>>,
+    metrics: Rc<Metrics>,
+}
+
+impl Context for Plugin {}
+
+impl RootContext for Plugin {
+    /// A pure function of the configuration and the VM's environment, so that every worker decides like the VM in which
+    /// Envoy tried the configuration first.
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let configuration = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten();
+        match program(&configuration.unwrap_or_default()) {
+            Ok(program) => {
+                self.program = Some(Rc::new(program));
+                true
+            }
+            Err(faults) => {
+                for fault in faults {
+                    log!(Level::Error, "{fault}");
+                }
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        let stream = Stream {
+            exchange: self.program.as_ref().map(|program| Exchange::new(Rc::clone(program))),
+            program: self.program.clone(),
+            waits: false,
+            metrics: Rc::clone(&self.metrics),
+        };
+        #[cfg(feature = "trap")]
+        let stream = trap::Trapping::new(stream);
+        Some(Box::new(stream))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// The program of a configuration: JSON from a `StringValue`, or the bytes of a `Struct`. What cannot be run comes back
+/// as lines for the log, which name places of the policy.
+fn program(configuration: &[u8]) -> Result<Program, Vec<String>> {
+    // A Struct's bytes cannot be mistaken for JSON: before the first `{` of one stands more than white space.
+    let is_json = configuration.trim_ascii_start().first() == Some(&b'{');
+    let loaded = if is_json { policy::from_json(configuration) } else { policy::from_struct(configuration) };
+    let (policy, _) = loaded.map_err(|found| found.lines().collect::<Vec<_>>())?;
+    let held = policy.key_variables().into_iter().find_map(|name| std::env::var(&name).ok().map(|text| (name, text)));
+    let key = match held {
+        Some((name, text)) => {
+            let key = transform::PseudonymKey::from_base64(&text);
+            Some(key.map_err(|fault| vec![format!("{name}: {fault}")])?)
+        }
+        None => None,
+    };
+    Program::new(policy, key).map_err(|missing| vec![missing.to_string()])
+}
+
+/// One stream.
+struct Stream {
+    program: Option<Rc<Program>>,
+    /// None without a policy.
+    exchange: Option<Exchange>,
+    /// Whether the request waits for the rate limit service.
+    waits: bool,
+    metrics: Rc<Metrics>,
+}
+
+impl Context for Stream {
+    /// The rate limit service has answered, or the call has failed.
+    fn on_grpc_call_response(&mut self, _token: u32, status: u32, size: usize) {
+        let (Some(program), Some(exchange), true) = (&self.program, &mut self.exchange, self.waits) else { return };
+        let message = match status {
+            GRPC_OK => hostcalls::get_buffer(BufferType::GrpcReceiveBuffer, 0, size).ok().flatten(),
+            _ => None,
+        };
+        let now = now(program);
+        let mut directive = exchange.on_answer(message.as_deref(), now, &mut HostStore);
+        while let RequestDirective::Ask(question) = &directive {
+            if ask(question) {
+                return;
+            }
+            directive = exchange.on_answer(None, now, &mut HostStore);
+        }
+        self.waits = false;
+        self.metrics.reserved(program.policy(), &exchange.reservations(), 1);
+        let obeyed = read_map(MapType::HttpRequestHeaders).and_then(|headers| obey(&directive));
+        match obeyed {
+            Some(true) if hostcalls::resume_http_request().is_ok() => {}
+            Some(false) => {}
+            _ => {
+                reply(&exchange.problem(Refusal::Host, ""));
+            }
+        }
+    }
+}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let (Some(program), Some(exchange)) = (&self.program, &mut self.exchange) else { return refuse_unconfigured() };
+        let Some(headers) = read_map(MapType::HttpRequestHeaders) else { return refuse_unconfigured() };
+        let caller = identify(program, &headers);
+        let now = now(program);
+        let mut directive = exchange.on_request(&headers, caller, now);
+        if directive == RequestDirective::Reserve {
+            directive = exchange.reserve(end(end_of_stream), now, &mut HostStore);
+        }
+        // The service may be one that Envoy does not know, and the next budget's another.
+        while let RequestDirective::Ask(question) = &directive {
+            if ask(question) {
+                self.waits = true;
+                return Action::Pause;
+            }
+            directive = exchange.on_answer(None, now, &mut HostStore);
+        }
+        self.metrics.reserved(program.policy(), &exchange.reservations(), 1);
+        match obey(&directive) {
+            Some(true) => Action::Continue,
+            Some(false) => Action::Pause,
+            None => reply(&exchange.problem(Refusal::Host, "")),
+        }
+    }
+
+    /// What of a request's body comes while the request waits for an answer waits with it.
+    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        if self.waits { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        if self.waits { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        // Without a policy the request was refused, and this is the head of that reply.
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
+        let Some(headers) = read_map(MapType::HttpResponseHeaders) else {
+            return reply(&exchange.problem(Refusal::Host, ""));
+        };
+        if exchange.asks_for_frames(&headers) && is_http2() {
+            exchange.comes_in_frames();
+        }
+        let (head, then) = match exchange.on_response_head(&headers, end(end_of_stream)) {
+            HeadDirective::Pass => return Action::Continue,
+            HeadDirective::Send(head) => (head, Action::Continue),
+            HeadDirective::Hold(head) => (head, Action::Pause),
+            HeadDirective::Refuse(problem) => return reply(&problem),
+        };
+        if write_map(MapType::HttpResponseHeaders, head) { then } else { reply(&Problem::new(Refusal::Host, "")) }
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
+        let from = exchange.held_back();
+        let wanted = size.saturating_sub(from);
+        let chunk = if wanted == 0 {
+            Vec::new()
+        } else {
+            hostcalls::get_buffer(BufferType::HttpResponseBody, from, wanted).ok().flatten().unwrap_or_default()
+        };
+        if chunk.len() != wanted || size < from {
+            return reset();
+        }
+        let then = match exchange.on_response_body(&chunk, size, end(end_of_stream)) {
+            BodyDirective::Pass => Action::Continue,
+            BodyDirective::Send(bytes) => write_body(bytes, size, Action::Continue),
+            BodyDirective::Hold(bytes) => write_body(bytes, size, Action::Pause),
+            BodyDirective::Whole(bytes) if say_length(bytes) => write_body(bytes, size, Action::Continue),
+            BodyDirective::Whole(_) => reset(),
+            BodyDirective::Answer { head, body } => answer(head, body),
+            BodyDirective::Refuse(problem) => reply(&problem),
+            BodyDirective::Reset => reset(),
+        };
+        exchange.taken();
+        then
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
+        match exchange.on_response_trailers() {
+            TrailersDirective::Pass => return Action::Continue,
+            TrailersDirective::Drop => {}
+            TrailersDirective::Whole(bytes) if !say_length(bytes) => return reset(),
+            TrailersDirective::Send(bytes) | TrailersDirective::Whole(bytes) => {
+                if hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes).is_err() {
+                    return reset();
+                }
+            }
+            TrailersDirective::Answer { head, body } => return answer(head, body),
+            TrailersDirective::Refuse(problem) => return reply(&problem),
+            TrailersDirective::Reset => return reset(),
+        }
+        if write_map(MapType::HttpResponseTrailers, &Vec::new()) { Action::Continue } else { reset() }
+    }
+
+    fn on_log(&mut self) {
+        let (Some(program), Some(exchange)) = (&self.program, &mut self.exchange) else { return };
+        if program.budgets().is_some() {
+            self.metrics.reserved(program.policy(), &exchange.reservations(), -1);
+            exchange.settle(now(program), &mut HostStore);
+        }
+        let report = exchange.report();
+        self.metrics.record(program.policy(), &report, &exchange.account(), || exchange.fields());
+        let refusal = match report.mode {
+            Mode::Enforced => report.refusal,
+            Mode::Reported { would_refuse } => would_refuse,
+        };
+        if let Some(refusal) = refusal {
+            let verb = if report.mode == Mode::Enforced { "refused" } else { "only reporting: would refuse" };
+            let level = if refusal.status() >= 500 { Level::Warn } else { Level::Info };
+            if log_enabled!(level) {
+                let route = report.route.and_then(|route| program.policy().routes.get(usize::from(route.0)));
+                let route = route.map_or("-", |route| route.name.as_str());
+                log!(level, "{verb} with {}: {refusal}, route {route}", refusal.status());
+            }
+        }
+    }
+}
+
+/// The time, where the policy needs it.
+fn now(program: &Program) -> Option<Moment> {
+    if program.needs_clock() { hostcalls::get_current_time().ok().and_then(Moment::of) } else { None }
+}
+
+/// Asks the rate limit service: whether an answer is to come.
+fn ask(question: &Question) -> bool {
+    let timeout = Duration::from_millis(question.timeout.into());
+    hostcalls::dispatch_grpc_call(&question.cluster, SERVICE, METHOD, Vec::new(), Some(&question.message), timeout)
+        .is_ok()
+}
+
+/// Does with a request what was decided: whether it goes on. `None` if the host does not do it.
+fn obey(directive: &RequestDirective) -> Option<bool> {
+    match directive {
+        RequestDirective::Forward { remove, set } => forward(remove, set).then_some(true),
+        RequestDirective::Refuse(problem) => {
+            reply(problem);
+            Some(false)
+        }
+        RequestDirective::Reserve | RequestDirective::Ask(_) => None,
+    }
+}
+
+/// Leaves the mark and edits the headers: an edit makes Envoy choose the route anew when it next asks for it, and by then the
+/// mark is there. Where none is set, one that is not there is removed, which does it too.
+fn forward(remove: &[String], set: &[(&str, String)]) -> bool {
+    let touched = set.is_empty().then_some("x-fieldgate-seen");
+    let removed = remove.iter().map(String::as_str);
+    hostcalls::set_property(MARK.to_vec(), Some(SEEN)).is_ok()
+        && touched
+            .into_iter()
+            .chain(removed)
+            .map(|name| hostcalls::remove_map_value(MapType::HttpRequestHeaders, name))
+            .chain(
+                set.iter()
+                    .map(|(name, value)| hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value))),
+            )
+            .all(|outcome| outcome.is_ok())
+}
+
+/// Whether the response comes in HTTP/2. Envoy tells no plugin the upstream's protocol, so the cluster's metadata says it.
+fn is_http2() -> bool {
+    let path = vec!["xds", "cluster_metadata", "filter_metadata", "fieldgate", "protocol"];
+    hostcalls::get_property(path).ok().flatten().is_some_and(|protocol| protocol == b"HTTP/2")
+}
+
+fn end(end_of_stream: bool) -> End {
+    if end_of_stream { End::Last } else { End::More }
+}
+
+fn identify(program: &Program, headers: &Headers) -> Caller {
+    let policy = program.policy();
+    match &policy.identity {
+        Identity::JwtAuthn { payload, .. } => {
+            let metadata = hostcalls::get_property(vec!["metadata"]).ok().flatten();
+            let claims: Option<Value> = metadata.and_then(|metadata| verified_claims(&metadata, payload));
+            Caller::identify(policy, claims.map_or(Evidence::Nothing, Evidence::Claims), headers)
+        }
+        Identity::Mtls => {
+            let uri = hostcalls::get_property(vec!["connection", "uri_san_peer_certificate"]).ok().flatten();
+            Caller::identify(policy, uri.as_deref().map_or(Evidence::Nothing, Evidence::PeerUri), headers)
+        }
+        Identity::TrustedHeader { .. } => Caller::identify(policy, Evidence::Nothing, headers),
+    }
+}
+
+fn read_map(map: MapType) -> Option<Headers> {
+    let pairs = hostcalls::get_map_bytes(map).ok()?;
+    Some(pairs.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect())
+}
+
+fn write_map(map: MapType, headers: &Headers) -> bool {
+    let pairs = headers.iter().filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value.as_slice())));
+    hostcalls::set_map_bytes(map, pairs.collect()).is_ok()
+}
+
+/// Puts `bytes` in the place of all that the host has of the body.
+fn write_body(bytes: &[u8], host_has: usize, then: Action) -> Action {
+    if host_has == 0 && bytes.is_empty() {
+        return then;
+    }
+    match hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes) {
+        Ok(()) => then,
+        Err(_) => reset(),
+    }
+}
+
+/// Says in the head, which is kept back, how long the body is.
+fn say_length(body: &[u8]) -> bool {
+    let length = body.len().to_string();
+    hostcalls::set_map_value(MapType::HttpResponseHeaders, "content-length", Some(&length)).is_ok()
+}
+
+fn refuse_unconfigured() -> Action {
+    reply(&Problem::new(Refusal::Host, ""))
+}
+
+fn reply(problem: &Problem) -> Action {
+    local_reply(problem.status.into(), problem.headers().collect(), problem.body.as_bytes())
+}
+
+/// Sends a whole response in the place of the one whose head is held back.
+fn answer(head: &Headers, body: &[u8]) -> Action {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let pairs = head.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+    let (pseudo, fields): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name.starts_with(':'));
+    match pseudo.as_slice() {
+        [(":status", status)] => match status.parse() {
+            Ok(status) => local_reply(status, fields, body),
+            Err(_) => reset(),
+        },
+        _ => reset(),
+    }
+}
+
+fn local_reply(status: u32, headers: Vec<(&str, &str)>, body: &[u8]) -> Action {
+    if hostcalls::send_http_response(status, headers, Some(body)).is_err() { reset() } else { Action::Pause }
+}
+
+fn reset() -> Action {
+    // The stream is held back whatever the host says: nothing more of it may go.
+    if hostcalls::reset_http_response().is_err() {
+        log!(Level::Error, "the host could not reset a stream");
+    }
+    Action::Pause
+}

@@ -1,0 +1,254 @@
+//! The reference bootstrap, filled in, and the variants of it that tests need. All come from `envoy/envoy.yaml`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+const REFERENCE: &str = include_str!("../../../envoy/envoy.yaml");
+
+const MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
+const FIRST_LISTENER: &str = "/static_resources/listeners/0";
+
+/// A bootstrap; Envoy reads JSON as the YAML that it is.
+#[derive(Debug, Clone)]
+pub struct Bootstrap(Value);
+
+/// A way to take the filter out of the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bypass {
+    /// It is not there.
+    NoFilter,
+    /// It is disabled unless a route says otherwise.
+    Disabled,
+    /// It is disabled on the virtual host and the route.
+    DisabledOnRoute,
+}
+
+/// What the reference file leaves open.
+pub struct Blanks<'a> {
+    pub wasm: &'a Path,
+    /// The policy as JSON.
+    pub policy: &'a str,
+    pub jwks: &'a Path,
+    pub upstream: SocketAddr,
+}
+
+impl Bootstrap {
+    /// One that is not the reference's.
+    pub fn of(tree: Value) -> Self {
+        Self(tree)
+    }
+
+    /// `envoy/envoy.yaml` with its blanks filled in, otherwise untouched.
+    pub fn reference(blanks: &Blanks<'_>) -> Self {
+        let mut tree: Value = serde_saphyr::from_str(REFERENCE).expect("envoy/envoy.yaml is YAML");
+        let port = blanks.upstream.port().to_string();
+        let values = [
+            ("${FIELDGATE_WASM}", blanks.wasm.to_str().expect("a path of text")),
+            ("${FIELDGATE_POLICY}", blanks.policy),
+            ("${JWKS}", blanks.jwks.to_str().expect("a path of text")),
+            ("${UPSTREAM_PORT}", &port),
+        ];
+        let mut filled = [0; 4];
+        fill(&mut tree, &values, &mut filled);
+        assert_eq!(filled, [1; 4], "envoy/envoy.yaml has each blank once");
+        Self(tree)
+    }
+
+    /// Without `allow_on_headers_stop_iteration`: a host that cannot hold the head.
+    pub fn without_held_head(mut self) -> Self {
+        let config = self.filter_mut("envoy.filters.http.wasm").pointer_mut("/typed_config/config").unwrap();
+        let removed = config.as_object_mut().unwrap().remove("allow_on_headers_stop_iteration");
+        assert_eq!(removed, Some(json!(true)), "the reference holds the head");
+        self
+    }
+
+    /// With a second listener `api-http2`, whose upstream speaks HTTP/2, and with HTTP/1 trailers on everywhere, so that
+    /// trailers reach the filter in both protocols and could reach the client.
+    pub fn in_every_framing(mut self, http2_upstream: SocketAddr) -> Self {
+        let trailers = json!({"enable_trailers": true});
+        let manager = self.0.pointer_mut(&format!("{FIRST_LISTENER}{MANAGER}")).unwrap();
+        manager["http_protocol_options"] = trailers.clone();
+
+        let mut listener = self.0.pointer(FIRST_LISTENER).unwrap().clone();
+        listener["name"] = json!("api-http2");
+        let manager = listener.pointer_mut(MANAGER).unwrap();
+        manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["cluster"] = json!("api-http2");
+        self.0["static_resources"]["listeners"].as_array_mut().unwrap().push(listener);
+
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut().unwrap();
+        let mut second = clusters[0].clone();
+        second["name"] = json!("api-http2");
+        // As on the listener: while the client reads nothing, the filter's host takes no more than this from the upstream.
+        let windows = json!({"initial_stream_window_size": 65536, "initial_connection_window_size": 1_048_576});
+        second["load_assignment"]["cluster_name"] = json!("api-http2");
+        let address = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/port_value";
+        *second.pointer_mut(address).unwrap() = json!(http2_upstream.port());
+        second["typed_extension_protocol_options"] = protocol("http2_protocol_options", &windows);
+        // Nothing else tells the filter which protocol a response comes in.
+        second["metadata"] = json!({"filter_metadata": {"fieldgate": {"protocol": "HTTP/2"}}});
+        clusters[0]["typed_extension_protocol_options"] = protocol("http_protocol_options", &trailers);
+        clusters.push(second);
+        self
+    }
+
+    /// With a cluster `ratelimit`: a rate limit service on this machine.
+    pub fn with_ratelimit(mut self, port: u16) -> Self {
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut().unwrap();
+        clusters.push(json!({
+            "name": "ratelimit", "type": "STATIC", "connect_timeout": "1s",
+            "typed_extension_protocol_options": protocol("http2_protocol_options", &json!({})),
+            "load_assignment": {"cluster_name": "ratelimit", "endpoints": [{"lb_endpoints": [{"endpoint": {
+                "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+            }}]}]},
+        }));
+        self
+    }
+
+    /// With the plugin's filter taken out of the way.
+    pub fn with_bypass(mut self, way: Bypass) -> Self {
+        const FILTER: &str = "envoy.filters.http.wasm";
+        match way {
+            Bypass::NoFilter => {
+                self.filters_mut().retain(|filter| filter["name"] != FILTER);
+            }
+            Bypass::Disabled => self.filter_mut(FILTER)["disabled"] = json!(true),
+            Bypass::DisabledOnRoute => {
+                let host = format!("{FIRST_LISTENER}{MANAGER}/route_config/virtual_hosts/0");
+                let disabled = json!({FILTER: {
+                    "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+                    "disabled": true,
+                }});
+                let host = self.0.pointer_mut(&host).unwrap();
+                host["typed_per_filter_config"] = disabled.clone();
+                host["routes"][0]["typed_per_filter_config"] = disabled;
+            }
+        }
+        self
+    }
+
+    /// With this buffer limit, in bytes, on every listener and cluster.
+    pub fn with_buffers(mut self, limit: u32) -> Self {
+        let resources = self.0["static_resources"].as_object_mut().unwrap();
+        for resource in resources.values_mut().flat_map(|resources| resources.as_array_mut().unwrap()) {
+            resource["per_connection_buffer_limit_bytes"] = json!(limit);
+        }
+        self
+    }
+
+    /// With the filter's configuration in a file of its own, which Envoy watches. Returns the file's content.
+    pub fn with_discovery(mut self, file: &Path) -> (Self, Value) {
+        let filter = self.filter_mut("envoy.filters.http.wasm");
+        let config = filter["typed_config"].take();
+        let kind = config["@type"].clone();
+        *filter = json!({
+            "name": "fieldgate",
+            "config_discovery": {
+                "config_source": {"path_config_source": {"path": file}, "resource_api_version": "V3"},
+                "type_urls": [kind],
+            },
+        });
+        (self, discovered(config))
+    }
+
+    /// Without the gate: a request that the filter has not seen reaches the API.
+    pub fn without_gate(mut self) -> Self {
+        let filters = self.filters_mut();
+        let before = filters.len();
+        filters.retain(|filter| filter["name"] != "fieldgate.gate");
+        assert_eq!(filters.len() + 1, before, "the reference has a gate");
+        self
+    }
+
+    /// With filters before all others, and settings of theirs on the virtual host and on the route.
+    pub fn with_filters_first(mut self, filters: Vec<Value>, host: &Value, route: &Value) -> Self {
+        self.filters_mut().splice(0..0, filters);
+        let table = format!("{FIRST_LISTENER}{MANAGER}/route_config/virtual_hosts/0");
+        for (level, settings) in [(table.clone(), host), (format!("{table}/routes/0"), route)] {
+            let level = self.0.pointer_mut(&level).unwrap();
+            level["typed_per_filter_config"] = settings.clone();
+        }
+        self
+    }
+
+    /// With another answer to a virtual machine that has failed.
+    pub fn with_failure_policy(mut self, policy: &str) -> Self {
+        let config = self.filter_mut("envoy.filters.http.wasm").pointer_mut("/typed_config/config").unwrap();
+        config["failure_policy"] = json!(policy);
+        self
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// With a cluster on this machine.
+    pub fn with_cluster(mut self, name: &str, address: SocketAddr) -> Self {
+        let endpoint = json!({"endpoint": {"address": {"socket_address": {
+            "address": address.ip().to_string(), "port_value": address.port(),
+        }}}});
+        self.0["static_resources"]["clusters"].as_array_mut().unwrap().push(json!({
+            "name": name,
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        }));
+        self
+    }
+
+    /// With other rules of jwt_authn.
+    pub fn with_token_rules(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(&mut self.filter_mut("envoy.filters.http.jwt_authn")["typed_config"]);
+        self
+    }
+
+    fn filters_mut(&mut self) -> &mut Vec<Value> {
+        let filters = self.0.pointer_mut(&format!("{FIRST_LISTENER}{MANAGER}/http_filters")).unwrap();
+        filters.as_array_mut().unwrap()
+    }
+
+    fn filter_mut(&mut self, name: &str) -> &mut Value {
+        self.filters_mut().iter_mut().find(|filter| filter["name"] == name).unwrap()
+    }
+}
+
+/// The discovery response that carries a filter's configuration.
+fn discovered(config: Value) -> Value {
+    json!({"resources": [{
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": "fieldgate",
+        "typed_config": config,
+    }]})
+}
+
+/// The same response with another policy.
+pub fn with_policy(mut discovered: Value, policy: &str) -> Value {
+    *discovered.pointer_mut("/resources/0/typed_config/config/configuration/value").unwrap() = json!(policy);
+    discovered
+}
+
+fn protocol(name: &str, options: &Value) -> Value {
+    json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {name: options},
+    }})
+}
+
+fn fill(tree: &mut Value, values: &[(&str, &str); 4], filled: &mut [usize; 4]) {
+    match tree {
+        Value::String(text) => {
+            for ((blank, value), count) in values.iter().zip(filled) {
+                if text == blank {
+                    (*value).clone_into(text);
+                    *count += 1;
+                    return;
+                }
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(|element| fill(element, values, filled)),
+        Value::Object(members) => members.values_mut().for_each(|member| fill(member, values, filled)),
+        _ => {}
+    }
+}

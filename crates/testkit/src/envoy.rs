@@ -1,0 +1,293 @@
+//! A real Envoy, started through func-e and stopped with the value that stands for it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::bootstrap::Bootstrap;
+use super::{client, marker};
+
+/// Compiling the wasm takes Envoy about a second, more when the machine is busy.
+const START: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_secs(10);
+
+/// The programs that a real Envoy needs.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    func_e: PathBuf,
+    envoy: PathBuf,
+    pub wasm: PathBuf,
+}
+
+impl Tools {
+    /// What `make` installs and builds, or what `ENVOY_PATH`, `FUNC_E` and `FIELDGATE_WASM` name instead.
+    ///
+    /// # Errors
+    /// Says what is missing and how to get it.
+    pub fn find() -> Result<Self, String> {
+        let project = crate::root();
+        let pinned = fs::read_to_string(project.join("scripts/versions.env")).map_err(|error| error.to_string())?;
+        let newest = pinned.lines().find_map(|line| line.strip_prefix("ENVOY_NEWEST=")).unwrap_or_default();
+        let find = |variable: &str, default: String, how: &str| {
+            let path = std::env::var_os(variable).map_or_else(|| project.join(default), PathBuf::from);
+            if path.exists() { Ok(path) } else { Err(format!("{} is missing: run {how}", path.display())) }
+        };
+        Ok(Self {
+            func_e: find("FUNC_E", ".tools/bin/func-e".to_owned(), "scripts/envoy.sh")?,
+            envoy: find("ENVOY_PATH", format!(".tools/envoy/{newest}/envoy"), "scripts/envoy.sh")?,
+            wasm: find("FIELDGATE_WASM", "target/wasm32-wasip1/release/fieldgate.wasm".to_owned(), "scripts/wasm.sh")?,
+        })
+    }
+
+    /// The plugin that traps where a request tells it to, or what `FIELDGATE_TRAP_WASM` names instead.
+    ///
+    /// # Errors
+    /// Says how to get it.
+    pub fn trapping(&self) -> Result<PathBuf, String> {
+        let project = crate::root();
+        let built = || project.join("target/wasm32-wasip1/trap/fieldgate.wasm");
+        let path = std::env::var_os("FIELDGATE_TRAP_WASM").map_or_else(built, PathBuf::from);
+        if path.exists() { Ok(path) } else { Err(format!("{} is missing: run scripts/wasm.sh trap", path.display())) }
+    }
+
+    /// What Envoy says of itself: version and build.
+    pub fn envoy_version(&self) -> String {
+        let said = Command::new(&self.envoy).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&said).split_whitespace().last().unwrap_or("unknown").to_owned()
+    }
+}
+
+/// A directory that goes away with the value.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new() -> std::io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("fieldgate-{}-{:016x}", std::process::id(), marker::random()));
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file, in one step for whoever reads it.
+    pub fn write(&self, name: &str, content: &str) -> std::io::Result<PathBuf> {
+        let (path, fresh) = (self.0.join(name), self.0.join(format!("{name}.new")));
+        fs::write(&fresh, content)?;
+        fs::rename(&fresh, &path)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Resident memory of a process, in KiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    pub now: u64,
+    /// The most that it ever was.
+    pub peak: u64,
+}
+
+/// A running Envoy.
+#[derive(Debug)]
+pub struct Envoy {
+    func_e: Child,
+    admin: SocketAddr,
+    listeners: BTreeMap<String, SocketAddr>,
+    log: PathBuf,
+    pub scratch: Scratch,
+}
+
+impl Envoy {
+    /// Starts Envoy and waits until it serves.
+    ///
+    /// # Errors
+    /// What Envoy complained of, if it ends instead.
+    pub fn start(tools: &Tools, scratch: Scratch, bootstrap: &Bootstrap, key: Option<&str>) -> Result<Self, String> {
+        Self::start_with(tools, scratch, bootstrap, key, 1)
+    }
+
+    /// Starts Envoy with so many workers and waits until it serves.
+    ///
+    /// # Errors
+    /// What Envoy complained of, if it ends instead.
+    pub fn start_with(
+        tools: &Tools,
+        scratch: Scratch,
+        bootstrap: &Bootstrap,
+        key: Option<&str>,
+        workers: u32,
+    ) -> Result<Self, String> {
+        let home = scratch.path();
+        let config = scratch.write("envoy.json", &bootstrap.text()).map_err(|error| error.to_string())?;
+        let (log, admin) = (home.join("envoy.log"), home.join("admin"));
+        let output = File::create(&log).map_err(|error| error.to_string())?;
+        let mut command = Command::new(&tools.func_e);
+        command
+            .arg("run")
+            .arg("-c")
+            .arg(config)
+            .arg("--admin-address-path")
+            .arg(&admin)
+            // Two Envoys at once are strangers to each other; one worker is the cheapest to start.
+            .args(["--disable-hot-restart", "--concurrency", &workers.to_string(), "--log-level", "info"])
+            .env("ENVOY_PATH", &tools.envoy)
+            .envs(["CONFIG_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"].map(|dir| (format!("FUNC_E_{dir}"), home)))
+            .env_remove("FIELDGATE_KEY")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().map_err(|error| error.to_string())?)
+            .stderr(output);
+        if let Some(key) = key {
+            command.env("FIELDGATE_KEY", key);
+        }
+        let func_e = command.spawn().map_err(|error| format!("{}: {error}", tools.func_e.display()))?;
+        let mut envoy =
+            Self { func_e, admin: SocketAddr::from(([127, 0, 0, 1], 0)), listeners: BTreeMap::new(), log, scratch };
+        envoy.wait(&admin).map_err(|error| format!("{error}\n{}", envoy.complaints()))?;
+        Ok(envoy)
+    }
+
+    fn wait(&mut self, admin: &Path) -> Result<(), String> {
+        let begun = Instant::now();
+        while begun.elapsed() < START {
+            if let Ok(Some(status)) = self.func_e.try_wait() {
+                return Err(format!("Envoy ended ({status})"));
+            }
+            if self.admin.port() == 0 {
+                if let Some(address) = fs::read_to_string(admin).ok().and_then(|text| text.trim().parse().ok()) {
+                    self.admin = address;
+                }
+            } else if self.admin_get("/ready").is_some_and(|(status, _)| status == 200) {
+                let (_, listeners) = self.admin_get("/listeners?format=json").ok_or("the admin interface is silent")?;
+                self.listeners = addresses(&listeners);
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err("Envoy did not get ready".to_owned())
+    }
+
+    /// Where the listener of that name listens.
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        self.listeners[name]
+    }
+
+    /// Envoy's process: func-e's child.
+    pub fn pid(&self) -> Option<u32> {
+        let func_e = self.func_e.id();
+        // A child belongs to the thread that started it.
+        let threads = fs::read_dir(format!("/proc/{func_e}/task")).ok()?.filter_map(Result::ok);
+        let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
+        let children = threads.filter_map(of_thread).collect::<Vec<_>>().join(" ");
+        children.split_whitespace().next()?.parse().ok()
+    }
+
+    /// What the process has of the machine's memory, where the system tells.
+    pub fn memory(&self) -> Option<Memory> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+        };
+        Some(Memory { now: kib("VmRSS:")?, peak: kib("VmHWM:")? })
+    }
+
+    /// Whether the process is still there.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.func_e.try_wait(), Ok(None))
+    }
+
+    /// Asks the admin interface: status and body.
+    pub fn admin_get(&self, path: &str) -> Option<(u16, String)> {
+        let mut socket = TcpStream::connect(self.admin).ok()?;
+        socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").ok()?;
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).ok()?;
+        let answer = client::read_http1(&answer, false);
+        Some((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
+    }
+
+    /// A counter or gauge, 0 if Envoy has none of that name.
+    pub fn stat(&self, name: &str) -> u64 {
+        let (_, text) = self.admin_get(&format!("/stats?filter=^{name}$")).unwrap_or_default();
+        text.trim().rsplit(' ').next().and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    /// What Envoy has logged as a warning or worse.
+    pub fn complaints(&self) -> String {
+        let log = self.log();
+        let loud = |line: &&str| ["[warning]", "[error]", "[critical]"].iter().any(|level| line.contains(level));
+        log.lines().filter(loud).collect::<Vec<_>>().join("\n")
+    }
+
+    /// All that Envoy has logged.
+    pub fn log(&self) -> String {
+        fs::read(&self.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+}
+
+impl Drop for Envoy {
+    /// Asks func-e to stop Envoy, and insists after a while.
+    fn drop(&mut self) {
+        if let Some(pid) = i32::try_from(self.func_e.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let begun = Instant::now();
+        while matches!(self.func_e.try_wait(), Ok(None)) {
+            if begun.elapsed() > STOP {
+                let _ = self.func_e.kill();
+                let _ = self.func_e.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Seconds of processor time that a process has had, where the system tells: exactly, as the sum of what its threads have
+/// had (those that have ended are lost), or in ticks where the scheduler keeps no account.
+pub fn processor_time(pid: u32) -> Option<f64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let spent = |thread: fs::DirEntry| -> Option<f64> {
+        let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        Some(stat.split_whitespace().next()?.parse::<f64>().ok()? / 1e9)
+    };
+    // A thread that ends meanwhile has no account: that must not make this sample, and not the next one, one of ticks.
+    let accounts: Vec<f64> = threads.flatten().filter_map(spent).collect();
+    if accounts.is_empty() { processor_ticks(pid) } else { Some(accounts.iter().sum()) }
+}
+
+fn processor_ticks(pid: u32) -> Option<f64> {
+    let tick = rustix::param::clock_ticks_per_second();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the program's name, which may hold anything: user and system time are the 12th and 13th.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / tick as f64)
+}
+
+/// Name and address of each listener, from `/listeners?format=json`.
+fn addresses(listeners: &str) -> BTreeMap<String, SocketAddr> {
+    let listeners: Value = serde_json::from_str(listeners).unwrap_or_default();
+    let statuses = listeners["listener_statuses"].as_array().cloned().unwrap_or_default();
+    let entry = |status: &Value| {
+        let socket = &status["local_address"]["socket_address"];
+        let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
+        Some((status["name"].as_str()?.to_owned(), SocketAddr::from(([127, 0, 0, 1], port))))
+    };
+    statuses.iter().filter_map(entry).collect()
+}

@@ -1,0 +1,213 @@
+//! What surrounds a policy: the configuration of Envoy, Istio or Envoy Gateway, and the threats that it opens. Not in the
+//! plugin.
+//!
+//! A policy decides nothing that never reaches the plugin, and a plugin that fails open decides nothing at all. So
+//! [`check`] reads a bootstrap, discovery responses, a dump of the admin interface, or Kubernetes resources, and says where
+//! they let something past: each finding has its line, like those of a policy.
+//!
+//! ```text
+//!  bytes ─► trees (policy::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate
+//!                                                  │  ├──► plugin ── embedded policy ─► Demands
+//!                                                  │  ├──► host
+//!                                                  │  └──► istio, mesh; gateway, patches, attach
+//!                                                  └─────► tables, message: fields that are known to be harmless
+//! ```
+//!
+//! Only what is certain is said. What a file does not show (routes from a discovery service, another resource of the
+//! cluster) is at most a note. Defaults are those of Envoy 1.40, Istio 1.27 and Envoy Gateway 1.7.
+
+mod attach;
+mod demands;
+mod embedded;
+mod field;
+mod gate;
+mod gateway;
+mod headers;
+mod host;
+mod identity;
+mod istio;
+mod manager;
+mod mesh;
+mod message;
+mod order;
+mod patches;
+mod plugin;
+mod printed;
+mod resource;
+mod routes;
+mod secret;
+mod survey;
+mod tables;
+
+use std::rc::Rc;
+
+use fieldgate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
+use fieldgate::policy::{Node, PolicySet, foreign};
+
+use demands::Demands;
+use survey::Survey;
+
+/// Largest file, in bytes: a dump of a large mesh has some ten megabytes.
+const MAX_BYTES: usize = 64 << 20;
+
+/// A file of configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct File<'a> {
+    /// How its reader knows it.
+    pub name: &'a str,
+    /// What is in it.
+    pub bytes: &'a [u8],
+}
+
+/// A policy that is reviewed beside the deployment.
+#[derive(Debug, Clone)]
+pub struct Reviewed<'a> {
+    /// How its reader knows it.
+    pub name: &'a str,
+    /// What it says.
+    pub policy: &'a PolicySet,
+    /// [`fieldgate::policy::digest`] of its document.
+    pub digest: String,
+}
+
+/// Looks for the threats that configuration opens. The files are one deployment: a listener in one may name routes or an
+/// extension configuration in another.
+///
+/// A policy that is in the deployment has to be one of those that are reviewed, if any are. Where it cannot be seen (a file
+/// with a placeholder, a configuration from discovery), the one that is reviewed is taken for it.
+#[must_use]
+pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
+    let mut found = Vec::new();
+    let mut sources = Sources::default();
+    let mut trees: Vec<(Span, &str, Vec<Node>)> = Vec::new();
+    for file in files {
+        let Some(text) = readable(file, &mut found) else { continue };
+        let source = Source { name: file.name.to_owned(), text: text.into(), origin: Origin::Text };
+        let index = sources.add(source);
+        let documents = foreign::read(file.name, text, index, &mut found);
+        trees.push((Span { file: index, start: 0, end: first_line(text) }, file.name, documents));
+    }
+    let mut look = Look {
+        found,
+        texts: sources.files().iter().map(|source| Rc::clone(&source.text)).collect(),
+        reviewed: reviewed.iter().map(|one| (one.name.to_owned(), one.digest.clone())).collect(),
+    };
+    for (_, _, documents) in &mut trees {
+        let found: Vec<Node> = documents.iter().flat_map(|document| embedded::documents(&mut look, document)).collect();
+        documents.extend(found);
+    }
+    let mut survey = Survey::default();
+    for (start, name, documents) in &trees {
+        let before = std::mem::take(&mut survey.known);
+        documents.iter().for_each(|document| survey.document(document));
+        if !survey.known && !documents.is_empty() {
+            look.push(
+                Diagnostic::at(
+                    Code::NotDeployment,
+                    *start,
+                    format!("`{name}` has no configuration of Envoy, Istio or Envoy Gateway"),
+                )
+                .help("name a bootstrap, a discovery response, or a file with EnvoyFilter, WasmPlugin or EnvoyExtensionPolicy resources"),
+            );
+        }
+        survey.known |= before;
+        for document in documents {
+            secret::check(&mut look, document);
+            survey::messages(document).into_iter().for_each(|message| message::spellings(&mut look, message));
+        }
+    }
+    // Of several it is not known which one the plugin has.
+    let given = if let [only] = reviewed { Demands::of(only.policy) } else { Demands::default() };
+    let governed = manager::check(&mut look, &survey, &given);
+    routes::around(&mut look, &survey, &governed);
+    host::check(&mut look, &survey, &governed);
+    let loose = plugin::loose(&mut look, &survey, &given);
+    let istio = istio::check(&mut look, &survey, &given);
+    mesh::check(&mut look, &survey, &istio.or(loose).unwrap_or_else(|| given.clone()));
+    gateway::check(&mut look, &survey, &given);
+    nowhere(&mut look, &survey);
+    Diagnostics::new(look.found, Rc::new(sources))
+}
+
+/// Says that the plugin is in none of the files: nothing is filtered, or nothing was found to check.
+fn nowhere(look: &mut Look, survey: &Survey<'_>) {
+    if !survey.known || plugin::anywhere(survey) {
+        return;
+    }
+    let traffic = |resource: &&survey::Resource<'_>| resource::TRAFFIC.contains(&resource.kind);
+    if let Some(first) = survey.resources.iter().find(traffic) {
+        look.say(
+            Code::PluginMissing,
+            resource::place(first.node),
+            "the plugin is in none of these resources: nothing is filtered",
+            "`fieldgate render POLICY --to istio` or `--to envoy-gateway` writes what is missing",
+        );
+    } else if survey.managers.is_empty()
+        && let Some(first) = survey.documents.first()
+    {
+        look.say(
+            Code::Elsewhere,
+            field::head(first),
+            "the plugin is in none of the files: only what is here is looked at, and whether anything is filtered is not known",
+            "give the file with the plugin too: another `--envoy FILE`",
+        );
+    }
+}
+
+/// The text of a file that can be one.
+fn readable<'a>(file: &File<'a>, found: &mut Vec<Diagnostic>) -> Option<&'a str> {
+    let fault = if file.bytes.len() > MAX_BYTES {
+        format!("it is over {MAX_BYTES} bytes")
+    } else {
+        match std::str::from_utf8(file.bytes) {
+            Ok(text) => return Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
+            Err(_) => "it is not UTF-8".to_owned(),
+        }
+    };
+    let message = format!("`{}` cannot be read: {fault}", file.name);
+    found.push(Diagnostic::nowhere(Code::Unreadable, message).help("name the file that Envoy reads"));
+    None
+}
+
+fn first_line(text: &str) -> u32 {
+    u32::try_from(text.lines().next().map_or(0, str::len)).unwrap_or(u32::MAX)
+}
+
+/// What is said, and the texts that it is said of.
+struct Look {
+    found: Vec<Diagnostic>,
+    texts: Vec<Rc<str>>,
+    /// The policies that are reviewed: their names and digests.
+    reviewed: Vec<(String, String)>,
+}
+
+impl Look {
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    /// Says something about a place, with a way out.
+    fn say(&mut self, code: Code, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::at(code, span, message).help(help));
+    }
+
+    /// What is written at a place.
+    fn text(&self, span: Span) -> &str {
+        let range = || Some(usize::try_from(span.start).ok()?..usize::try_from(span.end).ok()?);
+        self.texts
+            .get(usize::from(span.file))
+            .zip(range())
+            .and_then(|(text, range)| text.get(range))
+            .unwrap_or_default()
+    }
+}
+
+/// Names for a sentence: `` `a`, `b` and 3 more ``.
+fn names<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    /// As many as a line holds.
+    const SHOWN: usize = 4;
+    let names: Vec<&str> = names.into_iter().collect();
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}

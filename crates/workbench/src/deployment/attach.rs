@@ -1,0 +1,361 @@
+//! Envoy Gateway's resources as a whole: which routes go through the plugin, and whether another way leads to a backend of
+//! theirs.
+
+use std::collections::BTreeSet;
+
+use super::demands::Demands;
+use super::field::{at, elements, get, head, member, set, text};
+use super::resource::{self, Named};
+use super::survey::{Resource, Survey};
+use super::{Look, gateway, headers, patches};
+use fieldgate::diagnostic::{Code, Diagnostic};
+use fieldgate::policy::Node;
+use fieldgate::policy::model::Identity;
+
+const GROUP: &str = "gateway.networking.k8s.io";
+
+/// Judges routes, what is attached to them, and what is beside the plugin. `demands` are the plugin's.
+pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
+    let policies = all(survey, &["EnvoyExtensionPolicy"]);
+    let ours: Vec<&Node> = policies.iter().copied().filter(|policy| gateway::has_plugin(policy)).collect();
+    let gated = patches::gated(look, survey);
+    replaced(look, survey, &policies);
+    for policy in &ours {
+        let targets = resource::targets(policy, survey);
+        let has_gate = gated.iter().any(|gate| targets.contains(gate))
+            || (!gated.is_empty() && targets.iter().all(|target| target.kind != "Gateway"));
+        if !has_gate {
+            look.say(
+                Code::NoGate,
+                resource::place(policy),
+                "there is no gate: routes may be live before the plugin is, or without it, and their responses pass unfiltered then",
+                "add it by an EnvoyPatchPolicy of its own, at `..http_filters[?(@.name=='envoy.filters.http.router')]`",
+            );
+        }
+    }
+    if !ours.is_empty() {
+        ways(look, survey, &policies, &gated);
+        tokens(look, survey, demands);
+    }
+    for resource in &survey.resources {
+        match resource.kind {
+            "HTTPRoute" | "GRPCRoute" => filters(look, survey, resource.node),
+            "ClientTrafficPolicy" => client(look, resource.node),
+            "EnvoyProxy" => proxy(look, resource.node, demands),
+            _ => {}
+        }
+    }
+}
+
+fn all<'n>(survey: &Survey<'n>, kinds: &[&str]) -> Vec<&'n Node> {
+    let of = |resource: &&Resource<'n>| kinds.contains(&resource.kind);
+    survey.resources.iter().filter(of).map(|resource| resource.node).collect()
+}
+
+/// The policy of a route takes the place of its Gateway's, unless it is merged.
+fn replaced(look: &mut Look, survey: &Survey<'_>, policies: &[&Node]) {
+    let wide: Vec<Named> = policies
+        .iter()
+        .filter(|policy| gateway::has_plugin(policy))
+        .flat_map(|policy| resource::targets(policy, survey))
+        .filter(|target| target.kind == "Gateway")
+        .collect();
+    for policy in policies.iter().filter(|policy| !gateway::has_plugin(policy)) {
+        if at(policy, &["spec", "mergeType"]).is_some() {
+            continue;
+        }
+        for target in resource::targets(policy, survey) {
+            let given = survey.resources.iter().find(|resource| resource::named(resource) == target);
+            let below =
+                given.is_none_or(|route| resource::parents(route.node).iter().any(|parent| wide.contains(parent)));
+            // A policy of another Gateway, or a second of the same, is no route's.
+            let of_route = target.kind != "Gateway" && below
+                || target.kind == "Gateway" && has_section(policy) && wide.contains(&target);
+            if !wide.is_empty() && of_route {
+                look.say(
+                    Code::PluginDisabled,
+                    resource::place(policy),
+                    format!(
+                        "the EnvoyExtensionPolicy `{}` on {} `{}` takes the place of the Gateway's (no `mergeType`): the plugin does not run for it",
+                        resource::name(policy),
+                        target.kind,
+                        target.name
+                    ),
+                    "write `mergeType: StrategicMerge`, or put the plugin into this policy too",
+                );
+            }
+        }
+    }
+}
+
+fn has_section(policy: &Node) -> bool {
+    let targets = at(policy, &["spec", "targetRefs"]).and_then(Node::elements).unwrap_or_default();
+    targets.iter().any(|target| get(target, "sectionName").is_some())
+}
+
+/// Whether a route goes through the plugin: its own policies decide, else its Gateways'.
+fn is_covered(route: &Resource<'_>, policies: &[&Node], survey: &Survey<'_>) -> bool {
+    let own = resource::named(route);
+    let on = |target: &Named| {
+        policies.iter().copied().filter(|policy| resource::targets(policy, survey).contains(target)).collect::<Vec<_>>()
+    };
+    let mine = on(&own);
+    let plugin = |policies: &[&Node]| policies.iter().any(|policy| gateway::has_plugin(policy));
+    if plugin(&mine) {
+        return true;
+    }
+    let merged = mine.iter().all(|policy| at(policy, &["spec", "mergeType"]).is_some());
+    let parents = resource::parents(route.node);
+    merged && !parents.is_empty() && parents.iter().all(|parent| plugin(&on(parent)))
+}
+
+/// Routes that lead to a backend past the plugin. The gate closes those of HTTP on its Gateways.
+fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Named]) {
+    const HTTP: [&str; 2] = ["HTTPRoute", "GRPCRoute"];
+    let routes = survey.resources.iter().filter(|resource| {
+        (HTTP.contains(&resource.kind) || resource.kind.ends_with("Route")) && resource::is_of(resource.node, GROUP)
+    });
+    let (covered, open): (Vec<_>, Vec<_>) =
+        routes.partition(|route| HTTP.contains(&route.kind) && is_covered(route, policies, survey));
+    let governed: BTreeSet<Named> = covered.iter().flat_map(|route| resource::backends(route.node)).collect();
+    for route in open {
+        let parents = resource::parents(route.node);
+        let own = resource::named(route);
+        let is_told = policies
+            .iter()
+            .any(|policy| !gateway::has_plugin(policy) && resource::targets(policy, survey).contains(&own));
+        let is_closed =
+            HTTP.contains(&route.kind) && !parents.is_empty() && parents.iter().all(|parent| gated.contains(parent));
+        if is_closed || (is_told && HTTP.contains(&route.kind)) {
+            continue;
+        }
+        let backends = resource::backends(route.node);
+        let shared: Vec<&str> =
+            backends.iter().filter(|backend| governed.contains(backend)).map(|one| one.name.as_str()).collect();
+        let place = resource::place(route.node);
+        if shared.is_empty() {
+            let names = super::names(backends.iter().map(|backend| backend.name.as_str()));
+            look.say(
+                Code::UnseenTraffic,
+                place,
+                format!(
+                    "{} `{}` does not go through the plugin: responses of {names} pass unfiltered",
+                    route.kind, own.name
+                ),
+                "if that backend has personal data, attach the plugin to the Gateway",
+            );
+        } else {
+            look.say(
+                Code::PluginMissing,
+                place,
+                format!("{} is reached without the plugin through {} `{}`", super::names(shared), route.kind, own.name),
+                "attach the plugin to the Gateway, and put the gate before its router",
+            );
+        }
+    }
+    for gateway in all(survey, &["Gateway"]).into_iter().filter(|gateway| resource::is_of(gateway, GROUP)) {
+        for listener in at(gateway, &["spec", "listeners"]).and_then(Node::elements).unwrap_or_default() {
+            if let Some(mode) = at(listener, &["tls", "mode"]).filter(|mode| mode.text() == Some("Passthrough")) {
+                look.say(
+                    Code::UnseenTraffic,
+                    mode.span,
+                    "what comes through this listener stays encrypted: no filter sees it",
+                    "write `mode: Terminate`, or see to it that no governed backend is behind it",
+                );
+            }
+        }
+    }
+}
+
+/// Who the callers are: Envoy Gateway leaves claims under the provider's name.
+fn tokens(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
+    let policies = all(survey, &["SecurityPolicy"]);
+    let providers: Vec<&Node> = policies
+        .iter()
+        .flat_map(|policy| at(policy, &["spec", "jwt", "providers"]).and_then(Node::elements).unwrap_or_default())
+        .collect();
+    if !demands.is_by_token() {
+        return;
+    }
+    let wanted = match &demands.identity {
+        Some(Identity::JwtAuthn { payload, .. }) => Some(payload.as_str()),
+        _ => None,
+    };
+    if let (Some(wanted), Some(first)) = (wanted, providers.first())
+        && !providers.iter().any(|provider| text(provider, "name") == Some(wanted))
+    {
+        look.say(
+            Code::LooseIdentity,
+            get(first, "name").map_or(first.span, |name| name.span),
+            format!("Envoy Gateway leaves claims under the provider's name, and the policy looks for them under `{wanted}`: no caller has an identity"),
+            format!("write `name: {wanted}`, or that name as `identity.payload` in the policy"),
+        );
+    }
+    for provider in &providers {
+        let name = text(provider, "name").unwrap_or_default();
+        let place = get(provider, "name").map_or(provider.span, |name| name.span);
+        let mut loose = |what: &str, help: &str| {
+            look.say(Code::LooseIdentity, place, format!("provider `{name}` {what}"), help);
+        };
+        if text(provider, "issuer").is_none() {
+            loose("names no `issuer`: it takes tokens of any issuer that its keys verify", "write `issuer: …`");
+        }
+        if elements(provider, "audiences").is_empty() {
+            loose(
+                "names no `audiences`: a token for any other API of the issuer is taken",
+                "write `audiences: [https://…]`, as this API is called in tokens",
+            );
+        }
+        if at(provider, &["extractFrom", "params"]).is_some() {
+            loose("takes tokens from the query, which ends up in logs", "write `extractFrom: {headers: …}` alone");
+        }
+        if !patches::requires_expiration(survey) {
+            loose(
+                "takes tokens that never expire, which a SecurityPolicy cannot forbid",
+                "add an EnvoyPatchPolicy: `require_expiration` at `..http_filters[?(@.name=='envoy.filters.http.jwt_authn')].typed_config.providers.*`, `value: true`",
+            );
+        }
+    }
+    for policy in &policies {
+        if let Some(span) = get(policy, "spec").and_then(|spec| get(spec, "jwt")).and_then(|jwt| set(jwt, "optional")) {
+            super::identity::no_token(look, span, "`optional: true`");
+        }
+        // Of a route: it takes the place of the Gateway's.
+        let of_route = resource::targets(policy, survey).iter().any(|target| target.kind != "Gateway");
+        let asks = at(policy, &["spec", "jwt"]).is_some() || at(policy, &["spec", "mergeType"]).is_some();
+        if of_route && !asks && !providers.is_empty() {
+            look.say(
+                Code::LooseIdentity,
+                resource::place(policy),
+                "this SecurityPolicy takes the place of the Gateway's on its route (no `mergeType`), and asks for no token: no caller has an identity there",
+                "write `mergeType: StrategicMerge`, or `jwt` here too",
+            );
+        }
+    }
+}
+
+/// What a route does with requests after they are matched.
+fn filters(look: &mut Look, survey: &Survey<'_>, route: &Node) {
+    let rules = at(route, &["spec", "rules"]).and_then(Node::elements).unwrap_or_default();
+    for rule in rules {
+        let of_backends = elements(rule, "backendRefs").iter().flat_map(|backend| elements(backend, "filters"));
+        for filter in elements(rule, "filters").iter().chain(of_backends) {
+            if let Some(found) = get(filter, "urlRewrite").and_then(|rewrite| member(rewrite, "path")) {
+                rewrites(look, found.key_span, "URLRewrite");
+            }
+            if let Some(modifier) = get(filter, "requestHeaderModifier") {
+                modified(look, modifier);
+            }
+            let Some(reference) = get(filter, "extensionRef") else { continue };
+            if text(reference, "kind") == Some("HTTPRouteFilter") {
+                let known = survey.resources.iter().find(|resource| {
+                    resource.kind == "HTTPRouteFilter" && text(reference, "name") == Some(resource::name(resource.node))
+                });
+                match known {
+                    Some(found) => {
+                        if let Some(path) =
+                            at(found.node, &["spec", "urlRewrite"]).and_then(|rewrite| member(rewrite, "path"))
+                        {
+                            rewrites(look, path.key_span, "an HTTPRouteFilter");
+                        }
+                    }
+                    None => look.say(
+                        Code::Elsewhere,
+                        head(reference),
+                        "this HTTPRouteFilter is not among the files: whether it rewrites the path is not judged",
+                        "give it too: another `--envoy FILE`",
+                    ),
+                }
+            } else {
+                look.say(
+                    Code::UnknownField,
+                    head(reference),
+                    "an extension of this kind is not known here: whether it changes what is asked for is not judged",
+                    "take it out, or look up what it does",
+                );
+            }
+        }
+    }
+}
+
+fn rewrites(look: &mut Look, span: fieldgate::diagnostic::Span, what: &str) {
+    look.say(
+        Code::PathAltered,
+        span,
+        format!("{what}: the upstream gets another path than the one that the policy matched"),
+        "forward the path as it is; if the upstream needs another, check that each policy route means the same there",
+    );
+}
+
+/// Header modifiers of the Gateway API.
+pub(super) fn modified(look: &mut Look, modifier: &Node) {
+    for name in ["set", "add"] {
+        for header in elements(modifier, name) {
+            if let Some(key) = get(header, "name").filter(|key| key.text().is_some_and(headers::steers)) {
+                headers::changed(look, key.span, key.text().unwrap_or_default());
+            }
+        }
+    }
+    for name in elements(modifier, "remove") {
+        if name.text().is_some_and(|name| name.eq_ignore_ascii_case("accept-encoding")) {
+            headers::changed(look, name.span, "accept-encoding");
+        }
+    }
+}
+
+/// A ClientTrafficPolicy: names with underscores, which Envoy Gateway refuses unless told otherwise.
+fn client(look: &mut Look, policy: &Node) {
+    let action = at(policy, &["spec", "headers", "withUnderscoresAction"]);
+    if let Some(action) = action.filter(|action| action.text() == Some("Allow")) {
+        look.say(
+            Code::RequestChanged,
+            action.span,
+            "header names with underscores are let through: many servers read `x_original_url` as `x-original-url`, which the plugin takes out",
+            "write `withUnderscoresAction: RejectRequest`",
+        );
+    }
+}
+
+/// An EnvoyProxy: the order of filters.
+fn proxy(look: &mut Look, proxy: &Node, demands: &Demands) {
+    const WASM: &str = "envoy.filters.http.wasm";
+    const EARLY: [&str; 4] = ["jwt_authn", "oauth2", "basic_auth", "api_key_auth"];
+    const SCRIPTS: [&str; 2] = ["lua", "ext_proc"];
+    const LATER: [&str; 9] = [
+        "rbac",
+        "local_ratelimit",
+        "ratelimit",
+        "grpc_web",
+        "grpc_stats",
+        "custom_response",
+        "credential_injector",
+        "compressor",
+        "router",
+    ];
+    for entry in at(proxy, &["spec", "filterOrder"]).and_then(Node::elements).unwrap_or_default() {
+        let name = text(entry, "name").unwrap_or_default();
+        let short = |name: &str| name.strip_prefix("envoy.filters.http.").unwrap_or(name).to_owned();
+        let (before, after) = (text(entry, "before").unwrap_or_default(), text(entry, "after").unwrap_or_default());
+        let of = |name: &str, kinds: &[&str]| kinds.contains(&short(name).as_str());
+        // What Envoy Gateway has after the plugin: to be put before one of those moves it past nothing that it needs.
+        let early = name == WASM && !before.is_empty() && !of(before, &LATER) && !of(before, &SCRIPTS);
+        let late = of(name, &EARLY) && (after == WASM || of(after, &LATER));
+        if (early || late) && demands.is_by_token() {
+            let finding = Diagnostic::at(
+                Code::FilterOrder,
+                head(entry),
+                "this order puts the plugin before authentication: no caller has an identity yet when the plugin asks",
+            );
+            look.push(finding.help("take the entry out: the plugin is after authentication by default"));
+        }
+        let behind = of(name, &SCRIPTS) && (after == WASM || of(after, &LATER)) || name == WASM && of(before, &SCRIPTS);
+        if behind {
+            look.say(
+                Code::FilterBehind,
+                head(entry),
+                "this order puts a script or a processor behind the plugin: it can change what the upstream is asked for after the policy has matched it, and reads what is not filtered",
+                "take the entry out",
+            );
+        }
+    }
+}

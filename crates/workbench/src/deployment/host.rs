@@ -1,0 +1,167 @@
+//! What surrounds all listeners: the admin interface, runtime settings, Envoy's version, the filters of upstreams.
+
+use super::field::{at, elements, get, head, is, number, text, truth, walk};
+use super::routes::Governed;
+use super::survey::Survey;
+use super::{Look, order, printed};
+use fieldgate::diagnostic::{Code, Span};
+use fieldgate::policy::{Node, Tree};
+
+/// The oldest Envoy that is supported: before, a stream that is reset in mid-body ends without an error in HTTP/2.
+const OLDEST: (u64, u64) = (1, 37);
+
+/// Judges what is the same for all listeners.
+pub(super) fn check(look: &mut Look, survey: &Survey<'_>, governed: &Governed) {
+    for document in survey.documents.iter().filter(|document| text(document, "kind") != Some("Secret")) {
+        printed::taps(look, document);
+        admin(look, document);
+        version(look, document);
+        rejected(look, document);
+    }
+    runtime(look, survey);
+    for cluster in survey.clusters.iter().filter(|cluster| governed.reaches(text(cluster, "name"))) {
+        let options = get(cluster, "typed_extension_protocol_options").and_then(Node::members).unwrap_or_default();
+        for option in options {
+            elements(&option.node, "http_filters").iter().for_each(|filter| order::later(look, filter));
+        }
+    }
+}
+
+/// Whoever reaches the admin interface reads the configuration, and can stop the process or turn on taps.
+fn admin(look: &mut Look, document: &Node) {
+    let mut found = Vec::new();
+    walk(document, &mut |node| {
+        let address = at(node, &["admin", "address", "socket_address", "address"]);
+        found.extend(address.filter(|address| address.text().is_some_and(|text| !is_loopback(text))));
+    });
+    for address in found {
+        look.say(
+            Code::ExposedAdmin,
+            address.span,
+            "the admin interface is open to others than this machine: it shows the configuration, and can record traffic or stop Envoy",
+            "write `address: 127.0.0.1`",
+        );
+    }
+}
+
+fn is_loopback(address: &str) -> bool {
+    address.eq_ignore_ascii_case("localhost")
+        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || super::demands::is_placeholder(address)
+}
+
+/// The runtime settings that change what a connection manager does with a path, where it does not say.
+const PATHS: [&str; 3] = [
+    "http_connection_manager.normalize_path",
+    "http_connection_manager.path_with_escaped_slashes_action",
+    "http_connection_manager.path_with_escaped_slashes_action_enabled",
+];
+
+fn runtime(look: &mut Look, survey: &Survey<'_>) {
+    let unsaid = |name: &str| survey.managers.iter().any(|manager| get(manager.node, name).is_none());
+    let mut set: Vec<(Span, String, bool)> = Vec::new();
+    for document in &survey.documents {
+        walk(document, &mut |node| {
+            if let Some(layer) = get(node, "static_layer") {
+                settings(layer, &mut String::new(), &mut set);
+            }
+        });
+    }
+    for (span, name, is_on) in set {
+        let field =
+            if name.ends_with("normalize_path") { "normalize_path" } else { "path_with_escaped_slashes_action" };
+        if is_on && PATHS.contains(&name.as_str()) && unsaid(field) {
+            look.say(
+                Code::PathAltered,
+                span,
+                format!("the runtime setting `{name}` changes paths before the plugin sees them: what rule 3 refuses comes out as a path that a route matches"),
+                format!("take it out, and write `{field}` in the connection manager"),
+            );
+        } else if name.starts_with("envoy.reloadable_features.") || name.starts_with("envoy.restart_features.") {
+            look.say(
+                Code::NotedField,
+                span,
+                format!("`{name}` makes this Envoy another than the one that fieldgate is tested with"),
+                "see to it that it is about nothing that the plugin leans on",
+            );
+        }
+    }
+}
+
+/// The settings of a layer by their whole names: `a: {b: 1}` and `a.b: 1` are one.
+fn settings(node: &Node, name: &mut String, set: &mut Vec<(Span, String, bool)>) {
+    for member in node.members().unwrap_or_default() {
+        let end = name.len();
+        if end > 0 {
+            name.push('.');
+        }
+        name.push_str(&member.key);
+        match &member.node.value {
+            Tree::Map(_) => settings(&member.node, name, set),
+            _ => {
+                let is_on = truth(&member.node).unwrap_or_else(|| number(&member.node) != Some(0));
+                set.push((member.key_span, name.clone(), is_on));
+            }
+        }
+        name.truncate(end);
+    }
+}
+
+/// Updates that a dump shows as rejected.
+fn rejected(look: &mut Look, document: &Node) {
+    let mut found = Vec::new();
+    walk(document, &mut |node| found.extend(get(node, "error_state").map(head)));
+    for span in found {
+        look.say(
+            Code::NotedField,
+            span,
+            "this update was rejected: Envoy runs what it had before, or nothing of that name",
+            "look up the reason in `details`, and mend it: later updates are rejected too",
+        );
+    }
+}
+
+/// The version that a dump shows, or that resources ask for.
+fn version(look: &mut Look, document: &Node) {
+    let mut found: Vec<(Span, (u64, u64), String)> = Vec::new();
+    walk(document, &mut |node| {
+        if let Some(build) = get(node, "user_agent_build_version").and_then(|build| get(build, "version")) {
+            let part = |name| get(build, name).and_then(number).unwrap_or(0);
+            let (major, minor) = (part("major_number"), part("minor_number"));
+            found.push((head(build), (major, minor), format!("{major}.{minor}.{}", part("patch"))));
+        } else if is(node, "ServerInfo")
+            || (text(node, "version").is_some() && get(node, "hot_restart_version").is_some())
+        {
+            // `COMMIT/1.40.0/Clean/RELEASE/BoringSSL`
+            let version = get(node, "version");
+            let number = version.and_then(Node::text).and_then(|text| text.split('/').nth(1));
+            found.extend(version.zip(number).and_then(|(node, text)| Some((node.span, parse(text)?, text.to_owned()))));
+        }
+        for name in ["envoyVersion", "image"] {
+            let Some((node, text)) = get(node, name).and_then(|node| Some((node, node.text()?))) else { continue };
+            let version = match name {
+                "image" if text.contains("envoyproxy/envoy") => text.rsplit_once(':').map(|(_, tag)| tag),
+                "image" => None,
+                _ => Some(text),
+            };
+            let tag = version.map(|tag| tag.trim_start_matches(|c: char| !c.is_ascii_digit()));
+            found.extend(tag.and_then(|tag| Some((node.span, parse(tag)?, tag.to_owned()))));
+        }
+    });
+    for (span, version, shown) in found {
+        if version < OLDEST && version != (0, 0) {
+            look.say(
+                Code::OldEnvoy,
+                span,
+                format!("Envoy {shown} is older than 1.37.0, the oldest that is supported: a response that is cut off may look whole to an HTTP/2 client"),
+                "run Envoy 1.37.0 or later",
+            );
+        }
+    }
+}
+
+/// The first two numbers of `1.40.0`.
+fn parse(text: &str) -> Option<(u64, u64)> {
+    let mut parts = text.split(['.', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}

@@ -1,0 +1,157 @@
+//! Istio's resources: WasmPlugin, which is a plugin's configuration in other words, and EnvoyFilter, which patches Envoy's.
+
+use super::demands::{self, Demands};
+use super::field::{at, elements, get, head, member, names_fieldgate, text};
+use super::plugin::{self, Flag};
+use super::survey::{Extent, Survey};
+use super::{Look, gateway};
+use fieldgate::diagnostic::Code;
+use fieldgate::policy::Node;
+use fieldgate::policy::model::HeadMode;
+
+/// The patches of an EnvoyFilter.
+pub(super) fn patches(resource: &Node) -> impl Iterator<Item = &Node> {
+    at(resource, &["spec", "configPatches"]).and_then(Node::elements).unwrap_or_default().iter()
+}
+
+/// What a patch puts in.
+pub(super) fn value(patch: &Node) -> Option<&Node> {
+    at(patch, &["patch", "value"])
+}
+
+/// A merge shows a part of a message, anything else all of it.
+pub(super) fn extent(patch: &Node) -> Extent {
+    match at(patch, &["patch", "operation"]).and_then(Node::text) {
+        Some("MERGE") => Extent::Patch,
+        _ => Extent::Whole,
+    }
+}
+
+/// Judges the WasmPlugins of Istio, and gives what the plugin's policy asks for.
+pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Option<Demands> {
+    let flag = gateway::flag(survey);
+    let mut found = None;
+    for resource in &survey.resources {
+        if resource.kind == "WasmPlugin" {
+            found = wasm_plugin(look, resource.node, given, flag).or(found);
+        }
+    }
+    found
+}
+
+/// Whether a WasmPlugin is the plugin: by a name, by its URL, or by the policy that it has.
+pub(super) fn is_ours(resource: &Node) -> bool {
+    let Some(spec) = get(resource, "spec") else { return false };
+    let name = at(resource, &["metadata", "name"]);
+    let named = [name.and_then(Node::text), text(spec, "url"), text(spec, "pluginName")];
+    named.into_iter().flatten().any(names_fieldgate) || get(spec, "pluginConfig").is_some_and(demands::is_policy)
+}
+
+/// Whether a WasmPlugin is for a gateway, as far as its selector tells.
+fn is_for_gateway(spec: &Node) -> bool {
+    let labels = at(spec, &["selector", "matchLabels"]).and_then(Node::members).unwrap_or_default();
+    let named = labels.iter().any(|label| label.node.text().is_some_and(|value| value.contains("gateway")));
+    named || get(spec, "targetRefs").is_some() || get(spec, "targetRef").is_some()
+}
+
+fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) -> Option<Demands> {
+    let spec = get(resource, "spec").filter(|_| is_ours(resource))?;
+    let name = at(resource, &["metadata", "name"]);
+    let config = get(spec, "pluginConfig");
+    let place = name.map_or_else(|| head(spec), |node| node.span);
+    let demands = match config {
+        Some(config) => demands::of_config(look, config, given),
+        None => {
+            demands::none(look, place, "the plugin has no `configuration`, so it has no policy");
+            given.clone()
+        }
+    };
+    match get(spec, "failStrategy") {
+        Some(node) if node.text() == Some("FAIL_OPEN") => look.say(
+            Code::FailOpen,
+            node.span,
+            "`failStrategy: FAIL_OPEN`: if the plugin cannot be fetched or fails, responses pass unfiltered",
+            "write `failStrategy: FAIL_CLOSE`",
+        ),
+        Some(node) if node.text() == Some("FAIL_RELOAD") => {}
+        other => {
+            let span = other.map_or(place, |node| node.span);
+            plugin::closed(
+                look,
+                span,
+                "until the next change of its configuration",
+                "newer versions of Istio have `failStrategy: FAIL_RELOAD`",
+            );
+        }
+    }
+    released(
+        look,
+        place,
+        &demands,
+        flag,
+        "a WasmPlugin cannot let it: use an EnvoyFilter (`fieldgate render --to istio`), or write `head: released` in the policy",
+    );
+    if let (Some(phase), true) = (get(spec, "phase").filter(|node| node.text() == Some("AUTHN")), demands.is_by_token())
+    {
+        look.say(
+            Code::FilterOrder,
+            phase.span,
+            "`phase: AUTHN` puts the plugin before Istio's authentication: no caller has an identity yet when the plugin asks",
+            "write `phase: AUTHZ`",
+        );
+    }
+    if let Some(kind) = get(spec, "type").filter(|node| node.text() == Some("NETWORK")) {
+        look.say(
+            Code::PluginDisabled,
+            kind.span,
+            "`type: NETWORK`: the plugin filters HTTP, and sees none here",
+            "take the line out: `HTTP` is the default",
+        );
+    }
+    for selector in elements(spec, "match") {
+        if let Some(mode) = get(selector, "mode").filter(|mode| mode.text() == Some("SERVER") && is_for_gateway(spec)) {
+            look.say(
+                Code::PluginDisabled,
+                mode.span,
+                "`mode: SERVER` is traffic that a workload is asked, and a gateway's counts as `CLIENT`: the plugin never runs",
+                "take `match` out",
+            );
+        }
+        if let Some(mode) = get(selector, "mode").filter(|mode| mode.text() == Some("CLIENT") && !is_for_gateway(spec))
+        {
+            look.say(
+                Code::UnseenTraffic,
+                mode.span,
+                "`mode: CLIENT` is what a workload asks others: what the workload itself is asked passes unfiltered",
+                "take `match` out",
+            );
+        }
+        if let Some(ports) = member(selector, "ports") {
+            look.say(
+                Code::UnseenTraffic,
+                ports.key_span,
+                "the plugin runs for these ports only: what the proxy serves on others passes unfiltered",
+                "take `match` out, or see to it that no other port leads to personal data",
+            );
+        }
+    }
+    let variables = at(spec, &["vmConfig", "env"]).and_then(Node::elements).unwrap_or_default();
+    let named: Vec<&str> = variables.iter().filter_map(|variable| text(variable, "name")).collect();
+    if let Some(key) = plugin::missing_key(&demands, &named) {
+        let help = format!("write `vmConfig: {{env: [{{name: {key}, valueFrom: HOST}}]}}`");
+        plugin::no_key(look, place, key, &help);
+    }
+    Some(demands)
+}
+
+/// Says that the head cannot be held.
+pub(super) fn released(look: &mut Look, place: fieldgate::diagnostic::Span, demands: &Demands, flag: Flag, help: &str) {
+    if demands.head == Some(HeadMode::Held) && flag == Flag::Absent {
+        look.say(
+            Code::HeadNotHeld,
+            place,
+            "the policy holds the response head, and nothing sets `allow_on_headers_stop_iteration`: responses hang",
+            help,
+        );
+    }
+}

@@ -1,0 +1,399 @@
+//! HTTP connection managers: whether they have the plugin, and the settings of theirs that lead past it.
+
+use super::demands::Demands;
+use super::field::{
+    at, elements, get, head, is_enumerator, is_zero_duration, member, number, set, text, truth, unwrap, walk,
+};
+use super::plugin::{self, Flag, Plugin};
+use super::routes::{self, Governed, Reach};
+use super::survey::{Extent, Manager, Survey};
+use super::{Look, gate, headers, identity, message, order, printed, tables};
+use fieldgate::diagnostic::{Code, Diagnostic, Span};
+use fieldgate::policy::Node;
+use fieldgate::policy::model::HeadMode;
+
+/// The least buffer that the plugin can work with, in bytes: one write while Envoy buffers may be that large.
+const FLOOR: u64 = 16 << 10;
+
+/// Envoy's default for a listener's connections, in bytes.
+const DEFAULT_BUFFER: u64 = 1 << 20;
+
+/// The routes of a connection manager.
+#[derive(Default)]
+struct Routes<'n> {
+    tables: Vec<&'n Node>,
+    /// Where more come from a discovery service, whose response is not among the files.
+    elsewhere: Option<Span>,
+}
+
+impl<'n> Routes<'n> {
+    /// Adds the table that a discovery service is asked for.
+    fn named(&mut self, name: Option<&str>, place: Span, survey: &Survey<'n>) {
+        match name.and_then(|name| survey.table(name)) {
+            Some(table) => self.tables.push(table),
+            None => self.elsewhere = Some(place),
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        let mut all = Reach { any: self.elsewhere.is_some(), ..Reach::default() };
+        for reach in self.tables.iter().map(|table| routes::reach(table)) {
+            all.clusters.extend(reach.clusters);
+            all.any |= reach.any;
+        }
+        all
+    }
+}
+
+/// Judges every connection manager, and says which upstreams are reached through the plugin.
+pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Governed {
+    let mut governed = Governed::default();
+    let mut bare = Vec::new();
+    for manager in &survey.managers {
+        let filters = elements(manager.node, "http_filters");
+        let plugins: Vec<(usize, Plugin<'_>)> = filters
+            .iter()
+            .enumerate()
+            .filter_map(|(index, filter)| Some((index, plugin::recognise(filter, survey)?)))
+            .collect();
+        let Some((at, first)) = plugins.first() else {
+            match manager.extent {
+                Extent::Whole => bare.push(manager),
+                Extent::Patch => settings(look, manager, given),
+            }
+            continue;
+        };
+        governed.any = true;
+        let demands = plugin::check(look, first, Extent::Whole, given, Flag::Absent);
+        plugin::runs(look, first);
+        for (_, second) in plugins.iter().skip(1) {
+            another(look, first, second);
+            plugin::check(look, second, Extent::Whole, given, Flag::Absent);
+        }
+        identity::check(look, manager, *at, head(first.filter), &demands);
+        settings(look, manager, &demands);
+        let gate = gate::find(filters, survey);
+        let found = routes_of(manager.node, survey);
+        let is_used =
+            |name: &str| found.elsewhere.is_some() || found.tables.iter().any(|table| routes::uses(table, name));
+        order::check(look, filters, *at, &demands, &is_used);
+        let all: Vec<&Plugin<'_>> = plugins.iter().map(|(_, plugin)| plugin).collect();
+        for table in &found.tables {
+            let reach = routes::reach(table);
+            governed.reach.clusters.extend(reach.clusters);
+            governed.reach.any |= reach.any;
+            routes::check(look, table, &all, Some(&gate));
+            walk(table, &mut |level| order::settings(look, filters, *at, level));
+        }
+        if let Some(span) = found.elsewhere {
+            look.say(
+                Code::Elsewhere,
+                span,
+                "the routes come from a discovery service, and are not looked at",
+                "give its response too: another `--envoy FILE`",
+            );
+            if let Some(span) = set(first.filter, "disabled") {
+                routes::disabled(look, span);
+            }
+            gate::ask(look, &gate, head(first.filter), "any cluster");
+        }
+    }
+    governed.settle(survey);
+    for manager in bare {
+        missing(look, survey, manager, &governed);
+    }
+    governed
+}
+
+/// The name by which a discovery service is asked for the routes.
+fn discovered(manager: &Node) -> Option<&str> {
+    at(manager, &["rds", "route_config_name"]).and_then(Node::text)
+}
+
+/// The names of all tables that a connection manager asks a discovery service for.
+pub(super) fn tables_of(manager: &Node) -> Vec<&str> {
+    let list = at(manager, &["scoped_routes", "scoped_route_configurations_list", "scoped_route_configurations"]);
+    let scoped = list.and_then(Node::elements).unwrap_or_default();
+    let scoped = scoped.iter().filter_map(|scope| text(scope, "route_configuration_name"));
+    discovered(manager).into_iter().chain(scoped).collect()
+}
+
+fn routes_of<'n>(manager: &'n Node, survey: &Survey<'n>) -> Routes<'n> {
+    let mut routes = Routes::default();
+    if let Some(table) = get(manager, "route_config") {
+        routes.tables.push(table);
+    }
+    if let Some(found) = member(manager, "rds") {
+        routes.named(discovered(manager), found.key_span, survey);
+    }
+    if let Some(found) = member(manager, "scoped_routes") {
+        let list = at(&found.node, &["scoped_route_configurations_list", "scoped_route_configurations"]);
+        for scope in list.and_then(Node::elements).unwrap_or_default() {
+            match get(scope, "route_configuration") {
+                Some(table) => routes.tables.push(table),
+                None => routes.named(text(scope, "route_configuration_name"), found.key_span, survey),
+            }
+        }
+        if list.is_none() {
+            routes.elsewhere = Some(found.key_span);
+        }
+    }
+    routes
+}
+
+/// Threat A4: a connection manager without the plugin.
+fn missing(look: &mut Look, survey: &Survey<'_>, manager: &Manager<'_>, governed: &Governed) {
+    const HELP: &str = "`fieldgate render POLICY --to envoy` writes the filter; put it behind jwt_authn";
+    let reach = routes_of(manager.node, survey).reach();
+    if reach.is_nothing() {
+        return;
+    }
+    // Within a matcher the plugin runs for some requests only; that is no plugin for the others.
+    let mut inner = None;
+    walk(manager.node, &mut |node| {
+        if inner.is_none() && plugin::recognise(node, survey).is_some() {
+            inner = Some(head(node));
+        }
+    });
+    if let Some(span) = inner {
+        look.say(
+            Code::PluginDisabled,
+            span,
+            "the plugin stands within another filter, which decides for which requests it runs",
+            "put it into `http_filters` itself",
+        );
+        return;
+    }
+    let filters = member(manager.node, "http_filters").map_or_else(|| head(manager.node), |member| member.key_span);
+    let shared: Vec<&str> =
+        reach.clusters.iter().map(String::as_str).filter(|cluster| governed.holds(survey, cluster)).collect();
+    if !governed.any || reach.any {
+        let message = format!("none of these filters is the plugin, and requests go on to {}", reach.shown());
+        look.say(Code::PluginMissing, filters, message, HELP);
+    } else if !shared.is_empty() {
+        let message = format!("{} is reached here without the plugin, and elsewhere with it", super::names(shared));
+        look.say(Code::PluginMissing, filters, message, HELP);
+    } else {
+        let message = format!("none of these filters is the plugin: responses of {} pass unfiltered", reach.shown());
+        look.say(Code::UnseenTraffic, filters, message, "if that upstream has personal data, put the plugin here too");
+    }
+}
+
+/// Two plugins in one list.
+fn another(look: &mut Look, first: &Plugin<'_>, second: &Plugin<'_>) {
+    if set(second.filter, "disabled").is_some() && set(first.filter, "disabled").is_some() {
+        // Each for routes of its own.
+        return;
+    }
+    look.push(
+        Diagnostic::at(
+            Code::FilterBefore,
+            head(second.filter),
+            "a second plugin in one list: a response goes through both policies, and either can open the gate",
+        )
+        .label(head(first.filter), "the first")
+        .help("keep one: a policy has any number of routes"),
+    );
+}
+
+/// The settings of a connection manager and its listener.
+fn settings(look: &mut Look, manager: &Manager<'_>, demands: &Demands) {
+    let node = manager.node;
+    written(look, node, demands);
+    fields(look, manager);
+    if manager.extent == Extent::Whole && get(node, "stream_idle_timeout").is_none() {
+        look.say(
+            Code::DefaultIdleTimeout,
+            head(node),
+            "`stream_idle_timeout` is not set: a stream that is held back and never goes on ends after five minutes",
+            "write `stream_idle_timeout: 30s`",
+        );
+    }
+    if let Some(listener) = manager.listener {
+        match get(listener, "per_connection_buffer_limit_bytes") {
+            Some(node) => buffer(look, node, "per_connection_buffer_limit_bytes", demands),
+            None if manager.extent == Extent::Whole && DEFAULT_BUFFER < least(demands) => {
+                small(look, head(listener), "per_connection_buffer_limit_bytes", DEFAULT_BUFFER, demands);
+            }
+            None => {}
+        }
+    }
+}
+
+/// The messages of a connection manager and its listener, field by field.
+fn fields(look: &mut Look, manager: &Manager<'_>) {
+    let node = manager.node;
+    message::check(look, node, &tables::MANAGER);
+    for (name, table) in [
+        ("common_http_protocol_options", &tables::COMMON),
+        ("http_protocol_options", &tables::HTTP1),
+        ("http2_protocol_options", &tables::HTTP2),
+        ("http3_protocol_options", &tables::HTTP3),
+    ] {
+        if let Some(options) = get(node, name) {
+            message::check(look, options, table);
+        }
+    }
+    let underscores = at(node, &["common_http_protocol_options", "headers_with_underscores_action"]);
+    let allowed = underscores.map_or(manager.extent == Extent::Whole, |found| is_enumerator(found, "ALLOW", 0));
+    if allowed {
+        look.say(
+            Code::RequestChanged,
+            underscores.map_or_else(|| head(node), |found| found.span),
+            "header names with underscores are let through: many servers read `x_original_url` as `x-original-url`, which the plugin takes out",
+            "write `common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}`",
+        );
+    }
+    printed::logs(look, elements(node, "access_log"));
+    if let Some(tracing) = get(node, "tracing") {
+        printed::spans(look, tracing);
+    }
+    if let Some(config) = get(node, "local_reply_config") {
+        printed::replies(look, config);
+    }
+    if let Some(extensions) = get(node, "early_header_mutation_extensions") {
+        headers::early(look, extensions);
+    }
+    if let Some(listener) = manager.listener {
+        message::check(look, listener, &tables::LISTENER);
+        printed::logs(look, elements(listener, "access_log"));
+    }
+    for filter in manager.chain.map(|chain| elements(chain, "filters")).unwrap_or_default() {
+        network(look, filter);
+    }
+}
+
+/// A network filter beside a connection manager.
+fn network(look: &mut Look, filter: &Node) {
+    const KNOWN: [&str; 9] = [
+        "http_connection_manager",
+        "rbac",
+        "connection_limit",
+        "local_ratelimit",
+        "ratelimit",
+        "ext_authz",
+        "geoip",
+        "sni_cluster",
+        "set_filter_state",
+    ];
+    let typed = get(filter, "typed_config").and_then(unwrap).map(|(name, _)| name).unwrap_or_default();
+    let of_type = typed.split_once(".filters.network.").and_then(|(_, rest)| rest.split('.').next());
+    let istio = typed.contains("istio.") || text(filter, "name").is_some_and(|name| name.starts_with("istio."));
+    if typed.is_empty() || istio || of_type.is_some_and(|kind| KNOWN.contains(&kind)) {
+        return;
+    }
+    look.say(
+        Code::UnknownField,
+        head(filter),
+        format!(
+            "`{}` stands before the connection manager, and is not known here: it sees all bytes, and can answer",
+            text(filter, "name").unwrap_or(typed)
+        ),
+        "take it out, or look up what it does",
+    );
+}
+
+/// The settings that are written out: of a connection manager, or of a patch of one.
+pub(super) fn written(look: &mut Look, node: &Node, demands: &Demands) {
+    if let Some(span) = set(node, "proxy_100_continue") {
+        look.say(
+            Code::PassesNoFilter,
+            span,
+            "`proxy_100_continue: true`: responses with a status of 1xx go to the client, with their headers, past every filter",
+            "write `proxy_100_continue: false`",
+        );
+    }
+    elements(node, "upgrade_configs").iter().for_each(|each| upgrade(look, each));
+    for (name, does) in [("normalize_path", "normalises the path"), ("merge_slashes", "merges slashes in the path")] {
+        if let Some(span) = set(node, name) {
+            rewritten(look, span, &format!("`{name}: true`: Envoy {does}"), &format!("write `{name}: false`"));
+        }
+    }
+    if let Some(found) = get(node, "path_with_escaped_slashes_action") {
+        for (word, value) in [("UNESCAPE_AND_REDIRECT", 3), ("UNESCAPE_AND_FORWARD", 4)] {
+            if is_enumerator(found, word, value) {
+                let what = format!("`path_with_escaped_slashes_action: {word}`: Envoy makes slashes of `%2F`");
+                rewritten(look, found.span, &what, "write `KEEP_UNCHANGED`, or `REJECT_REQUEST`");
+            }
+        }
+    }
+    if let Some(found) = get(node, "stream_idle_timeout").filter(|found| is_zero_duration(found)) {
+        no_idle_timeout(look, found.span, "stream_idle_timeout");
+    }
+    for path in [["http2_protocol_options", ""], ["http3_protocol_options", "quic_protocol_options"]] {
+        let options = path.iter().filter(|name| !name.is_empty()).try_fold(node, |node, name| get(node, name));
+        if let Some(found) = options.and_then(|options| get(options, "initial_stream_window_size")) {
+            buffer(look, found, "initial_stream_window_size", demands);
+        }
+    }
+    if let Some(found) = get(node, "per_connection_buffer_limit_bytes") {
+        buffer(look, found, "per_connection_buffer_limit_bytes", demands);
+    }
+}
+
+/// Says that a path is changed before the plugin sees it.
+pub(super) fn rewritten(look: &mut Look, span: Span, what: &str, help: &str) {
+    look.say(
+        Code::PathAltered,
+        span,
+        format!("{what} before the plugin sees it: what rule 3 refuses comes out as a path that a route matches"),
+        help,
+    );
+}
+
+/// Threat A10.
+pub(super) fn upgrade(look: &mut Look, upgrade: &Node) {
+    if get(upgrade, "enabled").and_then(truth) == Some(false) {
+        return;
+    }
+    let kind = text(upgrade, "upgrade_type").unwrap_or("?");
+    let own = if elements(upgrade, "filters").is_empty() { "" } else { ", and goes through filters of its own" };
+    let place = get(upgrade, "upgrade_type").map_or_else(|| head(upgrade), |node| node.span);
+    look.say(
+        Code::PassesNoFilter,
+        place,
+        format!("an upgrade to `{kind}` is let through: what follows is no response to filter{own}"),
+        "take it out: the plugin refuses upgrades",
+    );
+}
+
+/// Threat A11.
+pub(super) fn no_idle_timeout(look: &mut Look, span: Span, name: &str) {
+    look.say(
+        Code::NoIdleTimeout,
+        span,
+        format!("`{name}` is off: a stream that is held back and never goes on stays for ever"),
+        format!("write `{name}: 30s`"),
+    );
+}
+
+/// The least buffer that the plugin needs, in bytes: what is held back, and one frame more.
+fn least(demands: &Demands) -> u64 {
+    match demands.head {
+        Some(HeadMode::Held) => FLOOR.max(u64::from(demands.hold).saturating_mul(2)),
+        Some(HeadMode::Released) | None => FLOOR,
+    }
+}
+
+/// A limit in bytes.
+fn buffer(look: &mut Look, node: &Node, name: &str, demands: &Demands) {
+    // Nothing is no limit.
+    if let Some(size) = number(node).filter(|size| *size > 0 && *size < least(demands)) {
+        small(look, node.span, name, size, demands);
+    }
+}
+
+/// Says that a buffer is too small, if it is: `size` and what is needed are in bytes.
+pub(super) fn small(look: &mut Look, span: Span, name: &str, size: u64, demands: &Demands) {
+    let least = least(demands);
+    if size >= least {
+        return;
+    }
+    let why = if least > FLOOR { "twice `limits.hold`" } else { "one write" };
+    look.say(
+        Code::SmallBuffer,
+        span,
+        format!("`{name}` is {size} bytes, and the plugin needs {least} ({why}): Envoy ends larger responses with its own 500"),
+        format!("write at least {least}, or a smaller `limits.hold` in the policy"),
+    );
+}

@@ -1,0 +1,415 @@
+//! Istio's resources as a whole: whether the patches that bring the plugin and the gate are applied as they are meant, what
+//! takes them out, and whether another way leads to a governed host.
+
+use std::collections::BTreeSet;
+
+use super::demands::Demands;
+use super::field::{at, elements, get, head, member, names_fieldgate, text, walk};
+use super::istio::{patches, value};
+use super::resource;
+use super::survey::{Resource, Survey};
+use super::{Look, attach, gate, headers, order, plugin, routes};
+use fieldgate::diagnostic::{Code, Span};
+use fieldgate::policy::Node;
+use fieldgate::policy::model::Identity;
+
+/// Filters that Istio's gateways have, by which a patch may find its place.
+const KNOWN: [&str; 12] = [
+    "envoy.filters.http.router",
+    "envoy.filters.http.jwt_authn",
+    "istio_authn",
+    "envoy.filters.http.rbac",
+    "envoy.filters.http.ext_authz",
+    "envoy.filters.http.cors",
+    "envoy.filters.http.fault",
+    "envoy.filters.http.grpc_stats",
+    "istio.alpn",
+    "istio.stats",
+    "istio.metadata_exchange",
+    "envoy.filters.http.wasm",
+];
+
+const ROUTER: &str = "envoy.filters.http.router";
+
+/// Where a patch of an HTTP filter goes.
+struct Patch<'n> {
+    node: &'n Node,
+    applies: &'n str,
+    operation: &'n str,
+    /// The filter that it is put beside, replaces, or takes out.
+    beside: Option<&'n Node>,
+}
+
+impl<'n> Patch<'n> {
+    fn of(node: &'n Node) -> Self {
+        let beside = at(node, &["match", "listener", "filterChain", "filter", "subFilter", "name"]);
+        Self {
+            node,
+            applies: text(node, "applyTo").unwrap_or_default(),
+            operation: at(node, &["patch", "operation"]).and_then(Node::text).unwrap_or_default(),
+            beside,
+        }
+    }
+
+    fn name(&self) -> &'n str {
+        self.beside.and_then(Node::text).unwrap_or_default()
+    }
+
+    fn place(&self) -> Span {
+        at(self.node, &["patch", "operation"]).map_or(self.node.span, |node| node.span)
+    }
+}
+
+/// Judges them. `demands` are the plugin's.
+pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
+    let filters: Vec<&Resource<'_>> = survey.resources.iter().filter(|one| one.kind == "EnvoyFilter").collect();
+    let all: Vec<Patch<'_>> = filters.iter().flat_map(|one| patches(one.node)).map(Patch::of).collect();
+    let names: BTreeSet<&str> = all
+        .iter()
+        .filter(|patch| is_plugin(patch, survey))
+        .filter_map(|patch| value(patch.node).and_then(|value| text(value, "name")))
+        .collect();
+    let mut gated = false;
+    for patch in &all {
+        let value = value(patch.node);
+        if is_plugin(patch, survey) && patch.operation != "MERGE" {
+            applied(look, patch);
+        } else if value.is_some_and(|value| gate::is_meant(value, survey)) {
+            gated |= is_gate(look, survey, patch);
+        } else {
+            other(look, patch, &names);
+        }
+    }
+    let wasm: Vec<&Node> = survey
+        .resources
+        .iter()
+        .filter(|one| one.kind == "WasmPlugin")
+        .map(|one| one.node)
+        .filter(|one| super::istio::is_ours(one))
+        .collect();
+    let brings = |one: &&&Resource<'_>| {
+        patches(one.node).map(Patch::of).any(|patch| is_plugin(&patch, survey) && patch.operation != "MERGE")
+    };
+    let first = wasm.first().copied().or_else(|| filters.iter().find(brings).map(|one| one.node));
+    let Some(first) = first else { return };
+    if !gated {
+        look.say(
+            Code::NoGate,
+            resource::place(first),
+            "there is no gate: where the plugin is deleted, rejected or not there yet, responses pass unfiltered",
+            "add it by an EnvoyFilter of its own: `INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
+        );
+    }
+    tokens(look, survey, demands);
+    ways(look, survey);
+}
+
+fn is_plugin(patch: &Patch<'_>, survey: &Survey<'_>) -> bool {
+    patch.operation != "REMOVE" && value(patch.node).is_some_and(|value| plugin::recognise(value, survey).is_some())
+}
+
+/// Whether the patch that brings the plugin is applied, and where.
+fn applied(look: &mut Look, patch: &Patch<'_>) {
+    let mut never = |span: Span, what: &str, help: &str| {
+        look.say(Code::PluginDisabled, span, format!("{what}: nothing is filtered"), help);
+    };
+    let context = at(patch.node, &["match", "context"]);
+    if let Some(context) = context.filter(|context| context.text() == Some("SIDECAR_OUTBOUND")) {
+        never(
+            context.span,
+            "`SIDECAR_OUTBOUND` is what a workload asks others, not the gateway",
+            "write `context: GATEWAY`",
+        );
+    }
+    for name in ["proxy", "cluster"] {
+        if let Some(found) = get(patch.node, "match").and_then(|matched| member(matched, name)) {
+            never(
+                found.key_span,
+                "the patch is for some proxies only, and on the others it is not applied",
+                "take it out: `workloadSelector` chooses the gateway",
+            );
+        }
+    }
+    let apply = get(patch.node, "applyTo").map_or(patch.node.span, |node| node.span);
+    match (patch.applies, patch.operation) {
+        ("EXTENSION_CONFIG", "ADD") => return,
+        ("EXTENSION_CONFIG", _) => {
+            never(
+                patch.place(),
+                "istiod only knows `ADD` for EXTENSION_CONFIG: the patch is not applied",
+                "write `operation: ADD`",
+            );
+            return;
+        }
+        ("HTTP_FILTER", _) => {}
+        _ => {
+            never(
+                apply,
+                &format!("`applyTo: {}` is not where an HTTP filter can be: the patch is not applied", patch.applies),
+                "write `applyTo: HTTP_FILTER`",
+            );
+            return;
+        }
+    }
+    let span = patch.beside.map_or(patch.place(), |node| node.span);
+    match (patch.operation, patch.name()) {
+        ("INSERT_BEFORE", ROUTER) | ("INSERT_FIRST", _) => {}
+        ("INSERT_BEFORE", "") => order(look, patch.place()),
+        ("INSERT_AFTER", ROUTER) => {
+            never(
+                patch.place(),
+                "Envoy takes no filter behind the router: the listener is rejected",
+                "write `operation: INSERT_BEFORE`",
+            );
+        }
+        ("INSERT_BEFORE", "envoy.filters.http.jwt_authn") => order(look, patch.place()),
+        ("INSERT_BEFORE" | "INSERT_AFTER", name) if KNOWN.contains(&name) => {}
+        ("INSERT_BEFORE" | "INSERT_AFTER", name) => {
+            never(
+                span,
+                &format!("no gateway of today's Istio has a filter `{name}`: the patch is not applied"),
+                "write `subFilter: {name: envoy.filters.http.router}`",
+            );
+        }
+        (operation, _) => {
+            never(
+                patch.place(),
+                &format!("`{operation}` does not put the plugin before the router"),
+                "write `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
+            );
+        }
+    }
+}
+
+fn order(look: &mut Look, span: Span) {
+    look.say(
+        Code::FilterOrder,
+        span,
+        "this puts the plugin before Istio's authentication: no caller has an identity yet when the plugin asks",
+        "write `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
+    );
+}
+
+/// Whether a patch brings the gate. Says why not.
+fn is_gate(look: &mut Look, survey: &Survey<'_>, patch: &Patch<'_>) -> bool {
+    let Some(value) = value(patch.node) else { return false };
+    let context = at(patch.node, &["match", "context"]).and_then(Node::text).unwrap_or("ANY");
+    let placed = patch.applies == "HTTP_FILTER" && patch.operation == "INSERT_BEFORE" && patch.name() == ROUTER;
+    let fault = gate::fault(value, survey)
+        .or_else(|| (!placed).then(|| (head(value), "it is not put right before the router".to_owned())))
+        .or_else(|| (context == "SIDECAR_OUTBOUND").then(|| (head(value), "it is not at the gateway".to_owned())));
+    match fault {
+        Some((span, why)) => {
+            look.say(
+                Code::NoGate,
+                span,
+                format!("this is no gate for what the plugin has not seen: {why}"),
+                "write `applyTo: HTTP_FILTER`, `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
+            );
+            false
+        }
+        None => true,
+    }
+}
+
+/// A patch of something else: what it takes out, and what it puts beside the plugin.
+fn other(look: &mut Look, patch: &Patch<'_>, names: &BTreeSet<&str>) {
+    let name = patch.name();
+    let span = patch.beside.map_or(patch.place(), |node| node.span);
+    let hits = names.contains(name) || (names_fieldgate(name) && !name.contains("gate.") && name != "fieldgate.gate");
+    let whole = name.is_empty() && patch.applies == "HTTP_FILTER";
+    match patch.operation {
+        "REMOVE" | "REPLACE" if name.contains("gate") && !hits => {
+            look.say(Code::NoGate, span, "this patch takes the gate out", "take the patch out");
+        }
+        "REMOVE" | "REPLACE" if hits || (whole && !names.is_empty()) => {
+            look.say(Code::PluginDisabled, span, "this patch takes the plugin out", "take the patch out");
+        }
+        _ => {}
+    }
+    let Some(value) = value(patch.node) else { return };
+    match patch.applies {
+        "HTTP_FILTER" => match (patch.operation, name) {
+            ("INSERT_FIRST" | "INSERT_AFTER", _) => order::earlier(look, value, None),
+            ("INSERT_BEFORE" | "ADD", ROUTER) => order::somewhere(look, value),
+            ("INSERT_BEFORE" | "ADD" | "REPLACE", _) => order::earlier(look, value, None),
+            _ => {}
+        },
+        "HTTP_ROUTE" | "VIRTUAL_HOST" | "ROUTE_CONFIGURATION" => routes::patched(look, value),
+        "CLUSTER" => {
+            let mut found = Vec::new();
+            walk(value, &mut |node| found.extend(get(node, "http_filters").and_then(Node::elements)));
+            found.into_iter().flatten().for_each(|filter| order::later(look, filter));
+        }
+        _ => {}
+    }
+}
+
+/// Who the callers are: istiod has one key for the claims of all issuers.
+fn tokens(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
+    const PAYLOAD: &str = "payload";
+    if !demands.is_by_token() {
+        return;
+    }
+    let mut issuers: BTreeSet<&str> = BTreeSet::new();
+    for resource in survey.resources.iter().filter(|one| one.kind == "RequestAuthentication") {
+        for rule in at(resource.node, &["spec", "jwtRules"]).and_then(Node::elements).unwrap_or_default() {
+            let issuer = get(rule, "issuer");
+            let place = issuer.map_or(rule.span, |issuer| issuer.span);
+            let mut loose = |span: Span, what: String, help: &str| look.say(Code::LooseIdentity, span, what, help);
+            if let Some(Identity::JwtAuthn { payload, .. }) = demands.identity.as_ref().filter(|_| issuers.is_empty())
+                && payload.as_str() != PAYLOAD
+            {
+                loose(
+                    place,
+                    format!(
+                        "istiod leaves claims under `{PAYLOAD}`, and the policy looks for them under `{payload}`: no caller has an identity"
+                    ),
+                    "write `identity: {payload: payload}` in the policy",
+                );
+            }
+            let own = issuer.and_then(Node::text).unwrap_or_default();
+            if !issuers.is_empty() && !issuers.contains(own) {
+                loose(place, "a second issuer, and istiod leaves the claims of all in one place: a client of one is taken for the other's of that name".to_owned(), "keep one issuer for each gateway");
+            }
+            issuers.insert(own);
+            if elements(rule, "audiences").is_empty() {
+                loose(
+                    place,
+                    "no `audiences`: a token for any other API of the issuer is taken".to_owned(),
+                    "write `audiences: [https://…]`, as this API is called in tokens",
+                );
+            }
+            if let Some(found) = member(rule, "fromParams") {
+                loose(
+                    found.key_span,
+                    "tokens are taken from the query, which ends up in logs".to_owned(),
+                    "take it out",
+                );
+            }
+            let keys = get(rule, "jwks").filter(|keys| {
+                let text: String = keys.text().unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();
+                text.contains("\"kty\":\"oct\"")
+            });
+            if let Some(keys) = keys {
+                look.say(
+                    Code::UnverifiedIdentity,
+                    keys.span,
+                    "a symmetric key is written out: whoever reads this file, or `/config_dump`, signs tokens of any caller",
+                    "use the issuer's public keys: `jwksUri`",
+                );
+            }
+        }
+    }
+    let required = survey.resources.iter().filter(|one| one.kind == "AuthorizationPolicy").any(|one| {
+        let mut found = false;
+        walk(one.node, &mut |node| {
+            found |= ["requestPrincipals", "notRequestPrincipals"].iter().any(|name| get(node, name).is_some());
+        });
+        found
+    });
+    if let (false, Some(first)) =
+        (required || issuers.is_empty(), survey.resources.iter().find(|one| one.kind == "RequestAuthentication"))
+    {
+        super::identity::no_token(
+            look,
+            resource::place(first.node),
+            "a RequestAuthentication without an AuthorizationPolicy that asks for `requestPrincipals`",
+        );
+    }
+}
+
+/// Ways to a governed host that are not HTTP, and what routes change.
+fn ways(look: &mut Look, survey: &Survey<'_>) {
+    let services: Vec<&Node> =
+        survey.resources.iter().filter(|one| one.kind == "VirtualService").map(|one| one.node).collect();
+    let list = |service: &'_ Node, name: &str| -> Vec<Node> {
+        at(service, &["spec", name]).and_then(Node::elements).unwrap_or_default().to_vec()
+    };
+    let hosts = |route: &Node| -> Vec<String> {
+        let all = elements(route, "route").iter().filter_map(|route| at(route, &["destination", "host"])?.text());
+        all.map(str::to_owned).collect()
+    };
+    let governed: BTreeSet<String> =
+        services.iter().flat_map(|service| list(service, "http")).flat_map(|route| hosts(&route)).collect();
+    for service in services {
+        for route in list(service, "http") {
+            for name in ["uri", "uriRegexRewrite"] {
+                let Some(found) = get(&route, "rewrite").and_then(|rewrite| member(rewrite, name)) else { continue };
+                look.say(
+                    Code::PathAltered,
+                    found.key_span,
+                    "`rewrite`: the upstream gets another path than the one that the policy matched",
+                    "forward the path as it is; if the upstream needs another, check that each policy route means the same there",
+                );
+            }
+            for level in std::iter::once(&route).chain(elements(&route, "route")) {
+                if let Some(request) = at(level, &["headers", "request"]) {
+                    modified(look, request);
+                }
+            }
+        }
+        for kind in ["tcp", "tls"] {
+            for route in list(service, kind) {
+                let shared: Vec<String> = hosts(&route).into_iter().filter(|host| governed.contains(host)).collect();
+                let (code, what) = if shared.is_empty() {
+                    (Code::UnseenTraffic, format!("a `{kind}` route: the plugin sees nothing of it"))
+                } else {
+                    (
+                        Code::PluginMissing,
+                        format!(
+                            "a `{kind}` route reaches {} without the plugin",
+                            super::names(shared.iter().map(String::as_str))
+                        ),
+                    )
+                };
+                look.say(code, head(&route), what, "take it out, or see to it that no governed host is behind it");
+            }
+        }
+    }
+    for gateway in
+        survey.resources.iter().filter(|one| one.kind == "Gateway" && resource::is_of(one.node, "networking.istio.io"))
+    {
+        for server in at(gateway.node, &["spec", "servers"]).and_then(Node::elements).unwrap_or_default() {
+            let mode = at(server, &["tls", "mode"])
+                .filter(|mode| mode.text().is_some_and(|mode| mode.ends_with("PASSTHROUGH")));
+            let protocol = at(server, &["port", "protocol"]).filter(|protocol| {
+                !matches!(protocol.text(), Some("HTTP" | "HTTPS" | "HTTP2" | "GRPC" | "GRPC-WEB" | "TLS"))
+            });
+            if let Some(found) = mode.or(protocol) {
+                look.say(
+                    Code::UnseenTraffic,
+                    found.span,
+                    "what comes through this server is no HTTP that the gateway reads: no filter sees it",
+                    "terminate TLS here (`mode: SIMPLE`), or see to it that no governed host is behind it",
+                );
+            }
+        }
+    }
+}
+
+/// Header changes of a VirtualService: maps of names to values.
+fn modified(look: &mut Look, request: &Node) {
+    for name in ["set", "add"] {
+        for header in get(request, name).and_then(Node::members).unwrap_or_default() {
+            if headers::steers(&header.key) {
+                headers::changed(look, header.key_span, &header.key);
+            }
+        }
+    }
+    attach::modified(
+        look,
+        &Node {
+            span: request.span,
+            value: fieldgate::policy::Tree::Map(
+                request
+                    .members()
+                    .unwrap_or_default()
+                    .iter()
+                    .filter(|member| &*member.key == "remove")
+                    .cloned()
+                    .collect(),
+            ),
+        },
+    );
+}

@@ -1,0 +1,176 @@
+//! EnvoyPatchPolicy: what JSON patches write into, and take out of, what Envoy Gateway makes of the other resources.
+
+use super::field::{at, get, head, is_enumerator, message, text, truth};
+use super::resource::{self, Named};
+use super::survey::{Extent, Survey};
+use super::{Look, demands::Demands, gate, headers, manager, order, plugin};
+use fieldgate::diagnostic::{Code, Span};
+use fieldgate::policy::Node;
+
+/// The operations of an EnvoyPatchPolicy (RFC 6902).
+pub(super) fn operations(resource: &Node) -> impl Iterator<Item = &Node> {
+    let patches = at(resource, &["spec", "jsonPatches"]).and_then(Node::elements).unwrap_or_default();
+    patches.iter().filter_map(|patch| get(patch, "operation"))
+}
+
+/// Where an operation works: what its `jsonPath` selects, and the `path` from there.
+fn place(operation: &Node) -> String {
+    let part = |name| text(operation, name).unwrap_or_default();
+    format!("{}/{}", part("jsonPath"), part("path").trim_start_matches('/'))
+}
+
+/// The field that an operation writes, and what it writes there.
+pub(super) fn written(operation: &Node) -> Option<(&str, &Node)> {
+    let path = text(operation, "path").or_else(|| text(operation, "jsonPath"))?;
+    Some((path.rsplit(['/', '.']).next()?, get(operation, "value")?))
+}
+
+/// The Gateways before whose routers there is a gate. Says why one that is meant to be a gate is none.
+pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Vec<Named> {
+    let mut found = Vec::new();
+    for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
+        for operation in operations(resource.node) {
+            let Some(value) = get(operation, "value").filter(|value| gate::is_meant(value, survey)) else { continue };
+            let adds = text(operation, "op") == Some("add");
+            // "add" at an element puts the value before it.
+            let at_router = place(operation).contains("envoy.filters.http.router");
+            let fault = gate::fault(value, survey).or_else(|| {
+                (!adds || !at_router).then(|| {
+                    (head(value), "it is not added at the router, so it is not known what is between them".to_owned())
+                })
+            });
+            match fault {
+                Some((span, why)) => look.say(
+                    Code::NoGate,
+                    span,
+                    format!("this is no gate for what the plugin has not seen: {why}"),
+                    "write `op: add`, `jsonPath: \"..http_filters[?(@.name=='envoy.filters.http.router')]\"`",
+                ),
+                None => found.extend(resource::targets(resource.node, survey)),
+            }
+        }
+    }
+    found
+}
+
+/// Whether a patch makes jwt_authn ask for an end of a token's life.
+pub(super) fn requires_expiration(survey: &Survey<'_>) -> bool {
+    let policies = survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy");
+    policies
+        .flat_map(|resource| operations(resource.node))
+        .filter_map(written)
+        .any(|(name, value)| name == "require_expiration" && truth(value) == Some(true))
+}
+
+/// Whether a patch has Envoy make a virtual machine anew that failed, which an EnvoyExtensionPolicy cannot say.
+pub(super) fn reloads(survey: &Survey<'_>) -> bool {
+    let policies = survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy");
+    policies
+        .flat_map(|resource| operations(resource.node))
+        .filter_map(written)
+        .any(|(name, value)| name == "failure_policy" && is_enumerator(value, "FAIL_RELOAD", 1))
+}
+
+/// Judges what the patches do to the plugin, the gate, and what is around them.
+pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
+    for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
+        for operation in operations(resource.node) {
+            one(look, survey, operation, demands);
+        }
+    }
+}
+
+fn one(look: &mut Look, survey: &Survey<'_>, operation: &Node, demands: &Demands) {
+    let place = place(operation);
+    let from = text(operation, "from").unwrap_or_default();
+    let op = text(operation, "op").unwrap_or_default();
+    let span = ["path", "jsonPath", "op"]
+        .iter()
+        .find_map(|name| get(operation, name))
+        .map_or(operation.span, |node| node.span);
+    if settings(&place) || settings(from) {
+        let does = if matches!(op, "remove" | "move") { "takes out" } else { "writes over" };
+        off(look, span, &format!("this patch {does} the settings by which routes turn the plugin on"));
+    } else if let ("remove" | "replace" | "move", Some(filter)) = (op, filter(&place)) {
+        taken(
+            look,
+            span,
+            filter,
+            get(operation, "value").is_some_and(|value| plugin::recognise(value, survey).is_some()),
+        );
+    } else if let (Some(filter), true) = (filter(from), op == "move") {
+        taken(look, span, filter, false);
+    }
+    let Some((name, value)) = written(operation) else { return };
+    if name == "disabled" && truth(value) != Some(false) {
+        off(look, span, "this patch turns a filter off");
+    }
+    if is_filter(value) {
+        if !gate::is_meant(value, survey) && plugin::recognise(value, survey).is_none() {
+            order::somewhere(look, value);
+        }
+        return;
+    }
+    if get(value, "@type").is_none() {
+        let message = message(name, value);
+        manager::written(look, &message, demands);
+        plugin::failure(look, &message, Extent::Patch);
+        headers::level(look, &message);
+        if value.members().is_some() {
+            manager::written(look, value, demands);
+            plugin::failure(look, value, Extent::Patch);
+            headers::level(look, value);
+        }
+    }
+}
+
+fn is_filter(value: &Node) -> bool {
+    text(value, "name").is_some() && (get(value, "typed_config").is_some() || get(value, "config_discovery").is_some())
+}
+
+/// Whether a path leads to what routes say of filters, unless to what they say of one that is not the plugin.
+fn settings(path: &str) -> bool {
+    let Some((_, rest)) = path.split_once("typed_per_filter_config") else { return false };
+    let other = rest.contains("envoy.filters.http.") && !rest.contains("envoy.filters.http.wasm");
+    !other
+}
+
+/// What a path that ends at a list of filters, or at one of them, says of it.
+fn filter(path: &str) -> Option<&str> {
+    let (_, rest) = path.rsplit_once("http_filters")?;
+    let rest = rest.trim_end_matches('/');
+    // Beyond the element it is a field of the filter's.
+    let is_element = match rest.strip_prefix('[') {
+        Some(selector) => selector.rfind(']').is_some_and(|end| end.saturating_add(1) == selector.len()),
+        None => rest.trim_start_matches('/').chars().all(|c| c.is_ascii_digit() || c == '-'),
+    };
+    is_element.then_some(rest)
+}
+
+fn taken(look: &mut Look, span: Span, selector: &str, is_plugin: bool) {
+    if is_plugin {
+        return;
+    }
+    let names = |name: &str| selector.contains(name);
+    if names("gate") || names("envoy.filters.http.rbac") {
+        look.say(Code::NoGate, span, "this patch takes the gate out", "take the patch out");
+    } else if names("wasm") || names("fieldgate") || !names("envoy.filters.http.") {
+        off(look, span, "this patch takes a filter out that may be the plugin");
+    } else if names("jwt_authn") {
+        look.say(
+            Code::LooseIdentity,
+            span,
+            "this patch takes jwt_authn out: no caller has an identity",
+            "take the patch out",
+        );
+    }
+}
+
+fn off(look: &mut Look, span: Span, what: &str) {
+    look.say(
+        Code::PluginDisabled,
+        span,
+        format!("{what}: responses pass unfiltered, or not at all where there is a gate"),
+        "take the patch out; a route that needs no filtering is a `pass` route of the policy",
+    );
+}

@@ -1,0 +1,339 @@
+//! The plugin's own configuration, `envoy.extensions.wasm.v3.PluginConfig`: how it is recognised, how it fails, what it is
+//! handed.
+
+use super::demands::{self, Demands};
+use super::field::{at, elements, get, head, is, is_enumerator, member, names_fieldgate, set, text, unwrap};
+use super::survey::{Extent, Survey};
+use super::{Look, identity, message, order, routes, tables};
+use fieldgate::diagnostic::{Code, Span};
+use fieldgate::policy::Node;
+use fieldgate::policy::model::HeadMode;
+
+/// The environment variable that holds the key of pseudonyms (rule 23).
+const KEY: &str = "FIELDGATE_KEY";
+
+/// Whether a variable may hold a key: `FIELDGATE_KEY`, or `FIELDGATE_KEY_NAME` for a policy's `key: NAME`.
+pub(super) fn is_key(name: &str) -> bool {
+    name.strip_prefix(KEY).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
+/// An HTTP filter that is the plugin.
+pub(super) struct Plugin<'n> {
+    /// The element of `http_filters`.
+    pub(super) filter: &'n Node,
+    /// Its `PluginConfig`; `None` where discovery brings it, and not from these files.
+    pub(super) config: Option<&'n Node>,
+}
+
+impl<'n> Plugin<'n> {
+    /// The filter's name, by which routes speak of it.
+    pub(super) fn name(&self) -> &'n str {
+        text(self.filter, "name").unwrap_or_default()
+    }
+}
+
+/// The filter as the plugin, if it is that.
+pub(super) fn recognise<'n>(filter: &'n Node, survey: &Survey<'n>) -> Option<Plugin<'n>> {
+    let name = text(filter, "name").unwrap_or_default();
+    if let Some(typed) = get(filter, "typed_config") {
+        let config = if is(typed, "Wasm") { config(typed) } else { return None };
+        return (names_fieldgate(name) || config.is_some_and(is_ours)).then_some(Plugin { filter, config });
+    }
+    let source = get(filter, "config_discovery")?;
+    let kinds = elements(source, "type_urls");
+    if !kinds.is_empty() && !kinds.iter().filter_map(Node::text).any(|kind| kind.ends_with("http.wasm.v3.Wasm")) {
+        return None;
+    }
+    let found = survey.extension(name).and_then(config);
+    let path = at(source, &["config_source", "path_config_source", "path"]).and_then(Node::text).unwrap_or_default();
+    let ours = found.is_some_and(is_ours) || names_fieldgate(name) || names_fieldgate(path);
+    ours.then_some(Plugin { filter, config: found })
+}
+
+/// The `PluginConfig` of a Wasm filter.
+pub(super) fn config(typed: &Node) -> Option<&Node> {
+    let (name, message) = unwrap(typed)?;
+    if name.ends_with("filters.http.wasm.v3.Wasm") { get(message, "config") } else { None }
+}
+
+/// The `PluginConfig` of a filter that is the plugin by what it says itself.
+pub(super) fn config_of(filter: &Node) -> Option<&Node> {
+    let named = text(filter, "name").is_some_and(names_fieldgate);
+    let config = get(filter, "typed_config").and_then(config);
+    config.filter(|config| named || is_ours(config)).or_else(|| get(filter, "config_discovery").filter(|_| named))
+}
+
+/// Whether a `PluginConfig` is the plugin's: one of its names, its code, or its policy says so.
+fn is_ours(config: &Node) -> bool {
+    let vm = get(config, "vm_config");
+    let names = [text(config, "name"), text(config, "root_id"), vm.and_then(|vm| text(vm, "vm_id"))];
+    let code = ["code.local.filename", "code.remote.http_uri.uri"]
+        .map(|path| vm.and_then(|vm| at(vm, &path.split('.').collect::<Vec<_>>())).and_then(Node::text));
+    names.into_iter().chain(code).flatten().any(names_fieldgate)
+        || get(config, "configuration").is_some_and(demands::holds_policy)
+}
+
+/// Says what is wrong with the plugin's configuration, and gives what its policy asks for.
+pub(super) fn check(look: &mut Look, plugin: &Plugin<'_>, extent: Extent, given: &Demands, flag: Flag) -> Demands {
+    let Some(config) = plugin.config else { return given.clone() };
+    let place = head(config);
+    let demands = match get(config, "configuration") {
+        Some(any) => demands::of_any(look, any, given),
+        None => {
+            if extent == Extent::Whole {
+                demands::none(look, place, "the plugin has no `configuration`, so it has no policy");
+            }
+            given.clone()
+        }
+    };
+    message::check(look, config, &tables::PLUGIN);
+    for (node, path) in [(Some(config), "PluginConfig"), (get(config, "vm_config"), "VmConfig")] {
+        if let Some(node) = node {
+            capabilities(look, node, path);
+        }
+    }
+    if let Some(vm) = get(config, "vm_config") {
+        machine(look, vm);
+    }
+    let named = at(config, &["vm_config", "vm_id"]).and_then(Node::text).is_some_and(|id| !id.is_empty());
+    if demands.counts && !named && extent == Extent::Whole {
+        look.say(
+            Code::SharedCounts,
+            place,
+            "the policy counts budgets in shared data, and the virtual machine has no `vm_id`: every other plugin without one reads and writes the same counts",
+            "write `vm_config: {vm_id: fieldgate}`",
+        );
+    }
+    failure(look, config, extent);
+    held_head(look, config, extent, &demands, flag);
+    if extent == Extent::Whole {
+        key(look, config, place, &demands);
+    }
+    demands
+}
+
+/// What the plugin is called by, and what it calls, from a request's head to a response's end.
+const CAPABILITIES: [&str; 18] = [
+    "proxy_on_context_create",
+    "proxy_on_vm_start",
+    "proxy_on_configure",
+    "proxy_on_request_headers",
+    "proxy_on_response_headers",
+    "proxy_on_response_body",
+    "proxy_on_response_trailers",
+    "proxy_on_done",
+    "proxy_on_delete",
+    "proxy_get_header_map_pairs",
+    "proxy_set_header_map_pairs",
+    "proxy_get_buffer_bytes",
+    "proxy_set_buffer_bytes",
+    "proxy_get_property",
+    "proxy_set_property",
+    "proxy_send_local_response",
+    "proxy_close_stream",
+    "random_get",
+];
+
+/// A restriction that leaves out what the response needs: the request is seen, and opens the gate, and its response is not.
+fn capabilities(look: &mut Look, node: &Node, of: &str) {
+    let Some(restriction) = member(node, "capability_restriction_config") else { return };
+    let allowed = get(&restriction.node, "allowed_capabilities").and_then(Node::members).unwrap_or_default();
+    let missing: Vec<&str> =
+        CAPABILITIES.into_iter().filter(|name| !allowed.iter().any(|member| &*member.key == *name)).collect();
+    // Nothing at all is no restriction.
+    if !allowed.is_empty() && !missing.is_empty() {
+        look.say(
+            Code::PluginDisabled,
+            restriction.key_span,
+            format!(
+                "`capability_restriction_config` of {of} leaves out {}: responses pass unfiltered where the plugin is not called for them, and the gate is open",
+                super::names(missing)
+            ),
+            "take it out: the plugin needs them all",
+        );
+    }
+}
+
+/// The virtual machine.
+fn machine(look: &mut Look, vm: &Node) {
+    message::check(look, vm, &tables::VM);
+    // `null` runs code of Envoy's own under a name, and not the module.
+    let known = ["envoy.wasm.runtime.v8", "envoy.wasm.runtime.wasmtime", "envoy.wasm.runtime.wamr"];
+    if let Some(runtime) =
+        get(vm, "runtime").filter(|node| node.text().is_none_or(|text| !known.contains(&text) && !text.is_empty()))
+    {
+        look.say(
+            Code::UnknownField,
+            runtime.span,
+            "this runtime is not known to run the plugin's module",
+            "write `runtime: envoy.wasm.runtime.v8`",
+        );
+    }
+}
+
+/// Whether some other part of the deployment sets `allow_on_headers_stop_iteration`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flag {
+    /// A patch does.
+    Patched,
+    /// Nothing does, as far as can be seen.
+    Absent,
+}
+
+/// Threat A1.
+pub(super) fn failure(look: &mut Look, config: &Node, extent: Extent) {
+    const HELP: &str = "write `failure_policy: FAIL_RELOAD`";
+    let open = "if the plugin's virtual machine fails, responses pass unfiltered";
+    if let Some(span) = set(config, "fail_open") {
+        look.say(Code::FailOpen, span, format!("`fail_open: true`: {open}"), HELP);
+    }
+    match get(config, "failure_policy") {
+        // envoy/extensions/wasm/v3/wasm.proto
+        Some(node) if is_enumerator(node, "FAIL_OPEN", 3) => {
+            look.say(Code::FailOpen, node.span, format!("`failure_policy: FAIL_OPEN`: {open}"), HELP);
+        }
+        Some(node) if is_enumerator(node, "FAIL_CLOSED", 2) || is_enumerator(node, "UNSPECIFIED", 0) => {
+            closed(look, node.span, "until the next change of its configuration", HELP);
+        }
+        Some(_) => {}
+        None if extent == Extent::Whole && set(config, "fail_open").is_none() => {
+            closed(look, head(config), "until the next change of its configuration: FAIL_CLOSED is the default", HELP);
+        }
+        None => {}
+    }
+}
+
+/// Notes that a plugin fails closed and stays so.
+pub(super) fn closed(look: &mut Look, span: Span, until: &str, help: &str) {
+    look.say(Code::FailClosed, span, format!("if the plugin's virtual machine fails, requests get 503 {until}"), help);
+}
+
+/// Rule 40: without the flag, a head that is held is never let go.
+fn held_head(look: &mut Look, config: &Node, extent: Extent, demands: &Demands, flag: Flag) {
+    let allowed = set(config, "allow_on_headers_stop_iteration");
+    match (demands.head, allowed) {
+        (Some(HeadMode::Held), None) if extent == Extent::Whole && flag == Flag::Absent => {
+            let written = get(config, "allow_on_headers_stop_iteration").map(|node| node.span);
+            look.say(
+                Code::HeadNotHeld,
+                written.unwrap_or_else(|| head(config)),
+                "the policy holds the response head, and `allow_on_headers_stop_iteration` is not true: responses hang",
+                "write `allow_on_headers_stop_iteration: true` (Envoy 1.35 or later), or `head: released` in the policy",
+            );
+        }
+        (Some(HeadMode::Released), Some(span)) => look.say(
+            Code::UnusedFlag,
+            span,
+            "this host lets the plugin hold the response head, and the policy says `head: released`",
+            "write `head: held` in the policy: a refusal is then a clean answer, not a reset",
+        ),
+        _ => {}
+    }
+}
+
+/// Rule 23: the key comes from the host's environment, by name.
+fn key(look: &mut Look, config: &Node, place: Span, demands: &Demands) {
+    let environment = at(config, &["vm_config", "environment_variables"]);
+    let keys = environment.map(|node| elements(node, "host_env_keys")).unwrap_or_default();
+    let inline = environment.and_then(|node| at(node, &["key_values"])).and_then(Node::members).unwrap_or_default();
+    let named = keys.iter().filter_map(Node::text).chain(inline.iter().map(|member| &*member.key));
+    if let Some(key) = missing_key(demands, &named.collect::<Vec<_>>()) {
+        let place = environment.and_then(|node| member(node, "host_env_keys")).map_or(place, |member| member.key_span);
+        let help = format!("write `environment_variables: {{host_env_keys: [{key}]}}` under `vm_config`");
+        no_key(look, place, key, &help);
+    }
+}
+
+/// The variable that has to hold the key, where none of those that may is handed on.
+pub(super) fn missing_key<'d>(demands: &'d Demands, named: &[&str]) -> Option<&'d str> {
+    if demands.keys.iter().any(|key| named.contains(&key.as_str())) {
+        return None;
+    }
+    demands.keys.first().map(String::as_str)
+}
+
+/// Says that the key does not reach the plugin.
+pub(super) fn no_key(look: &mut Look, place: Span, key: &str, help: &str) {
+    look.say(
+        Code::PseudonymKey,
+        place,
+        format!("the policy needs a key, and the plugin is not handed {key}: it does not load"),
+        help,
+    );
+}
+
+/// Threat A4: what keeps a filter from running for every request, said at the filter.
+pub(super) fn runs(look: &mut Look, plugin: &Plugin<'_>) {
+    if let Some(span) = set(plugin.filter, "is_optional") {
+        look.say(
+            Code::PluginDisabled,
+            span,
+            "`is_optional: true`: an Envoy that cannot load the plugin leaves it out and serves",
+            "take the line out: then it does not start",
+        );
+    }
+    let Some(source) = get(plugin.filter, "config_discovery") else { return };
+    if let Some(default) =
+        get(source, "default_config").filter(|default| config(default).is_none_or(|config| !is_ours(config)))
+    {
+        look.say(
+            Code::PluginDisabled,
+            head(default),
+            "`default_config` is not the plugin: it filters nothing, and runs where the plugin's own configuration is late or lost",
+            "take `default_config` out: then the listener waits",
+        );
+    }
+}
+
+/// Filters that stand in no connection manager: files to be put into one, patches, extension configurations.
+/// Gives what the policy of one that is among them asks for.
+pub(super) fn loose(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Option<Demands> {
+    let mut demands = None;
+    let flag = super::gateway::flag(survey);
+    for (filter, extent) in &survey.loose {
+        let message = get(filter, "typed_config").and_then(unwrap).map(|(_, message)| message);
+        if let (Some(message), "jwt_authn", Extent::Whole, true) =
+            (message, order::kind(filter), *extent, given.is_by_token())
+        {
+            identity::tokens(look, message, given);
+        }
+        if let Some(plugin) = recognise(filter, survey) {
+            if let Some(span) = set(filter, "disabled") {
+                routes::disabled(look, span);
+            }
+            runs(look, &plugin);
+            demands = Some(check(look, &plugin, *extent, given, flag)).or(demands);
+        }
+    }
+    for extension in &survey.extensions {
+        let used =
+            survey.managers.iter().flat_map(|manager| elements(manager.node, "http_filters")).any(|filter| {
+                get(filter, "config_discovery").is_some() && text(filter, "name") == text(extension, "name")
+            });
+        let config = get(extension, "typed_config").and_then(config);
+        let named = text(extension, "name").is_some_and(names_fieldgate);
+        if let (false, Some(config)) = (used, config.filter(|config| named || is_ours(config))) {
+            let found = check(look, &Plugin { filter: extension, config: Some(config) }, Extent::Whole, given, flag);
+            demands = Some(found).or(demands);
+        }
+    }
+    demands
+}
+
+/// Whether the plugin is anywhere among the files.
+pub(super) fn anywhere(survey: &Survey<'_>) -> bool {
+    let in_manager = |manager: &super::survey::Manager<'_>| {
+        let mut found = false;
+        super::field::walk(manager.node, &mut |node| found |= recognise(node, survey).is_some());
+        found
+    };
+    let in_resource = |resource: &super::survey::Resource<'_>| match resource.kind {
+        "WasmPlugin" => super::istio::is_ours(resource.node),
+        "EnvoyExtensionPolicy" => super::gateway::has_plugin(resource.node),
+        _ => false,
+    };
+    survey.managers.iter().any(in_manager)
+        || survey.loose.iter().any(|(filter, _)| recognise(filter, survey).is_some())
+        || survey.extensions.iter().any(|extension| config_of(extension).is_some())
+        || survey.resources.iter().any(in_resource)
+}

@@ -1,0 +1,243 @@
+//! What is printed: formats of access logs, of Envoy's own answers and of header values, of which some commands read what the
+//! plugin has not filtered.
+
+use super::Look;
+use super::field::{get, head, is, text, unwrap, walk};
+use fieldgate::diagnostic::{Code, Span};
+use fieldgate::policy::{Node, Tree};
+
+/// Metadata that filters write of a request, a token or a decision, not of a response.
+const KNOWN_METADATA: [&str; 11] = [
+    "envoy.filters.http.jwt_authn",
+    "envoy.filters.http.rbac",
+    "envoy.filters.http.ratelimit",
+    "envoy.filters.http.local_ratelimit",
+    "envoy.filters.http.ext_authz",
+    "envoy.filters.http.gcp_authn",
+    "envoy.filters.network.rbac",
+    "envoy.lb",
+    "envoy.common",
+    "istio_authn",
+    "istio.mixer",
+];
+
+/// Commands that read an object whose content is not known from the command's name.
+const OBJECTS: [&str; 5] = ["DYNAMIC_METADATA", "FILTER_STATE", "UPSTREAM_FILTER_STATE", "CEL", "TYPED_JSON"];
+
+/// Commands of Envoy's formatter that print addresses, times, counts, names, and headers as they are outside of the plugin.
+const HARMLESS: [&str; 16] = [
+    "REQ",
+    "RESP",
+    "REQUEST",
+    "RESPONSE",
+    "START",
+    "DURATION",
+    "BYTES",
+    "PROTOCOL",
+    "UPSTREAM",
+    "DOWNSTREAM",
+    "ROUTE",
+    "VIRTUAL",
+    "CONNECTION",
+    "TRACE",
+    "STREAM",
+    "HOSTNAME",
+];
+
+/// More of the kind, by their whole name.
+const NAMED: [&str; 25] = [
+    "LOCAL_REPLY_BODY",
+    "METADATA",
+    "CLUSTER_METADATA",
+    "ROUND_TRIP_DURATION",
+    "TRANSPORT_FAILURE",
+    "TRAILER",
+    "GRPC_STATUS",
+    "GRPC_STATUS_NUMBER",
+    "ACCESS_LOG_TYPE",
+    "UNIQUE_ID",
+    "ENVIRONMENT",
+    "SPAN_ID",
+    "PATH",
+    "QUERY_PARAM",
+    "QUERY_PARAMS",
+    "REQUESTED_SERVER_NAME",
+    "EMIT_TIME",
+    "COMMON_DURATION",
+    "FILTER_CHAIN_NAME",
+    "WORKER_ID",
+    "COALESCE",
+    "CUSTOM_FLAGS",
+    "BACKEND_DURATION",
+    "TLS_JA3_FINGERPRINT",
+    "TLS_JA4_FINGERPRINT",
+];
+
+/// A command that prints what the plugin may not have filtered, and why.
+fn reveals(command: &str) -> Option<String> {
+    let name: String = command.chars().take_while(|c| c.is_ascii_uppercase() || matches!(c, '_' | '0'..='9')).collect();
+    let argument = command.get(name.len()..).and_then(|rest| rest.strip_prefix('(')).unwrap_or_default();
+    let first = argument.split([':', ')', '?']).next().unwrap_or_default();
+    if OBJECTS.contains(&name.as_str()) {
+        let known = match name.as_str() {
+            "DYNAMIC_METADATA" => KNOWN_METADATA.contains(&first) || first.starts_with("envoy.filters.http.jwt_authn"),
+            "FILTER_STATE" => {
+                first.starts_with("wasm.fieldgate") || first.starts_with("envoy.") || first.starts_with("io.istio")
+            }
+            _ => first.ends_with("_peer"),
+        };
+        return (!known).then(|| format!("`%{name}({first}…)%`: what another filter read of a response may be there"));
+    }
+    let family = name.split('_').next().unwrap_or_default();
+    let known = HARMLESS.contains(&family) && !name.ends_with("_BODY") || NAMED.contains(&name.as_str());
+    (!known && !name.is_empty()).then(|| format!("`%{name}%` is not known here"))
+}
+
+/// The commands of a format: `%REQ(:path)%` and the like; `%%` is a percent sign.
+fn commands(format: &str) -> impl Iterator<Item = &str> {
+    format.split('%').skip(1).step_by(2).filter(|part| !part.is_empty())
+}
+
+/// Judges every format in a tree, and where credentials are printed.
+pub(super) fn formats(look: &mut Look, node: &Node, what: &str, credentials: Credentials) {
+    let mut found: Vec<(Span, String)> = Vec::new();
+    walk(node, &mut |node| {
+        let Tree::Text { text, .. } = &node.value else { return };
+        for command in commands(text) {
+            found.extend(reveals(command).map(|why| (node.span, why)));
+            if credentials == Credentials::Judged {
+                found.extend(credential(command).map(|why| (node.span, why)));
+            }
+        }
+    });
+    for (span, why) in found {
+        look.say(
+            Code::Unfiltered,
+            span,
+            format!("{what} prints {why}"),
+            "take it out: print only what the plugin has filtered, and no credentials",
+        );
+    }
+}
+
+/// Whether the credentials of a request may be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Credentials {
+    /// They go back to who sent them.
+    Own,
+    Judged,
+}
+
+fn credential(command: &str) -> Option<String> {
+    let argument = command.strip_prefix("REQ(")?.split(')').next()?.to_ascii_lowercase();
+    let named = |name: &str| argument.split('?').any(|part| part == name);
+    ["authorization", "cookie", "proxy-authorization"]
+        .into_iter()
+        .find(|name| named(name))
+        .map(|name| format!("`%REQ({name})%`: whoever reads the log has the caller's token"))
+}
+
+/// Access logs, of a connection manager, a listener or the router.
+pub(super) fn logs(look: &mut Look, logs: &[Node]) {
+    const KNOWN: [&str; 9] = [
+        "FileAccessLog",
+        "StdoutAccessLog",
+        "StderrAccessLog",
+        "HttpGrpcAccessLogConfig",
+        "TcpGrpcAccessLogConfig",
+        "OpenTelemetryAccessLogConfig",
+        "FluentdAccessLogConfig",
+        "StatsAccessLog",
+        "Config",
+    ];
+    for log in logs {
+        formats(look, log, "an access log", Credentials::Judged);
+        let typed = get(log, "typed_config");
+        if let Some(typed) = typed.filter(|typed| !KNOWN.iter().any(|name| is(typed, name))) {
+            look.say(
+                Code::Unfiltered,
+                head(typed),
+                "this access log is not known here: whether it writes what the plugin has not filtered is not judged",
+                "take it out, or look up what it writes",
+            );
+        }
+        let mut spans = Vec::new();
+        walk(log, &mut |node| {
+            let names = get(node, "additional_request_headers_to_log").and_then(Node::elements).unwrap_or_default();
+            spans.extend(names.iter().filter(|name| name.text().is_some_and(is_credential)).map(|name| name.span));
+        });
+        for span in spans {
+            look.say(
+                Code::Unfiltered,
+                span,
+                "an access log prints a credential: whoever reads the log has the caller's token",
+                "take it out: print only what the plugin has filtered, and no credentials",
+            );
+        }
+    }
+}
+
+fn is_credential(name: &str) -> bool {
+    ["authorization", "cookie", "proxy-authorization"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// `tracing`: what goes into spans.
+pub(super) fn spans(look: &mut Look, tracing: &Node) {
+    formats(look, tracing, "a span", Credentials::Judged);
+    let mut found = Vec::new();
+    walk(tracing, &mut |node| {
+        let header = get(node, "request_header").and_then(|header| get(header, "name"));
+        found.extend(header.filter(|name| name.text().is_some_and(is_credential)).map(|name| name.span));
+    });
+    for span in found {
+        look.say(
+            Code::Unfiltered,
+            span,
+            "a span has a credential: whoever reads traces has the caller's token",
+            "take the tag out",
+        );
+    }
+}
+
+/// `local_reply_config`: the plugin's own answers, refusals and held bodies, are local replies too.
+pub(super) fn replies(look: &mut Look, config: &Node) {
+    formats(look, config, "an answer of Envoy's own", Credentials::Own);
+    let mut bodies = Vec::new();
+    walk(config, &mut |node| {
+        let named = ["body_format", "body_format_override", "body"].iter().filter_map(|name| get(node, name));
+        bodies.extend(named.map(head));
+    });
+    if let Some(span) = bodies.first() {
+        look.say(
+            Code::NotedField,
+            *span,
+            "`local_reply_config` writes other bodies: the plugin's own refusals, and filtered answers that it sends whole, may be replaced by them",
+            "limit it by `filter` to what Envoy itself refuses, or take it out",
+        );
+    }
+}
+
+/// Taps, wherever they are: they record what the plugin has not filtered, or a caller's token.
+pub(super) fn taps(look: &mut Look, document: &Node) {
+    let mut found = Vec::new();
+    walk(document, &mut |node| {
+        let is_tap = unwrap(node).is_some_and(|(name, _)| name.ends_with(".tap.v3.Tap"));
+        let by_name = matches!(text(node, "name"), Some("envoy.filters.http.tap" | "envoy.transport_sockets.tap"));
+        if by_name || is_tap {
+            found.push(head(node));
+        }
+    });
+    // A filter and its configuration are one tap.
+    let mut last: Option<Span> = None;
+    for span in found {
+        if last.is_none_or(|last| span.start.saturating_sub(last.end) > 200 || span.file != last.file) {
+            look.say(
+                Code::Unfiltered,
+                span,
+                "a tap records whole requests and responses, tokens and unfiltered bodies among them",
+                "take it out",
+            );
+        }
+        last = Some(span);
+    }
+}

@@ -1,0 +1,114 @@
+//! What resources of Kubernetes say of each other: names, targets, parents.
+
+use super::field::{at, elements, get, head, text};
+use super::survey::{Resource, Survey};
+use fieldgate::diagnostic::Span;
+use fieldgate::policy::Node;
+
+/// Which kind of resource one speaks of, in which namespace, and its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Named {
+    pub(super) kind: String,
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// The kinds that lead traffic somewhere, or hold filters: where the plugin is missed.
+pub(super) const TRAFFIC: [&str; 10] = [
+    "EnvoyExtensionPolicy",
+    "EnvoyFilter",
+    "Gateway",
+    "GRPCRoute",
+    "HTTPRoute",
+    "TCPRoute",
+    "TLSRoute",
+    "UDPRoute",
+    "VirtualService",
+    "WasmPlugin",
+];
+
+/// The kinds that change what becomes of traffic.
+pub(super) const BESIDE: [&str; 10] = [
+    "AuthorizationPolicy",
+    "BackendTrafficPolicy",
+    "ClientTrafficPolicy",
+    "DestinationRule",
+    "EnvoyPatchPolicy",
+    "EnvoyProxy",
+    "HTTPRouteFilter",
+    "RequestAuthentication",
+    "SecurityPolicy",
+    "TrafficExtension",
+];
+
+/// What a resource is called.
+pub(super) fn name(resource: &Node) -> &str {
+    at(resource, &["metadata", "name"]).and_then(Node::text).unwrap_or_default()
+}
+
+/// Where a resource's name is written.
+pub(super) fn place(resource: &Node) -> Span {
+    at(resource, &["metadata", "name"]).map_or_else(|| head(resource), |name| name.span)
+}
+
+/// The namespace of a resource; that of `kubectl` where it names none.
+pub(super) fn namespace(resource: &Node) -> &str {
+    at(resource, &["metadata", "namespace"]).and_then(Node::text).unwrap_or("default")
+}
+
+/// The resource itself.
+pub(super) fn named(resource: &Resource<'_>) -> Named {
+    Named {
+        kind: resource.kind.to_owned(),
+        namespace: namespace(resource.node).to_owned(),
+        name: name(resource.node).to_owned(),
+    }
+}
+
+/// What a reference names, from a resource of that namespace.
+fn reference(node: &Node, kind: &str, from: &str) -> Option<Named> {
+    Some(Named {
+        kind: text(node, "kind").unwrap_or(kind).to_owned(),
+        namespace: text(node, "namespace").unwrap_or(from).to_owned(),
+        name: text(node, "name")?.to_owned(),
+    })
+}
+
+/// What a policy is attached to: by name, or by the labels of what is among the files.
+pub(super) fn targets(policy: &Node, survey: &Survey<'_>) -> Vec<Named> {
+    let Some(spec) = get(policy, "spec") else { return Vec::new() };
+    let from = namespace(policy);
+    let listed = elements(spec, "targetRefs").iter().chain(get(spec, "targetRef"));
+    let mut found: Vec<Named> = listed.filter_map(|node| reference(node, "Gateway", from)).collect();
+    for selector in elements(spec, "targetSelectors") {
+        let wanted = get(selector, "matchLabels").and_then(Node::members).unwrap_or_default();
+        let fits = |resource: &&Resource<'_>| {
+            let labels = at(resource.node, &["metadata", "labels"]);
+            let has = |member: &fieldgate::policy::Member| {
+                labels.and_then(|labels| text(labels, &member.key)) == member.node.text()
+            };
+            text(selector, "kind").is_none_or(|kind| kind == resource.kind) && wanted.iter().all(has)
+        };
+        let reachable = survey.resources.iter().filter(|resource| TRAFFIC.contains(&resource.kind));
+        found.extend(reachable.filter(fits).map(named));
+    }
+    found
+}
+
+/// The Gateways that a route hangs on.
+pub(super) fn parents(route: &Node) -> Vec<Named> {
+    let listed = at(route, &["spec", "parentRefs"]).and_then(Node::elements).unwrap_or_default();
+    listed.iter().filter_map(|node| reference(node, "Gateway", namespace(route))).collect()
+}
+
+/// The backends that a route leads to.
+pub(super) fn backends(route: &Node) -> Vec<Named> {
+    let rules = at(route, &["spec", "rules"]).and_then(Node::elements).unwrap_or_default();
+    let listed = rules.iter().flat_map(|rule| elements(rule, "backendRefs"));
+    listed.filter_map(|node| reference(node, "Service", namespace(route))).collect()
+}
+
+/// Whether a resource is of a group: `Gateway` is a kind of two.
+pub(super) fn is_of(resource: &Node, group: &str) -> bool {
+    text(resource, "apiVersion").is_some_and(|version| version.starts_with(group))
+}

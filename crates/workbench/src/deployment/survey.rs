@@ -1,0 +1,216 @@
+//! What there is in the files: from trees of whatever shape to the messages that decide something.
+//!
+//! Bootstraps, discovery responses, dumps of the admin interface and Kubernetes resources nest the same messages in
+//! different ways, so they are looked for by what they are, not by where they stand.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::field::{elements, get, is, text, unwrap, walk};
+use super::resource::{BESIDE, TRAFFIC};
+use fieldgate::policy::{Node, Tree};
+
+/// How much of a message is there to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it: what is not there has its default.
+    Whole,
+    /// A patch of it: what is not there is as it was.
+    Patch,
+}
+
+/// An HTTP connection manager, and what it stands in.
+pub(super) struct Manager<'n> {
+    pub(super) node: &'n Node,
+    pub(super) extent: Extent,
+    pub(super) listener: Option<&'n Node>,
+    /// The filter chain, which has the transport socket.
+    pub(super) chain: Option<&'n Node>,
+}
+
+/// A Kubernetes resource.
+pub(super) struct Resource<'n> {
+    pub(super) kind: &'n str,
+    pub(super) node: &'n Node,
+}
+
+/// What there is in the files.
+#[derive(Default)]
+pub(super) struct Survey<'n> {
+    /// Everything.
+    pub(super) documents: Vec<&'n Node>,
+    pub(super) managers: Vec<Manager<'n>>,
+    /// TCP proxies.
+    pub(super) tunnels: Vec<&'n Node>,
+    /// Route configurations that stand alone, as a discovery response has them.
+    pub(super) tables: Vec<&'n Node>,
+    /// Extension configurations: by name, what discovery finds.
+    pub(super) extensions: Vec<&'n Node>,
+    pub(super) clusters: Vec<&'n Node>,
+    /// HTTP filters that stand in no connection manager: a file to be put into one, or a patch.
+    pub(super) loose: Vec<(&'n Node, Extent)>,
+    pub(super) resources: Vec<Resource<'n>>,
+    /// Whether anything of it is configuration of a gateway.
+    pub(super) known: bool,
+}
+
+/// The messages of Envoy's in a document: all of it, or what a resource of Kubernetes patches in.
+pub(super) fn messages(document: &Node) -> Vec<&Node> {
+    match (text(document, "apiVersion"), text(document, "kind")) {
+        (Some(_), Some("EnvoyFilter")) => super::istio::patches(document).filter_map(super::istio::value).collect(),
+        (Some(_), Some("EnvoyPatchPolicy")) => {
+            super::patches::operations(document).filter_map(|operation| get(operation, "value")).collect()
+        }
+        (Some(_), Some("List")) => elements(document, "items").iter().flat_map(messages).collect(),
+        (Some(_), Some(_)) => Vec::new(),
+        _ => vec![document],
+    }
+}
+
+/// What a node stands in.
+#[derive(Clone, Copy)]
+struct Inside<'n> {
+    extent: Extent,
+    listener: Option<&'n Node>,
+    chain: Option<&'n Node>,
+}
+
+impl<'n> Survey<'n> {
+    /// Adds a document.
+    pub(super) fn document(&mut self, node: &'n Node) {
+        self.documents.push(node);
+        if let (Some(_), Some(kind)) = (text(node, "apiVersion"), text(node, "kind")) {
+            self.resource(kind, node);
+        } else {
+            let sections = ["static_resources", "dynamic_resources", "layered_runtime"];
+            self.known |= sections.iter().any(|name| get(node, name).is_some());
+            self.visit(node, Inside { extent: Extent::Whole, listener: None, chain: None });
+        }
+    }
+
+    fn resource(&mut self, kind: &'n str, node: &'n Node) {
+        let patched = Inside { extent: Extent::Patch, listener: None, chain: None };
+        match kind {
+            kind if kind.ends_with("List") => {
+                elements(node, "items").iter().for_each(|item| self.document(item));
+                return;
+            }
+            "EnvoyFilter" => {
+                for patch in super::istio::patches(node) {
+                    if let Some(value) = super::istio::value(patch) {
+                        let extent = super::istio::extent(patch);
+                        self.visit(value, Inside { extent, ..patched });
+                    }
+                }
+            }
+            "EnvoyPatchPolicy" => {
+                for operation in super::patches::operations(node) {
+                    if let Some(value) = get(operation, "value") {
+                        // What is added or replaced is written out whole, however little of the rest there is to see.
+                        self.visit(value, Inside { extent: Extent::Whole, ..patched });
+                    }
+                }
+            }
+            kind if TRAFFIC.contains(&kind) || BESIDE.contains(&kind) => {}
+            // Others may hold a secret, and are no configuration of a gateway.
+            _ => {
+                self.resources.push(Resource { kind, node });
+                return;
+            }
+        }
+        self.known = true;
+        self.resources.push(Resource { kind, node });
+    }
+
+    fn visit(&mut self, node: &'n Node, inside: Inside<'n>) {
+        match &node.value {
+            Tree::List(elements) => elements.iter().for_each(|element| self.visit(element, inside)),
+            Tree::Map(members) => {
+                let mut inside = inside;
+                if get(node, "filter_chains").or_else(|| get(node, "default_filter_chain")).is_some() {
+                    inside.listener = Some(node);
+                    self.known = true;
+                }
+                if get(node, "filters").is_some() {
+                    inside.chain = Some(node);
+                }
+                if !self.take(node, inside) {
+                    // What a dump shows of a listener that drains, or of an update that was rejected, does not serve.
+                    let serves =
+                        |key: &str| !matches!(key, "draining_state" | "error_state" | "drainingState" | "errorState");
+                    let members = members.iter().filter(|member| serves(&member.key));
+                    members.for_each(|member| self.visit(&member.node, inside));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a message that is looked for, and says whether that is all there is to it.
+    fn take(&mut self, node: &'n Node, inside: Inside<'n>) -> bool {
+        if is(node, "HttpConnectionManager") {
+            let (node, extent) = (unwrap(node).map_or(node, |(_, message)| message), inside.extent);
+            self.managers.push(Manager { node, extent, listener: inside.listener, chain: inside.chain });
+        } else if is(node, "TcpProxy") {
+            self.tunnels.push(unwrap(node).map_or(node, |(_, message)| message));
+        } else if get(node, "virtual_hosts").is_some_and(|hosts| hosts.elements().is_some()) {
+            self.tables.push(node);
+        } else if is(node, "TypedExtensionConfig") {
+            self.extensions.push(node);
+        } else if is_http_filter(node) {
+            self.loose.push((node, inside.extent));
+        } else {
+            if get(node, "load_assignment").is_some() || is(node, "Cluster") {
+                self.clusters.push(node);
+                self.known = true;
+            }
+            self.known |= unwrap(node).is_some_and(|(name, _)| name.starts_with("envoy."));
+            return false;
+        }
+        self.known = true;
+        true
+    }
+
+    /// The route configuration of that name.
+    pub(super) fn table(&self, name: &str) -> Option<&'n Node> {
+        self.tables.iter().copied().find(|table| text(table, "name") == Some(name))
+    }
+
+    /// The configuration that discovery finds under that name.
+    pub(super) fn extension(&self, name: &str) -> Option<&'n Node> {
+        self.extensions
+            .iter()
+            .find(|extension| text(extension, "name") == Some(name))
+            .and_then(|extension| get(extension, "typed_config"))
+    }
+
+    /// The socket addresses of clusters, as they are written: two clusters that share one are one upstream.
+    pub(super) fn addresses(&self, of: impl Fn(&str) -> bool) -> BTreeSet<Address> {
+        let mut found = BTreeSet::new();
+        for node in self.clusters.iter().filter(|node| text(node, "name").is_some_and(&of)) {
+            walk(node, &mut |node| {
+                let part = |name| match get(node, name).map(|node| &node.value) {
+                    Some(Tree::Text { text, .. } | Tree::Number(text)) => Some(Rc::clone(text)),
+                    _ => None,
+                };
+                found.extend(part("address").zip(part("port_value")));
+            });
+        }
+        found
+    }
+}
+
+/// A socket address: a host or an IP address, and a port.
+pub(super) type Address = (Rc<str>, Rc<str>);
+
+/// Whether it is an element of `http_filters`.
+fn is_http_filter(node: &Node) -> bool {
+    if text(node, "name").is_none() {
+        return false;
+    }
+    let of_http = |url: &str| url.contains("envoy.extensions.filters.http.");
+    let typed = get(node, "typed_config").and_then(unwrap).is_some_and(|(name, _)| of_http(name));
+    let discovered = get(node, "config_discovery")
+        .is_some_and(|source| elements(source, "type_urls").iter().filter_map(Node::text).any(of_http));
+    typed || discovered
+}

@@ -1,0 +1,157 @@
+//! Drift: what the API has and the policy does not name, and the reverse.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::expand::{self, Expanded};
+use super::{Api, Operation, template};
+use fieldgate::diagnostic::{Code, Diagnostic, Span};
+use fieldgate::policy::field_path::FieldPath;
+use fieldgate::policy::model::{Governed, Route, RouteBody};
+use fieldgate::policy::{PolicyDoc, PolicySet};
+
+/// Names that one sentence lists.
+const MAX_LISTED: usize = 12;
+
+/// How many routes of the policy the API has.
+#[must_use]
+pub fn matched(api: &Api, policy: &PolicySet) -> usize {
+    policy.routes.iter().filter(|route| operation(api, route).is_some()).count()
+}
+
+/// Compares a policy with an API. `source` is the description's name, for messages.
+#[must_use]
+pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    // An entry of a shape is one line of the policy, wherever the shape is mounted.
+    let mut entries: BTreeMap<Span, Judged<'_>> = BTreeMap::new();
+    for route in &policy.routes {
+        let Some(operation) = operation(api, route) else {
+            found.push(
+                Diagnostic::at(Code::NotInApi, route.span, format!("route `{}` is not in {source}", route.name))
+                    .help("take it out if the API no longer has it, or bring the description up to date"),
+            );
+            continue;
+        };
+        let RouteBody::Governed(governed) = &route.body else { continue };
+        let expanded = expand::of(api, operation);
+        found.extend(unnamed(route, governed, &expanded, source));
+        for entry in &governed.entries {
+            let judged = entries.entry(entry.span).or_insert_with(|| Judged {
+                path: entry.names.last().map_or(&entry.path, |(_, path)| path),
+                routes: Vec::new(),
+                known: false,
+                container: false,
+            });
+            judged.routes.push(&route.name);
+            let container = expanded.scalars.iter().any(|scalar| scalar.reaches_into(&entry.path));
+            // Where the description is silent, be it above or below, it does not contradict.
+            let silent =
+                |open: &FieldPath| entry.path.reaches_into(open) || (!container && open.reaches_into(&entry.path));
+            judged.known |=
+                expanded.scalars.iter().any(|scalar| scalar.overlaps(&entry.path)) || expanded.open.iter().any(silent);
+            judged.container |= container;
+        }
+    }
+    for (span, judged) in entries.into_iter().filter(|(_, judged)| !judged.known) {
+        let routes = listed(judged.routes.iter().map(|name| format!("`{name}`")));
+        let message = if judged.container {
+            format!(
+                "field `{}` is an object or array in {source}, and an entry speaks of scalars: {routes}",
+                judged.path
+            )
+        } else {
+            format!("field `{}` is in no response of {source}: {routes}", judged.path)
+        };
+        let help = if judged.container {
+            "name the members below it"
+        } else {
+            "take it out if the API no longer has it, look for a slip in its name, or bring the description up to date"
+        };
+        found.push(Diagnostic::at(Code::NotInApi, span, message).help(help));
+    }
+    found.extend(unrouted(api, source, policy, doc));
+    found
+}
+
+/// One line of the policy, by what all routes that it is mounted on have there.
+struct Judged<'p> {
+    path: &'p FieldPath,
+    routes: Vec<&'p str>,
+    known: bool,
+    container: bool,
+}
+
+fn unnamed(route: &Route, governed: &Governed, expanded: &Expanded, source: &str) -> Option<Diagnostic> {
+    let mut missing: Vec<String> = Vec::new();
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for scalar in &expanded.scalars {
+        if governed.entries.iter().any(|entry| entry.path.overlaps(scalar)) {
+            continue;
+        }
+        let text = scalar.to_string();
+        // What no field path can name, because it is too long, nobody can classify.
+        if FieldPath::parse(&text).is_ok() && seen.insert(text.clone()) {
+            missing.push(format!("`{text}`"));
+        }
+    }
+    if missing.is_empty() {
+        return None;
+    }
+    let count = missing.len();
+    let (fields, are, them) = if count == 1 { ("field", "is", "it") } else { ("fields", "are", "them") };
+    let message = format!(
+        "{}: {count} {fields} of {source} {are} in no shape, so nobody sees {them}: {}",
+        route.name,
+        listed(missing.into_iter())
+    );
+    Some(
+        Diagnostic::at(Code::UnnamedField, route.span, message)
+            .help("classify what somebody needs; what nobody needs may stay as it is"),
+    )
+}
+
+fn unrouted(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Option<Diagnostic> {
+    let missing: Vec<String> = api
+        .operations
+        .iter()
+        .filter(|operation| !policy.routes.iter().any(|route| same(operation, route)))
+        .map(|operation| format!("`{} {}`", operation.method, operation.path))
+        .collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let count = missing.len();
+    let (operations, have, them) = if count == 1 { ("operation", "has", "it") } else { ("operations", "have", "them") };
+    let message = format!(
+        "{count} {operations} of {source} {have} no route, so nobody can call {them}: {}",
+        listed(missing.into_iter())
+    );
+    let place = doc.root().members().unwrap_or_default().iter().find(|member| &*member.key == "routes");
+    let diagnostic = match place {
+        Some(member) => Diagnostic::at(Code::UnroutedOperation, member.key_span, message),
+        None => Diagnostic::nowhere(Code::UnroutedOperation, message),
+    };
+    Some(diagnostic.help("write a route for what callers may use through the proxy"))
+}
+
+/// The first names, and how many more there are.
+fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
+    let count = names.len();
+    let first: Vec<String> = names.take(MAX_LISTED).collect();
+    match count.saturating_sub(first.len()) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+fn operation<'a>(api: &'a Api, route: &Route) -> Option<&'a Operation> {
+    api.operations.iter().find(|operation| same(operation, route))
+}
+
+/// Whether they are for the same requests: equal once parameter names are erased (rule 4).
+fn same(operation: &Operation, route: &Route) -> bool {
+    if operation.method != route.method {
+        return false;
+    }
+    template::erased(&operation.path) == route.template.erased()
+}
