@@ -7,9 +7,12 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::SystemTime;
 
 use fieldgate::caller::{Caller, Evidence};
 use fieldgate::exchange::{self, Answer as Native};
+use fieldgate::policy::model::Budget;
+use fieldgate::policy::moment::Moment;
 use fieldgate::policy::{self, Disk};
 use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;
@@ -93,6 +96,10 @@ impl World {
         policy::check(&document).map_err(|found| found.to_string())?;
         let mut tree: Value = serde_json::from_str(&policy::to_json(&document)).map_err(|error| error.to_string())?;
         tree["head"] = json!(head.word());
+        // Rows ask for many customers, who are new each time: budgets count them all, and have room for them.
+        for budget in tree["budgets"].as_object_mut().into_iter().flat_map(|budgets| budgets.values_mut()) {
+            budget["max"] = json!(Budget::MOST);
+        }
         Ok(tree.to_string())
     }
 
@@ -457,7 +464,7 @@ pub(crate) fn respond(program: &Rc<Program>, row: &Row) -> Native {
         target: row.request.path.clone(),
         headers,
         caller,
-        now: None,
+        now: program.budgets().and_then(|_| Moment::of(SystemTime::now())),
     };
     let response = exchange::Response {
         status: scripted.status,
