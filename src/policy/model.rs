@@ -279,7 +279,7 @@ pub fn authority(text: &str) -> (String, String) {
 
 /// What happens to a route's bodies.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly every route is governed")]
+#[allow(clippy::large_enum_variant, reason = "nearly every route is governed")]
 pub enum RouteBody {
     /// Forwarded untouched, with the author's reason (rule 5).
     Pass(String),
