@@ -144,7 +144,7 @@ impl Context for Stream {
         }
         self.waits = false;
         self.metrics.reserved(program.policy(), &exchange.reservations(), 1);
-        let obeyed = read_map(MapType::HttpRequestHeaders).and_then(|headers| obey(&directive));
+        let obeyed = obey(&directive);
         match obeyed {
             Some(true) if hostcalls::resume_http_request().is_ok() => {}
             Some(false) => {}
