@@ -330,7 +330,7 @@ fn a_view_that_would_be_full_refuses() {
     };
     let list = |count: u32| format!(r#"{{"l":[{}]}}"#, (0..count).map(element).collect::<Vec<_>>().join(","));
     assert!(rewrite(&view, Texts::One, [list(500).as_bytes()]).is_ok(), "some combinations");
-    assert_eq!(rewrite(&view, Texts::One, [list(2_000).as_bytes()]), Err(Refusal::Internal), "too many");
+    assert_eq!(rewrite(&view, Texts::One, [list(8_000).as_bytes()]), Err(Refusal::Internal), "too many");
 }
 
 #[test]
