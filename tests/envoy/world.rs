@@ -97,7 +97,8 @@ impl World {
         let mut tree: Value = serde_json::from_str(&policy::to_json(&document)).map_err(|error| error.to_string())?;
         tree["head"] = json!(head.word());
         // Rows ask for many customers, who are new each time: budgets count them all, and have room for them.
-        for budget in tree["budgets"].as_object_mut().into_iter().flat_map(|budgets| budgets.values_mut()) {
+        let budgets = tree.get_mut("budgets").and_then(Value::as_object_mut);
+        for budget in budgets.into_iter().flat_map(|budgets| budgets.values_mut()) {
             budget["max"] = json!(Budget::MOST);
         }
         Ok(tree.to_string())
