@@ -335,9 +335,9 @@ pub(crate) fn places() -> Vec<Row> {
         ),
         list("an array at the top", r#"[{"name":"@@","price":1}]"#, "[]"),
     ];
-    for root in [r#""@@""#, "##", "true", "false", "null", "0", " \"@@\" "] {
-        let row = thing(&format!("the lone scalar {root}")).answers(200, root);
-        rows.push(if root == "null" { row } else { row.refused_by_body(502) });
+    // Not `null`, which passes: chunks and trailers end it where nothing can be written any more, and it is reset.
+    for root in [r#""@@""#, "##", "true", "false", "0", " \"@@\" "] {
+        rows.push(thing(&format!("the lone scalar {root}")).answers(200, root).refused_by_body(502));
     }
     // A misfit is blank, never raw.
     for misfit in [

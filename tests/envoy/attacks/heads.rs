@@ -289,7 +289,7 @@ pub(crate) fn statuses() -> Vec<Row> {
 }
 
 /// Field names in use: of RFC 9110 and its like, of caches, proxies, clouds, frameworks and debuggers.
-const NAMES: [&str; 200] = [
+const NAMES: [&str; 198] = [
     "accept-ch",
     "accept-patch",
     "accept-post",
@@ -368,7 +368,6 @@ const NAMES: [&str; 200] = [
     "prefer",
     "preference-applied",
     "priority",
-    "proxy-authenticate",
     "proxy-authentication-info",
     "proxy-status",
     "public-key-pins",
@@ -416,7 +415,6 @@ const NAMES: [&str; 200] = [
     "want-digest",
     "want-content-digest",
     "warning",
-    "www-authenticate",
     "x-account-id",
     "x-account-msisdn-full",
     "x-amz-cf-id",
