@@ -42,7 +42,7 @@ const LONGEST_PAUSE: u64 = 3653 * 86_400;
 /// # Examples
 ///
 /// ```
-/// use fieldgate::suite;
+/// use fieldgate_workbench::suite;
 ///
 /// let path = std::env::temp_dir().join(format!("fieldgate-example-{}.test.yaml", std::process::id()));
 /// std::fs::write(&path, "\
