@@ -171,8 +171,8 @@ async fn harvest(gate: SocketAddr, token: &str) -> Outcome<Harvest> {
 fn rung(got: &Got) -> String {
     let text = |place: &str| got.body.pointer(place).and_then(Value::as_str);
     match (got.status, text("/id"), text("/email")) {
-        (200, Some(id), _) if id.starts_with("ps_") => "pseudonyms".to_owned(),
         (200, _, Some(email)) if email.contains("***") => "masked".to_owned(),
+        (200, Some(id), _) if id.starts_with("ps_") => "pseudonyms".to_owned(),
         (200, ..) => "in full".to_owned(),
         (status, ..) => format!("status {status}"),
     }

@@ -41,7 +41,7 @@ pub(crate) fn all() -> Vec<(String, Test)> {
         let claim = format!("a window never releases more than max: {workers} workers, {what}, local");
         tests.push((claim, Box::new(move |world| local(world, workers, page))));
     }
-    for (envoys, page) in [(2, Some(10))] {
+    for (envoys, page) in [(1, None), (2, Some(10))] {
         let what = page.map_or_else(|| "one account".to_owned(), |page| format!("pages of {page}"));
         let claim = format!("a window never releases more than max: {envoys} Envoys, {what}, rate limit service");
         tests.push((claim, Box::new(move |world| together(world, envoys, page))));
