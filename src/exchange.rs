@@ -117,7 +117,7 @@ pub enum TrailersDirective<'a> {
     Drop,
     /// Put these bytes in the place of the body that is held back, remove the trailers and let all go.
     Send(&'a [u8]),
-    /// The same, with a `content-length` in the head that is kept back.
+    /// These bytes are the whole body: put them in its place, with a `content-length` in the head that is kept back.
     Whole(&'a [u8]),
     /// Answer with this head and body instead, as [`BodyDirective::Answer`] does.
     Answer {

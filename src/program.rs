@@ -157,7 +157,7 @@ impl Program {
         })
     }
 
-    /// The same with another bound on what all its streams together may keep of their bodies, in bytes.
+    /// The program with another bound on what all its streams together may keep of their bodies, in bytes.
     #[must_use]
     pub fn with_memory(self, most: usize) -> Self {
         Self { memory: Memory::of(most), ..self }

@@ -68,7 +68,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// The same with a pause behind each part, so that each is read by itself.
+    /// The script with a pause after each part, so that each is read by itself.
     pub fn paused(mut self, pause: Duration) -> Self {
         let steps = |step: Step| [step, Step::Pause(pause)];
         self.http1 = self.http1.into_iter().flat_map(steps).collect();

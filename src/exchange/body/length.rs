@@ -42,7 +42,7 @@ pub(in crate::exchange) enum Carrier {
 const FRAME: u64 = 16 << 10;
 
 impl Length {
-    /// The same for texts that follow each other so. Only one text tells that no more of it is to come, which `Holding`
+    /// The length of a body whose texts follow each other so. Only one text tells that no more of it is to come, which `Holding`
     /// leans on where no length does; several are a stream, and go as they come.
     pub(in crate::exchange) fn of(self, texts: Texts) -> Self {
         let Declared { bytes, carrier } = self.declared;
