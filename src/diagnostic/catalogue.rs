@@ -721,6 +721,22 @@ pub const PAGES: &[Page] = &[
         "routes:\n  get-account:\n    match: GET /accounts\n    area: accounts\n    body: {\"$.items[*]\": {shape: account}}\n    rows: \"$.items[?!@.balance]\"\n",
     ),
     page_of(
+        Code::NotCompared,
+        "fields at places of which the description says nothing",
+        "`check --openapi` cannot tell whether these fields are there: the description says nothing of their place, or what it refers to cannot be read.",
+        "A slip in such a field's name is found by nothing. A description that is in several files is read if they are below its directory.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n    $.owner.tier: contact\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  balance: {type: number}\n                  owner: {type: object}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: financial\n    $.owner.tier: contact\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string}\n                  balance: {type: number}\n                  owner: {properties: {tier: {type: string}}}\n",
+    ),
+    page_of(
+        Code::MaskNeverFits,
+        "a form at mask that never fits",
+        "`check --openapi` found a field whose values, by the description, are of a kind that the form at mask does not take (rules 21 and 22).",
+        "Each comes out blank, where the policy means a part of it.",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: {class: financial, mask: {round: 100}}\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: boolean}\n                  balance: {type: number}\n",
+        "shapes:\n  account:\n    $.id: {class: key, pseudonym: account}\n    $.email: {class: contact, mask: email}\n    $.balance: {class: financial, mask: {round: 100}}\nroutes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n# file: openapi.yaml\nopenapi: 3.1.0\npaths:\n  /accounts/{id}:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              schema:\n                properties:\n                  id: {type: string}\n                  email: {type: string, format: email}\n                  balance: {type: number}\n",
+    ),
+    page_of(
         Code::UncountedRoute,
         "a route that a budget cannot count",
         "A route in a budget's areas says nowhere whose data its responses hold; or they come as a list, and `max_records` does not bound that very list (rule 34a).",

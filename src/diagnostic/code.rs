@@ -124,6 +124,10 @@ codes! {
         89 Elsewhere "Configuration that is needed to judge, and is somewhere else.",
         115 AnyClientMore "`\"*\"` gives more than some entry of a client (rule 9).",
         117 RowsMember "A member that only a row condition names (rule 26).",
+        118 NotCompared "Fields at places of which the API's description says nothing.",
+    }
+    Warning {
+        119 MaskNeverFits "A form at mask that no value of the API's description has (rules 21, 22).",
     }
     Warning {
         90 MarkInRoute "A route that asks for the plugin's mark, and so is not there for filters before the plugin.",

@@ -25,9 +25,9 @@ pub(crate) struct Arguments {
     /// End with 1 for warnings too
     #[arg(long)]
     deny_warnings: bool,
-    /// Compare with an API description: what it has and no shape names, and the reverse
+    /// Compare with an API description: what it has and no shape names, and the reverse; several are one API
     #[arg(long, value_name = "FILE")]
-    openapi: Option<PathBuf>,
+    openapi: Vec<PathBuf>,
     /// The path in front of all paths of the description, if it is not the one that its servers name
     #[arg(long, value_name = "PATH", requires = "openapi")]
     prefix: Option<String>,
@@ -54,9 +54,9 @@ fn policies(arguments: &Arguments) -> Result<load::Found, Failure> {
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let found = policies(arguments)?;
     let surroundings = Surroundings::read(&arguments.envoy)?;
-    let description = match &arguments.openapi {
-        Some(path) => Some(Description::read(path, arguments.prefix.as_deref())?),
-        None => None,
+    let description = match arguments.openapi.as_slice() {
+        [] => None,
+        paths => Some(Description::read(paths, arguments.prefix.as_deref())?),
     };
     let mut all: Vec<Diagnostics> = Vec::new();
     let mut read: Vec<String> = Vec::new();
@@ -147,16 +147,18 @@ struct Description {
 }
 
 impl Description {
-    fn read(path: &Path, prefix: Option<&str>) -> Result<Self, Failure> {
-        let name = load::slashes(path);
-        let text = init::read(path)?;
-        let read = |prefix| openapi::read(&name, &text, Wanted { prefix, under: None }).map_err(init::failure);
+    fn read(paths: &[PathBuf], prefix: Option<&str>) -> Result<Self, Failure> {
+        let names: Vec<String> = paths.iter().map(|path| load::slashes(path)).collect();
+        let read = |prefix| {
+            openapi::read_all(&init::Descriptions, &names, Wanted { prefix, ..Wanted::default() })
+                .map_err(init::failure)
+        };
         let mut readings = vec![read(prefix)?];
         if prefix.is_none() {
             // A gateway may strip what the servers have in front.
             readings.push(read(Some(""))?);
         }
-        Ok(Self { name, readings })
+        Ok(Self { name: names.join(", "), readings })
     }
 
     /// The policy's diagnostics, with those that the description adds.

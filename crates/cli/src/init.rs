@@ -1,10 +1,11 @@
 //! `fieldgate init`: a policy skeleton from what an API says of itself, or from what it was seen to answer.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use fieldgate::diagnostic::Severity;
+use fieldgate::policy::{self, disk};
 use fieldgate_workbench::openapi::skeleton::{self, Matched};
 use fieldgate_workbench::openapi::{self, Api, Fault, Sample, Wanted};
 
@@ -18,9 +19,9 @@ use super::terminal::{Ink, Terminal};
 /// Every field is of the class `unreviewed`, which is granted to nobody; suggestions are comments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The description: OpenAPI 3.0 or 3.1, or Swagger 2.0, in JSON or YAML
+    /// The description: OpenAPI 3.0, 3.1 or 3.2, or Swagger 2.0, in JSON or YAML; several are one API
     #[arg(long, value_name = "FILE", required_unless_present = "samples")]
-    openapi: Option<PathBuf>,
+    openapi: Vec<PathBuf>,
     /// Response bodies that were seen: with `--openapi`, what they have and it does not is listed
     #[arg(long, value_name = "[ROUTE=]FILE", num_args = 1..)]
     samples: Vec<String>,
@@ -33,12 +34,39 @@ pub(crate) struct Arguments {
     /// Only operations whose path starts so
     #[arg(long, value_name = "PATH", requires = "openapi")]
     under: Option<String>,
+    /// Only this operation, by its `operationId` or as `GET /accounts`; several may be named
+    #[arg(long, value_name = "OPERATION", requires = "openapi")]
+    operation: Vec<String>,
+    /// Only operations that have this tag; several may be named
+    #[arg(long, value_name = "TAG", requires = "openapi")]
+    tag: Vec<String>,
     /// The policy's name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Write this file, which must not exist, instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// Descriptions, and what is below their directories, on the disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Descriptions;
+
+/// Largest file: the largest public descriptions are under 20 MiB.
+const MOST: usize = 64 << 20;
+
+impl policy::Files for Descriptions {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        disk::read_whole(Path::new(path), MOST)
+    }
+
+    fn read_named(&self, directory: &str, path: &str) -> io::Result<Vec<u8>> {
+        disk::read_below(&[Path::new(directory)], Path::new(path), MOST)
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        policy::Disk.list(directory)
+    }
 }
 
 /// What cannot be used, as the command line says it.
@@ -61,9 +89,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         let sample = Sample::read(&load::slashes(Path::new(file)), &read(Path::new(file))?).map_err(failure)?;
         samples.push((route, sample));
     }
-    let (api, source, matched) = match &arguments.openapi {
-        Some(path) => described(path, arguments, &samples, terminal)?,
-        None => seen(arguments, samples)?,
+    let (api, source, matched) = match arguments.openapi.as_slice() {
+        [] => seen(arguments, samples)?,
+        paths => described(paths, arguments, &samples, terminal)?,
     };
     let name = match (&arguments.name, api.title.as_str()) {
         (Some(name), _) => name.clone(),
@@ -83,6 +111,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         number(api.shapes.len(), "shape"),
         number(warnings, "warning"),
     ));
+    for note in &api.notes {
+        terminal.say(&format!("{} {note}\n", terminal.paint_said(Ink::Doubtful, "warning:")));
+    }
     if !api.left_out.is_empty() {
         terminal.say(&format!(
             "{} left out {} of the description: the first lines of the policy say what, and why\n",
@@ -94,14 +125,20 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
 }
 
 fn described(
-    path: &Path,
+    paths: &[PathBuf],
     arguments: &Arguments,
     samples: &[(Option<&str>, Sample)],
     terminal: Terminal,
 ) -> Result<(Api, String, Vec<Matched>), Failure> {
-    let source = load::slashes(path);
-    let wanted = Wanted { prefix: arguments.prefix.as_deref(), under: arguments.under.as_deref() };
-    let api = openapi::read(&source, &read(path)?, wanted).map_err(failure)?;
+    let names: Vec<String> = paths.iter().map(|path| load::slashes(path)).collect();
+    let wanted = Wanted {
+        prefix: arguments.prefix.as_deref(),
+        under: arguments.under.as_deref(),
+        operations: &arguments.operation,
+        tags: &arguments.tag,
+    };
+    let api = openapi::read_all(&Descriptions, &names, wanted).map_err(failure)?;
+    let source = names.join(", ");
     let mut matched = Vec::new();
     for (route, sample) in samples {
         let one = skeleton::match_sample(&api, sample, *route).map_err(failure)?;

@@ -1,23 +1,31 @@
-//! What an API says of itself: OpenAPI 3.0 and 3.1, Swagger 2.0, and samples of its bodies. Not in the plugin.
+//! What an API says of itself: OpenAPI 3.0, 3.1 and 3.2, Swagger 2.0, and samples of its bodies. Not in the plugin.
 //!
-//! A description becomes an [`Api`]: operations, and the fields of their response bodies as a policy would name them.
+//! Descriptions become an [`Api`]: operations, and the fields of their response bodies as a policy would name them.
 //! [`skeleton`] writes that as a policy that shows nothing to anybody; [`drift`] compares it with a policy that is there.
 //!
-//! The document is walked as it is, without a model of any one version. It is untrusted: every walk is bounded, and a
-//! reference that leads in a circle is cut and said.
+//! The documents are walked as they are, without a model of any one version. What they allow is a field, or a place of which
+//! is said that it may hold more: nothing is lost without a word. They are untrusted: every walk is bounded, a reference that
+//! leads in a circle is cut and said, and none leads out of the description's directory.
 
 use std::fmt;
 
 use serde_json::Value;
 
+use fieldgate::policy::Files;
 use fieldgate::policy::field_path::FieldPath;
 
 mod document;
 pub mod drift;
 mod expand;
+mod family;
+mod merge;
 mod operation;
+mod parameter;
+mod reference;
+mod response;
 mod sample;
 mod schema;
+mod server;
 pub mod skeleton;
 mod suggest;
 mod template;
@@ -38,6 +46,8 @@ pub struct Api {
     pub scopes: Vec<ApiScope>,
     /// What of it no policy can say: one sentence each.
     pub left_out: Vec<String>,
+    /// What else a reviewer has to know of it: one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A method on a path.
@@ -77,10 +87,12 @@ pub struct Field {
     pub steps: Vec<Step>,
     /// What is there.
     pub what: What,
+    /// What the description says of it, on one line; empty if nothing.
+    pub about: String,
 }
 
 /// One step of a field's path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// The member of that name.
     Member(String),
@@ -153,15 +165,35 @@ pub struct Wanted<'a> {
     pub prefix: Option<&'a str>,
     /// Only operations whose path, as the proxy sees it, starts so.
     pub under: Option<&'a str>,
+    /// Only these operations: by `operationId`, by the route's name, or as `GET /accounts`. With tags, those of either.
+    pub operations: &'a [String],
+    /// Only operations that have one of these tags.
+    pub tags: &'a [String],
 }
 
-/// Reads a description.
+impl Wanted<'_> {
+    /// Whether single operations are asked for.
+    fn chooses(&self) -> bool {
+        !self.operations.is_empty() || !self.tags.is_empty()
+    }
+}
+
+/// Reads a description that is one file.
 ///
 /// # Errors
-/// When it is no OpenAPI 3.0 or 3.1 and no Swagger 2.0 document, or has no operation of those wanted.
+/// When it is no OpenAPI 3 and no Swagger 2.0 document, or has no operation of those wanted.
 pub fn read(name: &str, text: &str, wanted: Wanted<'_>) -> Result<Api, Fault> {
-    let document = Document::parse(name, text)?;
-    operation::api(&document, wanted)
+    let files = std::collections::BTreeMap::from([(name.to_owned(), text.to_owned())]);
+    read_all(&files, &[name.to_owned()], wanted)
+}
+
+/// Reads descriptions as one API, with the files below the directory of each that it refers to. What is the same request in
+/// several is one operation, with the fields of all.
+///
+/// # Errors
+/// When one cannot be read or is no OpenAPI 3 and no Swagger 2.0 document, or there is no operation of those wanted.
+pub fn read_all(files: &dyn Files, names: &[String], wanted: Wanted<'_>) -> Result<Api, Fault> {
+    operation::api(&Document::load(files, names)?, wanted)
 }
 
 impl Field {

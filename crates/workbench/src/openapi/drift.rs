@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expand::{self, Expanded};
-use super::{Api, Operation, template};
+use super::{Api, Kind, Operation, template};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{Governed, Route, RouteBody};
+use fieldgate::policy::model::{Entry, Governed, Mask, Route, RouteBody};
 use fieldgate::policy::{PolicyDoc, PolicySet};
 
 /// Names that one sentence lists.
@@ -24,6 +24,7 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
     let mut found = Vec::new();
     // An entry of a shape is one line of the policy, wherever the shape is mounted.
     let mut entries: BTreeMap<Span, Judged<'_>> = BTreeMap::new();
+    let mut misfits: BTreeMap<Span, String> = BTreeMap::new();
     for route in &policy.routes {
         let Some(operation) = operation(api, route) else {
             found.push(
@@ -35,7 +36,11 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
         let RouteBody::Governed(governed) = &route.body else { continue };
         let expanded = expand::of(api, operation);
         found.extend(unnamed(route, governed, &expanded, source));
+        found.extend(not_compared(route, governed, &expanded, source));
         for entry in &governed.entries {
+            if let Some(why) = misfit(entry, &expanded) {
+                misfits.entry(entry.span).or_insert(why);
+            }
             let judged = entries.entry(entry.span).or_insert_with(|| Judged {
                 path: entry.names.last().map_or(&entry.path, |(_, path)| path),
                 routes: Vec::new(),
@@ -69,8 +74,82 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
         };
         found.push(Diagnostic::at(Code::NotInApi, span, message).help(help));
     }
+    found.extend(misfits.into_iter().map(|(span, why)| {
+        Diagnostic::at(Code::MaskNeverFits, span, format!("{why} in {source}, so that each comes out blank"))
+            .help("take another form, or none, or bring the description up to date")
+    }));
     found.extend(unrouted(api, source, policy, doc));
     found
+}
+
+/// Why no value of a field, as the description has it, fits the entry's form at mask (rules 20 to 22).
+fn misfit(entry: &Entry, expanded: &Expanded) -> Option<String> {
+    let mask = entry.mask.as_ref()?;
+    let kinds: Vec<&Kind> = expanded
+        .scalars
+        .iter()
+        .zip(&expanded.kinds)
+        .filter(|(scalar, _)| scalar.overlaps(&entry.path))
+        .map(|(_, kind)| kind)
+        .collect();
+    let silent = expanded.open.iter().any(|open| entry.path.reaches_into(open));
+    let (first, rest) = kinds.split_first().filter(|_| !silent)?;
+    let fits = |kind: &Kind| fits(mask, kind);
+    if fits(first) || rest.iter().any(|kind| fits(kind)) {
+        return None;
+    }
+    let field = entry.names.last().map_or(&entry.path, |(_, path)| path);
+    let format = if first.format.is_empty() { String::new() } else { format!(" of format `{}`", first.format) };
+    let a = if first.base.is_empty() { "value" } else { first.base.as_str() };
+    Some(format!("no value of `{field}` fits the mask `{mask}`: it is a {a}{format}"))
+}
+
+/// Whether a value of that kind may have the form. What the description does not say may be anything.
+fn fits(mask: &Mask, kind: &Kind) -> bool {
+    let (text, number) = match kind.base.as_str() {
+        "string" => (true, false),
+        "number" => (false, true),
+        "boolean" => (false, false),
+        _ => (true, true),
+    };
+    // Formats of OpenAPI's registry whose values are never dates, numbers or addresses.
+    let never = |formats: &[&str]| formats.contains(&kind.format.as_str());
+    match mask {
+        Mask::First(_) | Mask::Last(_) | Mask::Ends { .. } => text || number,
+        Mask::Email => text && !never(&["date", "date-time", "uuid", "ipv4", "ipv6", "uri"]),
+        Mask::Year | Mask::Month => text && !never(&["email", "uuid", "ipv4", "ipv6", "uri", "hostname"]),
+        Mask::Initials => text,
+        Mask::Round(_) => number || (text && !never(&["email", "uuid", "date", "date-time", "ipv4", "ipv6", "uri"])),
+    }
+}
+
+/// Fields of a route at places of which the description says nothing: what names them may be a slip.
+fn not_compared(route: &Route, governed: &Governed, expanded: &Expanded, source: &str) -> Option<Diagnostic> {
+    let unsure: Vec<&Entry> = governed
+        .entries
+        .iter()
+        .filter(|entry| !entry.path.open && !expanded.open.contains(&entry.path))
+        .filter(|entry| !expanded.scalars.iter().any(|scalar| scalar.overlaps(&entry.path)))
+        .filter(|entry| expanded.open.iter().any(|open| entry.path.reaches_into(open)))
+        .collect();
+    let why = expanded.why.iter().find(|(place, _)| unsure.iter().any(|entry| entry.path.reaches_into(place)));
+    let why = why.map(|(_, why)| format!(" ({why})")).unwrap_or_default();
+    let unsure: BTreeSet<String> = unsure.iter().map(|entry| format!("`{}`", entry.path)).collect();
+    if unsure.is_empty() {
+        return None;
+    }
+    let count = unsure.len();
+    let fields = if count == 1 { "field" } else { "fields" };
+    let message = format!(
+        "{}: {count} {fields} cannot be compared with {source}, which does not say what is there: {}{why}",
+        route.name,
+        listed(unsure.into_iter())
+    );
+    Some(
+        Diagnostic::at(Code::NotCompared, route.span, message).help(
+            "look for slips in their names, or describe the place: files below the description's directory are read",
+        ),
+    )
 }
 
 /// One line of the policy, by what all routes that it is mounted on have there.

@@ -1,6 +1,6 @@
 //! Shapes within shapes: cutting rings and what grows too large, and writing out what is left.
 
-use super::{Api, Field, Operation, Shape, Step, What};
+use super::{Api, Field, Kind, Operation, Shape, Step, What};
 use fieldgate::policy::field_path::{FieldPath, Segment};
 
 /// What shapes may come to.
@@ -39,7 +39,7 @@ pub(super) fn cut(shapes: &mut [Shape], limits: Limits) {
             let What::Mount(inner) = field.what else { continue };
             match states.get(inner) {
                 Some(State::Open) => {
-                    let why = shapes.get(inner).map(|inner| format!("`{}` holds itself", inner.name));
+                    let why = shapes.get(inner).map(|inner| format!("cut: `{}` holds itself", inner.name));
                     replace(shapes, shape, next, why.unwrap_or_default());
                 }
                 Some(State::Fresh) => {
@@ -87,7 +87,7 @@ fn close(shapes: &mut [Shape], shape: usize, states: &[State], limits: Limits) -
     for (fields, depth, index, inner) in mounts {
         if own.saturating_add(fields) > limits.fields || depth >= limits.depth {
             let name = shapes.get(inner).map(|inner| inner.name.clone()).unwrap_or_default();
-            replace(shapes, shape, index, format!("`{name}` has {fields} fields below, too many to mount here"));
+            replace(shapes, shape, index, format!("cut: `{name}` has {fields} fields below, too many to mount here"));
         } else {
             own = own.saturating_add(fields.max(1));
             deepest = deepest.max(depth);
@@ -101,8 +101,12 @@ fn close(shapes: &mut [Shape], shape: usize, states: &[State], limits: Limits) -
 pub(super) struct Expanded {
     /// Scalars.
     pub(super) scalars: Vec<FieldPath>,
+    /// What the description says of each of them.
+    pub(super) kinds: Vec<Kind>,
     /// Places below which anything may be.
     pub(super) open: Vec<FieldPath>,
+    /// Why, of those of which more than that is to be said.
+    pub(super) why: Vec<(FieldPath, String)>,
 }
 
 /// Every place of an operation's bodies.
@@ -112,6 +116,7 @@ pub(super) fn of(api: &Api, operation: &Operation) -> Expanded {
     if operation.body.is_empty() {
         // What is not described may be anything.
         expanded.open.push(field_path(&[]));
+        expanded.why.push((field_path(&[]), "no JSON body is described".to_owned()));
     }
     expanded
 }
@@ -130,8 +135,15 @@ fn fields(api: &Api, list: &[Field], at: &mut Vec<Step>, expanded: &mut Expanded
         let before = at.len();
         at.extend(field.steps.iter().cloned());
         match &field.what {
-            What::Scalar(_) => expanded.scalars.push(field_path(at)),
-            What::Free | What::Cut(_) => expanded.open.push(field_path(at)),
+            What::Scalar(kind) => {
+                expanded.scalars.push(field_path(at));
+                expanded.kinds.push(kind.clone());
+            }
+            What::Free => expanded.open.push(field_path(at)),
+            What::Cut(why) => {
+                expanded.open.push(field_path(at));
+                expanded.why.push((field_path(at), why.clone()));
+            }
             What::Mount(inner) => {
                 if let Some(shape) = api.shapes.get(*inner) {
                     fields(api, &shape.fields, at, expanded);

@@ -1,19 +1,24 @@
-//! Paths and methods to operations: templates in the policy's spelling, query parameters, areas and scopes.
+//! Paths and methods to operations: templates in the policy's spelling, areas and scopes.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use fieldgate::policy::media::MediaRange;
 use fieldgate::policy::model::{Relation, Template, TemplateSegment};
 use fieldgate::policy::path_template;
 use serde_json::Value;
 
-use super::document::{Document, Version};
+use super::document::{Document, Layers, Root, Version};
 use super::expand::Limits;
 use super::schema::{Walker, name_of};
 use super::template::{erased, template};
-use super::{Api, ApiScope, Fault, Operation, Wanted, one_line, suggest, text_of};
+use super::{
+    Api, ApiScope, Fault, Field, Operation, Wanted, What, one_line, parameter, response, server, suggest, text_of,
+};
 
-const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "options", "trace"];
+/// The members of a path that are methods: OpenAPI 3.2 has `query` too.
+const METHODS: [&str; 9] = ["get", "post", "put", "patch", "delete", "head", "options", "query", "trace"];
+
+/// The members of a path that are none.
+const OTHERS: [&str; 6] = ["$ref", "summary", "description", "servers", "parameters", "additionalOperations"];
 
 /// Most operations: a policy has at most 8,192 routes.
 const MAX_OPERATIONS: usize = 8_000;
@@ -27,69 +32,44 @@ pub(super) fn api(document: &Document, wanted: Wanted<'_>) -> Result<Api, Fault>
     let mut reader = Reader {
         document,
         walker: Walker::new(document),
+        wanted,
         names: HashSet::new(),
         erased: BTreeMap::new(),
         partial: Vec::new(),
+        bodies: Vec::new(),
         api: Api::default(),
+        paths: Vec::new(),
+        chosen: BTreeSet::new(),
     };
-    let root = &document.root;
-    reader.api.title =
-        root.get("info").and_then(|info| text_of(info, "title")).map(|t| one_line(t, 80)).unwrap_or_default();
-    let prefix = match wanted.prefix {
-        Some(prefix) => prefix.trim_end_matches('/').to_owned(),
-        None => own_prefix(document),
-    };
-    if !prefix.is_empty() && !prefix.starts_with('/') {
-        return Err(Fault::new(format!("the prefix `{prefix}` does not start with `/`"), "write it as in `/v1`"));
-    }
-    let paths = root.get("paths").and_then(Value::as_object);
-    for (path, item) in paths.into_iter().flatten() {
-        if path.starts_with("x-") {
-            continue;
-        }
-        let full = format!("{prefix}{path}");
-        if wanted.under.is_some_and(|under| !full.starts_with(under)) {
-            continue;
-        }
-        let Some(item) = document.resolved(item) else {
-            reader.leave_out(&full, "it refers to another file");
-            continue;
-        };
-        for method in METHODS {
-            if let Some(operation) = item.get(method) {
-                reader.operation(&full, method, item, operation);
+    let mut titles: Vec<String> = Vec::new();
+    for root in &document.roots {
+        reader.description(root)?;
+        let info = document.root(root).get("info");
+        titles.extend(info.and_then(|info| text_of(info, "title")).map(|title| one_line(title, 80)));
+        for scope in scopes(document, root) {
+            if !reader.api.scopes.iter().any(|known| known.name == scope.name) {
+                reader.api.scopes.push(scope);
             }
         }
-        if reader.api.operations.len() > MAX_OPERATIONS {
-            return Err(Fault::new(
-                format!("the description has more than {MAX_OPERATIONS} operations"),
-                "make a policy of a part of it: `--under /path`",
-            ));
-        }
     }
+    reader.api.title = titles.join(", ");
+    reader.all_chosen()?;
     if reader.api.operations.is_empty() {
-        let (message, help) = match wanted.under {
-            Some(under) => (
-                format!("no path of the description starts with `{under}`"),
-                format!(
-                    "paths start with {}",
-                    paths
-                        .and_then(|all| all.keys().next())
-                        .map_or_else(|| "/".to_owned(), |path| format!("`{prefix}{path}`"))
-                ),
-            ),
-            None => match reader.api.left_out.first() {
-                Some(first) => ("the description has no operation that a route can match".to_owned(), first.clone()),
-                None => (
-                    "the description has no paths".to_owned(),
-                    "a description of web hooks alone is of no use here".to_owned(),
-                ),
-            },
-        };
-        return Err(Fault::new(message, help));
+        return Err(reader.nothing());
     }
-    reader.api.scopes = scopes(document);
-    let Reader { walker, mut api, .. } = reader;
+    if wanted.chooses() {
+        let api = &mut reader.api;
+        api.scopes.retain(|scope| api.operations.iter().any(|one| one.scopes.contains(&scope.name)));
+    }
+    let Reader { mut walker, mut api, bodies, .. } = reader;
+    for (operation, body) in api.operations.iter_mut().zip(bodies) {
+        operation.body = if body.schemas.is_empty() { Vec::new() } else { walker.body(&body.schemas) };
+        operation.body.extend(body.unread.into_iter().map(|why| Field {
+            steps: Vec::new(),
+            what: What::Cut(why),
+            about: String::new(),
+        }));
+    }
     let (shapes, too_much) = walker.finish(LIMITS);
     api.shapes = shapes;
     if too_much {
@@ -127,15 +107,40 @@ fn area(path: &str) -> String {
 /// Paths with literal text beside a parameter that are compared with each other.
 const MOST_PARTIAL: usize = 1000;
 
+/// What an operation answers with.
+#[derive(Default)]
+pub(super) struct Body<'d> {
+    /// Any of these.
+    pub(super) schemas: Vec<&'d Value>,
+    /// Why some of it could not be read.
+    pub(super) unread: Vec<String>,
+}
+
 struct Reader<'d> {
     document: &'d Document,
     walker: Walker<'d>,
+    wanted: Wanted<'d>,
     names: HashSet<String>,
-    /// Method and path with parameter names erased, and whose it is.
-    erased: BTreeMap<(String, String), String>,
+    /// Method and path with parameter names erased, and which operation that is.
+    erased: BTreeMap<(String, String), usize>,
     /// Those with literal text beside a parameter.
     partial: Vec<(String, Template)>,
+    /// What each operation answers with.
+    bodies: Vec<Body<'d>>,
     api: Api,
+    /// The first paths, for whoever asked for others.
+    paths: Vec<String>,
+    /// Which of the operations and tags that were asked for are there.
+    chosen: BTreeSet<String>,
+}
+
+/// A path with what is said of it.
+struct Item<'d> {
+    path: String,
+    layers: Layers<'d>,
+    version: Version,
+    root: &'d Value,
+    remarks: Vec<String>,
 }
 
 impl<'d> Reader<'d> {
@@ -143,206 +148,291 @@ impl<'d> Reader<'d> {
         self.api.left_out.push(format!("{}: {why}", one_line(what, 120)));
     }
 
-    fn operation(&mut self, path: &str, method: &str, item: &'d Value, operation: &'d Value) {
+    fn description(&mut self, root: &'d Root) -> Result<(), Fault> {
+        let document = self.document;
+        let tree = document.root(root);
+        let own = server::of(document, root);
+        let prefix = match self.wanted.prefix {
+            Some(prefix) => prefix.trim_end_matches('/').to_owned(),
+            None => own.prefix,
+        };
+        if !prefix.is_empty() && !prefix.starts_with('/') {
+            return Err(Fault::new(format!("the prefix `{prefix}` does not start with `/`"), "write it as in `/v1`"));
+        }
+        if self.wanted.prefix.is_none() {
+            self.api.notes.extend(own.notes);
+        }
+        for (path, value) in tree.get("paths").and_then(Value::as_object).into_iter().flatten() {
+            if path.starts_with("x-") {
+                continue;
+            }
+            let layers = document.layers(value);
+            let mut remarks = Vec::new();
+            let slash = if path.starts_with('/') { "" } else { "/" };
+            if !slash.is_empty() {
+                remarks
+                    .push(format!("the description has it without the slash at its start: `{}`", one_line(path, 60)));
+            }
+            let front = match (self.wanted.prefix, server::of_path(&layers)) {
+                (None, Some(own)) => own,
+                _ => prefix.clone(),
+            };
+            let full = format!("{front}{slash}{path}");
+            if self.paths.len() < 3 {
+                self.paths.push(full.clone());
+            }
+            if self.wanted.under.is_some_and(|under| !full.starts_with(under)) {
+                continue;
+            }
+            if let Some(reference) = layers.broken {
+                self.leave_out(&full, &document.why_not(reference));
+            }
+            let item = Item { path: full, layers, version: root.version, root: tree, remarks };
+            self.item(&item);
+            if self.api.operations.len() > MAX_OPERATIONS {
+                return Err(Fault::new(
+                    format!("the description has more than {MAX_OPERATIONS} operations"),
+                    "make a policy of a part of it: `--under /path`",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The operations of a path.
+    fn item(&mut self, item: &Item<'d>) {
+        for method in METHODS {
+            if let Some(operation) = item.layers.get(method) {
+                self.operation(item, method, operation);
+            }
+        }
+        let more = item.layers.get("additionalOperations").and_then(Value::as_object);
+        for (method, operation) in more.into_iter().flatten() {
+            self.operation(item, method, operation);
+        }
+        let unknown: BTreeSet<&String> = item.layers.members().map(|(name, _)| name).collect();
+        for name in unknown {
+            if !METHODS.contains(&name.as_str()) && !OTHERS.contains(&name.as_str()) && !name.starts_with("x-") {
+                self.leave_out(&item.path, &format!("`{}` is nothing that a path has", one_line(name, 40)));
+            }
+        }
+    }
+
+    fn operation(&mut self, item: &Item<'d>, method: &str, value: &'d Value) {
+        let operation = self.document.layers(value);
         let method = method.to_ascii_uppercase();
-        if method == "TRACE" {
-            self.leave_out(&format!("{method} {path}"), "such requests are refused, for they answer with themselves");
+        let path = item.path.as_str();
+        if !self.is_chosen(&method, path, &operation) {
             return;
         }
-        let mut remarks = Vec::new();
+        match method.as_str() {
+            "TRACE" => {
+                let why = "such requests are refused, for they answer with themselves";
+                return self.leave_out(&format!("{method} {path}"), why);
+            }
+            "HEAD" if item.layers.get("get").is_some() => return,
+            "HEAD" => {
+                let why = "a HEAD takes the route of a GET (rule 4), and the description has none";
+                return self.leave_out(&format!("{method} {path}"), why);
+            }
+            method if !method.chars().all(|c| c.is_ascii_uppercase()) || method.is_empty() => {
+                return self.leave_out(&format!("{method} {path}"), "no route can have that method");
+            }
+            _ => {}
+        }
+        let mut remarks = item.remarks.clone();
         let template = match template(path, &mut remarks) {
             Ok(template) => template,
-            Err(why) => {
-                self.leave_out(&format!("{method} {path}"), &why);
-                return;
+            Err(why) => return self.leave_out(&format!("{method} {path}"), &why),
+        };
+        let summary =
+            operation.text("summary").or_else(|| operation.text("description")).or_else(|| item.layers.text("summary"));
+        let about = summary.map(|text| one_line(text, 100)).filter(|text| !text.is_empty());
+        let place = erased(&template);
+        let index = match self.erased.get(&(method.clone(), place.clone())) {
+            // The same requests (rule 4): one route has the fields of both.
+            Some(index) => {
+                remarks.insert(0, format!("also `{}`", one_line(path, 120)));
+                *index
             }
+            None => match self.route(&method, &template, place, &operation) {
+                Ok(index) => index,
+                Err(why) => return self.leave_out(&format!("{method} {path}"), why),
+            },
         };
-        let erased = erased(&template);
-        if let Some(first) = self.erased.get(&(method.clone(), erased.clone())) {
-            let why = format!("it matches the same requests as {first} (rule 4)");
-            self.leave_out(&format!("{method} {path}"), &why);
-            return;
-        }
-        // Literal text beside a parameter may be as much as that of another route.
-        let Some(parsed) = path_template(&template) else {
-            self.leave_out(&format!("{method} {path}"), "its path cannot be written as a route's (rule 4)");
-            return;
-        };
-        let is_partial = parsed.segments.iter().any(|segment| matches!(segment, TemplateSegment::Part { .. }));
-        let equals = |other: &&(String, Template)| other.0 == method && parsed.relation(&other.1) == Relation::Conflict;
-        if is_partial && self.partial.len() < MOST_PARTIAL && self.partial.iter().find(equals).is_none() {
-            self.partial.push((method.clone(), parsed));
-        } else if is_partial {
-            let why = "it can match the same requests as another, and neither is more specific (rule 4)";
-            self.leave_out(&format!("{method} {path}"), why);
-            return;
-        }
-        let stem = text_of(operation, "operationId")
-            .map_or_else(|| format!("{} {template}", method.to_ascii_lowercase()), str::to_owned);
-        let name = unique(&kebab(&stem), |name| self.names.contains(name));
-        self.names.insert(name.clone());
-        self.erased.insert((method.clone(), erased), format!("`{name}`"));
-        let tag = operation.get("tags").and_then(|tags| tags.get(0)).and_then(Value::as_str);
-        let area = match tag {
-            Some(tag) => kebab(tag),
-            None => area(&template),
-        };
+        remarks.extend(about);
         if operation.get("deprecated") == Some(&Value::Bool(true)) {
             remarks.push("deprecated".to_owned());
         }
-        let query = self.query(item, operation, &mut remarks);
-        let schemas = self.schemas(operation, &mut remarks);
-        let body = if schemas.is_empty() { Vec::new() } else { self.walker.body(&schemas) };
-        let scopes = self.asked(operation);
-        self.api.operations.push(Operation { name, method, path: template, area, query, body, scopes, remarks });
+        let mut body = Body::default();
+        if let Some(reference) = operation.broken {
+            body.unread.push(self.document.why_not(reference));
+        }
+        let query = parameter::query(self.document, path, &item.layers, &operation, &mut remarks);
+        response::read(self.document, item.version, item.root, &operation, &mut body, &mut remarks);
+        let security = operation.get("security").or_else(|| item.root.get("security"));
+        let (scopes, keys) = asked(self.document, item, security);
+        for why in &body.unread {
+            remarks.push(format!("not all of it could be read: {why}"));
+        }
+        if let Some(known) = self.bodies.get_mut(index) {
+            known.schemas.extend(body.schemas);
+            known.unread.extend(body.unread);
+        }
+        if let Some(known) = self.api.operations.get_mut(index) {
+            extend(&mut known.query, query.into_iter().chain(keys));
+            extend(&mut known.scopes, scopes);
+            extend(&mut known.remarks, remarks);
+        }
     }
 
-    /// Query parameters of the path and of the operation.
-    fn query(&self, item: &'d Value, operation: &'d Value, remarks: &mut Vec<String>) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        let lists = [item.get("parameters"), operation.get("parameters")];
-        for parameter in lists.into_iter().flatten().filter_map(Value::as_array).flatten() {
-            let Some(parameter) = self.document.resolved(parameter) else {
-                remarks.push("a parameter is described in another file".to_owned());
-                continue;
-            };
-            let (Some("query"), Some(name)) = (text_of(parameter, "in"), text_of(parameter, "name")) else { continue };
-            let schema = parameter.get("schema").and_then(|schema| self.document.resolved(schema));
-            let members = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-            let all = match (text_of(parameter, "style"), members) {
-                // OpenAPI 3.0.3, style values: `deepObject` sends `filter[name]=…`.
-                (Some("deepObject"), Some(members)) => {
-                    members.keys().map(|member| format!("{name}[{member}]")).collect()
-                }
-                (None | Some("form"), Some(members)) if parameter.get("explode") != Some(&Value::Bool(false)) => {
-                    members.keys().cloned().collect()
-                }
-                _ => vec![name.to_owned()],
-            };
-            for name in all {
-                if !names.contains(&name) && !name.is_empty() {
-                    names.push(name);
-                }
-            }
+    /// A new operation's index; why it cannot be one otherwise.
+    fn route(
+        &mut self,
+        method: &str,
+        template: &str,
+        place: String,
+        operation: &Layers<'d>,
+    ) -> Result<usize, &'static str> {
+        // Literal text beside a parameter may be as much as that of another route.
+        let parsed = path_template(template).ok_or("its path cannot be written as a route's (rule 4)")?;
+        let is_partial = parsed.segments.iter().any(|segment| matches!(segment, TemplateSegment::Part { .. }));
+        let equals = |other: &&(String, Template)| other.0 == method && parsed.relation(&other.1) == Relation::Conflict;
+        if is_partial && self.partial.len() < MOST_PARTIAL && self.partial.iter().find(equals).is_none() {
+            self.partial.push((method.to_owned(), parsed));
+        } else if is_partial {
+            return Err("it can match the same requests as another, and neither is more specific (rule 4)");
         }
-        names
+        let stem = operation
+            .text("operationId")
+            .map_or_else(|| format!("{} {template}", method.to_ascii_lowercase()), str::to_owned);
+        let name = unique(&kebab(&stem), |name| self.names.contains(name));
+        self.names.insert(name.clone());
+        let index = self.api.operations.len();
+        self.erased.insert((method.to_owned(), place), index);
+        let tag = operation.get("tags").and_then(|tags| tags.get(0)).and_then(Value::as_str);
+        let area = tag.map_or_else(|| area(template), kebab);
+        self.bodies.push(Body::default());
+        self.api.operations.push(Operation {
+            name,
+            method: method.to_owned(),
+            path: template.to_owned(),
+            area,
+            query: Vec::new(),
+            body: Vec::new(),
+            scopes: Vec::new(),
+            remarks: Vec::new(),
+        });
+        Ok(index)
     }
 
-    /// The schemas of what a 2xx response holds.
-    fn schemas(&self, operation: &'d Value, remarks: &mut Vec<String>) -> Vec<&'d Value> {
-        let mut schemas = Vec::new();
-        let mut others: BTreeSet<String> = BTreeSet::new();
-        let responses = operation.get("responses").and_then(Value::as_object);
-        let good = |status: &str| status.starts_with('2');
-        let fallback = responses.is_some_and(|all| !all.keys().any(|status| good(status)));
-        for (status, response) in responses.into_iter().flatten() {
-            if !(good(status) || fallback && status == "default") {
-                continue;
-            }
-            let Some(response) = self.document.resolved(response) else {
-                remarks.push(format!("the response {} is described in another file", one_line(status, 10)));
-                continue;
-            };
-            if self.document.version == Version::Swagger2 {
-                schemas.extend(response.get("schema"));
-                continue;
-            }
-            for (media, content) in response.get("content").and_then(Value::as_object).into_iter().flatten() {
-                if !is_json(media) {
-                    others.insert(one_line(media, 60));
-                    continue;
-                }
-                schemas.extend(content.get("schema"));
-                schemas.extend(content.get("itemSchema"));
+    /// Whether an operation is one of those that were asked for, if any were.
+    fn is_chosen(&mut self, method: &str, path: &str, operation: &Layers<'d>) -> bool {
+        if !self.wanted.chooses() {
+            return true;
+        }
+        let id = operation.text("operationId").unwrap_or_default();
+        let (named, spelled) = (kebab(if id.is_empty() { path } else { id }), format!("{method} {path}"));
+        let generated = kebab(&format!("{} {path}", method.to_ascii_lowercase()));
+        let mut chosen = false;
+        for one in self.wanted.operations {
+            if *one == id || *one == named || *one == spelled || (id.is_empty() && *one == generated) {
+                self.chosen.insert(one.clone());
+                chosen = true;
             }
         }
-        if !others.is_empty() {
-            let list: Vec<String> = others.into_iter().collect();
-            let rest = if schemas.is_empty() { "" } else { " besides" };
-            let passable: Vec<&str> = list
-                .iter()
-                .map(String::as_str)
-                .filter(|media| MediaRange::parse(media).is_some_and(|range| range.is_passable()))
-                .collect();
-            let unless = match passable.as_slice() {
-                [] => String::new(),
-                some => format!(", unless `other_content: {{pass: [{}]}}`", some.join(", ")),
-            };
-            remarks.push(format!("answers {}{rest}: refused{unless}", list.join(", ")));
+        let tags = operation.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        for tag in tags {
+            for one in self.wanted.tags.iter().filter(|one| *one == tag || **one == kebab(tag)) {
+                self.chosen.insert(one.clone());
+                chosen = true;
+            }
         }
-        schemas
+        chosen
     }
 
-    /// Scopes that an operation asks for.
-    fn asked(&self, operation: &Value) -> Vec<String> {
-        let security =
-            operation.get("security").or_else(|| self.document.root.get("security")).and_then(Value::as_array);
-        let mut scopes: Vec<String> = Vec::new();
-        for names in security.into_iter().flatten().filter_map(Value::as_object).flat_map(|one| one.values()) {
-            for name in names.as_array().into_iter().flatten().filter_map(Value::as_str) {
-                if !scopes.iter().any(|known| known == name) {
-                    scopes.push(name.to_owned());
-                }
+    /// Whether everything that was asked for is there.
+    fn all_chosen(&self) -> Result<(), Fault> {
+        for (word, list, help) in [
+            (
+                "operation",
+                self.wanted.operations,
+                "write its `operationId`, or its method and path: `--operation \"GET /accounts\"`",
+            ),
+            ("tag", self.wanted.tags, "tags are spelled as the description's operations spell them"),
+        ] {
+            if let Some(unknown) = list.iter().find(|one| !self.chosen.contains(*one)) {
+                return Err(Fault::new(format!("the description has no {word} `{}`", one_line(unknown, 80)), help));
             }
         }
-        scopes
+        Ok(())
+    }
+
+    /// Why there is no operation at all.
+    fn nothing(&self) -> Fault {
+        let (message, help) = match (self.wanted.under, self.api.left_out.first()) {
+            (Some(under), _) => {
+                let first =
+                    self.paths.first().map_or_else(|| "/".to_owned(), |path| format!("`{}`", one_line(path, 80)));
+                (format!("no path of the description starts with `{under}`"), format!("paths start with {first}"))
+            }
+            (None, Some(first)) => {
+                ("the description has no operation that a route can match".to_owned(), first.clone())
+            }
+            (None, None) => (
+                "the description has no paths".to_owned(),
+                "a description of web hooks alone is of no use here".to_owned(),
+            ),
+        };
+        Fault::new(message, help)
     }
 }
 
-/// What the security schemes define.
-fn scopes(document: &Document) -> Vec<ApiScope> {
-    let root = &document.root;
-    let schemes = match document.version {
-        Version::Swagger2 => root.get("securityDefinitions"),
-        Version::OpenApi3 => root.get("components").and_then(|components| components.get("securitySchemes")),
+fn extend(known: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
+    for one in more {
+        if !known.contains(&one) {
+            known.push(one);
+        }
+    }
+}
+
+/// Scopes that an operation asks for, and query parameters that carry keys.
+fn asked(document: &Document, item: &Item<'_>, security: Option<&Value>) -> (Vec<String>, Vec<String>) {
+    let (mut scopes, mut keys) = (Vec::new(), Vec::new());
+    let all = security.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).flatten();
+    for (scheme, names) in all {
+        extend(&mut scopes, names.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+        let scheme = schemes(item.root, item.version).and_then(|all| all.get(scheme)).map(|one| document.layers(one));
+        if let Some(scheme) = scheme.filter(|scheme| scheme.text("in") == Some("query")) {
+            extend(&mut keys, scheme.text("name").filter(|name| !name.is_empty()).map(str::to_owned));
+        }
+    }
+    (scopes, keys)
+}
+
+fn schemes(root: &Value, version: Version) -> Option<&serde_json::Map<String, Value>> {
+    let place = match version {
+        Version::Swagger2 => "/securityDefinitions",
+        Version::OpenApi3 => "/components/securitySchemes",
     };
+    root.pointer(place).and_then(Value::as_object)
+}
+
+/// What the security schemes define.
+fn scopes(document: &Document, root: &Root) -> Vec<ApiScope> {
     let mut scopes: Vec<ApiScope> = Vec::new();
-    for scheme in schemes.and_then(Value::as_object).into_iter().flat_map(|all| all.values()) {
-        let Some(scheme) = document.resolved(scheme) else { continue };
+    for scheme in schemes(document.root(root), root.version).into_iter().flat_map(|all| all.values()) {
+        let scheme = document.layers(scheme);
         let flows = scheme.get("flows").and_then(Value::as_object).into_iter().flat_map(|flows| flows.values());
-        for list in flows.chain([scheme]).filter_map(|flow| flow.get("scopes")).filter_map(Value::as_object) {
-            for (name, about) in list {
-                if !scopes.iter().any(|known| known.name == *name) {
-                    let about = one_line(about.as_str().unwrap_or_default(), 100);
-                    scopes.push(ApiScope { name: one_line(name, 120), about });
-                }
+        let lists = flows.filter_map(|flow| flow.get("scopes")).chain(scheme.get("scopes"));
+        for (name, about) in lists.filter_map(Value::as_object).flatten() {
+            if !scopes.iter().any(|known| known.name == *name) {
+                let about = one_line(about.as_str().unwrap_or_default(), 100);
+                scopes.push(ApiScope { name: one_line(name, 120), about });
             }
         }
     }
     scopes
-}
-
-/// The path that all servers have in front.
-fn own_prefix(document: &Document) -> String {
-    let root = &document.root;
-    let prefixes: Vec<String> = match document.version {
-        Version::Swagger2 => text_of(root, "basePath").map(str::to_owned).into_iter().collect(),
-        Version::OpenApi3 => {
-            let urls = root.get("servers").and_then(Value::as_array).into_iter().flatten();
-            urls.filter_map(|server| text_of(server, "url"))
-                // A scheme may be left out (RFC 3986 §4.2).
-                .map(|url| match url.split_once("://").or_else(|| url.strip_prefix("//").map(|rest| ("", rest))) {
-                    Some((_, rest)) => rest.split_once('/').map(|(_, path)| format!("/{path}")).unwrap_or_default(),
-                    None => url.to_owned(),
-                })
-                .collect()
-        }
-    };
-    match prefixes.split_first() {
-        Some((first, rest))
-            if rest.iter().all(|other| other == first) && first.starts_with('/') && !first.contains('{') =>
-        {
-            first.trim_end_matches('/').to_owned()
-        }
-        _ => String::new(),
-    }
-}
-
-/// Whether a media type is JSON, or lines of it (RFC 6839 §3.1).
-fn is_json(media: &str) -> bool {
-    let kind = media.split(';').next().unwrap_or(media).trim().to_ascii_lowercase();
-    let (_, subtype) = kind.split_once('/').unwrap_or(("", &kind));
-    matches!(subtype, "json" | "x-ndjson" | "ndjson" | "json-seq" | "jsonl" | "*") || subtype.ends_with("+json")
 }
 
 fn version_like(part: &str) -> bool {

@@ -24,7 +24,8 @@ struct Seen {
     scalar: Option<Kind>,
     members: Vec<(String, Seen)>,
     elements: Option<Box<Seen>>,
-    empty: bool,
+    empty_array: bool,
+    empty_object: bool,
 }
 
 impl Sample {
@@ -64,12 +65,12 @@ impl Sample {
 impl Seen {
     fn look(&mut self, value: &Value) {
         match value {
-            Value::Null => self.empty = true,
+            Value::Null => {}
             Value::Bool(_) => self.kind("boolean", ""),
             Value::Number(_) => self.kind("number", ""),
             Value::String(text) => self.kind("string", format(text)),
             Value::Array(elements) => {
-                self.empty |= elements.is_empty();
+                self.empty_array |= elements.is_empty();
                 for element in elements {
                     self.elements.get_or_insert_default().look(element);
                 }
@@ -80,7 +81,7 @@ impl Seen {
                 }
             }
             Value::Object(members) => {
-                self.empty |= members.is_empty();
+                self.empty_object |= members.is_empty();
                 // A body has few names at a place: a list keeps their order.
                 let mut places: BTreeMap<String, usize> =
                     self.members.iter().enumerate().map(|(index, (name, _))| (name.clone(), index)).collect();
@@ -112,11 +113,20 @@ impl Seen {
         if fields.len() >= MAX_PLACES {
             return;
         }
-        let mut add = |what| fields.push(Field { steps: at.clone(), what });
+        let mut add = |at: &[Step], what| fields.push(Field { steps: at.to_vec(), what, about: String::new() });
+        // An empty array or object is one, whatever will be in it.
+        let below = match (&self.elements, self.members.is_empty()) {
+            (None, _) if self.empty_array => Some(Step::Elements),
+            (None, true) if self.empty_object => Some(Step::Members),
+            _ => None,
+        };
         match &self.scalar {
-            Some(kind) => add(What::Scalar(kind.clone())),
-            None if self.members.is_empty() && self.elements.is_none() => add(What::Free),
+            Some(kind) => add(at, What::Scalar(kind.clone())),
+            None if self.members.is_empty() && self.elements.is_none() && below.is_none() => add(at, What::Free),
             None => {}
+        }
+        if let Some(step) = below {
+            add(&[at.as_slice(), &[step]].concat(), What::Free);
         }
         for (name, seen) in &self.members {
             at.push(Step::Member(name.clone()));

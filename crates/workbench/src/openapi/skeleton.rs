@@ -56,7 +56,20 @@ pub fn of_samples(samples: &[Sample], route: &str) -> Result<Api, Fault> {
         .flat_map(|field| (0..=field.steps.len()).filter_map(|upto| field.steps.get(..upto)))
         .map(super::path_text)
         .collect();
-    for field in said.into_iter().chain(free.into_iter().filter(|field| !filled.contains(&field.path_text()))) {
+    // What is below an empty array or object is of no interest where another body has something there.
+    let is_filled = |field: &Field| {
+        let container = field
+            .steps
+            .split_last()
+            .map(|(_, above)| above)
+            .filter(|_| matches!(field.steps.last(), Some(super::Step::Elements | super::Step::Members)));
+        filled.contains(&field.path_text())
+            || container.is_some_and(|above| {
+                said.iter().any(|other| other.steps.len() > above.len() && other.steps.starts_with(above))
+            })
+    };
+    let free: Vec<&Field> = free.into_iter().filter(|field| !is_filled(field)).collect();
+    for field in said.into_iter().chain(free) {
         if known.insert(field.path_text()) {
             fields.push(field.clone());
         }
@@ -66,14 +79,8 @@ pub fn of_samples(samples: &[Sample], route: &str) -> Result<Api, Fault> {
         .and_then(|sample| std::path::Path::new(&sample.name).file_stem())
         .map(|stem| stem.to_string_lossy().into_owned());
     let shape = Shape { name: kebab(&stem.unwrap_or_default()), fields };
-    operation.body = vec![Field { steps: Vec::new(), what: What::Mount(0) }];
-    Ok(Api {
-        title: String::new(),
-        operations: vec![operation],
-        shapes: vec![shape],
-        scopes: Vec::new(),
-        left_out: Vec::new(),
-    })
+    operation.body = vec![Field { steps: Vec::new(), what: What::Mount(0), about: String::new() }];
+    Ok(Api { operations: vec![operation], shapes: vec![shape], ..Api::default() })
 }
 
 /// Which operation a sample is a body of: the one of that route name, or the one whose fields it has most of.
@@ -171,13 +178,12 @@ fn head(api: &Api, source: &str, reached: &BTreeSet<usize>, out: &mut String) {
         one_line(source, 120),
         if api.operations.len() == 1 { "1 route".to_owned() } else { format!("{} routes", api.operations.len()) },
     );
-    if !api.left_out.is_empty() {
-        out.push_str("#\n# Left out:\n");
-        for line in api.left_out.iter().take(50) {
-            let _ = writeln!(out, "#   {}", one_line(line, 200));
+    for (heading, lines) in [("Look at:", &api.notes), ("Left out:", &api.left_out)] {
+        if !lines.is_empty() {
+            let _ = writeln!(out, "#\n# {heading}");
         }
-        if api.left_out.len() > 50 {
-            let _ = writeln!(out, "#   and {} more", api.left_out.len().saturating_sub(50));
+        for line in lines {
+            let _ = writeln!(out, "#   {}", one_line(line, 240));
         }
     }
 }
@@ -218,6 +224,12 @@ fn fields(api: &Api, shape: &str, list: &[Field], indent: &str, out: &mut String
         let text = field.path_text();
         let readable = FieldPath::parse(&text).is_ok();
         let key = key(&text);
+        // Both are comments: a guess, and what the description says.
+        let with_about = |comment: &str| match (comment, field.about.as_str()) {
+            (comment, "") => comment.to_owned(),
+            ("", about) => about.to_owned(),
+            (comment, about) => format!("{comment} | {about}"),
+        };
         match &field.what {
             _ if !readable => lines.push((
                 format!("{}: {CLASS}", one_line(&key, 200)),
@@ -226,27 +238,20 @@ fn fields(api: &Api, shape: &str, list: &[Field], indent: &str, out: &mut String
             )),
             What::Mount(inner) => {
                 let name = api.shapes.get(*inner).map_or("", |shape| shape.name.as_str());
-                lines.push((format!("{key}: {{shape: {}}}", scalar(name)), String::new(), true));
+                lines.push((format!("{key}: {{shape: {}}}", scalar(name)), with_about(""), true));
             }
             What::Scalar(kind) => {
                 let comment = suggest::suggest(shape, &field.steps, kind).map(|found| match found.forms.as_str() {
                     "" => found.class.to_owned(),
                     forms => format!("{{class: {}, {forms}}}", found.class),
                 });
-                lines.push((format!("{key}: {CLASS}"), comment.unwrap_or_default(), true));
+                lines.push((format!("{key}: {CLASS}"), with_about(&comment.unwrap_or_default()), true));
             }
             What::Free => {
-                let has_members = list
-                    .iter()
-                    .any(|other| other.steps.len() > field.steps.len() && other.steps.starts_with(&field.steps));
-                let said = if has_members {
-                    "may hold more than the members named here"
-                } else {
-                    "may hold anything: name its members"
-                };
-                lines.push((format!("{key}: {CLASS}"), said.to_owned(), true));
+                let comment = with_about("may hold anything: name its members");
+                lines.push((format!("{key}: {CLASS}"), comment, true));
             }
-            What::Cut(why) => lines.push((format!("{key}: {CLASS}"), format!("cut: {}", one_line(why, 160)), false)),
+            What::Cut(why) => lines.push((format!("{key}: {CLASS}"), one_line(why, 240), false)),
         }
     }
     if !lines.iter().any(|(_, _, entry)| *entry) {
@@ -279,7 +284,7 @@ fn route<'m>(api: &Api, operation: &Operation, matched: impl Iterator<Item = &'m
         [] => {
             let _ = writeln!(out, "    body: {{$: {CLASS}}}  # no JSON body is described");
         }
-        [Field { steps, what: What::Mount(inner) }] => {
+        [Field { steps, what: What::Mount(inner), .. }] => {
             let name = api.shapes.get(*inner).map_or("", |shape| shape.name.as_str());
             let path = super::path_text(steps);
             let path = if path == "$" { path } else { quoted(&path) };

@@ -128,7 +128,7 @@ fn a_schema_comes_to_its_scalar_places() {
             "all of itself",
             "{$ref: '#/components/schemas/B'}",
             "{B: {allOf: [{$ref: '#/components/schemas/B'}, {properties: {a: {type: string}}}]}}",
-            "$.a $…",
+            "$.a",
         ),
         (
             "a reference that leads nowhere",
@@ -148,7 +148,148 @@ fn a_schema_comes_to_its_scalar_places() {
             "{}",
             "$['@id'] $['a b'] $['it\\'s'] $['']",
         ),
-        ("nonsense", "{properties: [1, 2], items: 7, allOf: {a: 1}, type: {}, enum: 3}", "{}", "$[*]…"),
+        (
+            "what stands beside a reference counts",
+            "{$ref: '#/components/schemas/B', properties: {b: {type: string}}}",
+            "{B: {properties: {a: {type: string}}}}",
+            "$.a $.b",
+        ),
+        (
+            "conditions, and what they look at",
+            "{properties: {a: {type: string}}, if: {properties: {b: {const: x}}}, then: {properties: {c: {type: string}}}, else: {properties: {d: {type: string}}}}",
+            "{}",
+            "$.a $.b $.c $.d",
+        ),
+        (
+            "schemas that depend on a member",
+            "{dependentSchemas: {a: {properties: {b: {type: string}}}}, dependencies: {c: {properties: {d: {type: string}}}, e: [f]}}",
+            "{}",
+            "$.b $.d",
+        ),
+        ("what is not there", "{not: {properties: {a: {type: string}}}, properties: {b: {type: string}}}", "{}", "$.b"),
+        (
+            "elements by every word for them",
+            "{prefixItems: [{properties: {a: {type: string}}}], unevaluatedItems: {properties: {b: {type: string}}}, contains: {properties: {c: {type: string}}}, additionalItems: {properties: {d: {type: string}}}}",
+            "{}",
+            "$[*].a $[*].b $[*].c $[*].d",
+        ),
+        (
+            "members that are not evaluated",
+            "{unevaluatedProperties: {properties: {a: {type: string}}}}",
+            "{}",
+            "$[*].a",
+        ),
+        (
+            "members besides those that are named",
+            "{properties: {a: {type: string}}, additionalProperties: true}",
+            "{}",
+            "$.a $…",
+        ),
+        (
+            "members besides, by an empty schema",
+            "{properties: {a: {type: string}}, additionalProperties: {}}",
+            "{}",
+            "$.a $…",
+        ),
+        (
+            "members besides, by their names",
+            "{properties: {a: {type: string}}, patternProperties: {'^x-': {type: string}}}",
+            "{}",
+            "$.a $[*]",
+        ),
+        (
+            "an array or a map",
+            "{oneOf: [{type: array, items: {properties: {a: {type: string}}}}, {additionalProperties: {properties: {b: {type: string}}}}]}",
+            "{}",
+            "$[*].a $[*].b",
+        ),
+        (
+            "a string or an object that is not described",
+            "{properties: {a: {oneOf: [{type: string}, {type: object}]}}}",
+            "{}",
+            "$.a $.a…",
+        ),
+        ("a value that is listed as an object", "{properties: {a: {const: {b: 1}}}}", "{}", "$.a $.a…"),
+        (
+            "an id beside what is extended",
+            "{properties: {a: {oneOf: [{type: string}, {$ref: '#/components/schemas/B'}]}}}",
+            "{B: {allOf: [{$ref: '#/components/schemas/C'}, {properties: {b: {type: string}}}]}, C: {properties: {c: {type: string}}}}",
+            "$.a $.a.b $.a.c",
+        ),
+        (
+            "a family by its mapping",
+            "{$ref: '#/components/schemas/P'}",
+            "{P: {properties: {k: {type: string}}, discriminator: {propertyName: k, mapping: {a: '#/components/schemas/A', b: B}}}, A: {properties: {a: {type: string}}}, B: {properties: {b: {type: string}}}}",
+            "$.k $.a $.b",
+        ),
+        (
+            "a family by what extends it, and what extends that",
+            "{properties: {p: {$ref: '#/components/schemas/P'}}}",
+            "{P: {properties: {k: {type: string}}, discriminator: {propertyName: k}}, A: {allOf: [{$ref: '#/components/schemas/P'}, {properties: {a: {type: string}}}]}, B: {allOf: [{$ref: '#/components/schemas/A'}, {properties: {b: {type: string}}}]}}",
+            "$.p.k $.p.a $.p.b",
+        ),
+        (
+            "one of a family has nothing of its siblings",
+            "{$ref: '#/components/schemas/A'}",
+            "{P: {properties: {k: {type: string}}, discriminator: {propertyName: k}}, A: {allOf: [{$ref: '#/components/schemas/P'}, {properties: {a: {type: string}}}]}, B: {allOf: [{$ref: '#/components/schemas/P'}, {properties: {b: {type: string}}}]}}",
+            "$.k $.a",
+        ),
+        (
+            "what is extended without a discriminator has no family",
+            "{$ref: '#/components/schemas/P'}",
+            "{P: {properties: {k: {type: string}}}, A: {allOf: [{$ref: '#/components/schemas/P'}, {properties: {a: {type: string}}}]}}",
+            "$.k",
+        ),
+        (
+            "a family of Swagger's kind, within a list",
+            "{type: array, items: {$ref: '#/components/schemas/P'}}",
+            "{P: {discriminator: k, properties: {k: {type: string}}}, A: {allOf: [{$ref: '#/components/schemas/P'}, {properties: {a: {type: string}}}]}}",
+            "$[*].k $[*].a",
+        ),
+        (
+            "alternatives with a discriminator beside them",
+            "{oneOf: [{$ref: '#/components/schemas/A'}], discriminator: {propertyName: k, mapping: {b: '#/components/schemas/B'}}}",
+            "{A: {properties: {a: {type: string}}}, B: {properties: {b: {type: string}}}}",
+            "$.a $.b",
+        ),
+        (
+            "a member that is called discriminator",
+            "{properties: {discriminator: {type: string}, '$ref': {type: string}}}",
+            "{}",
+            "$.discriminator $['$ref']",
+        ),
+        ("a reference by anchor", "{$ref: '#b'}", "{B: {$anchor: b, properties: {a: {type: string}}}}", "$.a"),
+        (
+            "a reference to where the description is",
+            "{$ref: 'openapi.yaml#/components/schemas/B'}",
+            "{B: {properties: {a: {type: string}}}}",
+            "$.a",
+        ),
+        (
+            "a dynamic reference",
+            "{$dynamicRef: '#b'}",
+            "{B: {$dynamicAnchor: b, properties: {a: {type: string}, next: {$dynamicRef: '#b'}}}}",
+            "$.a $.next…",
+        ),
+        (
+            "a definition of the schema's own",
+            "{$defs: {x: {properties: {a: {type: string}}}}, properties: {b: {$ref: '#/paths/~1a/get/responses/200/content/application~1json/schema/$defs/x'}}}",
+            "{}",
+            "$.b.a",
+        ),
+        (
+            "a reference to a network",
+            "{properties: {a: {$ref: 'https://example.com/x.json'}, b: {type: string}}}",
+            "{}",
+            "$.b $.a…",
+        ),
+        (
+            "a reference that leads out",
+            "{properties: {a: {$ref: '../secret.yaml'}, b: {type: string}}}",
+            "{}",
+            "$.b $.a…",
+        ),
+        ("nonsense", "{properties: [1, 2], items: 7, allOf: {a: 1}, type: {}, enum: 3}", "{}", "$…"),
     ] {
         let api = described(schema, others);
         let mut came: Vec<String> =
@@ -369,7 +510,7 @@ fn a_sample_tells_kinds_and_no_values() {
         "byDay": {"2026-01-01": {"sum": 1}, "2026-01-02": {"sum": 2}}, "tags": []}"#;
     let sample = Sample::read("a.json", text).unwrap();
     let paths: Vec<String> = sample.fields.iter().map(Field::path_text).collect();
-    assert_eq!(paths, ["$.id", "$.email", "$.lines[*].n", "$.lines[*].x", "$.byDay[*].sum", "$.tags"]);
+    assert_eq!(paths, ["$.id", "$.email", "$.lines[*].n", "$.lines[*].x", "$.byDay[*].sum", "$.tags[*]"]);
     let api = skeleton::of_samples(&[sample], "GET /accounts/{id}?page=1").unwrap();
     let text = skeleton::write(&api, "a.json", "a", &[]);
     policy_of(&api);
@@ -497,12 +638,17 @@ fn drift_is_judged_by_places_not_by_spelling() {
             "{properties: {a: {properties: {x: {type: string}}}}}",
             &["FG047 $.a", "FG053 $.a.x"],
         ),
-        ("a place that may hold anything", "{$.a.x: k, $.a.y.z: k}", "{properties: {a: {type: object}}}", &[]),
+        (
+            "a place that may hold anything",
+            "{$.a.x: k, $.a.y.z: k}",
+            "{properties: {a: {type: object}}}",
+            &["FG118 $.a.x $.a.y.z"],
+        ),
         (
             "a place that is cut",
             "{$.a: k, $.n.a: k}",
             "{properties: {a: {type: string}, n: {$ref: 'elsewhere.yaml'}}}",
-            &[],
+            &["FG118 $.n.a"],
         ),
         (
             "an element where a member is",
@@ -546,5 +692,251 @@ fn a_chain_of_references_as_long_as_the_document_is_followed_to_a_bound() {
         let api = read("api.json", &document.to_string(), Wanted::default()).unwrap();
         let expected = if links <= 100 { "$" } else { "$…" };
         assert_eq!(places(&api), expected, "{links} links");
+    }
+}
+
+/// Files by name, and those that were asked for besides the first.
+struct Asked(BTreeMap<String, String>, std::cell::RefCell<Vec<String>>);
+
+impl policy::Files for Asked {
+    fn read(&self, path: &str) -> std::io::Result<Vec<u8>> {
+        policy::Files::read(&self.0, path)
+    }
+
+    fn read_named(&self, directory: &str, path: &str) -> std::io::Result<Vec<u8>> {
+        self.1.borrow_mut().push(format!("{directory}: {path}"));
+        policy::Files::read(&self.0, path)
+    }
+
+    fn list(&self, directory: &str) -> std::io::Result<Vec<String>> {
+        policy::Files::list(&self.0, directory)
+    }
+}
+
+/// What a description in several files comes to: its places, and the files that were asked for.
+fn of_files(files: &[(&str, &str)]) -> (Api, String, Vec<String>) {
+    let named = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let asked = Asked(named, std::cell::RefCell::new(Vec::new()));
+    let api = read_all(&asked, &[files[0].0.to_owned()], Wanted::default()).unwrap();
+    let places = places(&api);
+    (api, places, asked.1.into_inner())
+}
+
+#[test]
+fn files_beside_the_description_are_read_and_none_elsewhere() {
+    let root = |path: &str| format!("openapi: 3.1.0\npaths:\n  /a: {path}\n");
+    let ok = "responses: {200: {content: {application/json: {schema: {properties: {x: {type: string}}}}}}}";
+    let schema = "properties: {x: {type: string}}";
+    let body = |reference: &str| {
+        root(&format!(
+            "{{get: {{responses: {{200: {{content: {{application/json: {{schema: {{$ref: '{reference}'}}}}}}}}}}}}}}"
+        ))
+    };
+    let item = format!("get: {{{ok}}}");
+    for (claim, files, expected, asked) in [
+        ("a path", vec![("d/o.yaml", root("{$ref: 'paths/a.yaml'}")), ("d/paths/a.yaml", item.clone())], "$.x", "d: d/paths/a.yaml"),
+        ("an operation", vec![("o.yaml", root("{get: {$ref: './r/get.yml'}}")), ("r/get.yml", ok.to_owned())], "$.x", ": r/get.yml"),
+        ("a response", vec![("o.yaml", root("{get: {responses: {200: {$ref: 'r.yaml#/ok'}}}}")), ("r.yaml", format!("ok: {{content: {{application/json: {{schema: {{{schema}}}}}}}}}"))], "$.x", ": r.yaml"),
+        ("a schema by a file that refers back", vec![("o.yaml", body("s/a.yaml") + "components: {schemas: {C: {properties: {c: {type: string}}}}}"), ("s/a.yaml", "properties: {x: {$ref: '../o.yaml#/components/schemas/C'}}".to_owned())], "$.x.c", ": s/a.yaml"),
+        ("files that refer to each other", vec![("o.yaml", body("a.yaml")), ("a.yaml", "properties: {x: {type: string}, b: {$ref: 'b.yaml'}}".to_owned()), ("b.yaml", "properties: {a: {$ref: 'a.yaml'}}".to_owned())], "$.x $.b.a…", ": a.yaml : b.yaml"),
+        ("a name that is encoded", vec![("o.yaml", body("my%20schema.json#/A")), ("my schema.json", "{\"A\": {\"properties\": {\"x\": {\"type\": \"string\"}}}}".to_owned())], "$.x", ": my schema.json"),
+        ("one that is not there", vec![("o.yaml", body("gone.yaml"))], "$…", ": gone.yaml"),
+        ("one that is not YAML", vec![("o.yaml", body("a.yaml")), ("a.yaml", "a: [".to_owned())], "$…", ": a.yaml"),
+        ("one above", vec![("d/o.yaml", body("../a.yaml")), ("a.yaml", schema.to_owned())], "$…", ""),
+        ("one beside, by a way above", vec![("d/o.yaml", body("../d/a.yaml")), ("d/a.yaml", schema.to_owned())], "$.x", "d: d/a.yaml"),
+        ("one whose directory begins alike", vec![("d/o.yaml", body("../data/a.yaml")), ("data/a.yaml", schema.to_owned())], "$…", ""),
+        ("one that is encoded to lead out", vec![("d/o.yaml", body("%2e%2e/a.yaml")), ("a.yaml", schema.to_owned())], "$…", ""),
+        ("one from the root", vec![("d/o.yaml", body("/etc/passwd"))], "$…", ""),
+        ("one of another drive", vec![("d/o.yaml", body("C:/a.yaml"))], "$…", ""),
+        ("one on a network", vec![("d/o.yaml", body("//example.com/a.yaml"))], "$…", ""),
+        ("a URL of a file", vec![("d/o.yaml", body("file:///etc/passwd"))], "$…", ""),
+        ("one of Windows", vec![("d/o.yaml", body("..\\a.yaml"))], "$…", ""),
+        ("a URL that the file itself has as its name", vec![("o.yaml", body("a.yaml#/p")), ("a.yaml", "p: {$ref: 'https://example.com/s#/q'}\ns: {$id: 'https://example.com/s', q: {properties: {x: {type: string}}}}".to_owned())], "$.x", ": a.yaml"),
+    ] {
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let (api, came, read) = of_files(&files);
+        assert_eq!(came, expected, "{claim}");
+        assert_eq!(read.join(" "), asked, "{claim}");
+        policy_of(&api);
+    }
+}
+
+#[test]
+fn several_descriptions_are_one_api() {
+    let one = |path: &str, member: &str, schemas: &str| {
+        format!(
+            "openapi: 3.0.0\npaths: {{'{path}': {{get: {{operationId: it, responses: {{200: {{content: {{application/json: {{schema: {{properties: {{{member}: {{$ref: '#/components/schemas/S'}}}}}}}}}}}}}}}}}}}}\ncomponents: {{schemas: {{S: {schemas}}}}}"
+        )
+    };
+    let files = BTreeMap::from([
+        ("a.yaml".to_owned(), one("/a/{x}", "m", "{properties: {b: {type: string}}}")),
+        ("b.yaml".to_owned(), one("/a/{y}", "n", "{properties: {c: {type: string}}}")),
+        ("c.yaml".to_owned(), one("/c", "m", "{properties: {b: {type: string}}}")),
+    ]);
+    let names: Vec<String> = files.keys().cloned().collect();
+    let api = read_all(&files, &names, Wanted::default()).unwrap();
+    policy_of(&api);
+    let operations: Vec<String> = api.operations.iter().map(|one| format!("{} {}", one.name, one.path)).collect();
+    assert_eq!(operations, ["it /a/{x}", "it-2 /c"]);
+    assert_eq!(places(&api), "$.m.b $.n.c", "what is the same request has the fields of both");
+    assert_eq!(api.operations[0].remarks, ["also `/a/{y}`"]);
+}
+
+#[test]
+fn operations_are_chosen_by_name_and_by_tag() {
+    let text = "openapi: 3.0.0\npaths:\n  /a: {get: {operationId: getA, tags: [One Two]}, post: {tags: [three]}}\n  /b: {get: {operationId: getB, tags: [three]}}\n";
+    let chosen = |operations: &[&str], tags: &[&str]| {
+        let own = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let (operations, tags) = (own(operations), own(tags));
+        read("a.yaml", text, Wanted { operations: &operations, tags: &tags, ..Wanted::default() })
+            .map(|api| api.operations.iter().map(|one| one.name.clone()).collect::<Vec<_>>().join(" "))
+            .map_err(|fault| fault.message)
+    };
+    for (operations, tags, expected) in [
+        (&["getA"] as &[&str], &[] as &[&str], Ok("get-a")),
+        (&["get-a"], &[], Ok("get-a")),
+        (&["POST /a"], &[], Ok("post-a")),
+        (&["post-a", "getB"], &[], Ok("post-a get-b")),
+        (&[], &["three"], Ok("post-a get-b")),
+        (&[], &["one-two"], Ok("get-a")),
+        (&["getA"], &["three"], Ok("get-a post-a get-b")),
+        (&["getC"], &[], Err("the description has no operation `getC`")),
+        (&[], &["four"], Err("the description has no tag `four`")),
+    ] {
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(chosen(operations, tags), expected, "{operations:?} {tags:?}");
+    }
+}
+
+#[test]
+fn every_response_that_may_be_json_counts() {
+    for (claim, responses, expected) in [
+        ("a range of statuses", "{2XX: {content: {application/json: {schema: {type: string}}}}}", "$"),
+        (
+            "two statuses",
+            "{200: {content: {application/json: {schema: {properties: {a: {type: string}}}}}}, 201: {content: {application/json: {schema: {properties: {b: {type: string}}}}}}}",
+            "$.a $.b",
+        ),
+        (
+            "two media types",
+            "{200: {content: {application/json: {schema: {properties: {a: {type: string}}}}, application/vnd.x.v2+json: {schema: {properties: {b: {type: string}}}}}}}",
+            "$.a $.b",
+        ),
+        (
+            "a default alone",
+            "{default: {content: {application/json: {schema: {properties: {a: {type: string}}}}}}}",
+            "$.a",
+        ),
+        (
+            "a default beside a 200 is for errors",
+            "{200: {content: {application/json: {schema: {properties: {a: {type: string}}}}}}, default: {content: {application/json: {schema: {properties: {b: {type: string}}}}}}}",
+            "$.a",
+        ),
+        ("lines", "{200: {content: {application/x-ndjson: {itemSchema: {properties: {a: {type: string}}}}}}}", "$.a"),
+        ("any type", "{200: {content: {'*/*': {schema: {properties: {a: {type: string}}}}}}}", "$.a"),
+        ("no JSON", "{200: {content: {application/pdf: {schema: {type: string}}}}}", "$…"),
+        ("a type without a schema", "{200: {content: {application/json: {}}}}", "$…"),
+        ("an error", "{400: {content: {application/json: {schema: {properties: {a: {type: string}}}}}}}", "$…"),
+        ("nothing", "{}", "$…"),
+    ] {
+        let text = format!("openapi: 3.2.0\npaths: {{/a: {{get: {{responses: {responses}}}}}}}");
+        let api = read("a.yaml", &text, Wanted::default()).unwrap();
+        assert_eq!(places(&api), expected, "{claim}");
+    }
+}
+
+#[test]
+fn query_parameters_are_named_as_they_are_sent() {
+    for (claim, path, parameters, expected, remarks) in [
+        ("a plain one", "/a", "[{name: x, in: query}, {name: y, in: header}]", "x", 0),
+        (
+            "an object of fixed names",
+            "/a",
+            "[{name: f, in: query, style: deepObject, schema: {properties: {a: {}, b: {}}}}]",
+            "f[a] f[b]",
+            0,
+        ),
+        (
+            "an object of free names",
+            "/a",
+            "[{name: f, in: query, style: deepObject, schema: {type: object, additionalProperties: {type: string}}}]",
+            "f[*]",
+            0,
+        ),
+        (
+            "an object that is not described",
+            "/a",
+            "[{name: f, in: query, style: deepObject, schema: {type: object}}]",
+            "f[*]",
+            0,
+        ),
+        (
+            "an object as parameters of its own",
+            "/a",
+            "[{name: f, in: query, schema: {allOf: [{properties: {a: {}}}, {properties: {b: {}}}]}}]",
+            "a b",
+            0,
+        ),
+        (
+            "an object as parameters of any name",
+            "/a",
+            "[{name: f, in: query, schema: {type: object, additionalProperties: true}}]",
+            "",
+            1,
+        ),
+        (
+            "an object in one value",
+            "/a",
+            "[{name: f, in: query, explode: false, schema: {properties: {a: {}}}}]",
+            "f",
+            0,
+        ),
+        ("a list", "/a", "[{name: 'ids[]', in: query, schema: {type: array, items: {}}}]", "ids[]", 0),
+        (
+            "JSON in a value",
+            "/a",
+            "[{name: f, in: query, content: {application/json: {schema: {properties: {a: {}}}}}}]",
+            "f",
+            0,
+        ),
+        (
+            "the whole query",
+            "/a",
+            "[{name: q, in: querystring, content: {application/x-www-form-urlencoded: {schema: {properties: {a: {}, b: {}}}}}}]",
+            "a b",
+            0,
+        ),
+        ("one of the path's text", "'/a?type=x'", "[]", "type", 0),
+        ("one that is missing", "/a", "[{$ref: '#/nowhere'}]", "", 1),
+    ] {
+        let text = format!("openapi: 3.2.0\npaths: {{{path}: {{get: {{parameters: {parameters}}}}}}}");
+        let api = read("a.yaml", &text, Wanted::default()).unwrap();
+        policy_of(&api);
+        assert_eq!(api.operations[0].query.join(" "), expected, "{claim}");
+        assert_eq!(api.operations[0].remarks.len(), remarks, "{claim}: {:?}", api.operations[0].remarks);
+    }
+}
+
+#[test]
+fn a_form_that_no_described_value_has_is_found() {
+    for (mask, kind, expected) in [
+        ("email", "{type: string}", &[] as &[&str]),
+        ("email", "{type: number}", &["FG119"]),
+        ("email", "{type: string, format: uuid}", &["FG119"]),
+        ("email", "{type: [string, number]}", &[]),
+        ("email", "{}", &[]),
+        ("year", "{type: integer}", &["FG119"]),
+        ("year", "{type: string, format: date}", &[]),
+        ("initials", "{type: boolean}", &["FG119"]),
+        ("{last: 2}", "{type: integer}", &[]),
+        ("{last: 2}", "{type: boolean}", &["FG119"]),
+        ("{round: 10}", "{type: string}", &[]),
+        ("{round: 10}", "{type: string, format: date}", &["FG119"]),
+        ("{round: 10}", "{oneOf: [{type: boolean}, {type: number}]}", &[]),
+    ] {
+        let entries = format!("{{$.a: {{class: k, mask: {mask}}}}}");
+        let said = drifted(&entries, &format!("{{properties: {{a: {kind}}}}}"));
+        let codes: Vec<&str> = said.iter().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(codes, expected, "{mask} of {kind}");
     }
 }
