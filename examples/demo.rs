@@ -72,7 +72,9 @@ fn run(stays_up: bool) -> Outcome<()> {
     let issuer = Issuer::new();
     let scratch = Scratch::new()?;
     let jwks = scratch.write("jwks.json", &issuer.jwks())?;
-    let blanks = Blanks { wasm: &tools.wasm, policy: &json, jwks: &jwks, upstream: api.address };
+    let access_log = scratch.access_log();
+    let (wasm, upstream) = (&tools.wasm, api.address);
+    let blanks = Blanks { wasm, policy: &json, jwks: &jwks, upstream, access_log: &access_log };
     let bootstrap = Bootstrap::reference(&blanks);
     let version = tools.envoy_version();
     let version = version.split('/').nth(1).unwrap_or(&version).to_owned();
@@ -110,6 +112,7 @@ fn run(stays_up: bool) -> Outcome<()> {
     if stays_up {
         let try_it = try_it(project, gate, api.address, &tokens)?;
         println!("\n{try_it}");
+        println!("\nThe access log, with the decision record of each response: {}", access_log.display());
         std::io::stdout().flush()?;
         runtime.block_on(interrupted())?;
         println!("\nstopping");

@@ -33,7 +33,7 @@ mod slot;
 mod store;
 mod subject;
 
-pub use book::{Against, Books, Granter, Need, Released, Reservation, Rule, Unit, Verdict};
+pub use book::{Against, Books, Granter, Need, Released, Reservation, Rule, Settled, Unit, Verdict};
 pub use head::Head;
 pub use ladder::{Effect, Ladder, Rung};
 pub use service::{Answer, Ask, METHOD, Period, SERVICE, Service};

@@ -16,6 +16,7 @@ mod admission;
 mod body;
 mod head;
 mod opening;
+mod recorded;
 mod request;
 mod whole;
 mod write_budget;
@@ -37,6 +38,7 @@ use crate::rewrite::{Counts, Rewriter};
 use admission::{Spending, Waiting};
 use body::{Carrier, Head, Holding, Length, Purpose, Sniffing, Streaming};
 use head::{Answers, Content, Kind, OwnType, Repeated, Whose};
+use recorded::Noted;
 use request::Reading;
 
 /// Header names, in lower case, and values, in order.
@@ -172,7 +174,8 @@ pub enum Mode {
 /// 3. [`on_response_body`](Self::on_response_body): each part of the body, then [`taken`](Self::taken) once the bytes of the
 ///    directive are copied. The last event of a response says [`End::Last`], unless trailers follow.
 /// 4. [`on_response_trailers`](Self::on_response_trailers): the trailers. They end the body as `End::Last` does.
-/// 5. [`settle`](Self::settle), then [`report`](Self::report), when the stream is over, however it ended.
+/// 5. [`settle`](Self::settle), then [`report`](Self::report) and [`record`](Self::record), when the stream is over, however
+///    it ended.
 ///
 /// An event that comes out of order is refused ([`Refusal::Internal`]).
 ///
@@ -260,6 +263,8 @@ pub struct Exchange {
     carrier: Carrier,
     /// What it keeps of the body, among what all streams of the worker keep.
     share: Share,
+    /// For the decision record.
+    noted: Noted,
 }
 
 #[derive(Debug, Default)]
@@ -320,6 +325,7 @@ impl Exchange {
             carrier: Carrier::Pieces,
             share,
             spending,
+            noted: Noted::default(),
         }
     }
 
@@ -356,6 +362,16 @@ impl Exchange {
         self.echoing(Problem::new(refusal, target))
     }
 
+    /// The host could not do what it was told: nothing more of the response may go, and this is the reply where its head has
+    /// not gone.
+    pub fn host_fails(&mut self) -> Problem {
+        if !self.head_is_sent() {
+            self.releases_nothing();
+        }
+        self.refused(Refusal::Host);
+        self.problem(Refusal::Host, "")
+    }
+
     fn echoing(&self, problem: Problem) -> Problem {
         problem.with_headers(self.echo.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
@@ -365,10 +381,12 @@ impl Exchange {
     pub fn on_request(&mut self, headers: &Headers, caller: Caller, now: Option<Moment>) -> RequestDirective {
         let target = head::single(headers, ":path").ok().flatten().unwrap_or_default();
         self.echo = head::echoed(headers, self.program.policy().defaults.headers.echo.iter());
+        self.noted.request(headers);
         let decided = self.request(headers, caller, now);
         if let Err(refusal) = decided {
             self.phase = Phase::Answered;
             self.report.refusal = Some(refusal);
+            self.noted.status = Some(refusal.status());
         }
         let route = self.report.route.and_then(|id| self.program.policy().routes.get(usize::from(id.0)));
         let reports = route.is_some_and(|route| route.reports_at(now));
@@ -408,15 +426,9 @@ impl Exchange {
         if head::asks_for_upgrade(headers) {
             return Err(Refusal::Upgrade);
         }
+        self.noted.caller(&self.program, id, &caller);
         self.program.check_query(id, target)?;
         let view = self.program.view(id, &caller)?;
-        let view = if route.reports_at(now) {
-            let view = Rc::new(view.tallied());
-            self.counted = Some(Rc::clone(&view));
-            view
-        } else {
-            Rc::new(view)
-        };
         let reads = matches!(method, "GET" | "HEAD");
         if view.shows_nothing() && reads {
             return Err(if caller.is_nobody() { Refusal::NoIdentity } else { Refusal::NothingVisible });
@@ -429,6 +441,12 @@ impl Exchange {
             waiting.onward = Some(forwarded);
             self.phase = Phase::Reserving(Box::new(waiting));
             return Ok(RequestDirective::Reserve);
+        }
+        let reports = route.reports_at(now);
+        let view = self.noting(view, id, target, u64::MAX);
+        let view = Rc::new(if reports { view.tallied() } else { view });
+        if reports {
+            self.counted = Some(Rc::clone(&view));
         }
         self.phase = Phase::AwaitingHead(Box::new(Governed { route: id, caller, ceiling: Level::Show, view }));
         Ok(forwarded)
@@ -459,10 +477,12 @@ impl Exchange {
     pub fn on_response_head(&mut self, headers: &Headers, end: End) -> HeadDirective<'_> {
         let decided = match mem::take(&mut self.phase) {
             phase @ (Phase::Passed | Phase::Answered) => {
+                self.noted.status = head::number(headers);
                 self.phase = phase;
                 return HeadDirective::Pass;
             }
             Phase::Reporting(mut aside) => {
+                self.noted.status = head::number(headers);
                 aside.on_response_head(headers, end);
                 self.phase = Phase::Reporting(aside);
                 return HeadDirective::Pass;
@@ -470,7 +490,7 @@ impl Exchange {
             Phase::AwaitingHead(governed) => self.response_head(*governed, headers, end),
             _ => Err(Refusal::Internal),
         };
-        if self.program.budgets().is_some() && decided.is_ok() && self.shows_class() {
+        if decided.is_ok() && self.shows_class() {
             self.releases_unnamed();
         }
         match decided {
@@ -488,6 +508,7 @@ impl Exchange {
     fn response_head(&mut self, governed: Governed, headers: &Headers, end: End) -> Result<Head, Refusal> {
         let Governed { route, caller, ceiling, view } = governed;
         let (status, kind) = head::status(headers)?;
+        self.noted.status = Some(status);
         let whose = Whose { program: &self.program, route, caller: &caller, ceiling, echo: &self.echo };
         let rewritten = |own_type| head::rewrite(headers, status, own_type, &whose);
         let answers = answers(&self.program, route);
@@ -513,6 +534,7 @@ impl Exchange {
                 return Ok(Head::Sent);
             };
             let rewriter = Rewriter::new(Rc::new(self.program.error_view()?), Texts::One);
+            self.noted.has_body = true;
             self.phase = where_head_waits.phase(rewriter, length, Purpose::Error);
             self.head = rewritten(OwnType::Is(media_type));
             return Ok(where_head_waits);
@@ -531,6 +553,7 @@ impl Exchange {
             self.releases_unnamed();
         }
         self.phase = phase;
+        self.noted.has_body = true;
         self.releases();
         Ok(where_head_waits)
     }
@@ -546,6 +569,9 @@ impl Exchange {
         self.phase = Phase::Refused;
         self.out = Vec::new();
         self.report.refusal = Some(refusal);
+        if !self.spending.released {
+            self.noted.status = Some(refusal.status());
+        }
     }
 }
 

@@ -15,7 +15,7 @@
 //!                          ▼                                 ▼
 //!                      diagnostic        exchange ◄──── rewrite ◄── json (what is JSON), transform (one scalar)
 //!                                          │  ▲
-//!                        refusal ◄─────────┘  └── caller (who is asking)
+//!               refusal, report ◄─────────┘  └── caller (who is asking)
 //!                                          │
 //!               crates/plugin (wasm32) ◄────┴───► crates/workbench ◄── crates/cli (native)
 //! ```
@@ -48,5 +48,6 @@ pub mod policy;
 pub mod program;
 pub mod protobuf;
 pub mod refusal;
+pub mod report;
 pub mod rewrite;
 pub mod transform;

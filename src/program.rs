@@ -3,6 +3,7 @@
 
 mod activation;
 mod budgets;
+mod census;
 mod collect;
 mod fit;
 mod grant;
@@ -21,7 +22,8 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-pub use budgets::{Budgets, Demand, page, path_subject};
+pub use budgets::{Budgets, Demand, Subjects, page, path_subject};
+pub use census::{Census, ClassCount};
 pub use collect::{Collector, NamespaceId, TooMany};
 pub use grant::ScalarRule;
 pub use names::{Ends, Found, Names, hint_within};
@@ -77,6 +79,7 @@ pub struct Program {
     tries: Vec<Option<Rc<Trie>>>,
     errors: Option<Rc<Automaton>>,
     needs_clock: bool,
+    subjects: Subjects,
     budgets: Option<Budgets>,
     activation: Activation,
     views: RefCell<Kept<Kind, Automaton>>,
@@ -133,8 +136,9 @@ impl Program {
         }
         let key = key.map(|key| key.named(policy.key.as_deref()));
         let policy = Rc::new(policy);
-        let budgets = key.as_ref().and_then(|key| Budgets::new(&policy, key));
-        let namespaces = budgets.as_ref().map(|budgets| Rc::clone(budgets.namespaces())).unwrap_or_default();
+        let subjects = Subjects::new(&policy, key.as_ref());
+        let budgets = Budgets::new(&policy, &subjects);
+        let namespaces = Rc::clone(subjects.namespaces());
         let tries = policy
             .routes
             .iter()
@@ -147,6 +151,7 @@ impl Program {
             router: Router::new(&policy),
             key: key.map(Rc::new),
             needs_clock: budgets.is_some() || policy.routes.iter().any(|route| route.report_until.is_some()),
+            subjects,
             budgets,
             tries,
             errors: Automaton::for_errors(Rc::clone(&policy)).map(Rc::new),
@@ -177,7 +182,7 @@ impl Program {
     /// Where a request goes (rules 3 to 6). `target` is the request's path with its query, as it came.
     ///
     /// # Errors
-    /// [`Refusal::NoRoute`] and [`Refusal::QueryParameter`].
+    /// [`Refusal::NoRoute`], [`Refusal::NotCanonical`] and [`Refusal::QueryParameter`].
     pub fn way(&self, authority: &str, method: &str, target: &str) -> Result<Way, Refusal> {
         let Some(id) = self.find(authority, method, target)? else { return Ok(Way::Pass) };
         self.check_query(id, target)?;
@@ -190,12 +195,12 @@ impl Program {
     /// The route of a request, whatever its query says (rules 3 to 5); `None` where what matches none passes.
     ///
     /// # Errors
-    /// [`Refusal::NoRoute`].
+    /// [`Refusal::NoRoute`] and [`Refusal::NotCanonical`].
     pub fn find(&self, authority: &str, method: &str, target: &str) -> Result<Option<RouteId>, Refusal> {
         let path = target.split_once('?').map_or(target, |(path, _)| path);
         // Another reader could take such a path for one of a governed route: it does not pass, whatever else does.
         if target.contains('#') || !is_canonical(path) {
-            return Err(Refusal::NoRoute);
+            return Err(Refusal::NotCanonical);
         }
         match (self.router.find(authority, method, path), self.policy.defaults.unmatched_route) {
             (Some(id), _) => Ok(Some(id)),
@@ -221,6 +226,12 @@ impl Program {
     pub fn counts_cost(&self, route: RouteId, caller: &Caller) -> bool {
         let bound = self.policy.budgets_on(route).map(|(_, budget)| budget);
         bound.into_iter().any(|budget| budget.binds(caller.entry) && budget.count == Count::Cost)
+    }
+
+    /// Whose data its records are.
+    #[must_use]
+    pub fn subjects(&self) -> &Subjects {
+        &self.subjects
     }
 
     /// The policy's budgets and canaries, if it has any (rules 34 to 37).
@@ -370,8 +381,8 @@ mod tests {
             ("a passed route lists none either", HOST, "GET", "/healthz?x", Err("query_parameter")),
             ("methods are compared exactly", HOST, "get", "/a/42", Err("no_route")),
             ("no route, no answer", HOST, "GET", "/b", Err("no_route")),
-            ("a fragment matches nothing", HOST, "GET", "/a/42#x", Err("no_route")),
-            ("a fragment in the query matches nothing", HOST, "GET", "/a/42?page=1#x", Err("no_route")),
+            ("a fragment matches nothing", HOST, "GET", "/a/42#x", Err("not_canonical")),
+            ("a fragment in the query matches nothing", HOST, "GET", "/a/42?page=1#x", Err("not_canonical")),
             ("authorities are compared without case", "API.example", "GET", "/a/42", Ok("one")),
             ("an authority may bring its port", "api.example:443", "GET", "/a/42", Ok("one")),
             ("a listed port is that port", "api.example:8443", "GET", "/a/42", Ok("one")),
@@ -399,6 +410,7 @@ mod tests {
         const HOST: &str = "api.example";
         let passes = Ok(Way::Pass);
         let refused = Err(Refusal::NoRoute);
+        let twofold = Err(Refusal::NotCanonical);
         let rows = [
             ("no route", HOST, "GET", "/b", passes),
             ("no route of another authority", "elsewhere", "GET", "/b", passes),
@@ -422,12 +434,12 @@ mod tests {
             ("a slash less", HOST, "GET", "/a", refused),
             ("a slash that is decoded twice", HOST, "GET", "/a%252F42", refused),
             ("with a query", HOST, "GET", "/A/42?x=1", refused),
-            ("a path that is not canonical", HOST, "GET", "//a/42", refused),
-            ("an encoding that need not be", HOST, "GET", "/a/%34%32", refused),
-            ("a dot segment", HOST, "GET", "/b/../a/42", refused),
-            ("parameters of a segment", HOST, "GET", "/a;x/42", refused),
-            ("a fragment", HOST, "GET", "/a/42#", refused),
-            ("a path of nothing governed that is not canonical", HOST, "GET", "/b//c", refused),
+            ("a path that is not canonical", HOST, "GET", "//a/42", twofold),
+            ("an encoding that need not be", HOST, "GET", "/a/%34%32", twofold),
+            ("a dot segment", HOST, "GET", "/b/../a/42", twofold),
+            ("parameters of a segment", HOST, "GET", "/a;x/42", twofold),
+            ("a fragment", HOST, "GET", "/a/42#", twofold),
+            ("a path of nothing governed that is not canonical", HOST, "GET", "/b//c", twofold),
         ];
         let program = program(r#""unmatched_route": "pass""#);
         for (claim, authority, method, target, expected) in rows {

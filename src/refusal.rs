@@ -10,8 +10,10 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// No route matches, or the path is not canonical (rules 3 to 5).
+    /// No route matches (rules 4, 5).
     NoRoute,
+    /// The path can be read in more than one way (rule 3): no route matches it.
+    NotCanonical,
     /// The request lacks a path or a method, or names one twice.
     BadRequest,
     /// A query parameter that the route does not list (rule 6): its bytes in the request's path.
@@ -100,7 +102,12 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::BadRequest | Self::QueryParameter { .. } => 400,
-            Self::NoRoute | Self::NothingVisible | Self::NoIdentity | Self::Upgrade | Self::TooManyRecords => 403,
+            Self::NoRoute
+            | Self::NotCanonical
+            | Self::NothingVisible
+            | Self::NoIdentity
+            | Self::Upgrade
+            | Self::TooManyRecords => 403,
             Self::Budget { .. } => 429,
             Self::BudgetStore => 503,
             Self::RequestTooLarge => 413,
@@ -122,6 +129,7 @@ impl Refusal {
     pub fn reason(self) -> &'static str {
         match self {
             Self::NoRoute => "no_route",
+            Self::NotCanonical => "not_canonical",
             Self::BadRequest => "bad_request",
             Self::QueryParameter { .. } => "query_parameter",
             Self::NothingVisible => "nothing_visible",
@@ -145,11 +153,16 @@ impl Refusal {
         }
     }
 
-    /// Whether a test's `reason` is met: by the refusal's own word, and by `nothing_visible` where no identity was found,
-    /// since then nothing is visible either.
+    /// Whether a test's `reason` is met: by the refusal's own word; by `nothing_visible` where no identity was found, since
+    /// then nothing is visible either; and by `no_route` where the path is not canonical, since then none matches.
     #[must_use]
     pub fn is_called(self, reason: &str) -> bool {
-        reason == self.reason() || (self == Self::NoIdentity && reason == Self::NothingVisible.reason())
+        let wider = match self {
+            Self::NoIdentity => Self::NothingVisible,
+            Self::NotCanonical => Self::NoRoute,
+            own => own,
+        };
+        reason == self.reason() || reason == wider.reason()
     }
 
     /// The offset in the body, where there is one.
@@ -244,7 +257,10 @@ impl Problem {
         let (title, detail) = match refusal {
             Refusal::BadRequest => ("Bad Request", "The request cannot be read.".to_owned()),
             Refusal::QueryParameter { start, end } => ("Bad Request", parameter_detail(target, start, end)),
-            Refusal::NoRoute => ("Forbidden", "Nothing is offered at this path and method.".to_owned()),
+            // A caller is not told which of the two it is.
+            Refusal::NoRoute | Refusal::NotCanonical => {
+                ("Forbidden", "Nothing is offered at this path and method.".to_owned())
+            }
             // A caller is not told whether its token could be read: the log and the metrics tell the operator.
             Refusal::NothingVisible | Refusal::NoIdentity => {
                 ("Forbidden", "This caller may see nothing of this resource.".to_owned())

@@ -80,6 +80,8 @@ pub struct Reservation {
     tag: KeyTag,
     window: u64,
     need: u64,
+    /// What the window stood at, this need included.
+    seen: (u64, u64),
     /// The ceiling of the step that was reached (rule 35).
     pub ceiling: Level,
 }
@@ -126,6 +128,22 @@ pub enum Verdict {
     /// The rate limit service must be asked for more first.
     Ask(Ask),
     /// The store does not answer.
+    Failed,
+}
+
+/// What became of a reservation when its response had ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is counted, and the key's window then stood at this.
+    At {
+        /// What was released in it.
+        used: u64,
+        /// What responses under way may release.
+        reserved: u64,
+    },
+    /// The window of its admission is over, and its numbers are gone.
+    Over,
+    /// The store does not have it: the reservation stays until the window ends.
     Failed,
 }
 
@@ -190,6 +208,7 @@ impl Books {
                 tag: head.tag,
                 window: head.window,
                 need,
+                seen: (head.used, head.reserved.saturating_add(need)),
                 ceiling: rule.ladder.ceiling(taken),
             };
             if let Some(retry_after) = rule.refuses(&head, need, now) {
@@ -265,31 +284,31 @@ impl Books {
         self.answered(budget, ask, answer, now, store)
     }
 
-    /// Counts what a response released, and gives the rest of its reservation back. Whether the store has it; if not, the
-    /// reservation stays until the window ends.
+    /// Counts what a response released, and gives the rest of its reservation back.
     ///
     /// The log is appended to before the reservation is given back: what others see meanwhile is never too little.
-    pub fn settle(&self, held: &Reservation, released: Released<'_>, store: &mut dyn Shared) -> bool {
-        let Some(rule) = self.rule(held.budget) else { return false };
+    pub fn settle(&self, held: &Reservation, released: Released<'_>, store: &mut dyn Shared) -> Settled {
+        let Some(rule) = self.rule(held.budget) else { return Settled::Failed };
         let spent = match released {
             Released::Count(count) => count,
             Released::Subjects { known, unknown } => match self.append(rule, held, known, store) {
                 Ok(appended) => appended.saturating_add(unknown),
                 // The response belongs to the window of its admission; that is over, and its numbers are gone.
-                Err(NotAppended::Over) => return true,
+                Err(NotAppended::Over) => return Settled::Over,
                 Err(NotAppended::Missing(_) | NotAppended::Busy) => {
                     u64::try_from(known.len()).unwrap_or(u64::MAX).saturating_add(unknown)
                 }
             },
         };
         if spent == 0 && held.need == 0 {
-            return true;
+            let (used, reserved) = held.seen;
+            return Settled::At { used, reserved };
         }
         for _ in 0..TRIES {
-            let Ok(value) = store.read(&held.slot.head(&rule.prefix)) else { return false };
-            let Ok(Some(head)) = Head::read(&value.bytes) else { return false };
+            let Ok(value) = store.read(&held.slot.head(&rule.prefix)) else { return Settled::Failed };
+            let Ok(Some(head)) = Head::read(&value.bytes) else { return Settled::Failed };
             if (head.window, head.tag) != (held.window, held.tag) {
-                return true;
+                return Settled::Over;
             }
             let settled = Head {
                 used: head.used.saturating_add(spent),
@@ -297,12 +316,12 @@ impl Books {
                 ..head
             };
             match store.swap(&held.slot.head(&rule.prefix), &settled.write(), value.version) {
-                Ok(Swap::Done) => return true,
+                Ok(Swap::Done) => return Settled::At { used: settled.used, reserved: settled.reserved },
                 Ok(Swap::Lost) => {}
-                Err(_) => return false,
+                Err(_) => return Settled::Failed,
             }
         }
-        false
+        Settled::Failed
     }
 
     /// A key's numbers in its present window; `None` where nothing was counted in it.

@@ -18,6 +18,11 @@ use super::*;
 use crate::policy::model::Level;
 use crate::protobuf::ratelimit::tests::answer;
 
+/// Whether the store has it, or need not have it any more.
+fn kept(settled: Settled) -> bool {
+    settled != Settled::Failed
+}
+
 const HOUR: u64 = 3600;
 const NOON: u64 = 1_800_000_000 / HOUR * HOUR;
 
@@ -61,7 +66,7 @@ fn admitted(verdict: Verdict) -> Reservation {
 #[track_caller]
 fn take(books: &Books, number: u64, now: u64, store: &mut dyn Shared) -> Reservation {
     let held = admitted(admit(books, Need::Subject(subject(number)), now, store));
-    assert!(books.settle(&held, Released::Subjects { known: &[short(number)], unknown: 0 }, store));
+    assert!(kept(books.settle(&held, Released::Subjects { known: &[short(number)], unknown: 0 }, store)));
     held
 }
 
@@ -91,17 +96,20 @@ fn a_list_reserves_its_need_and_gives_back_the_rest() {
     let held = admitted(admit(&books, Need::Count(100), NOON, &mut store));
     assert_eq!(numbers(&books, NOON, &mut store), (0, 100));
     let page: Vec<u64> = (0..30).map(short).collect();
-    assert!(books.settle(&held, Released::Subjects { known: &page, unknown: 2 }, &mut store));
+    assert!(kept(books.settle(&held, Released::Subjects { known: &page, unknown: 2 }, &mut store)));
     assert_eq!(numbers(&books, NOON, &mut store), (32, 0));
     let held = admitted(admit(&books, Need::Count(100), NOON, &mut store));
     let more: Vec<u64> = (20..40).chain(20..40).map(short).collect();
-    assert!(books.settle(&held, Released::Subjects { known: &more, unknown: 0 }, &mut store));
+    assert!(kept(books.settle(&held, Released::Subjects { known: &more, unknown: 0 }, &mut store)));
     assert_eq!(numbers(&books, NOON, &mut store), (42, 0), "ten of them were new");
     let held = [(); 1].map(|()| admitted(admit(&books, Need::Count(100), NOON, &mut store)));
     let refused = admit(&books, Need::Count(100), NOON, &mut store);
     assert_eq!(refused, Verdict::Refused { retry_after: 1 }, "only a reservation is in the way");
     assert!(matches!(admit(&books, Need::Count(58), NOON, &mut store), Verdict::Admitted(_)), "a smaller page is not");
-    assert!(books.settle(&held[0], Released::Subjects { known: &[], unknown: 0 }, &mut store), "it released nothing");
+    assert!(
+        kept(books.settle(&held[0], Released::Subjects { known: &[], unknown: 0 }, &mut store)),
+        "it released nothing"
+    );
 }
 
 #[test]
@@ -110,7 +118,7 @@ fn windows_follow_the_clock_and_never_go_back() {
     take(&books, 1, NOON, &mut store);
     let slow = admitted(admit(&books, Need::Count(1), NOON + 3599, &mut store));
     take(&books, 2, NOON + HOUR, &mut store);
-    assert!(books.settle(&slow, Released::Subjects { known: &[short(9)], unknown: 0 }, &mut store));
+    assert!(kept(books.settle(&slow, Released::Subjects { known: &[short(9)], unknown: 0 }, &mut store)));
     assert_eq!(numbers(&books, NOON + HOUR, &mut store), (1, 0), "a response of the last window leaves this one alone");
     take(&books, 3, NOON + 3000, &mut store);
     assert_eq!(numbers(&books, NOON + 3000, &mut store), (2, 0), "a clock that steps back stays in the window");
@@ -124,13 +132,13 @@ fn records_are_counted_each_time_and_cost_afterwards() {
     let books = Books::new(vec![rule(10, Unit::Records, Granter::Process)]);
     for _ in 0..2 {
         let held = admitted(admit(&books, Need::Count(5), NOON, &mut store));
-        assert!(books.settle(&held, Released::Count(5), &mut store));
+        assert!(kept(books.settle(&held, Released::Count(5), &mut store)));
     }
     assert_eq!(admit(&books, Need::Count(1), NOON, &mut store), Verdict::Refused { retry_after: 3600 });
     let mut store = Memory::default();
     let books = Books::new(vec![rule(10, Unit::Cost, Granter::Process)]);
     let held = admitted(admit(&books, Need::Count(0), NOON, &mut store));
-    assert!(books.settle(&held, Released::Count(400), &mut store), "the response that crosses the line passes");
+    assert!(kept(books.settle(&held, Released::Count(400), &mut store)), "the response that crosses the line passes");
     assert_eq!(admit(&books, Need::Count(0), NOON, &mut store), Verdict::Refused { retry_after: 3600 });
 }
 
@@ -165,7 +173,7 @@ fn who_comes_with_many_names_shares_one_budget() {
             let verdict = books.admit(0, same_slots(number), Need::Count(1), NOON, Against::Grant, &mut store);
             if let Verdict::Admitted(held) = verdict {
                 admitted += 1;
-                assert!(books.settle(&held, Released::Count(1), &mut store));
+                assert!(kept(books.settle(&held, Released::Count(1), &mut store)));
             }
         }
     }
@@ -184,7 +192,7 @@ fn memory_is_bounded() {
     for window in 0..2 {
         let held = admitted(admit(&books, Need::Count(100_000), NOON + window * HOUR, &mut store));
         let subjects: Vec<u64> = (0..100_000).map(|number| number * 7919 + window).collect();
-        assert!(books.settle(&held, Released::Subjects { known: &subjects, unknown: 0 }, &mut store));
+        assert!(kept(books.settle(&held, Released::Subjects { known: &subjects, unknown: 0 }, &mut store)));
     }
     assert_eq!(numbers(&books, NOON + HOUR, &mut store), (100_000, 0));
     assert!(store.largest() <= 4113, "values are at most 4 KiB and a lead: {}", store.largest());
@@ -246,7 +254,7 @@ fn a_service_grants_leases() {
     let held = admitted(admit(&books, Need::Count(50), NOON, &mut store));
     assert_eq!(held.ceiling, Level::Mask);
     let page: Vec<u64> = (100..150).map(short).collect();
-    assert!(books.settle(&held, Released::Subjects { known: &page, unknown: 0 }, &mut store));
+    assert!(kept(books.settle(&held, Released::Subjects { known: &page, unknown: 0 }, &mut store)));
     let Verdict::Ask(ask) = admit(&books, need(3), NOON, &mut store) else { panic!() };
     assert!(books.answered(0, &ask, Answer::Over { until_reset: 1000 }, NOON + 5, &mut store));
     assert_eq!(admit(&books, need(3), NOON + 5, &mut store), Verdict::Refused { retry_after: 1000 });
@@ -459,7 +467,11 @@ fn four_workers_at_once_release_exactly_max() {
                     if let Verdict::Admitted(held) = verdict {
                         released.push(number);
                         let known = [short(number)];
-                        assert!(books.settle(&held, Released::Subjects { known: &known, unknown: 0 }, &mut store));
+                        assert!(kept(books.settle(
+                            &held,
+                            Released::Subjects { known: &known, unknown: 0 },
+                            &mut store
+                        )));
                     }
                 }
                 released

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use super::{End, Exchange, Governed, Headers, Phase, RequestDirective, head};
-use crate::budget::{Against, Answer, Ask, Granter, Need, Released, Reservation, Shared, Subject, Verdict};
+use crate::budget::{Against, Answer, Ask, Granter, Need, Released, Reservation, Settled, Shared, Subject, Verdict};
 use crate::caller::Caller;
 use crate::policy::model::{Count, Level, OnError, RouteId};
 use crate::policy::moment::Moment;
-use crate::program::{Budgets, Collector, Demand, NamespaceId, Program, path_subject};
+use crate::program::{Budgets, Collector, Demand, NamespaceId, Program};
 use crate::refusal::{Problem, Refusal};
+use crate::report::BudgetState;
 
 /// Largest request body that may wait for the rate limit service, in bytes: it goes on arriving meanwhile, and has to fit
 /// into any buffer that the host may have.
@@ -41,14 +42,20 @@ pub(super) struct Waiting {
 pub(super) struct Spending {
     held: Vec<Reservation>,
     /// The subject that the path names, and its kind.
-    path: Option<(NamespaceId, Subject)>,
-    collector: Option<Rc<Collector>>,
-    caller: Option<Caller>,
+    pub(super) path: Option<(NamespaceId, Subject)>,
+    pub(super) collector: Option<Rc<Collector>>,
+    client: Option<Rc<str>>,
     /// Whether something of a record may have left.
-    released: bool,
+    pub(super) released: bool,
     /// Whether something left that does not say of whom it is.
-    unnamed: bool,
-    account: Account,
+    pub(super) unnamed: bool,
+    pub(super) account: Account,
+    /// Whose data left, each subject once, in order; known once it is settled.
+    pub(super) left: Vec<(NamespaceId, Subject)>,
+    /// The seeded subjects among them.
+    pub(super) hits: Vec<Subject>,
+    /// What its budgets stand at, in the policy's order.
+    pub(super) states: Vec<BudgetState>,
 }
 
 /// What budgets did in an exchange: numbers and indexes, for logs and metrics.
@@ -83,6 +90,12 @@ pub struct Question {
     pub timeout: u32,
     /// The message, a `RateLimitRequest`.
     pub message: Vec<u8>,
+}
+
+impl Spending {
+    fn stands_at(&mut self, budget: u16, used: u64, reserved: u64) {
+        self.states.push(BudgetState { budget, used, reserved });
+    }
 }
 
 impl Waiting {
@@ -196,7 +209,7 @@ impl Exchange {
         // Without a clock no window can be told.
         let Some(Moment(now)) = now else { return Progress::Refused(Refusal::BudgetStore) };
         let books = budgets.books();
-        if let Some((book, tag)) = budgets.canaries(&waiting.caller) {
+        if let Some((book, tag)) = budgets.canaries(&waiting.caller.client) {
             match books.head(book, tag, now, store) {
                 Some(head) if head.used > 0 => {
                     let ceiling = self.program.policy().canaries.as_ref().map_or(Level::Hide, |of| of.ceiling);
@@ -219,6 +232,9 @@ impl Exchange {
                 }
                 Verdict::Refused { retry_after } => {
                     self.spending.account.refused = Some(demand.budget);
+                    if let Some(head) = books.head(demand.budget, demand.tag, now, store) {
+                        self.spending.stands_at(demand.budget, head.used, head.reserved);
+                    }
                     let retry_after = u32::try_from(retry_after).unwrap_or(u32::MAX);
                     return Progress::Refused(Refusal::Budget { budget: demand.budget, retry_after });
                 }
@@ -257,16 +273,9 @@ impl Exchange {
         if program.counts_cost(*route, caller) {
             view = view.tallied();
         }
-        if let Some(most) = budgets.most_records(governed, target) {
-            let collector = Rc::new(Collector::new(budgets.key(), Rc::clone(budgets.namespaces()), most));
-            self.spending.collector = Some(Rc::clone(&collector));
-            view = view.collected(collector);
-        }
-        self.spending.path = governed.subject.as_ref().and_then(|subject| {
-            let text = path_subject(program.policy(), *route, target)?;
-            Some((budgets.namespace(&subject.namespace)?, budgets.key().subject(&subject.namespace, &text)))
-        });
-        self.spending.caller = Some(caller.clone());
+        let most = budgets.most_records(governed, target).unwrap_or(u64::MAX);
+        let view = self.noting(view, *route, target, most);
+        self.spending.client = Some(Rc::clone(&caller.client));
         if view.shows_nothing() && *reads {
             return Err(Refusal::NothingVisible);
         }
@@ -306,6 +315,7 @@ impl Exchange {
     fn refuse_request(&mut self, refusal: Refusal, target: &str) -> RequestDirective {
         self.phase = Phase::Answered;
         self.report.refusal = Some(refusal);
+        self.noted.status = Some(refusal.status());
         let problem = match refusal {
             Refusal::Budget { budget, retry_after } => {
                 let budget = self.program.policy().budgets.get(usize::from(budget));
@@ -332,13 +342,18 @@ impl Exchange {
         self.spending.released = false;
     }
 
-    /// Settles with the budgets what this exchange has released, once it has ended, however it ended.
+    /// Settles with the budgets what this exchange has released, once it has ended, however it ended; and what the record
+    /// says of it.
     pub fn settle(&mut self, now: Option<Moment>, store: &mut dyn Shared) {
         let program = Rc::clone(&self.program);
+        if let Phase::Reporting(aside) = &mut self.phase {
+            return aside.settle(now, store);
+        }
+        let released = self.has_released();
+        if released {
+            self.spending.left = self.all_subjects();
+        }
         let Some(budgets) = program.budgets() else { return };
-        // What the host still holds back has not left.
-        let waits = matches!(self.phase, Phase::Holding(_) | Phase::AwaitingHead(_) | Phase::Asking(_));
-        let released = self.spending.released && !waits;
         let held = std::mem::take(&mut self.spending.held);
         for reservation in &held {
             let settled = if released {
@@ -346,8 +361,12 @@ impl Exchange {
             } else {
                 budgets.books().settle(reservation, Released::Count(0), store)
             };
-            if !settled {
-                self.spending.account.failures = self.spending.account.failures.saturating_add(1);
+            match settled {
+                Settled::At { used, reserved } => self.spending.stands_at(reservation.budget(), used, reserved),
+                Settled::Over => {}
+                Settled::Failed => {
+                    self.spending.account.failures = self.spending.account.failures.saturating_add(1);
+                }
             }
         }
         if released {
@@ -355,8 +374,14 @@ impl Exchange {
         }
     }
 
-    fn settle_one(&mut self, program: &Program, budgets: &Budgets, held: &Reservation, store: &mut dyn Shared) -> bool {
-        let Some(budget) = program.policy().budgets.get(usize::from(held.budget())) else { return false };
+    fn settle_one(
+        &mut self,
+        program: &Program,
+        budgets: &Budgets,
+        held: &Reservation,
+        store: &mut dyn Shared,
+    ) -> Settled {
+        let Some(budget) = program.policy().budgets.get(usize::from(held.budget())) else { return Settled::Failed };
         let books = budgets.books();
         match &budget.count {
             Count::Cost => {
@@ -366,7 +391,6 @@ impl Exchange {
             Count::Records => books.settle(held, Released::Count(self.records()), store),
             Count::Distinct(namespace) => {
                 let (known, unknown) = self.subjects(budgets.namespace(namespace));
-                let known: Vec<u64> = known.into_iter().map(Subject::short).collect();
                 let number = u64::try_from(known.len()).unwrap_or(u64::MAX).saturating_add(unknown);
                 self.spending.account.subjects = self.spending.account.subjects.max(number);
                 books.settle(held, Released::Subjects { known: &known, unknown }, store)
@@ -383,18 +407,13 @@ impl Exchange {
     }
 
     /// The subjects of a kind that left, each once, and how many records without one.
-    fn subjects(&self, namespace: Option<NamespaceId>) -> (Vec<Subject>, u64) {
-        if let Some((of, subject)) = self.spending.path
-            && Some(of) == namespace
-        {
-            return (vec![subject], 0);
+    fn subjects(&self, namespace: Option<NamespaceId>) -> (Vec<u64>, u64) {
+        let of_kind = self.spending.left.iter().filter(|(of, _)| Some(*of) == namespace);
+        let known: Vec<u64> = of_kind.map(|(_, subject)| subject.short()).collect();
+        if self.spending.path.is_some_and(|(of, _)| Some(of) == namespace) {
+            return (known, 0);
         }
-        let Some(collector) = &self.spending.collector else { return (Vec::new(), 1) };
-        let all = collector.subjects().into_iter();
-        let mut known: Vec<Subject> =
-            all.filter(|(of, _)| Some(*of) == namespace).map(|(_, subject)| subject).collect();
-        known.sort_unstable();
-        known.dedup();
+        let Some(collector) = &self.spending.collector else { return (known, 1) };
         // Something of somebody has left, and no record says of whom.
         let nobody = u64::from(collector.records() == 0 && self.spending.unnamed);
         (known, collector.unknown().saturating_add(nobody))
@@ -402,19 +421,17 @@ impl Exchange {
 
     /// Counts canaries that left (rule 37).
     fn canaries(&mut self, program: &Program, budgets: &Budgets, now: Option<Moment>, store: &mut dyn Shared) {
-        let (Some(canaries), Some(caller)) = (&program.policy().canaries, self.spending.caller.take()) else { return };
-        let collected = self.spending.collector.as_ref().map(|collector| collector.subjects()).unwrap_or_default();
-        let mut all: Vec<(NamespaceId, Subject)> = collected.into_iter().chain(self.spending.path).collect();
-        all.sort_unstable();
-        all.dedup();
+        let (Some(canaries), Some(client)) = (&program.policy().canaries, self.spending.client.take()) else { return };
         let name = |id: NamespaceId| budgets.namespaces().get(usize::from(id.0));
-        let hits = all.iter().filter(|(id, subject)| name(*id).is_some_and(|name| canaries.has(name, subject.short())));
-        let hits = u16::try_from(hits.count()).unwrap_or(u16::MAX);
+        let left = self.spending.left.iter();
+        let hits = left.filter(|(id, subject)| name(*id).is_some_and(|name| canaries.has(name, subject.short())));
+        self.spending.hits = hits.map(|(_, subject)| *subject).collect();
+        let hits = u16::try_from(self.spending.hits.len()).unwrap_or(u16::MAX);
         self.spending.account.canaries = hits;
-        let (Some((book, tag)), Some(Moment(now)), true) = (budgets.canaries(&caller), now, hits > 0) else { return };
+        let (Some((book, tag)), Some(Moment(now)), true) = (budgets.canaries(&client), now, hits > 0) else { return };
         let books = budgets.books();
         let counted = match books.admit(book, tag, Need::Count(0), now, Against::Grant, store) {
-            Verdict::Admitted(held) => books.settle(&held, Released::Count(hits.into()), store),
+            Verdict::Admitted(held) => books.settle(&held, Released::Count(hits.into()), store) != Settled::Failed,
             Verdict::Refused { .. } | Verdict::Ask(_) | Verdict::Failed => false,
         };
         if !counted {

@@ -184,7 +184,7 @@ impl Exchange {
     }
 
     /// Whether the response's head has gone, so that a refusal can only be a reset.
-    fn head_is_sent(&self) -> bool {
+    pub(super) fn head_is_sent(&self) -> bool {
         match &self.phase {
             Phase::Streaming(_) => true,
             Phase::Sniffing(sniffing) => sniffing.head == Head::Sent,

@@ -108,10 +108,14 @@ pub(super) enum Kind {
     Error,
 }
 
+/// The status that a head says, if it can be read.
+pub(super) fn number(headers: &Headers) -> Option<u16> {
+    single(headers, ":status").ok().flatten()?.parse().ok()
+}
+
 /// Reads the status line (rule 29).
 pub(super) fn status(headers: &Headers) -> Result<(u16, Kind), Refusal> {
-    let status = single(headers, ":status").map_err(|Repeated| Refusal::Status)?;
-    let status: u16 = status.and_then(|status| status.parse().ok()).ok_or(Refusal::Status)?;
+    let status = number(headers).ok_or(Refusal::Status)?;
     match status {
         206 => Err(Refusal::Status),
         204 | 205 | 304 => Ok((status, Kind::Bodiless)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::digest::digest;
 use super::document::{PolicyDoc, Tree};
 use super::model::{Client, PolicySet, Scope};
 use super::moment::Moment;
@@ -209,6 +210,7 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     let any_client = clients.iter().position(|client| client.name == "*").and_then(resolve::client_id);
     Some(PolicySet {
         name: name?,
+        digest: digest(doc).into(),
         hosts,
         identity: identity?,
         defaults,

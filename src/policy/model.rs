@@ -63,6 +63,8 @@ pub struct RouteId(pub u16);
 pub struct PolicySet {
     /// The policy's own name.
     pub name: String,
+    /// Its digest, by which configuration, log and record name the same policy ([`super::digest`]).
+    pub digest: Rc<str>,
     /// Authorities the policy is limited to, lower case; empty means any (rule 4).
     pub hosts: Vec<String>,
     /// Where client and scopes come from (rule 7).

@@ -72,7 +72,7 @@ impl Day {
     }
 
     /// Year, month and day of the month.
-    fn civil(self) -> Option<(u64, u64, u64)> {
+    pub(crate) fn civil(self) -> Option<(u64, u64, u64)> {
         let days = u64::from(self.0).checked_add(BEFORE_EPOCH)?;
         let (era, of_era) = (days.checked_div(ERA)?, days.checked_rem(ERA)?);
         let leaps = of_era.checked_div(1460)?.checked_add(of_era.checked_div(146_096)?)?;

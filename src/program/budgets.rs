@@ -29,6 +29,38 @@ pub struct Budgets {
     canaries: Option<u16>,
 }
 
+/// Whose data a policy's records are: the kinds of subject, and the key of their tags where there is one.
+#[derive(Debug, Clone)]
+pub struct Subjects {
+    key: Option<SubjectKey>,
+    namespaces: Rc<[Rc<str>]>,
+}
+
+impl Subjects {
+    pub(super) fn new(policy: &PolicySet, key: Option<&PseudonymKey>) -> Self {
+        Self { key: key.map(SubjectKey::derive), namespaces: namespaces(policy).into() }
+    }
+
+    /// The key of subjects.
+    #[must_use]
+    pub fn key(&self) -> Option<SubjectKey> {
+        self.key
+    }
+
+    /// The kinds of subjects, by number.
+    #[must_use]
+    pub fn namespaces(&self) -> &Rc<[Rc<str>]> {
+        &self.namespaces
+    }
+
+    /// The number of a kind of subject.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<NamespaceId> {
+        let index = self.namespaces.iter().position(|known| &**known == name)?;
+        u8::try_from(index).ok().map(NamespaceId)
+    }
+}
+
 /// What a request asks of one budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
@@ -44,7 +76,8 @@ pub struct Demand {
 
 impl Budgets {
     /// The budgets of a policy; `None` if it has neither budgets nor canaries.
-    pub(super) fn new(policy: &PolicySet, key: &PseudonymKey) -> Option<Self> {
+    pub(super) fn new(policy: &PolicySet, subjects: &Subjects) -> Option<Self> {
+        let key = subjects.key?;
         if policy.budgets.is_empty() && policy.canaries.is_none() {
             return None;
         }
@@ -60,12 +93,7 @@ impl Budgets {
                 granter: Granter::Process,
             });
         }
-        Some(Self {
-            books: Books::new(rules),
-            key: SubjectKey::derive(key),
-            namespaces: namespaces(policy).into(),
-            canaries,
-        })
+        Some(Self { books: Books::new(rules), key, namespaces: Rc::clone(&subjects.namespaces), canaries })
     }
 
     /// The books.
@@ -93,10 +121,10 @@ impl Budgets {
         u8::try_from(index).ok().map(NamespaceId)
     }
 
-    /// The book of canary hits, and who a caller is in it: its client, whatever claims budgets look at.
+    /// The book of canary hits, and who a client is in it, whatever claims budgets look at.
     #[must_use]
-    pub fn canaries(&self, caller: &Caller) -> Option<(u16, KeyTag)> {
-        self.canaries.map(|book| (book, self.key.key_tag("canaries", [&*caller.client])))
+    pub fn canaries(&self, client: &str) -> Option<(u16, KeyTag)> {
+        self.canaries.map(|book| (book, self.key.key_tag("canaries", [client])))
     }
 
     /// What a request asks of each budget that binds it, in the policy's order.

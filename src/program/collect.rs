@@ -17,7 +17,8 @@ pub struct NamespaceId(pub u8);
 /// What one response has released so far: it can be asked at any time, also when the response ends early.
 #[derive(Debug)]
 pub struct Collector {
-    key: SubjectKey,
+    /// Without one nobody can be told from anybody: each record is one without a subject.
+    key: Option<SubjectKey>,
     namespaces: Rc<[Rc<str>]>,
     /// Records that may leave. More never do but by a defect: the need was reserved for no more.
     most: u64,
@@ -37,7 +38,7 @@ pub struct TooMany;
 impl Collector {
     /// For a response of at most so many records.
     #[must_use]
-    pub fn new(key: SubjectKey, namespaces: Rc<[Rc<str>]>, most: u64) -> Self {
+    pub fn new(key: Option<SubjectKey>, namespaces: Rc<[Rc<str>]>, most: u64) -> Self {
         let (subjects, unknown, open, records) = Default::default();
         Self { key, namespaces, most, subjects, unknown, open, records }
     }
@@ -60,13 +61,15 @@ impl Collector {
     pub fn subject(&self, namespaces: &[NamespaceId], token: &[u8], first: bool) -> bool {
         let Ok(mut subjects) = self.subjects.try_borrow_mut() else { return false };
         let Some(text) = decoded(token) else { return false };
-        for id in namespaces {
-            if let Some(namespace) = self.namespaces.get(usize::from(id.0)) {
-                subjects.push((*id, self.key.subject(namespace, &text)));
-            }
-        }
         if first {
             self.open.set(self.open.get().saturating_sub(1));
+            self.unknown.set(self.unknown.get().saturating_add(u64::from(self.key.is_none())));
+        }
+        let Some(key) = self.key else { return true };
+        for id in namespaces {
+            if let Some(namespace) = self.namespaces.get(usize::from(id.0)) {
+                subjects.push((*id, key.subject(namespace, &text)));
+            }
         }
         true
     }
@@ -106,7 +109,7 @@ mod tests {
         let key = PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
         let key = SubjectKey::derive(&key);
         let of = |token: &[u8]| {
-            let collector = Collector::new(key, vec!["customer".into()].into(), 1);
+            let collector = Collector::new(Some(key), vec!["customer".into()].into(), 1);
             let named = collector.subject(&[NamespaceId(0)], token, false);
             let subjects = collector.subjects();
             assert_eq!(named, !subjects.is_empty());
@@ -132,7 +135,7 @@ mod tests {
     #[test]
     fn a_record_that_is_cut_short_counts() {
         let key = PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
-        let collector = Collector::new(SubjectKey::derive(&key), vec!["customer".into()].into(), 2);
+        let collector = Collector::new(Some(SubjectKey::derive(&key)), vec!["customer".into()].into(), 2);
         assert_eq!(collector.begin(), Ok(()));
         assert_eq!(collector.unknown(), 1, "nothing of it has said whose it is");
         assert!(collector.subject(&[NamespaceId(0)], b"1", true));

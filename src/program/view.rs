@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::census::{Census, Kind, Kinds};
 use super::collect::{Collector, NamespaceId};
 use super::grant::{Grants, ScalarRule};
 use super::kept::{Fills, Share};
@@ -125,6 +126,20 @@ impl State {
         self.members.find(name.as_bytes()).map_or(self.other, |found| found.state)
     }
 
+    /// At which level what stands here leaves, or does not.
+    fn level(&self, standing: Standing) -> Level {
+        match (standing, self.scalar.fate(), self.container) {
+            (Standing::Container, _, ContainerRule::Open) => Level::Show,
+            (Standing::Container, _, _) | (Standing::Scalar, ScalarRule::Hide, _) => Level::Hide,
+            (Standing::Scalar, ScalarRule::Show | ScalarRule::Detect { .. }, _) => Level::Show,
+            (Standing::Scalar, ScalarRule::Mask { .. }, _) => Level::Mask,
+            (Standing::Scalar, ScalarRule::Pseudonym { .. }, _) => Level::Pseudonym,
+            (Standing::Scalar, ScalarRule::Blank(_), _) => Level::Blank,
+            // A fate is none of these.
+            (Standing::Scalar, ScalarRule::Subject { .. }, _) => Level::Hide,
+        }
+    }
+
     /// What a parent can say of what stands here.
     fn outlook(&self) -> Outlook {
         match (&self.scalar, self.container) {
@@ -210,7 +225,9 @@ pub struct View {
     key: Option<Rc<PseudonymKey>>,
     /// Only while its route reports, or a budget counts cost.
     tally: Option<Rc<Tally>>,
-    /// Only while a budget or a canary asks whose data leaves.
+    /// Only where a decision record is made.
+    census: Option<Rc<Census>>,
+    /// Only where a budget, a canary or a decision record asks whose data leaves.
     collector: Option<Rc<Collector>>,
     /// What the request leaves of [`View::max_records`].
     most_records: u64,
@@ -218,7 +235,7 @@ pub struct View {
 
 impl View {
     pub(super) fn new(automaton: Rc<Automaton>, client: Rc<str>, key: Option<Rc<PseudonymKey>>) -> Self {
-        Self { automaton, client, key, tally: None, collector: None, most_records: u64::MAX }
+        Self { automaton, client, key, tally: None, census: None, collector: None, most_records: u64::MAX }
     }
 
     /// The state of the root value.
@@ -303,6 +320,18 @@ impl View {
     #[must_use]
     pub fn tallied(self) -> Self {
         Self { tally: Some(Rc::default()), ..self }
+    }
+
+    /// The same view, counting what becomes of each class for the decision record.
+    #[must_use]
+    pub fn recorded(self) -> Self {
+        Self { census: Some(Rc::new(Census::new(Rc::clone(&self.automaton)))), ..self }
+    }
+
+    /// What counts for the decision record.
+    #[must_use]
+    pub fn census(&self) -> Option<&Rc<Census>> {
+        self.census.as_ref()
     }
 
     /// Counts a scalar, or a container that is decided whole, at the place of that state.
@@ -390,6 +419,8 @@ pub(super) struct Automaton {
     max_records: Option<(u64, Over)>,
     scopes: Vec<ScopeId>,
     table: RefCell<Table>,
+    /// What its states count for, made when it is first asked for.
+    kinds: RefCell<Kinds>,
     /// Whether a body may come out longer than it came.
     lengthens: bool,
     /// How many states it may have.
@@ -470,6 +501,7 @@ impl Automaton {
             max_records,
             scopes,
             table: RefCell::default(),
+            kinds: RefCell::default(),
             lengthens: true,
             most: MAX_STATES,
             room,
@@ -493,6 +525,7 @@ impl Automaton {
             max_records: None,
             scopes,
             table,
+            kinds: RefCell::default(),
             lengthens: true,
             most: MAX_STATES,
             room,
@@ -519,20 +552,64 @@ impl Automaton {
         (!full).then_some(self)
     }
 
+    /// What its states count for.
+    pub(super) fn with_kinds<T: Default>(&self, then: impl FnOnce(&Kinds) -> T) -> T {
+        let (Ok(mut kinds), Ok(table)) = (self.kinds.try_borrow_mut(), self.table.try_borrow()) else {
+            return T::default();
+        };
+        kinds.make(table.len(), |index| {
+            let (place, state) = (table.places.get(index)?, table.state(index)?);
+            if place.is_dead() {
+                return None;
+            }
+            let here = self.classes(self.entries(place));
+            // What lies below a container that is walked counts for itself.
+            let whole: &[NodeId] = match state.container {
+                ContainerRule::Drop | ContainerRule::Mute => &place.nodes,
+                ContainerRule::Open | ContainerRule::Walk => &[],
+            };
+            let below = whole.iter().flat_map(|node| self.below(*node));
+            let open = self.nodes(place).flat_map(|node| node.open.iter().copied());
+            let all = self.classes(self.entries(place).into_iter().chain(open).chain(below));
+            Some([
+                Kind { classes: here, level: state.level(Standing::Scalar) },
+                Kind { classes: all, level: state.level(Standing::Container) },
+            ])
+        });
+        then(&kinds)
+    }
+
+    /// The classes of entries, sorted, without repeats.
+    fn classes(&self, entries: impl IntoIterator<Item = EntryId>) -> Vec<ClassId> {
+        let Some((_, governed)) = self.grants() else { return Vec::new() };
+        let entries: Vec<EntryId> = entries.into_iter().collect();
+        let mut classes: Vec<ClassId> =
+            resolve(governed, &entries).iter().flat_map(|entry| entry.classes.iter().copied()).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        classes
+    }
+
+    /// The entries strictly below a node.
+    fn below(&self, node: NodeId) -> Vec<EntryId> {
+        let mut found = Vec::new();
+        let mut open = vec![node];
+        while let Some(node) = open.pop().and_then(|id| self.trie.node(id)) {
+            for child in children(node) {
+                if let Some(below) = self.trie.node(child) {
+                    found.extend(below.entries.iter().chain(&below.open));
+                }
+                open.push(child);
+            }
+        }
+        found
+    }
+
     /// The place of a state, and the level of what stands there.
     fn describe(&self, index: usize, kind: Standing) -> Option<(String, Level)> {
         let table = self.table.try_borrow().ok()?;
         let (place, state) = (table.places.get(index)?, table.state(index)?);
-        let level = match (kind, state.scalar.fate(), state.container) {
-            (Standing::Container, _, ContainerRule::Open) => Level::Show,
-            (Standing::Container, _, _) | (Standing::Scalar, ScalarRule::Hide, _) => Level::Hide,
-            (Standing::Scalar, ScalarRule::Show | ScalarRule::Detect { .. }, _) => Level::Show,
-            (Standing::Scalar, ScalarRule::Mask { .. }, _) => Level::Mask,
-            (Standing::Scalar, ScalarRule::Pseudonym { .. }, _) => Level::Pseudonym,
-            (Standing::Scalar, ScalarRule::Blank(_), _) => Level::Blank,
-            // A fate is none of these.
-            (Standing::Scalar, ScalarRule::Subject { .. }, _) => Level::Hide,
-        };
+        let level = state.level(kind);
         // Of several ways to one place, one that an entry ends at.
         let ends = |id: &&NodeId| self.trie.node(**id).is_some_and(|node| !node.entries.is_empty());
         let node = place.nodes.iter().find(ends).or_else(|| place.nodes.first());
@@ -546,9 +623,7 @@ impl Automaton {
 
     /// Four times the cost of one scalar at the place of a state.
     fn quarters(&self, index: usize, kind: Standing) -> u64 {
-        let (Ok(table), Some((_, governed)), Standing::Scalar) = (self.table.try_borrow(), self.grants(), kind) else {
-            return 0;
-        };
+        let (Ok(table), Standing::Scalar) = (self.table.try_borrow(), kind) else { return 0 };
         let (Some(place), Some(state)) = (table.places.get(index), table.state(index)) else { return 0 };
         let share = match state.scalar.fate() {
             ScalarRule::Show | ScalarRule::Detect { .. } => 4,
@@ -556,10 +631,7 @@ impl Automaton {
             ScalarRule::Pseudonym { .. } => 1,
             ScalarRule::Blank(_) | ScalarRule::Hide | ScalarRule::Subject { .. } => 0,
         };
-        let mut classes: Vec<_> =
-            resolve(governed, &self.entries(place)).iter().flat_map(|entry| entry.classes.iter().copied()).collect();
-        classes.sort_unstable();
-        classes.dedup();
+        let classes = self.classes(self.entries(place));
         let cost = |class: &ClassId| self.policy.classes.get(usize::from(class.0)).and_then(|class| class.cost);
         let cost = classes.iter().filter_map(cost).fold(0u64, |sum, cost| sum.saturating_add(cost.into()));
         cost.saturating_mul(share)

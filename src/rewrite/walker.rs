@@ -23,7 +23,7 @@ use crate::json::lexer::Tokens;
 use crate::json::simd::BLOCK;
 use crate::policy::model::Over;
 use crate::policy::pattern::Effort;
-use crate::program::{Outlook, Standing, State, StateId, States, View};
+use crate::program::{Census, Outlook, Standing, State, StateId, States, View};
 use crate::refusal::{JsonFault, Refusal};
 
 /// Containers that bodies nest without more room being made for them.
@@ -187,6 +187,8 @@ pub(super) struct Walker {
     taken: Vec<u8>,
     /// Whether the view counts what becomes of each place.
     counting: bool,
+    /// What counts for the decision record.
+    census: Option<Rc<Census>>,
     max_records: Option<(u64, Over)>,
     /// Records of subjects that are open (rule 34).
     records: Vec<OpenRecord>,
@@ -205,6 +207,7 @@ impl Walker {
     fn with_root(view: Rc<View>, root: Root, id: StateId) -> Self {
         let states = view.states();
         let (max_records, counting) = (view.max_records(), view.is_counting());
+        let census = view.census().cloned();
         let frame = Frame::around_root(false, Rc::clone(states.get(StateId::DEAD)));
         Self {
             view,
@@ -225,6 +228,7 @@ impl Walker {
             spelled: String::new(),
             taken: Vec::new(),
             counting,
+            census,
             max_records,
             records: Vec::new(),
             counts: Counts::default(),
@@ -346,11 +350,20 @@ impl Walker {
         Ok(())
     }
 
-    /// Counts what stands at the place of a state, on a route that reports (rule 38).
+    /// Counts what stands at the place of a state: for the decision record, and on a route that reports (rule 38).
     #[inline(always)]
     fn count(&self, id: StateId, kind: Standing) {
+        self.tell(id, kind, 1);
         if self.counting {
             self.view.count(id, kind);
+        }
+    }
+
+    /// Counts values at the place of a state for the decision record alone.
+    #[inline(always)]
+    fn tell(&self, id: StateId, kind: Standing, by: u64) {
+        if let Some(census) = &self.census {
+            census.add(id, kind, by);
         }
     }
 

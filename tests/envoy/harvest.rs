@@ -247,7 +247,7 @@ fn start(
 ) -> Result<Envoy, String> {
     let scratch = Scratch::new().map_err(|error| error.to_string())?;
     let jwks = scratch.write("jwks.json", &world.issuer.jwks()).map_err(|error| error.to_string())?;
-    let blanks = Blanks { wasm: &world.tools.wasm, policy, jwks: &jwks, upstream };
+    let blanks = Blanks { wasm: &world.tools.wasm, policy, jwks: &jwks, upstream, access_log: &scratch.access_log() };
     let bootstrap = Bootstrap::reference(&blanks);
     let bootstrap = match service {
         Some(port) => bootstrap.with_ratelimit(port),

@@ -113,7 +113,8 @@ impl World {
     pub(crate) fn reference_with(&self, wasm: &Path, policy: &str) -> (Scratch, Bootstrap) {
         let scratch = Scratch::new().unwrap();
         let jwks = scratch.write("jwks.json", &self.issuer.jwks()).unwrap();
-        let blanks = Blanks { wasm, policy, jwks: &jwks, upstream: self.upstream.http1 };
+        let access_log = &scratch.access_log();
+        let blanks = Blanks { wasm, policy, jwks: &jwks, upstream: self.upstream.http1, access_log };
         (scratch, Bootstrap::reference(&blanks))
     }
 

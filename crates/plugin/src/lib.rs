@@ -12,7 +12,7 @@ mod store;
 mod trap;
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fieldgate::budget::{METHOD, SERVICE};
 use fieldgate::caller::{Caller, Evidence};
@@ -24,6 +24,7 @@ use fieldgate::policy::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::protobuf::verified_claims;
 use fieldgate::refusal::{Problem, Refusal};
+use fieldgate::report::{Outcome, Record, Stamp};
 use fieldgate::{policy, transform};
 use log::{Level, log, log_enabled};
 use proxy_wasm::hostcalls;
@@ -38,6 +39,10 @@ use store::HostStore;
 /// upstream unless the plugin has seen it.
 const MARK: [&str; 1] = ["fieldgate"];
 const SEEN: &[u8] = b"seen";
+
+/// The filter state `wasm.fieldgate_record`, which access logs print: the decision record. Set last, so that it is there
+/// however a stream ended, but where the VM died.
+const RECORD: [&str; 1] = ["fieldgate_record"];
 
 /// The status of a gRPC call that has an answer.
 const GRPC_OK: u32 = 0;
@@ -69,6 +74,10 @@ impl RootContext for Plugin {
         let configuration = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten();
         match program(&configuration.unwrap_or_default()) {
             Ok(program) => {
+                let policy = program.policy();
+                let (name, digest, routes) = (&policy.name, &policy.digest, policy.routes.len());
+                log!(Level::Info, "enforcing policy {name}, digest {digest}, language 1, {routes} routes");
+                self.metrics.configured(policy, hostcalls::get_current_time().ok());
                 self.program = Some(Rc::new(program));
                 true
             }
@@ -149,7 +158,7 @@ impl Context for Stream {
             Some(true) if hostcalls::resume_http_request().is_ok() => {}
             Some(false) => {}
             _ => {
-                reply(&exchange.problem(Refusal::Host, ""));
+                reply(&exchange.host_fails());
             }
         }
     }
@@ -177,7 +186,7 @@ impl HttpContext for Stream {
         match obey(&directive) {
             Some(true) => Action::Continue,
             Some(false) => Action::Pause,
-            None => reply(&exchange.problem(Refusal::Host, "")),
+            None => reply(&exchange.host_fails()),
         }
     }
 
@@ -194,7 +203,7 @@ impl HttpContext for Stream {
         // Without a policy the request was refused, and this is the head of that reply.
         let Some(exchange) = &mut self.exchange else { return Action::Continue };
         let Some(headers) = read_map(MapType::HttpResponseHeaders) else {
-            return reply(&exchange.problem(Refusal::Host, ""));
+            return reply(&exchange.host_fails());
         };
         if exchange.asks_for_frames(&headers) && is_http2() {
             exchange.comes_in_frames();
@@ -205,7 +214,7 @@ impl HttpContext for Stream {
             HeadDirective::Hold(head) => (head, Action::Pause),
             HeadDirective::Refuse(problem) => return reply(&problem),
         };
-        if write_map(MapType::HttpResponseHeaders, head) { then } else { reply(&Problem::new(Refusal::Host, "")) }
+        if write_map(MapType::HttpResponseHeaders, head) { then } else { reply(&exchange.host_fails()) }
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
@@ -218,62 +227,84 @@ impl HttpContext for Stream {
             hostcalls::get_buffer(BufferType::HttpResponseBody, from, wanted).ok().flatten().unwrap_or_default()
         };
         if chunk.len() != wanted || size < from {
-            return reset();
+            return fail(exchange);
         }
         let then = match exchange.on_response_body(&chunk, size, end(end_of_stream)) {
-            BodyDirective::Pass => Action::Continue,
+            BodyDirective::Pass => Some(Action::Continue),
             BodyDirective::Send(bytes) => write_body(bytes, size, Action::Continue),
             BodyDirective::Hold(bytes) => write_body(bytes, size, Action::Pause),
             BodyDirective::Whole(bytes) if say_length(bytes) => write_body(bytes, size, Action::Continue),
-            BodyDirective::Whole(_) => reset(),
+            BodyDirective::Whole(_) => None,
             BodyDirective::Answer { head, body } => answer(head, body),
-            BodyDirective::Refuse(problem) => reply(&problem),
-            BodyDirective::Reset => reset(),
+            BodyDirective::Refuse(problem) => Some(reply(&problem)),
+            BodyDirective::Reset => Some(reset()),
         };
         exchange.taken();
-        then
+        then.unwrap_or_else(|| fail(exchange))
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
         let Some(exchange) = &mut self.exchange else { return Action::Continue };
-        match exchange.on_response_trailers() {
+        let then = match exchange.on_response_trailers() {
             TrailersDirective::Pass => return Action::Continue,
-            TrailersDirective::Drop => {}
-            TrailersDirective::Whole(bytes) if !say_length(bytes) => return reset(),
+            TrailersDirective::Drop => Some(Action::Continue),
+            TrailersDirective::Whole(bytes) if !say_length(bytes) => None,
             TrailersDirective::Send(bytes) | TrailersDirective::Whole(bytes) => {
-                if hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes).is_err() {
-                    return reset();
-                }
+                let written = hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes);
+                written.is_ok().then_some(Action::Continue)
             }
-            TrailersDirective::Answer { head, body } => return answer(head, body),
+            TrailersDirective::Answer { head, body } => match answer(head, body) {
+                Some(then) => return then,
+                None => None,
+            },
             TrailersDirective::Refuse(problem) => return reply(&problem),
             TrailersDirective::Reset => return reset(),
+        };
+        match then {
+            Some(then) if write_map(MapType::HttpResponseTrailers, &Vec::new()) => then,
+            _ => fail(exchange),
         }
-        if write_map(MapType::HttpResponseTrailers, &Vec::new()) { Action::Continue } else { reset() }
     }
 
     fn on_log(&mut self) {
-        let (Some(program), Some(exchange)) = (&self.program, &mut self.exchange) else { return };
-        if program.budgets().is_some() {
-            self.metrics.reserved(program.policy(), &exchange.reservations(), -1);
-            exchange.settle(now(program), &mut HostStore);
-        }
+        let time = hostcalls::get_current_time().ok();
+        let (Some(program), Some(exchange)) = (&self.program, &mut self.exchange) else { return unconfigured(time) };
+        let policy = program.policy();
+        self.metrics.reserved(policy, &exchange.reservations(), -1);
+        exchange.settle(time.and_then(Moment::of), &mut HostStore);
+        let record = exchange.record(time.and_then(Stamp::of));
+        // Without it the line of the access log says that the VM did not write it.
+        let _ = hostcalls::set_property(RECORD.to_vec(), Some(&record.line()));
+        self.metrics.record(policy, &record);
         let report = exchange.report();
-        self.metrics.record(program.policy(), &report, &exchange.account(), || exchange.fields());
-        let refusal = match report.mode {
-            Mode::Enforced => report.refusal,
-            Mode::Reported { would_refuse } => would_refuse,
-        };
-        if let Some(refusal) = refusal {
+        if report.mode != Mode::Enforced {
+            let (scopes, fields) = exchange.fields();
+            self.metrics.reported(policy, &record, &scopes, &fields);
+        }
+        if let Some(refusal) = record.refusal {
             let verb = if report.mode == Mode::Enforced { "refused" } else { "only reporting: would refuse" };
             let level = if refusal.status() >= 500 { Level::Warn } else { Level::Info };
             if log_enabled!(level) {
-                let route = report.route.and_then(|route| program.policy().routes.get(usize::from(route.0)));
+                let route = report.route.and_then(|route| policy.routes.get(usize::from(route.0)));
                 let route = route.map_or("-", |route| route.name.as_str());
                 log!(level, "{verb} with {}: {refusal}, route {route}", refusal.status());
             }
         }
     }
+}
+
+/// Ends a stream for which the host could not do what it was told.
+fn fail(exchange: &mut Exchange) -> Action {
+    exchange.host_fails();
+    reset()
+}
+
+/// The record of a stream that was refused for want of a policy.
+fn unconfigured(time: Option<SystemTime>) {
+    let mut record = Record::new(None, Outcome::Refused);
+    record.time = time.and_then(Stamp::of);
+    record.refusal = Some(Refusal::Host);
+    let _ = hostcalls::set_property(RECORD.to_vec(), Some(&record.line()));
 }
 
 /// The time, where the policy needs it.
@@ -353,15 +384,11 @@ fn write_map(map: MapType, headers: &Headers) -> bool {
     hostcalls::set_map_bytes(map, pairs.collect()).is_ok()
 }
 
-/// Puts `bytes` in the place of all that the host has of the body.
-fn write_body(bytes: &[u8], host_has: usize, then: Action) -> Action {
-    if host_has == 0 && bytes.is_empty() {
-        return then;
-    }
-    match hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes) {
-        Ok(()) => then,
-        Err(_) => reset(),
-    }
+/// Puts `bytes` in the place of all that the host has of the body; `None` if the host could not.
+fn write_body(bytes: &[u8], host_has: usize, then: Action) -> Option<Action> {
+    let nothing = host_has == 0 && bytes.is_empty();
+    let written = nothing || hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes).is_ok();
+    written.then_some(then)
 }
 
 /// Says in the head, which is kept back, how long the body is.
@@ -378,17 +405,14 @@ fn reply(problem: &Problem) -> Action {
     local_reply(problem.status.into(), problem.headers().collect(), problem.body.as_bytes())
 }
 
-/// Sends a whole response in the place of the one whose head is held back.
-fn answer(head: &Headers, body: &[u8]) -> Action {
+/// Sends a whole response in the place of the one whose head is held back; `None` if it has no status.
+fn answer(head: &Headers, body: &[u8]) -> Option<Action> {
     let text = |bytes| std::str::from_utf8(bytes).ok();
     let pairs = head.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
     let (pseudo, fields): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name.starts_with(':'));
     match pseudo.as_slice() {
-        [(":status", status)] => match status.parse() {
-            Ok(status) => local_reply(status, fields, body),
-            Err(_) => reset(),
-        },
-        _ => reset(),
+        [(":status", status)] => Some(local_reply(status.parse().ok()?, fields, body)),
+        _ => None,
     }
 }
 

@@ -1,158 +1,101 @@
-//! Counters. Their names are fixed by the code and the policy, so that their number is bounded and nothing from traffic is
-//! in one.
+//! Counters in the host. What is counted, and under which names, the core says; here they are defined and raised.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
-use fieldgate::exchange::{Account, Mode, Report};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Level, RouteId, ScopeId};
+use fieldgate::policy::model::ScopeId;
 use fieldgate::program::FieldCount;
-use fieldgate::refusal::Refusal;
+use fieldgate::report::{Kind, Record, Series, reported_field};
 
-/// Most counters of one VM. Sets of scopes, times fields, times levels, could be any number in a large policy, and each
-/// counter is kept by the host for good; what comes on top is counted in one.
+/// Most series of one VM. Sets of scopes, times fields, times levels, could be any number in a large policy, and each
+/// series is kept by the host for good; what comes on top is counted in one.
 const MOST: usize = 2048;
 
-/// The plugin's counters, defined at first use. Envoy shows them as `wasmcustom_fieldgate_…`.
+/// The plugin's metrics, defined at first use.
 #[derive(Default)]
 pub(super) struct Metrics {
-    ids: RefCell<HashMap<String, u32>>,
+    ids: RefCell<HashMap<Series, u32>>,
+    /// Those of places that a route only reports: sets of scopes times fields are told apart by their names.
+    reported: RefCell<HashMap<String, u32>>,
 }
 
 impl Metrics {
-    /// Counts an exchange. `fields` is asked for only where the route only reports.
-    pub(super) fn record(
-        &self,
-        policy: &PolicySet,
-        report: &Report,
-        account: &Account,
-        fields: impl FnOnce() -> (Vec<ScopeId>, Vec<FieldCount>),
-    ) {
-        if let Mode::Reported { would_refuse } = report.mode {
-            self.reported(policy, report.route, would_refuse, fields());
-            return;
+    /// A policy is enforced from now on.
+    pub(super) fn configured(&self, policy: &PolicySet, now: Option<SystemTime>) {
+        for series in Series::from_the_start(policy) {
+            self.raise(policy, series, 0);
         }
-        match (report.refusal, report.route) {
-            (Some(refusal), _) => self.add(&format!("refused.{}", refusal.reason()), 1),
-            (None, Some(_)) => self.add("governed", 1),
-            (None, None) => self.add("passed", 1),
-        }
-        self.budgets(policy, account);
-        let counts = report.counts;
-        let named = [
-            ("scalars.shown", counts.shown),
-            ("scalars.masked", counts.masked),
-            ("scalars.pseudonymised", counts.pseudonymised),
-            ("scalars.blanked", counts.blanked),
-            ("scalars.unsearched", counts.unsearched),
-            ("values.hidden", counts.hidden),
-            ("values.shape_mismatch", counts.shape_mismatch),
-            ("records", counts.records),
-        ];
-        for (name, count) in named.into_iter().filter(|(_, count)| *count > 0) {
-            self.add(name, count);
+        let since = now.and_then(|now| now.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_secs());
+        if let Some(id) = self.id(policy, Series::policy()) {
+            let _ = hostcalls::record_metric(id, since);
         }
     }
 
-    /// `budget.NAME.refused`, and over all budgets `budgets.asked`, `budgets.step.LEVEL`, `budgets.failures`,
-    /// `budgets.canaries`, `budgets.subjects` (rules 34 to 37).
-    fn budgets(&self, policy: &PolicySet, account: &Account) {
-        if let Some(budget) = account.refused.and_then(|id| policy.budgets.get(usize::from(id))) {
-            self.add(&format!("budget.{}.refused", label(&budget.name)), 1);
-        }
-        if account.ceiling < Level::Show {
-            self.add(&format!("budgets.step.{}", level_word(account.ceiling)), 1);
-        }
-        let named = [
-            ("budgets.asked", account.asked.into()),
-            ("budgets.failures", account.failures.into()),
-            ("budgets.canaries", account.canaries.into()),
-            ("budgets.subjects", account.subjects),
-        ];
-        for (name, count) in named.into_iter().filter(|(_, count)| *count > 0) {
-            self.add(name, count);
-        }
+    /// Counts an exchange.
+    pub(super) fn record(&self, policy: &PolicySet, record: &Record<'_>) {
+        record.count(|series, by| self.raise(policy, series, i64::try_from(by).unwrap_or(i64::MAX)));
     }
 
-    /// `budget.NAME.reserved`: what open reservations hold of it, in this process. `change` is +1 when reservations are made
-    /// and -1 when they end.
+    /// What open reservations hold of budgets, in this process. `change` is +1 when reservations are made and -1 when they
+    /// end.
     pub(super) fn reserved(&self, policy: &PolicySet, reservations: &[(u16, u64)], change: i64) {
         for (budget, need) in reservations {
-            let Some(budget) = policy.budgets.get(usize::from(*budget)) else { continue };
             let need = i64::try_from(*need).unwrap_or(i64::MAX).saturating_mul(change);
             if need != 0 {
-                self.change(&format!("budget.{}.reserved", label(&budget.name)), MetricType::Gauge, need);
+                self.raise(policy, Series::reserved(*budget), need);
             }
         }
     }
 
-    /// `reported.ROUTE.passes`, `reported.ROUTE.refused.REASON`, and `reported.ROUTE.SCOPES.LEVEL.FIELD` for each place of the
-    /// policy: how many values of it would have come out at that level (rule 38). Every part is the policy's own word.
-    fn reported(
-        &self,
-        policy: &PolicySet,
-        route: Option<RouteId>,
-        would_refuse: Option<Refusal>,
-        (scopes, fields): (Vec<ScopeId>, Vec<FieldCount>),
-    ) {
-        let route = route.and_then(|id| policy.routes.get(usize::from(id.0)));
-        let route = route.map_or_else(|| "-".to_owned(), |route| label(&route.name));
-        match would_refuse {
-            Some(refusal) => self.add(&format!("reported.{route}.refused.{}", refusal.reason()), 1),
-            None => self.add(&format!("reported.{route}.passes"), 1),
-        }
-        let names = scopes.iter().filter_map(|id| policy.scopes.get(usize::from(id.0))).map(|scope| label(&scope.name));
-        let scopes = match names.collect::<Vec<_>>().join("+") {
-            none if none.is_empty() => "-".to_owned(),
-            names => names,
-        };
-        for FieldCount { field, level, count } in fields {
-            let level = level_word(level);
-            let name = format!(
-                "reported.{route}.{scopes}.{level}.{}",
-                field.split('.').map(label).collect::<Vec<_>>().join(".")
-            );
-            let full = self.ids.try_borrow().is_ok_and(|ids| ids.len() >= MOST && !ids.contains_key(&name));
-            self.add(if full { "reported.others" } else { &name }, count);
-        }
-    }
-
-    fn add(&self, name: &str, by: u64) {
-        self.change(name, MetricType::Counter, i64::try_from(by).unwrap_or(i64::MAX));
-    }
-
-    fn change(&self, name: &str, kind: MetricType, by: i64) {
-        let Ok(mut ids) = self.ids.try_borrow_mut() else { return };
-        let id = match ids.get(name) {
-            Some(id) => *id,
-            None => {
-                let full = format!("fieldgate.{name}");
-                let Ok(id) = hostcalls::define_metric(kind, &full) else { return };
-                ids.insert(name.to_owned(), id);
-                id
+    /// How many values of each place of the policy would have come out at which level, on a route that only reports.
+    pub(super) fn reported(&self, policy: &PolicySet, record: &Record<'_>, scopes: &[ScopeId], fields: &[FieldCount]) {
+        for count in fields {
+            let name = reported_field(policy, record.route, scopes, count);
+            let by = i64::try_from(count.count).unwrap_or(i64::MAX);
+            let Ok(mut known) = self.reported.try_borrow_mut() else { return };
+            let id = match known.get(&name) {
+                Some(id) => Some(*id),
+                None if known.len() >= MOST => None,
+                None => {
+                    let id = hostcalls::define_metric(MetricType::Counter, &name).ok();
+                    known.extend(id.map(|id| (name, id)));
+                    id
+                }
+            };
+            match id {
+                // A counter that cannot be raised changes nothing of what the caller gets.
+                Some(id) => drop(hostcalls::increment_metric(id, by)),
+                None => self.raise(policy, Series::overflow(), by),
             }
+        }
+    }
+
+    fn raise(&self, policy: &PolicySet, series: Series, by: i64) {
+        if let Some(id) = self.id(policy, series).or_else(|| self.id(policy, Series::overflow())) {
+            let _ = hostcalls::increment_metric(id, by);
+        }
+    }
+
+    /// The host's number of a series; `None` where it would be one too many.
+    fn id(&self, policy: &PolicySet, series: Series) -> Option<u32> {
+        let mut ids = self.ids.try_borrow_mut().ok()?;
+        if let Some(id) = ids.get(&series) {
+            return Some(*id);
+        }
+        if ids.len() >= MOST && series != Series::overflow() {
+            return None;
+        }
+        let kind = match series.metric().kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
         };
-        // A counter that cannot be raised changes nothing of what the caller gets.
-        let _ = hostcalls::increment_metric(id, by);
+        let id = hostcalls::define_metric(kind, &series.name(policy)).ok()?;
+        ids.insert(series, id);
+        Some(id)
     }
-}
-
-fn level_word(level: Level) -> &'static str {
-    match level {
-        Level::Show => "show",
-        Level::Mask => "mask",
-        Level::Pseudonym => "pseudonym",
-        Level::Blank => "blank",
-        Level::Hide => "hide",
-    }
-}
-
-/// A word of the policy as a part of a counter's name: what statistics sinks take for a separator, or do not take, becomes `_`.
-fn label(word: &str) -> String {
-    let part = |letter: char| if letter.is_ascii_alphanumeric() || "-_$*[]".contains(letter) { letter } else { '_' };
-    word.chars().map(part).collect()
 }

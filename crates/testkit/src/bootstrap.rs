@@ -32,6 +32,7 @@ pub struct Blanks<'a> {
     pub policy: &'a str,
     pub jwks: &'a Path,
     pub upstream: SocketAddr,
+    pub access_log: &'a Path,
 }
 
 impl Bootstrap {
@@ -49,10 +50,11 @@ impl Bootstrap {
             ("${FIELDGATE_POLICY}", blanks.policy),
             ("${JWKS}", blanks.jwks.to_str().expect("a path of text")),
             ("${UPSTREAM_PORT}", &port),
+            ("${ACCESS_LOG}", blanks.access_log.to_str().expect("a path of text")),
         ];
-        let mut filled = [0; 4];
+        let mut filled = [0; 5];
         fill(&mut tree, &values, &mut filled);
-        assert_eq!(filled, [1; 4], "envoy/envoy.yaml has each blank once");
+        assert_eq!(filled, [1; 5], "envoy/envoy.yaml has each blank once");
         Self(tree)
     }
 
@@ -236,7 +238,7 @@ fn protocol(name: &str, options: &Value) -> Value {
     }})
 }
 
-fn fill(tree: &mut Value, values: &[(&str, &str); 4], filled: &mut [usize; 4]) {
+fn fill(tree: &mut Value, values: &[(&str, &str); 5], filled: &mut [usize; 5]) {
     match tree {
         Value::String(text) => {
             for ((blank, value), count) in values.iter().zip(filled) {

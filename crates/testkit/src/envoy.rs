@@ -78,6 +78,11 @@ impl Scratch {
         &self.0
     }
 
+    /// Where an Envoy of this directory writes its access log.
+    pub fn access_log(&self) -> PathBuf {
+        self.0.join("access.log")
+    }
+
     /// Writes a file, in one step for whoever reads it.
     pub fn write(&self, name: &str, content: &str) -> std::io::Result<PathBuf> {
         let (path, fresh) = (self.0.join(name), self.0.join(format!("{name}.new")));
@@ -144,6 +149,8 @@ impl Envoy {
             .arg(&admin)
             // Two Envoys at once are strangers to each other; one worker is the cheapest to start.
             .args(["--disable-hot-restart", "--concurrency", &workers.to_string(), "--log-level", "info"])
+            // By default Envoy writes its access log each ten seconds.
+            .args(["--file-flush-interval-msec", "100"])
             .env("ENVOY_PATH", &tools.envoy)
             .envs(["CONFIG_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"].map(|dir| (format!("FUNC_E_{dir}"), home)))
             .env_remove("FIELDGATE_KEY")
@@ -232,6 +239,35 @@ impl Envoy {
         let log = self.log();
         let loud = |line: &&str| ["[warning]", "[error]", "[critical]"].iter().any(|level| line.contains(level));
         log.lines().filter(loud).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The lines of its access log so far.
+    pub fn access_log(&self) -> Vec<String> {
+        let log = fs::read(self.scratch.access_log()).unwrap_or_default();
+        String::from_utf8_lossy(&log).lines().map(str::to_owned).collect()
+    }
+
+    /// The access log's only line about the request with that id, once it is written: what stands before the record, and
+    /// the record, if there is one.
+    ///
+    /// # Errors
+    /// If it does not come within ten seconds, or there are several.
+    pub fn record_of(&self, id: &str) -> Result<(String, Option<Value>), String> {
+        let begun = Instant::now();
+        loop {
+            let lines = self.access_log();
+            let found: Vec<&String> = lines.iter().filter(|line| line.split(' ').nth(1) == Some(id)).collect();
+            match found.as_slice() {
+                [] if begun.elapsed() < Duration::from_secs(10) => std::thread::sleep(Duration::from_millis(20)),
+                [line] => {
+                    let Some(at) = line.find("{\"fieldgate\":1") else { return Ok(((*line).clone(), None)) };
+                    let (before, record) = line.split_at(at);
+                    let record = serde_json::from_str(record).map_err(|fault| format!("{fault}: {line}"))?;
+                    return Ok((before.to_owned(), Some(record)));
+                }
+                _ => return Err(format!("{} lines about {id}", found.len())),
+            }
+        }
     }
 
     /// All that Envoy has logged.

@@ -22,6 +22,7 @@ impl Walker {
         let awaited = self.await_element();
         // Where values are counted, each is looked at.
         if let (Outlook::Hidden { .. }, false, false) = (self.outlook, self.frame.state.filtered, self.counting) {
+            self.tell(self.here, Standing::Container, 1);
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
             return Phase::DropElements;
         }

@@ -3,7 +3,7 @@
 use super::super::sink::Sink;
 use super::{Halt, Name, Phase, Place, Walker};
 use crate::json::unescape::unescape_into;
-use crate::program::{Found, Outlook, Standing};
+use crate::program::{Found, Outlook, Standing, StateId};
 use crate::refusal::Refusal;
 
 /// Longest member name that is kept, in bytes as it is spelled. It is more than any policy's own names, which are 6
@@ -24,6 +24,7 @@ impl Walker {
     #[inline(always)]
     pub(super) fn unknown(&mut self) -> Phase {
         self.outlook = self.frame.state.outlook;
+        self.tell(self.frame.state.other, Standing::Container, 1);
         self.counts.hidden = self.counts.hidden.wrapping_add(1);
         Phase::Drop
     }
@@ -40,6 +41,7 @@ impl Walker {
             Some((found, place)) => self.member(found, place),
             None => {
                 self.outlook = Outlook::Hidden { classified: false };
+                self.tell(StateId::DEAD, Standing::Container, 1);
                 self.counts.hidden = self.counts.hidden.wrapping_add(1);
                 Ok(Phase::Drop)
             }

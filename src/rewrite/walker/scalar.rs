@@ -20,13 +20,15 @@ impl Walker {
             if state.record {
                 self.begin_record(self.frame.muted || *state.scalar.fate() == ScalarRule::Hide)?;
             }
-            if !self.frame.muted {
-                self.count(self.here, Standing::Scalar);
+            match self.frame.muted {
+                false => self.count(self.here, Standing::Scalar),
+                true => self.tell(self.here, Standing::Container, 1),
             }
             self.start = at;
             return Ok(if byte == b'"' { Phase::TakeString } else { Phase::TakePlain });
         }
         if self.frame.muted {
+            self.tell(self.here, Standing::Container, 1);
             return self.remove(byte);
         }
         self.count(self.here, Standing::Scalar);

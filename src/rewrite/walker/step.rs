@@ -3,6 +3,7 @@
 use super::super::sink::Sink;
 use super::{Halt, Name, Phase, Walker};
 use crate::json::lexer::Tokens;
+use crate::program::Standing;
 
 /// Bits behind `bit`.
 #[inline(always)]
@@ -192,6 +193,7 @@ impl Walker {
         let found = step.seek(tokens.open | tokens.close);
         let before = found.map_or(u64::MAX, |(_, here)| here.wrapping_sub(1));
         let gone = (commas & before).count_ones();
+        self.tell(self.here, Standing::Container, gone.into());
         self.counts.hidden = self.counts.hidden.wrapping_add(gone.into());
         match found {
             Some((at, here)) if tokens.close & here != 0 => self.close(sink, at),

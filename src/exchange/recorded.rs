@@ -1,0 +1,184 @@
+//! What of an exchange goes into its decision record.
+
+use std::rc::Rc;
+
+use super::{Exchange, Headers, Phase, head};
+use crate::budget::Subject;
+use crate::caller::Caller;
+use crate::policy::PolicySet;
+use crate::policy::model::{ClientId, RouteId, ScopeId};
+use crate::program::{Census, Collector, NamespaceId, Program, View, path_subject};
+use crate::report::{Client, MOST_SUBJECTS, Outcome, Record, Ruling, Stamp, request_id};
+
+/// What the record needs of an exchange, besides what is kept anyway. It holds nothing of a body.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    /// The request's id, if it is plain.
+    request: Option<String>,
+    who: Option<Who>,
+    census: Option<Rc<Census>>,
+    /// The status that the caller gets.
+    pub(super) status: Option<u16>,
+    /// Whether a body of the upstream's is read.
+    pub(super) has_body: bool,
+}
+
+/// Who asked, and what for.
+#[derive(Debug)]
+struct Who {
+    client: Rc<str>,
+    entry: Option<ClientId>,
+    scopes: Rc<[ScopeId]>,
+}
+
+impl Noted {
+    /// The request has come.
+    pub(super) fn request(&mut self, headers: &Headers) {
+        let id = head::single(headers, "x-request-id").ok().flatten();
+        self.request = id.and_then(request_id).map(str::to_owned);
+    }
+
+    /// A governed request's caller is known.
+    pub(super) fn caller(&mut self, program: &Program, route: RouteId, caller: &Caller) {
+        let (client, entry, scopes) = (Rc::clone(&caller.client), caller.entry, program.active_scopes(route, caller));
+        self.who = Some(Who { client, entry, scopes });
+    }
+}
+
+impl Exchange {
+    /// The view of a response, counting and collecting for the record. No more records than `most` may leave.
+    pub(super) fn noting(&mut self, view: View, route: RouteId, target: &str, most: u64) -> View {
+        let program = Rc::clone(&self.program);
+        let subjects = program.subjects();
+        let Some(governed) = program.policy().governed(route) else { return view };
+        let mut view = view.recorded();
+        self.noted.census = view.census().cloned();
+        if governed.subject_entries(None).next().is_some() {
+            let collector = Rc::new(Collector::new(subjects.key(), Rc::clone(subjects.namespaces()), most));
+            self.spending.collector = Some(Rc::clone(&collector));
+            view = view.collected(collector);
+        }
+        self.spending.path = governed.subject.as_ref().and_then(|subject| {
+            let text = path_subject(program.policy(), route, target)?;
+            Some((subjects.namespace(&subject.namespace)?, subjects.key()?.subject(&subject.namespace, &text)))
+        });
+        // Without a key there is no tag of whom the path names.
+        self.spending.unnamed |= governed.subject.is_some() && self.spending.path.is_none();
+        view
+    }
+
+    /// The decision record, once the exchange is settled. `now` is when that was.
+    #[must_use]
+    pub fn record(&self, now: Option<Stamp>) -> Record<'_> {
+        if let Phase::Reporting(aside) = &self.phase {
+            let decided = aside.record(now);
+            let status = self.noted.status;
+            return Record { ruling: Some(Ruling::Reported), status, ..decided };
+        }
+        let policy = self.program.policy();
+        let subjects = self.program.subjects();
+        let outcome = self.outcome();
+        let mut record = Record::new(Some(policy), outcome);
+        record.time = now;
+        record.key = subjects.key().map(|key| key.tag());
+        record.request = self.noted.request.as_deref();
+        record.ruling = match outcome {
+            Outcome::Unseen => None,
+            Outcome::Passed => Some(Ruling::Passed),
+            _ => Some(Ruling::Enforced),
+        };
+        record.refusal = self.report.refusal;
+        record.status = self.noted.status;
+        record.route = self.report.route;
+        if let Some(who) = &self.noted.who {
+            record.client = self.client(policy, who);
+            record.scopes = &who.scopes;
+        }
+        record.budgets = &self.spending.states;
+        record.step = self.spending.account.ceiling;
+        record.failures = self.spending.account.failures;
+        if !self.has_released() {
+            return record;
+        }
+        if let Some(census) = &self.noted.census {
+            record.classes = census.classes();
+            record.undeclared = census.undeclared();
+        }
+        record.mismatches = self.report.counts.shape_mismatch;
+        record.records = self.left();
+        record.subjects = self.spending.left.get(..MOST_SUBJECTS).unwrap_or(&self.spending.left);
+        record.namespaces = subjects.namespaces();
+        let over = self.spending.left.len().saturating_sub(MOST_SUBJECTS);
+        record.unknown = self.nobodys().saturating_add(u64::try_from(over).unwrap_or(u64::MAX));
+        record.canaries = &self.spending.hits;
+        record
+    }
+
+    fn client<'a>(&self, policy: &'a PolicySet, who: &Who) -> Client<'a> {
+        if who.client.is_empty() {
+            return Client::Unknown;
+        }
+        let entry = who.entry.filter(|entry| Some(*entry) != policy.any_client);
+        if let Some(named) = entry.and_then(|id| policy.clients.get(usize::from(id.0))) {
+            return Client::Named(&named.name);
+        }
+        match self.program.subjects().key() {
+            Some(key) => Client::Tagged(key.subject("client", &who.client)),
+            None => Client::Unknown,
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match &self.phase {
+            Phase::Idle => Outcome::Unseen,
+            Phase::Passed => Outcome::Passed,
+            Phase::Answered => Outcome::Refused,
+            Phase::Refused | Phase::Closed if self.has_released() => Outcome::Cut,
+            Phase::Refused | Phase::Closed => Outcome::Refused,
+            Phase::Emptying if self.noted.has_body => Outcome::Released,
+            Phase::Emptying => Outcome::Emptied,
+            Phase::Opaque => Outcome::Released,
+            Phase::Streaming(_) | Phase::Sniffing(_) => Outcome::Cut,
+            Phase::Reserving(_) | Phase::Asking(_) | Phase::AwaitingHead(_) | Phase::Holding(_) => Outcome::Unanswered,
+            // A report is asked on the side.
+            Phase::Reporting(_) => Outcome::Passed,
+        }
+    }
+
+    /// Whether something of a record may have left.
+    pub(super) fn has_released(&self) -> bool {
+        // What the host still holds back has not left.
+        let waits = matches!(self.phase, Phase::Holding(_) | Phase::AwaitingHead(_) | Phase::Asking(_));
+        self.spending.released && !waits
+    }
+
+    /// How many records left, as far as anything counts them.
+    fn left(&self) -> u64 {
+        match (self.report.counts.records, &self.spending.collector) {
+            (0, Some(collector)) if self.spending.path.is_none() => collector.records(),
+            (0, _) => u64::from(self.spending.path.is_some()),
+            (counted, _) => counted,
+        }
+    }
+
+    /// How many records left that are nobody's.
+    fn nobodys(&self) -> u64 {
+        match (&self.spending.collector, self.spending.path) {
+            (Some(collector), path) => {
+                let unnamed = collector.records() == 0 && self.spending.unnamed && path.is_none();
+                collector.unknown().saturating_add(u64::from(unnamed))
+            }
+            (None, Some(_)) => 0,
+            (None, None) => self.report.counts.records.max(1),
+        }
+    }
+
+    /// The subjects that left, each once, in order.
+    pub(super) fn all_subjects(&self) -> Vec<(NamespaceId, Subject)> {
+        let mut all = self.spending.collector.as_ref().map(|collector| collector.subjects()).unwrap_or_default();
+        all.extend(self.spending.path);
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}

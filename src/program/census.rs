@@ -1,0 +1,173 @@
+//! [`Census`]: what became of the scalars of one body, by class and level, for the decision record.
+//!
+//! A body has thousands of scalars and a policy a handful of classes and levels. So each state of a view knows, as a small
+//! number, which classes and which level it counts for, and a response has one counter for each such number: counting is two
+//! look-ups and an addition, and a stream that waits keeps some hundred bytes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use super::tally::Standing;
+use super::view::{Automaton, StateId};
+use crate::policy::model::{ClassId, Level};
+
+/// Most combinations of classes and level that one view tells apart. A policy has some twenty; what is over is not counted.
+const MOST_KINDS: usize = 4096;
+
+/// The kind of all that the policy does not know.
+const UNDECLARED: u32 = 0;
+
+/// The kind of what is not counted.
+const UNCOUNTED: u32 = 1;
+
+/// What a state counts for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Kind {
+    /// Sorted, without repeats.
+    pub(super) classes: Vec<ClassId>,
+    pub(super) level: Level,
+}
+
+/// The kinds of a view's states, by state: of a scalar that stands there, and of a container or what is removed unseen.
+#[derive(Debug, Default)]
+pub(super) struct Kinds {
+    /// Of the states that it was made with, shared by all responses.
+    made: Rc<Vec<[u32; 2]>>,
+    /// Of those that filters have added since.
+    added: Vec<[u32; 2]>,
+    list: Vec<Kind>,
+    index: HashMap<Kind, u32>,
+}
+
+impl Kinds {
+    /// Makes the kinds of states up to `known` that have none yet; `kinds` says them, `None` for a place of nothing declared.
+    pub(super) fn make(&mut self, known: usize, kinds: impl Fn(usize) -> Option<[Kind; 2]>) {
+        if self.list.is_empty() {
+            let nothing = Kind { classes: Vec::new(), level: Level::Hide };
+            self.list = vec![nothing.clone(), nothing];
+        }
+        let mut new = Vec::new();
+        for index in self.made.len().saturating_add(self.added.len())..known {
+            let numbers = kinds(index).map(|kinds| kinds.map(|kind| self.number(kind)));
+            new.push(numbers.unwrap_or([UNDECLARED, UNDECLARED]));
+        }
+        if self.made.is_empty() {
+            self.made = Rc::new(new);
+        } else {
+            self.added.append(&mut new);
+        }
+    }
+
+    fn of(&self, id: StateId) -> Option<[u32; 2]> {
+        let added = || self.added.get(id.index().checked_sub(self.made.len())?);
+        self.made.get(id.index()).or_else(added).copied()
+    }
+
+    fn number(&mut self, kind: Kind) -> u32 {
+        if kind.classes.is_empty() || self.list.len() >= MOST_KINDS {
+            return self.index.get(&kind).copied().unwrap_or(UNCOUNTED);
+        }
+        let next = u32::try_from(self.list.len()).unwrap_or(UNCOUNTED);
+        let list = &mut self.list;
+        *self.index.entry(kind.clone()).or_insert_with(|| {
+            list.push(kind);
+            next
+        })
+    }
+}
+
+/// The counts of one response. It can be asked at any time, also when the response ends early.
+#[derive(Debug)]
+pub struct Census {
+    automaton: Rc<Automaton>,
+    of: Rc<Vec<[u32; 2]>>,
+    counts: Vec<Cell<u64>>,
+    /// Of kinds that filters have added since.
+    more: RefCell<BTreeMap<u32, u64>>,
+}
+
+/// What became of the values of one class: numbers, never values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassCount {
+    /// The class.
+    pub class: ClassId,
+    /// How many values at each level, lowest level first.
+    levels: [u64; 5],
+}
+
+impl ClassCount {
+    /// How many values were at a level. A value that its form does not fit counts at the form's level; a container that
+    /// passes or is removed whole counts as one, for each class that the policy has at or below its place.
+    #[must_use]
+    pub fn at(&self, level: Level) -> u64 {
+        self.levels.get(level as usize).copied().unwrap_or(0)
+    }
+}
+
+impl Census {
+    pub(super) fn new(automaton: Rc<Automaton>) -> Self {
+        let (of, kinds) = automaton.with_kinds(|kinds| (Rc::clone(&kinds.made), kinds.list.len()));
+        Self { automaton, of, counts: vec![Cell::new(0); kinds], more: RefCell::default() }
+    }
+
+    /// Counts so many values at the place of a state.
+    #[inline(always)]
+    pub fn add(&self, id: StateId, standing: Standing, by: u64) {
+        let kind = self.of.get(id.index()).map(|[scalar, container]| match standing {
+            Standing::Scalar => *scalar,
+            Standing::Container => *container,
+        });
+        match kind.and_then(|kind| self.counts.get(kind as usize)) {
+            Some(count) => count.set(count.get().wrapping_add(by)),
+            None => self.add_new(id, standing, by),
+        }
+    }
+
+    /// The same of a state that a filter has added since.
+    #[cold]
+    fn add_new(&self, id: StateId, standing: Standing, by: u64) {
+        let kind = self.automaton.with_kinds(|kinds| kinds.of(id));
+        let (Some([scalar, container]), Ok(mut more)) = (kind, self.more.try_borrow_mut()) else { return };
+        let kind = match standing {
+            Standing::Scalar => scalar,
+            Standing::Container => container,
+        };
+        let count = more.entry(kind).or_default();
+        *count = count.wrapping_add(by);
+    }
+
+    /// How many members and elements were removed of which the policy knows nothing, each as one with all below it.
+    #[must_use]
+    pub fn undeclared(&self) -> u64 {
+        let more = self.more.try_borrow().ok().and_then(|more| more.get(&UNDECLARED).copied());
+        self.counts.first().map_or(0, Cell::get).saturating_add(more.unwrap_or(0))
+    }
+
+    /// The counts of each class of which there was something, in the policy's order.
+    #[must_use]
+    pub fn classes(&self) -> Vec<ClassCount> {
+        let mut classes: Vec<ClassCount> = Vec::new();
+        let made = (0u32..).zip(self.counts.iter().map(Cell::get));
+        let more = self.more.try_borrow().map(|more| more.clone()).unwrap_or_default();
+        self.automaton.with_kinds(|kinds| {
+            for (number, count) in made.chain(more).filter(|(number, count)| *number > UNCOUNTED && *count > 0) {
+                let Some(Kind { classes: of, level }) = kinds.list.get(number as usize) else { continue };
+                for class in of {
+                    let at = match classes.binary_search_by_key(class, |count| count.class) {
+                        Ok(at) => at,
+                        Err(at) => {
+                            classes.insert(at, ClassCount { class: *class, levels: [0; 5] });
+                            at
+                        }
+                    };
+                    let of_level = classes.get_mut(at).and_then(|found| found.levels.get_mut(*level as usize));
+                    if let Some(sum) = of_level {
+                        *sum = sum.saturating_add(count);
+                    }
+                }
+            }
+        });
+        classes
+    }
+}

@@ -1,0 +1,12 @@
+//! What is told of an exchange to those who run it: the decision record, counters, and a line when a policy is taken.
+//!
+//! All of it is made of the policy's own words, of numbers, and of keyed tags: never of a byte of a body or a header, but for
+//! the request's id where that is plain.
+
+mod metrics;
+mod record;
+mod stamp;
+
+pub use metrics::{Kind, METRICS, Metric, Series, reported_field};
+pub use record::{BudgetState, Client, MOST_SUBJECTS, Outcome, Record, Ruling, request_id};
+pub use stamp::Stamp;

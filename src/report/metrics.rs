@@ -1,0 +1,308 @@
+//! What is counted of exchanges: the metrics, their labels, and which of them a record raises.
+//!
+//! A metric's name says its labels in a form that Envoy's `stats_tags` take apart and Istio's `extraStatTags` know:
+//! `fieldgate_responses_total.route=.=get-account;.;outcome=.=released;.;`. Every label is a word of the product or of the
+//! policy, so the number of series is bounded by the policy, and nothing from traffic is in one.
+
+use std::fmt::Write as _;
+
+use super::record::{Client, Outcome, Record, Ruling, level_word};
+use crate::policy::model::{ClassId, Level, PolicySet, RouteId, ScopeId};
+use crate::program::FieldCount;
+use crate::refusal::Refusal;
+
+/// What a metric does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It only rises.
+    Counter,
+    /// It rises and falls.
+    Gauge,
+}
+
+/// One metric of the plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, as Prometheus shows it.
+    pub name: &'static str,
+    /// What it does.
+    pub kind: Kind,
+    /// The names of its labels, in order.
+    pub labels: &'static [&'static str],
+}
+
+/// A metric of the table below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Id {
+    Responses,
+    Refusals,
+    Fields,
+    Records,
+    Subjects,
+    Unknown,
+    Mismatches,
+    Undeclared,
+    BudgetUse,
+    BudgetRefusals,
+    BudgetReserved,
+    BudgetSteps,
+    BudgetFailures,
+    Canaries,
+    Policy,
+    ReportedFields,
+    Overflow,
+}
+
+/// All metrics, in the order of [`Id`]. `docs/operations.md` says what each means.
+pub const METRICS: [Metric; 17] = [
+    counter("fieldgate_responses_total", &["route", "outcome", "mode", "client"]),
+    counter("fieldgate_refusals_total", &["route", "reason", "mode"]),
+    counter("fieldgate_fields_total", &["route", "class", "level", "mode"]),
+    counter("fieldgate_records_total", &["route", "client"]),
+    counter("fieldgate_subjects_total", &["route", "client"]),
+    counter("fieldgate_unknown_subjects_total", &["route", "client"]),
+    counter("fieldgate_shape_mismatches_total", &["route"]),
+    counter("fieldgate_undeclared_fields_total", &["route"]),
+    counter("fieldgate_budget_responses_total", &["budget", "use"]),
+    counter("fieldgate_budget_refusals_total", &["budget"]),
+    Metric { name: "fieldgate_budget_reserved", kind: Kind::Gauge, labels: &["budget"] },
+    counter("fieldgate_budget_steps_total", &["route", "step"]),
+    counter("fieldgate_budget_failures_total", &[]),
+    counter("fieldgate_canaries_total", &["route", "client"]),
+    Metric { name: "fieldgate_policy_configured_seconds", kind: Kind::Gauge, labels: &["policy", "digest"] },
+    counter("fieldgate_reported_fields_total", &["route", "scopes", "level", "field"]),
+    counter("fieldgate_overflow_total", &[]),
+];
+
+const fn counter(name: &'static str, labels: &'static [&'static str]) -> Metric {
+    Metric { name, kind: Kind::Counter, labels }
+}
+
+/// A label's value, as small as it can be: it becomes a word when the series is first raised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Value {
+    /// None of the policy: `-`.
+    None,
+    Word(&'static str),
+    Route(RouteId),
+    Class(ClassId),
+    Client(u16),
+    Budget(u16),
+    PolicyName,
+    Digest,
+}
+
+/// One series: a metric with its labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Series {
+    id: Id,
+    values: [Value; 4],
+}
+
+/// What a budget stands at, in parts of its `max`, once a response is settled.
+const USES: [(u64, &str); 5] = [(50, "0-50"), (80, "50-80"), (95, "80-95"), (100, "95-100"), (u64::MAX, "over")];
+
+impl Series {
+    fn new(id: Id, values: [Value; 4]) -> Self {
+        Self { id, values }
+    }
+
+    /// Which policy is enforced.
+    #[must_use]
+    pub fn policy() -> Self {
+        Self::new(Id::Policy, [Value::PolicyName, Value::Digest, Value::None, Value::None])
+    }
+
+    /// What open reservations hold of a budget.
+    #[must_use]
+    pub fn reserved(budget: u16) -> Self {
+        Self::new(Id::BudgetReserved, [Value::Budget(budget), Value::None, Value::None, Value::None])
+    }
+
+    /// What is counted where a series more would be one too many.
+    #[must_use]
+    pub fn overflow() -> Self {
+        Self::new(Id::Overflow, [Value::None; 4])
+    }
+
+    /// The metric.
+    #[must_use]
+    pub fn metric(&self) -> Metric {
+        let found = METRICS.get(self.id as usize).copied();
+        found.unwrap_or(Metric { name: "fieldgate_overflow_total", kind: Kind::Counter, labels: &[] })
+    }
+
+    /// Its name in Envoy, labels included.
+    #[must_use]
+    pub fn name(&self, policy: &PolicySet) -> String {
+        let metric = self.metric();
+        let mut name = metric.name.to_owned();
+        for (at, (label, value)) in metric.labels.iter().zip(&self.values).enumerate() {
+            let text = match value {
+                Value::None => "-",
+                Value::Word(word) => word,
+                Value::Route(id) => policy.routes.get(usize::from(id.0)).map_or("-", |route| &route.name),
+                Value::Class(id) => policy.classes.get(usize::from(id.0)).map_or("-", |class| &class.name),
+                Value::Client(id) => policy.clients.get(usize::from(*id)).map_or("-", |client| &client.name),
+                Value::Budget(id) => policy.budgets.get(usize::from(*id)).map_or("-", |budget| &budget.name),
+                Value::PolicyName => &policy.name,
+                Value::Digest => &policy.digest,
+            };
+            add_label(&mut name, at, label, text);
+        }
+        name
+    }
+
+    /// The series that are there from the start, so that the first event of each is a rise: what alerts ask for.
+    #[must_use]
+    pub fn from_the_start(policy: &PolicySet) -> Vec<Self> {
+        let routes = (0u16..).map(RouteId).zip(&policy.routes).take(MOST_FROM_THE_START);
+        let mut all: Vec<Self> = routes
+            .flat_map(|(id, _)| {
+                let responses = [Outcome::Released, Outcome::Refused].map(|outcome| {
+                    let (outcome, mode) = (Value::Word(outcome.word()), Value::Word(Ruling::Enforced.word()));
+                    Self::new(Id::Responses, [Value::Route(id), outcome, mode, Value::None])
+                });
+                let canaries = policy
+                    .canaries
+                    .is_some()
+                    .then(|| Self::new(Id::Canaries, [Value::Route(id), Value::None, Value::None, Value::None]));
+                responses.into_iter().chain(canaries)
+            })
+            .collect();
+        let enforced = Value::Word(Ruling::Enforced.word());
+        all.extend([Refusal::NoRoute, Refusal::NotCanonical].map(|refusal| {
+            Self::new(Id::Refusals, [Value::None, Value::Word(refusal.reason()), enforced, Value::None])
+        }));
+        all.extend((0u16..).zip(&policy.budgets).map(|(budget, _)| {
+            Self::new(Id::BudgetRefusals, [Value::Budget(budget), Value::None, Value::None, Value::None])
+        }));
+        if !policy.budgets.is_empty() {
+            all.push(Self::new(Id::BudgetFailures, [Value::None; 4]));
+        }
+        all
+    }
+}
+
+/// Most routes whose series are there from the start.
+const MOST_FROM_THE_START: usize = 100;
+
+/// The name of the series of a place that a route only reports: how many values of it would have come out at a level.
+#[must_use]
+pub fn reported_field(policy: &PolicySet, route: Option<RouteId>, scopes: &[ScopeId], count: &FieldCount) -> String {
+    let route = route.and_then(|id| policy.routes.get(usize::from(id.0))).map_or("-", |route| &route.name);
+    let names: Vec<&str> =
+        scopes.iter().filter_map(|id| policy.scopes.get(usize::from(id.0))).map(|scope| scope.name.as_str()).collect();
+    let scopes = if names.is_empty() { "-".to_owned() } else { names.join("+") };
+    let Some(metric) = METRICS.get(Id::ReportedFields as usize) else { return String::new() };
+    let mut name = metric.name.to_owned();
+    let values = [route, &scopes, level_word(count.level), &count.field];
+    for (at, (label, value)) in metric.labels.iter().zip(values).enumerate() {
+        add_label(&mut name, at, label, value);
+    }
+    name
+}
+
+/// Appends a label. What statistics sinks take for a separator, or do not take, becomes `_`.
+fn add_label(name: &mut String, at: usize, label: &str, value: &str) {
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() || "-_$*[].+".contains(letter) { letter } else { '_' };
+    let value: String = value.chars().map(plain).collect();
+    // A text takes whatever is written to it.
+    let _ = write!(name, "{}{label}=.={value};.;", if at == 0 { "." } else { "" });
+}
+
+impl Record<'_> {
+    /// What the exchange raises, and by how much.
+    pub fn count(&self, mut raise: impl FnMut(Series, u64)) {
+        // What another filter answered is nothing that the plugin decided, nor let pass.
+        let Some(ruling) = self.ruling else { return };
+        let (route, mode) = (self.route.map_or(Value::None, Value::Route), Value::Word(ruling.word()));
+        let client = match (self.client, self.policy) {
+            (Client::Named(name), Some(policy)) => {
+                let at = policy.clients.iter().position(|client| client.name == name);
+                at.and_then(|at| u16::try_from(at).ok()).map_or(Value::None, Value::Client)
+            }
+            _ => Value::None,
+        };
+        let none = Value::None;
+        raise(Series::new(Id::Responses, [route, Value::Word(self.outcome.word()), mode, client]), 1);
+        if let Some(refusal) = self.refusal {
+            raise(Series::new(Id::Refusals, [route, Value::Word(refusal.reason()), mode, none]), 1);
+        }
+        for count in &self.classes {
+            for level in [Level::Show, Level::Mask, Level::Pseudonym, Level::Blank, Level::Hide] {
+                let at = count.at(level);
+                if at > 0 {
+                    let level = Value::Word(level_word(level));
+                    raise(Series::new(Id::Fields, [route, Value::Class(count.class), level, mode]), at);
+                }
+            }
+        }
+        let subjects = u64::try_from(self.subjects.len()).unwrap_or(u64::MAX);
+        let canaries = u64::try_from(self.canaries.len()).unwrap_or(u64::MAX);
+        for (id, of, count) in [
+            (Id::Records, client, self.records),
+            (Id::Subjects, client, subjects),
+            (Id::Unknown, client, self.unknown),
+            (Id::Mismatches, none, self.mismatches),
+            (Id::Undeclared, none, self.undeclared),
+            (Id::Canaries, client, canaries),
+        ] {
+            if count > 0 {
+                raise(Series::new(id, [route, of, none, none]), count);
+            }
+        }
+        self.count_budgets(route, raise);
+    }
+
+    fn count_budgets(&self, route: Value, mut raise: impl FnMut(Series, u64)) {
+        let none = Value::None;
+        let refused = match self.refusal {
+            Some(Refusal::Budget { budget, .. }) => Some(budget),
+            _ => None,
+        };
+        if let Some(budget) = refused {
+            raise(Series::new(Id::BudgetRefusals, [Value::Budget(budget), none, none, none]), 1);
+        }
+        for state in self.budgets.iter().filter(|state| Some(state.budget) != refused) {
+            let max = self.policy.and_then(|policy| policy.budgets.get(usize::from(state.budget)));
+            let taken = state.used.saturating_add(state.reserved).saturating_mul(100);
+            let share = max.and_then(|budget| taken.checked_div(budget.max)).unwrap_or(0);
+            let word = USES.iter().find(|(below, _)| share < *below).map_or("over", |(_, word)| word);
+            let word = if share == 100 { "95-100" } else { word };
+            raise(Series::new(Id::BudgetUse, [Value::Budget(state.budget), Value::Word(word), none, none]), 1);
+        }
+        if self.step < Level::Show {
+            raise(Series::new(Id::BudgetSteps, [route, Value::Word(level_word(self.step)), none, none]), 1);
+        }
+        if self.failures > 0 {
+            raise(Series::new(Id::BudgetFailures, [none; 4]), self.failures.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_its_ids() {
+        for (id, name) in [
+            (Id::Responses, "fieldgate_responses_total"),
+            (Id::BudgetReserved, "fieldgate_budget_reserved"),
+            (Id::Policy, "fieldgate_policy_configured_seconds"),
+            (Id::ReportedFields, "fieldgate_reported_fields_total"),
+            (Id::Overflow, "fieldgate_overflow_total"),
+        ] {
+            assert_eq!(Series::new(id, [Value::None; 4]).metric().name, name);
+        }
+        assert_eq!(METRICS.len(), Id::Overflow as usize + 1);
+    }
+
+    #[test]
+    fn a_label_holds_no_separator() {
+        let mut name = "m".to_owned();
+        add_label(&mut name, 0, "route", "a;.;b:c|d e");
+        assert_eq!(name, "m.route=.=a_._b_c_d_e;.;");
+    }
+}
