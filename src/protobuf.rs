@@ -70,13 +70,15 @@ impl Struct {
 /// The namespace that Envoy's `jwt_authn` filter writes to.
 const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
 
-/// The claims of the verified token, out of a request's dynamic metadata: the member `payload` of what `jwt_authn` wrote.
+/// The claims of the verified token, out of a request's dynamic metadata: the one member of what `jwt_authn` wrote that is named
+/// in `payloads`. Where two are, nobody can say whose the request is: none.
 #[must_use]
-pub fn verified_claims(metadata: &[u8], payload: &str) -> Option<Json> {
+pub fn verified_claims(metadata: &[u8], payloads: &[String]) -> Option<Json> {
     let mut metadata = Metadata::decode(metadata).ok()?;
-    let claims = metadata.filter_metadata.remove(JWT_AUTHN)?.fields.remove(payload)?;
-    match claims.kind {
-        Some(Kind::Struct(claims)) => Some(object(claims)),
+    let mut verified = metadata.filter_metadata.remove(JWT_AUTHN)?;
+    let mut found = payloads.iter().filter_map(|payload| verified.fields.remove(payload));
+    match (found.next()?.kind, found.next()) {
+        (Some(Kind::Struct(claims)), None) => Some(object(claims)),
         _ => None,
     }
 }
@@ -106,6 +108,11 @@ mod tests {
         Struct { fields: [(name.to_owned(), Value { kind: Some(kind) })].into() }
     }
 
+    fn two(name: &str, kind: Kind, other: &str, its: Kind) -> Struct {
+        let value = |kind| Value { kind: Some(kind) };
+        Struct { fields: [(name.to_owned(), value(kind)), (other.to_owned(), value(its))].into() }
+    }
+
     #[test]
     fn only_what_the_filter_verified_is_a_claim() {
         let claims = |scope: &str| Kind::Struct(one("scope", Kind::Text(scope.into())));
@@ -115,12 +122,22 @@ mod tests {
             ("another filter's metadata", "envoy.lb", one("jwt", claims("a")), None),
             ("a payload that is a text", JWT_AUTHN, one("jwt", Kind::Text("scope".into())), None),
             ("a payload that is a list", JWT_AUTHN, one("jwt", Kind::List(List { values: Vec::new() })), None),
+            ("the second issuer's", JWT_AUTHN, one("jwt2", claims("a")), Some(json!({"scope": "a"}))),
+            ("two issuers' at once", JWT_AUTHN, two("jwt", claims("a"), "jwt2", claims("b")), None),
+            ("two, one of them a text", JWT_AUTHN, two("jwt", claims("a"), "jwt2", Kind::Text("b".into())), None),
+            (
+                "one and a stranger's",
+                JWT_AUTHN,
+                two("jwt", claims("a"), "other", claims("b")),
+                Some(json!({"scope": "a"})),
+            ),
         ];
+        let payloads = ["jwt".to_owned(), "jwt2".to_owned()];
         for (claim, filter, fields, expected) in rows {
             let metadata = Metadata { filter_metadata: [(filter.to_owned(), fields)].into() };
-            assert_eq!(verified_claims(&metadata.encode_to_vec(), "jwt"), expected, "{claim}");
+            assert_eq!(verified_claims(&metadata.encode_to_vec(), &payloads), expected, "{claim}");
         }
-        assert_eq!(verified_claims(b"\xff", "jwt"), None, "no message");
-        assert_eq!(verified_claims(b"", "jwt"), None, "nothing");
+        assert_eq!(verified_claims(b"\xff", &payloads), None, "no message");
+        assert_eq!(verified_claims(b"", &payloads), None, "nothing");
     }
 }

@@ -111,8 +111,8 @@ impl PolicySet {
 pub enum Identity {
     /// Envoy's verified JWT metadata.
     JwtAuthn {
-        /// `JwtProvider.payload_in_metadata`.
-        payload: String,
+        /// Where the claims may be: `JwtProvider.payload_in_metadata` of each issuer.
+        payloads: Vec<String>,
         /// The claim that names the client.
         client: ClaimPath,
         /// The claim that lists the scopes.

@@ -361,9 +361,9 @@ fn end(end_of_stream: bool) -> End {
 fn identify(program: &Program, headers: &Headers) -> Caller {
     let policy = program.policy();
     match &policy.identity {
-        Identity::JwtAuthn { payload, .. } => {
+        Identity::JwtAuthn { payloads, .. } => {
             let metadata = hostcalls::get_property(vec!["metadata"]).ok().flatten();
-            let claims: Option<Value> = metadata.and_then(|metadata| verified_claims(&metadata, payload));
+            let claims: Option<Value> = metadata.and_then(|metadata| verified_claims(&metadata, payloads));
             Caller::identify(policy, claims.map_or(Evidence::Nothing, Evidence::Claims), headers)
         }
         Identity::Mtls => {

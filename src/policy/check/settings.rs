@@ -46,8 +46,15 @@ pub(super) fn identity(reader: &mut Reader, node: Option<&Node>, place: Span) ->
             let scopes = claim("scopes", "name the claim that lists the scopes: `scopes: scope`");
             let help = "the name that the JWT provider gives in `payload_in_metadata`";
             let payload = reader.required(&keys, "payload", what, node.span, help)?;
-            let payload = reader.text(payload, "`payload`")?.to_owned();
-            Some(Identity::JwtAuthn { payload, client: client?, scopes: scopes? })
+            let payloads: Vec<String> = match payload.elements() {
+                Some([]) => {
+                    reader.push(Diagnostic::at(Code::BadValue, payload.span, "`payload` names nothing").help(help));
+                    return None;
+                }
+                Some(_) => reader.texts(payload, "`payload`").into_iter().map(|(name, _)| name.to_owned()).collect(),
+                None => vec![reader.text(payload, "`payload`")?.to_owned()],
+            };
+            Some(Identity::JwtAuthn { payloads, client: client?, scopes: scopes? })
         }
         Some(Kind::Mtls) => {
             reader.keys(node, "`identity` with `source: mtls`", &["source"]);

@@ -196,7 +196,8 @@ fn headers(
 
 fn identity(identity: &Identity) -> String {
     match identity {
-        Identity::JwtAuthn { payload, client, scopes } => {
+        Identity::JwtAuthn { payloads, client, scopes } => {
+            let payload = payloads.join(" or ");
             format!("jwt_authn {payload} client {} scopes {}", client.0.join("."), scopes.0.join("."))
         }
         Identity::Mtls => "mtls".to_owned(),

@@ -178,17 +178,19 @@ fn tokens(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
         return;
     }
     let wanted = match &demands.identity {
-        Some(Identity::JwtAuthn { payload, .. }) => Some(payload.as_str()),
+        Some(Identity::JwtAuthn { payloads, .. }) => Some(payloads),
         _ => None,
     };
     if let (Some(wanted), Some(first)) = (wanted, providers.first())
-        && !providers.iter().any(|provider| text(provider, "name") == Some(wanted))
+        && !providers
+            .iter()
+            .any(|provider| text(provider, "name").is_some_and(|name| wanted.iter().any(|one| one == name)))
     {
         look.say(
             Code::LooseIdentity,
             get(first, "name").map_or(first.span, |name| name.span),
-            format!("Envoy Gateway leaves claims under the provider's name, and the policy looks for them under `{wanted}`: no caller has an identity"),
-            format!("write `name: {wanted}`, or that name as `identity.payload` in the policy"),
+            format!("Envoy Gateway leaves claims under the provider's name, and the policy looks for them under `{}`: no caller has an identity", wanted.join("`, `")),
+            format!("write `name: {}`, or that name as `identity.payload` in the policy", wanted.first().map_or("", String::as_str)),
         );
     }
     for provider in &providers {

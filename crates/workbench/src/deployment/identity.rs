@@ -67,19 +67,22 @@ fn forged(look: &mut Look, filter: &Node) {
 /// jwt_authn's own configuration.
 pub(super) fn tokens(look: &mut Look, message: &Node, demands: &Demands) {
     let wanted = match &demands.identity {
-        Some(Identity::JwtAuthn { payload, .. }) => Some(payload.as_str()),
+        Some(Identity::JwtAuthn { payloads, .. }) => Some(payloads.as_slice()),
         _ => None,
     };
     let providers = get(message, "providers").and_then(Node::members).unwrap_or_default();
     let payload = |provider| text(provider, "payload_in_metadata");
     let fits = |provider| match wanted {
-        Some(wanted) => payload(provider) == Some(wanted),
+        Some(wanted) => payload(provider).is_some_and(|own| wanted.iter().any(|one| one == own)),
         None => payload(provider).is_some(),
     };
     if let (Some(first), false) = (providers.first(), providers.iter().any(|provider| fits(&provider.node))) {
         let place = get(&first.node, "payload_in_metadata").map_or(first.key_span, |node| node.span);
         let (what, name) = match wanted {
-            Some(wanted) => (format!(" where the policy looks for it: `identity.payload` is `{wanted}`"), wanted),
+            Some(wanted) => (
+                format!(" where the policy looks for it: `identity.payload` is `{}`", wanted.join("`, `")),
+                wanted.first().map_or("", String::as_str),
+            ),
             None => (" in the metadata, where a policy looks for it".to_owned(), "verified_jwt"),
         };
         look.say(
@@ -203,7 +206,7 @@ fn loose(look: &mut Look, span: Span, message: String, help: &str) {
 }
 
 /// Two issuers whose claims come to one place: a client of one has the name of another's.
-fn shared(look: &mut Look, providers: &[Member], wanted: Option<&str>) {
+fn shared(look: &mut Look, providers: &[Member], wanted: Option<&[String]>) {
     for (index, provider) in providers.iter().enumerate() {
         let Some(payload) = get(&provider.node, "payload_in_metadata") else { continue };
         let issuer = text(&provider.node, "issuer");
@@ -211,7 +214,9 @@ fn shared(look: &mut Look, providers: &[Member], wanted: Option<&str>) {
             text(&other.node, "payload_in_metadata") == payload.text() && text(&other.node, "issuer") != issuer
         };
         let twin = providers.iter().take(index).find(is_twin);
-        if let Some(twin) = twin.filter(|_| wanted.is_none_or(|wanted| payload.text() == Some(wanted))) {
+        if let Some(twin) =
+            twin.filter(|_| wanted.is_none_or(|wanted| wanted.iter().any(|one| payload.text() == Some(one))))
+        {
             loose(
                 look,
                 payload.span,

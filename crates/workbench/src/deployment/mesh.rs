@@ -257,13 +257,14 @@ fn tokens(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
             let issuer = get(rule, "issuer");
             let place = issuer.map_or(rule.span, |issuer| issuer.span);
             let mut loose = |span: Span, what: String, help: &str| look.say(Code::LooseIdentity, span, what, help);
-            if let Some(Identity::JwtAuthn { payload, .. }) = demands.identity.as_ref().filter(|_| issuers.is_empty())
-                && payload.as_str() != PAYLOAD
+            if let Some(Identity::JwtAuthn { payloads, .. }) = demands.identity.as_ref().filter(|_| issuers.is_empty())
+                && !payloads.iter().any(|payload| payload == PAYLOAD)
             {
                 loose(
                     place,
                     format!(
-                        "istiod leaves claims under `{PAYLOAD}`, and the policy looks for them under `{payload}`: no caller has an identity"
+                        "istiod leaves claims under `{PAYLOAD}`, and the policy looks for them under `{}`: no caller has an identity",
+                        payloads.join("`, `"),
                     ),
                     "write `identity: {payload: payload}` in the policy",
                 );
