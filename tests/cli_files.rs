@@ -351,18 +351,15 @@ fn what_render_writes_lets_nothing_past() {
     let scratch = Scratch::new("rendered");
     let root = fieldgate_testkit::root();
     let telco = fs::read_to_string(root.join("policies/telco.yaml")).expect("the reference policy");
-    scratch.write("held.yaml", &telco);
-    scratch.write("released.yaml", &format!("{telco}head: released\n"));
-    scratch.write("plain.yaml", &small());
-    for (policy, targets) in [
-        ("held.yaml", ["envoy", "ecds", "istio"].as_slice()),
-        ("plain.yaml", &["envoy", "ecds", "istio"]),
-        ("released.yaml", &["envoy", "ecds", "istio", "envoy-gateway"]),
-    ] {
-        for target in targets {
+    let either = |policy: &str| policy.replace("payload: verified_jwt", "payload: [verified_jwt, payload]");
+    scratch.write("held.yaml", &either(&telco));
+    scratch.write("released.yaml", &format!("{}head: released\n", either(&telco)));
+    scratch.write("plain.yaml", &either(&small()));
+    for policy in ["held.yaml", "released.yaml", "plain.yaml"] {
+        for target in ["envoy", "ecds", "istio", "envoy-gateway"] {
             // Envoy Gateway fetches it.
             let place: &[&str] =
-                if *target == "envoy-gateway" { &["--wasm", "oci://r.example/fieldgate:1"] } else { &[] };
+                if target == "envoy-gateway" { &["--wasm", "oci://r.example/fieldgate:1"] } else { &[] };
             let written = scratch.run(&[&["render", policy, "--to", target], place].concat());
             assert!(written.status.success(), "{policy} to {target}: {}", text(&written.stderr));
             let rendered = text(&written.stdout);

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Pages with commands. The blocks of `docs/suites.md` are run by `tests/suites.rs`.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
@@ -26,6 +26,7 @@ const PAGES: [&str; 10] = [
     "docs/design.md",
     "docs/diagnostics.md",
     "docs/performance.md",
+    "docs/gateways.md",
 ];
 
 fn root() -> PathBuf {

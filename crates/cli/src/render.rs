@@ -1,11 +1,14 @@
 //! `fieldgate render`: a policy that checks as ready configuration, fail-closed only.
 
 mod envoy;
+mod gateway;
+mod istio;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fieldgate::policy::{self, model::HeadMode};
+use fieldgate::policy::model::{HeadMode, Identity};
+use fieldgate::policy::{self, PolicySet};
 
 use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
@@ -20,9 +23,29 @@ pub(crate) struct Arguments {
     /// What to write
     #[arg(long, value_enum)]
     to: Target,
-    /// Where the plugin is: a path on the machine that runs Envoy, or a URL for Istio and Envoy Gateway
-    #[arg(long, value_name = "PATH", default_value = "/etc/fieldgate/fieldgate.wasm")]
+    /// Where the plugin is: a path on the machine that runs Envoy; for Istio and Envoy Gateway also an image
+    /// (`oci://REGISTRY/fieldgate:VERSION`, or `…@sha256:DIGEST`) or an HTTP URL
+    #[arg(long, visible_alias = "image", value_name = "PLACE", default_value = "/etc/fieldgate/fieldgate.wasm")]
     wasm: String,
+    /// The SHA-256 of the file at an HTTP URL, or of an image's manifest: nothing else is taken
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<String>,
+    /// Name of the resources, kept for good: it is also the filter's name
+    #[arg(long, value_name = "NAME", default_value = "fieldgate")]
+    name: String,
+    /// Namespace of the resources: that of the Gateway, or of Istio's gateway proxy [default: `default`, `istio-system`]
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// What the resources hang on: the Gateway's name, or the value of the label `istio` of Istio's gateway proxy
+    /// [default: `eg`, `ingressgateway`]
+    #[arg(long, value_name = "NAME")]
+    gateway: Option<String>,
+    /// The Gateway's listeners, each by its name (Envoy Gateway)
+    #[arg(long = "listener", value_name = "NAME", default_value = "http")]
+    listeners: Vec<String>,
+    /// The Secret that holds the key of pseudonyms, under the name of its environment variable
+    #[arg(long, value_name = "NAME", default_value = "fieldgate-key")]
+    key_secret: String,
     /// Write files into this directory instead of standard output
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -34,9 +57,9 @@ enum Target {
     Envoy,
     /// The HTTP filter and its configuration as a file of its own, which Envoy reloads when it changes
     Ecds,
-    /// An EnvoyFilter, or a WasmPlugin for `head: released`
+    /// EnvoyFilters for a gateway: the plugin by its image, the policy as a resource of its own, the gate
     Istio,
-    /// An EnvoyExtensionPolicy; for `head: released`
+    /// An EnvoyExtensionPolicy, and the patches that hold the head and close the gate
     EnvoyGateway,
     /// The policy as one JSON document, includes resolved: the plugin's configuration
     Json,
@@ -48,10 +71,33 @@ struct Rendered {
     text: String,
 }
 
+/// Where in a cluster the resources go.
+struct Place<'a> {
+    name: &'a str,
+    namespace: &'a str,
+    /// The Gateway, or the label of Istio's gateway proxy.
+    gateway: &'a str,
+    listeners: &'a [String],
+    key_secret: &'a str,
+    code: Code,
+}
+
+/// Where the plugin's code comes from.
+enum Code {
+    /// A path on the machine that runs Envoy.
+    File(String),
+    /// An image in a registry, and its manifest's digest in hexadecimal.
+    Image { reference: String, digest: Option<String> },
+    /// A file by HTTP, and its digest.
+    Url { url: String, digest: Option<String> },
+}
+
 /// What the templates are filled with.
 struct Filling<'a> {
     /// The policy's JSON document.
     json: String,
+    /// The same without space: a resource may not be any size.
+    compact: String,
     /// Where the plugin is.
     wasm: &'a str,
     /// The policy's name.
@@ -76,6 +122,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         }
     };
     let files = files(one, arguments)?;
+    if matches!(arguments.to, Target::Istio | Target::EnvoyGateway) {
+        warn_of_size(&files, terminal);
+    }
     match &arguments.out {
         Some(directory) => write(directory, &files, terminal)?,
         None => terminal.print(&together(&files))?,
@@ -83,13 +132,33 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     Ok(Exit::Fine)
 }
 
+/// What kubectl's annotation of a client-side apply holds, and what etcd takes in one request by default, in bytes.
+const ANNOTATION: usize = 256 << 10;
+const OBJECT: usize = 1536 << 10;
+
+fn warn_of_size(files: &[Rendered], terminal: Terminal) {
+    for file in files {
+        let size = file.text.len();
+        if size > OBJECT {
+            terminal.say(&format!("warning: {} has {size} bytes, and an API server takes about {OBJECT}\n", file.name));
+        } else if size > ANNOTATION {
+            terminal.say(&format!(
+                "warning: {} has {size} bytes: `kubectl apply` takes it with `--server-side` only\n",
+                file.name
+            ));
+        }
+    }
+}
+
 fn files(one: &Loaded, arguments: &Arguments) -> Result<Vec<Rendered>, Failure> {
     if arguments.wasm.chars().any(char::is_control) {
         return Err(Failure::new("`--wasm` holds a control character"));
     }
     let json = policy::to_json(&one.doc);
+    let compact = envoy::printable(&compact(&json)?);
     let key = one.policy.key_variable();
-    let filling = Filling { json, wasm: &arguments.wasm, policy: &one.policy.name, head: one.policy.head, key: &key };
+    let filling =
+        Filling { json, compact, wasm: &arguments.wasm, policy: &one.policy.name, head: one.policy.head, key: &key };
     Ok(match arguments.to {
         Target::Json => vec![Rendered { name: "policy.json", text: filling.json }],
         Target::Envoy => vec![Rendered { name: "fieldgate.filter.yaml", text: envoy::filter(&filling) }],
@@ -97,33 +166,120 @@ fn files(one: &Loaded, arguments: &Arguments) -> Result<Vec<Rendered>, Failure> 
             Rendered { name: "fieldgate.filter.yaml", text: envoy::discovered_filter() },
             Rendered { name: "fieldgate.ecds.yaml", text: envoy::resource(&filling) },
         ],
-        Target::Istio => vec![
-            Rendered { name: "fieldgate-gate.yaml", text: envoy::istio_gate() },
-            match filling.head {
-                HeadMode::Held => Rendered { name: "envoyfilter.yaml", text: envoy::istio_filter(&filling) },
-                HeadMode::Released => Rendered { name: "wasmplugin.yaml", text: envoy::istio_plugin(&filling) },
-            },
-        ],
-        Target::EnvoyGateway => match filling.head {
-            HeadMode::Released => {
-                let source = envoy::source(filling.wasm).ok_or_else(|| {
-                    Failure::new(format!(
-                        "Envoy Gateway fetches the plugin from a registry or by HTTP, and `{}` is neither",
-                        filling.wasm
-                    ))
-                    .help("write `--wasm oci://REGISTRY/fieldgate:VERSION`, or `--wasm https://HOST/fieldgate.wasm`")
-                })?;
-                vec![
-                    Rendered { name: "fieldgate-gate.yaml", text: envoy::gateway_gate() },
-                    Rendered { name: "envoyextensionpolicy.yaml", text: envoy::gateway(&filling, &source) },
-                ]
+        Target::Istio => {
+            let place = place(arguments, "istio-system", "ingressgateway")?;
+            finds_callers(&one.policy)?;
+            with_list(istio::files(&filling, &place))
+        }
+        Target::EnvoyGateway => {
+            let place = place(arguments, "default", "eg")?;
+            if let Code::File(path) = &place.code {
+                return Err(Failure::new(format!(
+                    "Envoy Gateway fetches the plugin from a registry or by HTTP, and `{path}` is neither"
+                ))
+                .help("write `--image oci://REGISTRY/fieldgate:VERSION`, or `--image https://HOST/fieldgate.wasm`"));
             }
-            HeadMode::Held => {
-                return Err(Failure::new("this policy holds the response head (`head: held`, the default), and Envoy Gateway cannot let it")
-                    .help("write `head: released` in the policy: a refusal after the head is then a reset; or configure Envoy itself (--to envoy)"));
-            }
-        },
+            with_list(gateway::files(&filling, &place))
+        }
     })
+}
+
+/// JSON without space between its tokens, members in their order.
+fn compact(json: &str) -> Result<String, Failure> {
+    let parsed: serde_json::Value =
+        serde_json::from_str(json).map_err(|error| Failure::new(format!("the policy as JSON: {error}")))?;
+    Ok(parsed.to_string())
+}
+
+/// The place in the cluster that the arguments name.
+fn place<'a>(arguments: &'a Arguments, namespace: &'a str, gateway: &'a str) -> Result<Place<'a>, Failure> {
+    let namespace = arguments.namespace.as_deref().unwrap_or(namespace);
+    let gateway = arguments.gateway.as_deref().unwrap_or(gateway);
+    let named = [
+        ("--name", arguments.name.as_str()),
+        ("--namespace", namespace),
+        ("--gateway", gateway),
+        ("--key-secret", &arguments.key_secret),
+    ];
+    let listeners = arguments.listeners.iter().map(|listener| ("--listener", listener.as_str()));
+    match named.into_iter().chain(listeners).find(|(_, name)| !is_label(name)) {
+        Some((option, name)) => Err(Failure::new(format!("`{option} {name}` is no name that Kubernetes takes"))
+            .help("a name is up to 50 of a-z, 0-9 and `-`, with a letter or digit at both ends (RFC 1123)")),
+        None => Ok(Place {
+            name: &arguments.name,
+            namespace,
+            gateway,
+            listeners: &arguments.listeners,
+            key_secret: &arguments.key_secret,
+            code: code(arguments)?,
+        }),
+    }
+}
+
+/// Whether Kubernetes takes it as a name, and a suffix after it (RFC 1123 label).
+fn is_label(name: &str) -> bool {
+    let is_inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    (1..=50).contains(&name.len()) && name.bytes().all(is_inner) && !name.starts_with('-') && !name.ends_with('-')
+}
+
+fn code(arguments: &Arguments) -> Result<Code, Failure> {
+    let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+    let given = arguments.sha256.clone();
+    let (code, digest) = if let Some(image) = arguments.wasm.strip_prefix("oci://") {
+        // Both Envoy Gateway and Istio take a digest apart from the image's name.
+        let (reference, own) = match image.split_once("@sha256:") {
+            Some((reference, digest)) => (reference, Some(digest.to_owned())),
+            None => (image, None),
+        };
+        if own.is_some() && given.is_some() {
+            return Err(Failure::new("the image names a digest, and so does `--sha256`").help("leave one of them out"));
+        }
+        let digest = own.or(given);
+        (Code::Image { reference: reference.to_owned(), digest: digest.clone() }, digest)
+    } else if arguments.wasm.starts_with("https://") || arguments.wasm.starts_with("http://") {
+        (Code::Url { url: arguments.wasm.clone(), digest: given.clone() }, given)
+    } else if arguments.wasm.contains("://") {
+        return Err(Failure::new(format!("`{}` is no place that a plugin is fetched from", arguments.wasm))
+            .help("write a path, `oci://REGISTRY/fieldgate:VERSION` or `https://HOST/fieldgate.wasm`"));
+    } else {
+        (Code::File(arguments.wasm.clone()), None)
+    };
+    match digest {
+        Some(digest) if !is_digest(&digest) => Err(Failure::new(format!("`{digest}` is no SHA-256"))
+            .help("a SHA-256 is 64 of 0-9 and a-f: that of a file by `sha256sum`, that of an image by `crane digest`")),
+        _ => Ok(code),
+    }
+}
+
+/// Istio leaves a token's claims under one key, whatever the policy says.
+fn finds_callers(policy: &PolicySet) -> Result<(), Failure> {
+    match &policy.identity {
+        Identity::JwtAuthn { payloads, .. } if !payloads.iter().any(|one| one == ISTIO_PAYLOAD) => Err(Failure::new(format!(
+            "the policy looks for a token's claims under `{}`, and Istio leaves them under `{ISTIO_PAYLOAD}`: it would find no caller",
+            payloads.join("`, `"),
+        ))
+        .help(format!("write `payload: {ISTIO_PAYLOAD}` under `identity`, or a list with it"))),
+        _ => Ok(()),
+    }
+}
+
+/// The key of dynamic metadata under which istiod has jwt_authn leave claims.
+const ISTIO_PAYLOAD: &str = "payload";
+
+/// The resources, and the list that `kubectl apply -k` reads.
+fn with_list(mut files: Vec<Rendered>) -> Vec<Rendered> {
+    let names: String = files.iter().map(|file| format!("  - {}\n", file.name)).collect();
+    let text = format!(
+        "\
+# `kubectl apply --server-side -f DIRECTORY/NN-NAME.yaml` in this order; `kubectl apply --server-side -k DIRECTORY` is for later changes,
+# when the gate stands already.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+{names}"
+    );
+    files.push(Rendered { name: "kustomization.yaml", text });
+    files
 }
 
 /// Several files on standard output: as YAML documents, each with its name.
