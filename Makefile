@@ -8,6 +8,8 @@ SHELL := bash
 # ENVOY_PATH stands for the newest Envoy.
 NEWEST := $(or $(ENVOY_PATH),$(CURDIR)/.tools/envoy/$(ENVOY_NEWEST)/envoy)
 OLDEST := $(CURDIR)/.tools/envoy/$(ENVOY_OLDEST)/envoy
+# The shell's quotes are make's text.
+MATRIX := $(subst ",,$(ENVOY_MATRIX))
 
 .PHONY: help
 help: ## List these targets
@@ -57,6 +59,14 @@ envoy: wasm trap ## Rows in a real Envoy: the newest and the oldest that is test
 	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy
 	ENVOY_PATH=$(OLDEST) cargo test --locked --test envoy
 
+.PHONY: matrix
+matrix: wasm trap ## All rows, the long ones too, on each Envoy of ENVOY_MATRIX
+	@scripts/envoy.sh $(MATRIX)
+	@scripts/ratelimit.sh
+	for version in $(MATRIX); do \
+	  ENVOY_PATH=$(CURDIR)/.tools/envoy/$$version/envoy FIELDGATE_ROWS=all cargo test --locked --test envoy; \
+	done
+
 .PHONY: soak
 soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, mixed load for SOAK_MINUTES (2; 30 is the claim), a siege of SIEGE_RESPONSES (20000)
 	@scripts/envoy.sh $(ENVOY_NEWEST)
@@ -66,6 +76,13 @@ soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, m
 	ENVOY_PATH=$(NEWEST) FIELDGATE_HARVEST=all cargo test --locked --test envoy -- "never releases more than max" --nocapture
 	ENVOY_PATH=$(NEWEST) SOAK_MINUTES=$(or $(SOAK_MINUTES),2) cargo test --locked --test envoy -- "mixed load" --nocapture
 	ENVOY_PATH=$(NEWEST) SIEGE_RESPONSES=$(or $(SIEGE_RESPONSES),20000) cargo test --locked --test envoy -- "hostile upstream" --nocapture
+
+.PHONY: platform
+platform: wasm ## What `fieldgate render` writes, in a real Envoy Gateway: nothing opens, whatever comes late, breaks or goes
+	@scripts/envoy.sh $(ENVOY_NEWEST)
+	@scripts/platform.sh
+	ENVOY_PATH=$(NEWEST) ENVOY_GATEWAY=$(CURDIR)/.tools/platform/envoy-gateway-$(ENVOY_GATEWAY_VERSION) FIELDGATE_PLATFORM=1 \
+	  cargo test --locked --test platform
 
 .PHONY: deny
 deny: ## Licences, sources and bans of all dependencies (deny.toml); advisories where they can be fetched

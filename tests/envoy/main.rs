@@ -33,13 +33,33 @@ mod twins;
 mod world;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::envoy::Tools;
 use world::World;
 
 type Test = Box<dyn FnOnce(&World) -> Result<(), String> + Send>;
+
+/// Rows, by the beginning of their claims, that take a minute or more each: one of their kind runs always, all with
+/// `FIELDGATE_ROWS=all` (`make matrix`, `make soak`), or when they are asked for by name.
+const LONG: [&str; 11] = [
+    "long bodies stream in constant memory: buffers of 16 KiB",
+    "long bodies stream in constant memory: buffers of 1024 KiB",
+    "a body that grows arrives whole, and Envoy lives: buffers of 16 KiB",
+    "a body that grows arrives whole, and Envoy lives: buffers of 1024 KiB",
+    "no buffer is too small for Envoy to live, head released",
+    "64 hostile documents at once cost a bounded memory, head released",
+    "no caller can tell by how a body in parts is cut what is withheld, head released",
+    "what time still tells of a withheld value is measured",
+    "a window never releases more than max: 4 workers, pages of 10, local",
+    "a window never releases more than max: 1 Envoys",
+    "no answer of a hostile upstream leaks",
+];
+
+/// How many of the slowest rows are named at the end.
+const SLOWEST: usize = 12;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -51,11 +71,19 @@ fn main() -> ExitCode {
         }
     };
     let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let runs_all = arguments.filter.is_some() || std::env::var("FIELDGATE_ROWS").is_ok_and(|value| value == "all");
+    let times: Arc<Mutex<Vec<(Duration, String)>>> = Arc::default();
     let trial = |name: String, test: Test| {
-        let world = world.clone();
-        let is_ignored = world.is_err() && !is_ci;
-        Trial::test(name, move || world.and_then(|world| test(&world)).map_err(Failed::from))
-            .with_ignored_flag(is_ignored)
+        let (world, times) = (world.clone(), Arc::clone(&times));
+        let is_long = !runs_all && LONG.iter().any(|long| name.starts_with(long));
+        let is_ignored = is_long || world.is_err() && !is_ci;
+        Trial::test(name.clone(), move || {
+            let start = Instant::now();
+            let outcome = world.and_then(|world| test(&world)).map_err(Failed::from);
+            times.lock().unwrap().push((start.elapsed(), name));
+            outcome
+        })
+        .with_ignored_flag(is_ignored)
     };
     let rows = rows::all().into_iter().map(|row| trial(row.claim.clone(), Box::new(move |world| world.run(&row))));
     let lifecycle = lifecycle::ALL.into_iter().map(|(claim, test)| trial(claim.to_owned(), Box::new(test)));
@@ -74,6 +102,9 @@ fn main() -> ExitCode {
     let own = own.into_iter().flatten().map(|(claim, test)| trial(claim, test));
     let mut trials: Vec<Trial> = rows.chain(lifecycle).chain(own).collect();
     let claims: Vec<String> = trials.iter().map(|trial| trial.name().to_owned()).collect();
+    let unknown: Vec<&str> =
+        LONG.into_iter().filter(|long| !claims.iter().any(|claim| claim.starts_with(long))).collect();
+    assert!(unknown.is_empty(), "no row begins so: {unknown:?}");
     // It needs no Envoy.
     trials.push(Trial::test("every threat is held by tests that there are", move || {
         threats::table(&claims).map_err(Failed::from)
@@ -82,6 +113,12 @@ fn main() -> ExitCode {
         println!("Envoy {}, seed {}", world.tools.envoy_version(), world.seed);
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
+    let mut times = std::mem::take(&mut *times.lock().unwrap());
+    times.sort_unstable_by(|a, b| b.cmp(a));
+    println!("the slowest, in seconds:");
+    for (time, name) in times.iter().take(SLOWEST) {
+        println!("{:6.1} {name}", time.as_secs_f64());
+    }
     // The last owner stops every Envoy.
     drop(world);
     conclusion.exit_code()

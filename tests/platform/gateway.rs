@@ -1,0 +1,224 @@
+//! A real Envoy Gateway without Kubernetes: its `Custom` provider reads resources from a directory, and runs Envoy itself.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::site;
+use fieldgate_testkit::envoy::Scratch;
+use fieldgate_testkit::token::Issuer;
+use serde_json::json;
+
+/// The key of the rows' pseudonyms.
+const KEY: &str = "ZmllbGRnYXRlIHRlc3Qga2V5LCBub3QgYSBzZWNyZXQ=";
+
+/// How long Envoy Gateway may take for something on a busy machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The policy of the rows: one scope that sees one field.
+pub(super) const POLICY: &str = "\
+language: 1
+policy: accounts
+identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
+classes:
+  reference: {about: Status and kind}
+routes:
+  get-account: {match: \"GET /accounts/{accountId}\", area: accounts, body: {$.status: reference}}
+scopes:
+  care.read: {areas: [accounts], grant: {reference: show}}
+";
+
+/// A running Envoy Gateway.
+pub(super) struct Gateway {
+    process: Child,
+    scratch: Scratch,
+    pub(super) token: String,
+}
+
+/// How the plugin is rendered.
+pub(super) struct Rendered<'a> {
+    pub(super) policy: &'a str,
+    /// `--image` and what follows it.
+    pub(super) image: Vec<String>,
+    pub(super) name: &'a str,
+}
+
+impl Gateway {
+    /// Starts it with a Gateway that has no route yet, and the gate if there is to be one.
+    pub(super) fn start(with_gate: bool) -> Result<Self, String> {
+        let program = std::env::var("ENVOY_GATEWAY").map_err(|_| "ENVOY_GATEWAY names no program".to_owned())?;
+        let envoy = std::env::var("ENVOY_PATH").map_err(|_| "ENVOY_PATH names no program".to_owned())?;
+        up()?;
+        let scratch = Scratch::new().map_err(|error| error.to_string())?;
+        let home = scratch.path().to_owned();
+        let version = version(&envoy)?;
+        let binary = home.join(format!("data/envoy-versions/{version}/bin"));
+        for directory in ["resources", "rendered", "home", "config", "state", "run"] {
+            fs::create_dir_all(home.join(directory)).map_err(|error| error.to_string())?;
+        }
+        fs::create_dir_all(&binary).map_err(|error| error.to_string())?;
+        symlink(&envoy, binary.join("envoy")).map_err(|error| error.to_string())?;
+        let issuer = Issuer::new();
+        let token = issuer.token(&json!({"azp": "care-app", "scope": "care.read", "sub": "agent"}));
+        run(Command::new(&program)
+            .args(["certgen", "--local", "--config-home"])
+            .arg(home.join("config"))
+            .env("HOME", home.join("home")))?;
+        let filled = |text: &str| -> Result<String, String> {
+            let certificate = |name: &str| {
+                let path = home.join("config/certs/envoy").join(name);
+                fs::read(&path)
+                    .map(|bytes| STANDARD.encode(bytes))
+                    .map_err(|error| format!("{}: {error}", path.display()))
+            };
+            Ok(text
+                .replace("${DIR}", &home.to_string_lossy())
+                .replace("${ENVOY_VERSION}", &version)
+                .replace("${JWKS}", &issuer.jwks().replace('\'', "''"))
+                .replace("${CA}", &certificate("ca.crt")?)
+                .replace("${CERTIFICATE}", &certificate("tls.crt")?)
+                .replace("${KEY}", &certificate("tls.key")?))
+        };
+        let own = fieldgate_testkit::root().join("tests/platform/envoy-gateway");
+        let text = |name: &str| fs::read_to_string(own.join(name)).map_err(|error| format!("{name}: {error}"));
+        fs::write(home.join("standalone.yaml"), filled(&text("standalone.yaml")?)?)
+            .map_err(|error| error.to_string())?;
+        fs::write(home.join("resources/gateway.yaml"), filled(&text("gateway.yaml")?)?)
+            .map_err(|error| error.to_string())?;
+        let log = fs::File::create(home.join("log")).map_err(|error| error.to_string())?;
+        let errors = log.try_clone().map_err(|error| error.to_string())?;
+        let process = Command::new(&program)
+            .args(["server", "--config-path"])
+            .arg(home.join("standalone.yaml"))
+            .env("HOME", home.join("home"))
+            .env("FIELDGATE_KEY", KEY)
+            .stdout(Stdio::from(log))
+            .stderr(Stdio::from(errors))
+            .spawn()
+            .map_err(|error| format!("{program}: {error}"))?;
+        let gateway = Self { process, scratch, token };
+        if with_gate {
+            // Before anything else, as the file says.
+            gateway.render(&Rendered {
+                policy: POLICY,
+                image: vec!["http://127.0.0.1:5056/fieldgate.wasm".to_owned()],
+                name: "fieldgate",
+            })?;
+            gateway.apply("00-gate.yaml")?;
+        }
+        // No route yet: Envoy answers 404 itself.
+        if site::within(PATIENCE, || site::ask("/", None).0 == 404) {
+            Ok(gateway)
+        } else {
+            Err(gateway.told("Envoy Gateway does not serve"))
+        }
+    }
+
+    fn directory(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// Renders the plugin's resources; nothing is applied.
+    pub(super) fn render(&self, rendered: &Rendered<'_>) -> Result<(), String> {
+        let policy = self.scratch.write("accounts.yaml", rendered.policy).map_err(|error| error.to_string())?;
+        run(Command::new(env!("CARGO_BIN_EXE_fieldgate"))
+            .args(["render", "--to", "envoy-gateway", "--name", rendered.name, "--image"])
+            .args(&rendered.image)
+            .arg("--out")
+            .arg(self.directory("rendered"))
+            .arg(policy))
+    }
+
+    /// Applies a rendered file, by its name.
+    pub(super) fn apply(&self, name: &str) -> Result<(), String> {
+        let text =
+            fs::read_to_string(self.directory("rendered").join(name)).map_err(|error| format!("{name}: {error}"))?;
+        self.put(name, &text)
+    }
+
+    /// Applies what stands between plugin and clients, and the plugin.
+    pub(super) fn apply_plugin(&self) -> Result<(), String> {
+        ["02-edge.yaml", "03-head.yaml", "04-fieldgate.yaml"].into_iter().try_for_each(|name| self.apply(name))
+    }
+
+    /// Applies a rendered file with something changed in it.
+    pub(super) fn apply_changed(&self, name: &str, from: &str, to: &str) -> Result<(), String> {
+        let text =
+            fs::read_to_string(self.directory("rendered").join(name)).map_err(|error| format!("{name}: {error}"))?;
+        if !text.contains(from) {
+            return Err(format!("{name} has no `{from}`"));
+        }
+        self.put(name, &text.replace(from, to))
+    }
+
+    /// Applies the route and who may use it.
+    pub(super) fn apply_route(&self) -> Result<(), String> {
+        let own = fieldgate_testkit::root().join("tests/platform/envoy-gateway/route.yaml");
+        self.put("route.yaml", &fs::read_to_string(own).map_err(|error| error.to_string())?)
+    }
+
+    fn put(&self, name: &str, text: &str) -> Result<(), String> {
+        let (fresh, path) = (self.directory("new"), self.directory("resources").join(name));
+        fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path)).map_err(|error| format!("{name}: {error}"))
+    }
+
+    pub(super) fn delete(&self, name: &str) -> Result<(), String> {
+        fs::remove_file(self.directory("resources").join(name)).map_err(|error| format!("{name}: {error}"))
+    }
+
+    /// Waits for a filtered answer.
+    pub(super) fn filters(&self) -> Result<(), String> {
+        let expected = (200, site::FILTERED.to_owned());
+        if site::within(PATIENCE, || site::ask("/accounts/42", Some(&self.token)) == expected) {
+            Ok(())
+        } else {
+            let last = site::ask("/accounts/42", Some(&self.token));
+            Err(self.told(&format!("no filtered answer; the last was {last:?}")))
+        }
+    }
+
+    /// A fault, with the end of Envoy Gateway's log.
+    pub(super) fn told(&self, fault: &str) -> String {
+        let log = fs::read_to_string(self.directory("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("\tdebug\t")).collect();
+        let from = lines.len().saturating_sub(30);
+        format!("{fault}\n{}", lines[from..].join("\n"))
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // The namespace's end takes Envoy with it.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The network of a new namespace is down.
+fn up() -> Result<(), String> {
+    run(Command::new("ip").args(["link", "set", "lo", "up"]))
+}
+
+fn version(envoy: &str) -> Result<String, String> {
+    let path = Path::new(envoy).parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    path.ok_or_else(|| format!("{envoy} is in no directory that is named by its version"))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!(
+            "{:?}\n{}{}",
+            command,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ))
+    }
+}

@@ -1,0 +1,65 @@
+//! Gateways as their own projects make them: what `fieldgate render` writes, in a real Envoy Gateway with a real Envoy.
+//!
+//! Envoy Gateway takes routes into service before the filters that guard them, so each row asks all the while that resources come,
+//! change and go: no answer may hold what the policy withholds. Rows that say *without the gate* show that there is something to
+//! close. Each runs in a network and a process namespace of its own, since Envoy Gateway listens on fixed ports.
+//!
+//! `make platform` gets what they need, and sets `FIELDGATE_PLATFORM`; without it they are ignored.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test's own fault should stop the test"
+)]
+
+mod gateway;
+mod rows;
+mod site;
+
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Set for the process that runs one row, in its namespaces.
+const ROW: &str = "FIELDGATE_PLATFORM_ROW";
+
+fn main() -> ExitCode {
+    if let Ok(claim) = std::env::var(ROW) {
+        let Some((_, row)) = rows::ALL.iter().find(|(own, _)| *own == claim) else {
+            eprintln!("no row `{claim}`");
+            return ExitCode::FAILURE;
+        };
+        return match row() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(fault) => {
+                eprintln!("{fault}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let is_on = std::env::var_os("FIELDGATE_PLATFORM").is_some();
+    let trials = rows::ALL
+        .iter()
+        .map(|(claim, _)| Trial::test(*claim, move || alone(claim).map_err(Failed::from)).with_ignored_flag(!is_on));
+    let mut arguments = Arguments::from_args();
+    // Two at once: each is an Envoy Gateway and an Envoy.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Runs a row in namespaces of its own; who is not root has them in a user namespace.
+fn alone(claim: &str) -> Result<(), String> {
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    let run = Command::new("unshare")
+        .args([if is_root { "-nmpf" } else { "-Urnmpf" }, "--kill-child", "--mount-proc"])
+        .arg(own)
+        .env(ROW, claim)
+        .output()
+        .map_err(|error| format!("unshare: {error}"))?;
+    print!("{}", String::from_utf8_lossy(&run.stdout));
+    if run.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&run.stderr).into_owned()) }
+}

@@ -1,0 +1,211 @@
+//! The rows: a claim, and what shows it.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::gateway::{Gateway, POLICY, Rendered};
+use super::site::{self, Seen, Watch};
+use fieldgate_testkit::envoy::Tools;
+
+type Row = fn() -> Result<(), String>;
+
+pub(super) const ALL: &[(&str, Row)] = &[
+    ("Envoy Gateway: what render writes filters, from nothing to the first answer", from_nothing),
+    ("Envoy Gateway: without the gate a new route is open before its filters", open_without_gate),
+    ("Envoy Gateway: a plugin that cannot be fetched opens nothing", missing),
+    ("Envoy Gateway: a plugin with another digest opens nothing", other_digest),
+    ("Envoy Gateway: a policy that does not check opens nothing", broken),
+    ("Envoy Gateway: a renamed plugin whose policy does not check opens nothing", renamed),
+    ("Envoy Gateway: a deleted plugin opens nothing", deleted),
+    ("Envoy Gateway: without the gate a deleted plugin opens the API", deleted_without_gate),
+    ("Envoy Gateway: a policy changes under load, and no request fails", changed),
+];
+
+/// How long rows that must see nothing look.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// The plugin as it was built, by HTTP; `found` is whether it is there.
+fn site() -> Result<Arc<AtomicBool>, String> {
+    let wasm = fs::read(Tools::find()?.wasm).map_err(|error| error.to_string())?;
+    let found = Arc::new(AtomicBool::new(true));
+    let is_found = Arc::clone(&found);
+    site::start_api();
+    site::serve(site::FILES, move |_| {
+        if is_found.load(Ordering::Relaxed) {
+            (200, "application/wasm", wasm.clone())
+        } else {
+            (404, "text/plain", b"not here".to_vec())
+        }
+    });
+    Ok(found)
+}
+
+const IMAGE: &str = "http://127.0.0.1:5056/fieldgate.wasm";
+
+fn rendered<'a>() -> Rendered<'a> {
+    Rendered { policy: POLICY, image: vec![IMAGE.to_owned()], name: "fieldgate" }
+}
+
+/// Callers with a token and without one.
+fn watch(gateway: &Gateway) -> Watch {
+    Watch::start("/accounts/42", vec![Some(gateway.token.clone()), None], Duration::from_millis(10))
+}
+
+fn closed(seen: &Seen) -> Result<(), String> {
+    if seen.leaked == 0 && seen.asked > 50 { Ok(()) } else { Err(format!("{seen:?}")) }
+}
+
+/// Nobody has got anything of the API's.
+fn nothing(seen: &Seen) -> Result<(), String> {
+    closed(seen)?;
+    if seen.statuses.contains_key(&200) { Err(format!("{seen:?}")) } else { Ok(()) }
+}
+
+fn from_nothing() -> Result<(), String> {
+    site()?;
+    let gateway = Gateway::start(true)?;
+    let watch = watch(&gateway);
+    gateway.render(&rendered())?;
+    gateway.apply_route()?;
+    gateway.apply_plugin()?;
+    gateway.filters()?;
+    thread::sleep(Duration::from_secs(2));
+    let seen = watch.end();
+    println!("from nothing: {seen:?}");
+    closed(&seen)?;
+    match site::ask("/accounts/42", None).0 {
+        401 => Ok(()),
+        other => Err(format!("without a token: {other}")),
+    }
+}
+
+fn open_without_gate() -> Result<(), String> {
+    let found = site()?;
+    let gateway = Gateway::start(false)?;
+    let watch = watch(&gateway);
+    gateway.render(&rendered())?;
+    // As long as it cannot be fetched.
+    found.store(false, Ordering::Relaxed);
+    gateway.apply_route()?;
+    gateway.apply_plugin()?;
+    let open = site::within(LOOK, || watch.so_far().leaked > 0);
+    let seen = watch.end();
+    println!("without the gate: {seen:?}");
+    if open { Ok(()) } else { Err(gateway.told(&format!("it was closed all the same: {seen:?}"))) }
+}
+
+fn missing() -> Result<(), String> {
+    let found = site()?;
+    found.store(false, Ordering::Relaxed);
+    opens_nothing(|gateway| gateway.render(&rendered()))
+}
+
+fn other_digest() -> Result<(), String> {
+    site()?;
+    opens_nothing(|gateway| {
+        let image = vec![IMAGE.to_owned(), "--sha256".to_owned(), "0".repeat(64)];
+        gateway.render(&Rendered { image, ..rendered() })
+    })
+}
+
+fn opens_nothing(render: impl Fn(&Gateway) -> Result<(), String>) -> Result<(), String> {
+    let gateway = Gateway::start(true)?;
+    let watch = watch(&gateway);
+    render(&gateway)?;
+    gateway.apply_route()?;
+    gateway.apply_plugin()?;
+    thread::sleep(LOOK);
+    let seen = watch.end();
+    println!("{seen:?}");
+    // The route came: what is refused is refused, not unknown.
+    if !seen.statuses.keys().any(|status| matches!(status, 403 | 500 | 503)) {
+        return Err(gateway.told(&format!("the route never came: {seen:?}")));
+    }
+    nothing(&seen)
+}
+
+fn broken() -> Result<(), String> {
+    site()?;
+    let gateway = Gateway::start(true)?;
+    let watch = watch(&gateway);
+    gateway.render(&rendered())?;
+    gateway.apply_route()?;
+    ["02-edge.yaml", "03-head.yaml"].into_iter().try_for_each(|name| gateway.apply(name))?;
+    gateway.apply_changed("04-fieldgate.yaml", "\"language\":1", "\"language\":99")?;
+    thread::sleep(LOOK);
+    let seen = watch.end();
+    println!("{seen:?}");
+    nothing(&seen)
+}
+
+fn renamed() -> Result<(), String> {
+    site()?;
+    let gateway = Gateway::start(true)?;
+    let watch = watch(&gateway);
+    gateway.render(&rendered())?;
+    gateway.apply_route()?;
+    gateway.apply_plugin()?;
+    gateway.filters()?;
+    gateway.render(&Rendered { name: "another", ..rendered() })?;
+    gateway.apply_changed("04-fieldgate.yaml", "\"language\":1", "\"language\":99")?;
+    thread::sleep(LOOK);
+    let seen = watch.end();
+    println!("{seen:?}");
+    closed(&seen)
+}
+
+fn deleted() -> Result<(), String> {
+    site()?;
+    let gateway = Gateway::start(true)?;
+    let watch = watch(&gateway);
+    gateway.render(&rendered())?;
+    gateway.apply_route()?;
+    gateway.apply_plugin()?;
+    gateway.filters()?;
+    gateway.delete("04-fieldgate.yaml")?;
+    let is_closed = site::within(super::gateway::PATIENCE, || site::ask("/accounts/42", Some(&gateway.token)).0 == 403);
+    thread::sleep(Duration::from_secs(3));
+    let seen = watch.end();
+    println!("{seen:?}");
+    if !is_closed {
+        return Err(gateway.told(&format!("it is not closed: {seen:?}")));
+    }
+    closed(&seen)
+}
+
+fn deleted_without_gate() -> Result<(), String> {
+    site()?;
+    let gateway = Gateway::start(false)?;
+    gateway.render(&rendered())?;
+    gateway.apply_plugin()?;
+    gateway.apply_route()?;
+    gateway.filters()?;
+    gateway.delete("04-fieldgate.yaml")?;
+    let open = site::within(super::gateway::PATIENCE, || {
+        site::ask("/accounts/42", Some(&gateway.token)).1.contains(site::MARKER)
+    });
+    if open { Ok(()) } else { Err("it was closed all the same".to_owned()) }
+}
+
+fn changed() -> Result<(), String> {
+    site()?;
+    let gateway = Gateway::start(true)?;
+    gateway.render(&rendered())?;
+    gateway.apply_plugin()?;
+    gateway.apply_route()?;
+    gateway.filters()?;
+    let callers = vec![Some(gateway.token.clone()); 4];
+    let watch = Watch::start("/accounts/42", callers, Duration::ZERO);
+    for change in 1..=3 {
+        let area = format!("\"about\":\"Status and kind, version {change}\"");
+        gateway.apply_changed("04-fieldgate.yaml", "\"about\":\"Status and kind\"", &area)?;
+        thread::sleep(Duration::from_secs(5));
+    }
+    let seen = watch.end();
+    println!("changed under load: {seen:?}");
+    closed(&seen)?;
+    if seen.statuses.keys().eq([&200]) { Ok(()) } else { Err(gateway.told(&format!("{seen:?}"))) }
+}
