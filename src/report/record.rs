@@ -271,8 +271,10 @@ impl<'a> Record<'a> {
             }
         }
         let Some(policy) = self.policy else { return };
-        if let (Identity::JwtAuthn { payload, .. }, Some(Ruling::Enforced | Ruling::Reported)) =
+        if let (Identity::JwtAuthn { payloads, .. }, Some(Ruling::Enforced | Ruling::Reported)) =
             (&policy.identity, self.ruling)
+            // Of several it is not known here which one it was.
+            && let [payload] = payloads.as_slice()
         {
             out.extend_from_slice(br#","issuer":"#);
             write_text(payload, out);
