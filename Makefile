@@ -67,6 +67,12 @@ matrix: wasm trap ## All rows, the long ones too, on each Envoy of ENVOY_MATRIX
 	  ENVOY_PATH=$(CURDIR)/.tools/envoy/$$version/envoy FIELDGATE_ROWS=all cargo test --locked --test envoy; \
 	done
 
+.PHONY: alerts
+alerts: wasm ## The alerts: promtool checks and tests them, and a real Prometheus fires one over a real Envoy
+	@scripts/envoy.sh $(ENVOY_NEWEST)
+	@scripts/prometheus.sh
+	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy -- "Prometheus"
+
 .PHONY: soak
 soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, mixed load for SOAK_MINUTES (2; 30 is the claim), a siege of SIEGE_RESPONSES (20000)
 	@scripts/envoy.sh $(ENVOY_NEWEST)

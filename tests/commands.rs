@@ -24,6 +24,7 @@ const PAGES: [&str; 11] = [
     "docs/language.md",
     "docs/suites.md",
     "docs/design.md",
+    "docs/operations.md",
     "docs/diagnostics.md",
     "docs/performance.md",
     "docs/gateways.md",

@@ -232,6 +232,7 @@ const PLACES: &[(&str, &str, usize)] = &[
     ("before", PLUGIN_COMMENT, 18),
     ("after", GATE, 18),
     ("manager", "                http_filters:\n", 16),
+    ("log", "                  - name: envoy.access_loggers.file\n", 18),
     ("listener", "      filter_chains:\n", 6),
     ("table", "                  virtual_hosts:\n", 18),
     ("host", "                      domains: [\"*\"]\n", 22),
@@ -263,7 +264,7 @@ fn changed(text: &str, line: &str) -> String {
         _ => {
             let (_, anchor, indent) =
                 PLACES.iter().find(|(name, ..)| *name == place).expect("a place of the bootstrap");
-            let item = if matches!(place, "before" | "after") { "- " } else { "" };
+            let item = if matches!(place, "before" | "after" | "log") { "- " } else { "" };
             once(anchor, &format!("{}{item}{what}\n{anchor}", " ".repeat(*indent)))
         }
     }

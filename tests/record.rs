@@ -17,7 +17,7 @@ use fieldgate::caller::Caller;
 use fieldgate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective};
 use fieldgate::policy::moment::Moment;
 use fieldgate::program::Program;
-use fieldgate::report::{Outcome, Record, Stamp};
+use fieldgate::report::{METRICS, Outcome, Record, Stamp, request_id};
 use fieldgate::transform::PseudonymKey;
 use serde_json::{Value, json};
 
@@ -468,4 +468,99 @@ fn a_plugin_without_a_policy_says_that_it_refused() {
     let exchange = Exchange::new(program(&policy(json!({})), false));
     let record: Value = serde_json::from_slice(&exchange.record(None).line()).unwrap();
     assert_eq!((&record["outcome"], record.get("mode")), (&json!("unseen"), None), "another filter answered");
+}
+
+/// A page's table rows, by their first cell, of the part under a heading.
+fn rows_of<'a>(page: &'a str, heading: &str) -> Vec<(Vec<&'a str>, &'a str)> {
+    let part = page.split_once(&format!("\n## {heading}\n")).unwrap().1;
+    let part = part.split_once("\n## ").map_or(part, |(part, _)| part);
+    let rows = part.lines().filter(|line| line.starts_with("| `"));
+    let words = |cell: &'a str| cell.split('`').skip(1).step_by(2).collect();
+    rows.map(|row| row.trim_start_matches('|').split_once('|').unwrap())
+        .map(|(first, rest)| (words(first), rest))
+        .collect()
+}
+
+#[test]
+fn the_page_describes_each_member_and_each_metric() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/operations.md")).unwrap();
+    let schema: Value =
+        serde_json::from_str(&fs::read_to_string(root.join("policies/fieldgate-record.v1.schema.json")).unwrap())
+            .unwrap();
+    let members: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    let outcomes: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.word()).collect();
+    let described: Vec<&str> = rows_of(&page, "The decision record").into_iter().flat_map(|(names, _)| names).collect();
+    let expected: Vec<&str> = members.iter().chain(["outcome"].iter()).chain(&outcomes).copied().collect();
+    assert_eq!(described, expected, "members and outcomes, in order");
+    assert_eq!(schema["properties"]["outcome"]["enum"], json!(outcomes));
+
+    let metrics: Vec<(&str, Vec<&str>)> = METRICS.iter().map(|metric| (metric.name, metric.labels.to_vec())).collect();
+    let described: Vec<(&str, Vec<&str>)> = rows_of(&page, "Metrics")
+        .into_iter()
+        .map(|(names, rest)| {
+            let labels = rest.split('|').next().unwrap().split('`').skip(1).step_by(2).collect();
+            (names[0], labels)
+        })
+        .collect();
+    assert_eq!(described, metrics);
+    let bootstrap = fs::read_to_string(root.join("envoy/envoy.yaml")).unwrap();
+    for label in METRICS.iter().flat_map(|metric| metric.labels) {
+        let tag = format!(r"{{tag_name: {label}, regex: '({label}=\.=(.*?);\.;)'}}");
+        assert!(bootstrap.contains(&tag), "envoy/envoy.yaml has no tag {label}");
+    }
+    let rules = fs::read_to_string(root.join("envoy/alerts.yaml")).unwrap();
+    let asked =
+        rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("fieldgate_"));
+    for name in asked.filter(|name| *name != "fieldgate_gate") {
+        assert!(METRICS.iter().any(|metric| metric.name == name), "envoy/alerts.yaml asks for {name}");
+    }
+}
+
+#[test]
+fn nothing_of_a_body_or_a_header_gets_into_a_record() {
+    // Text that nothing of the policy's, of the product's or of a tag has in it.
+    const MARKER: &str = "Qz-Ωmarker";
+    let program = program(&policy(json!({})), true);
+    let body = format!(
+        r#"{{"id":"{MARKER}","status":"{MARKER}","email":"{MARKER}@example.org","tags":["{MARKER}"],"{MARKER}":1,
+            "address":{{"street":"{MARKER}","country":{{"{MARKER}":"{MARKER}"}}}}}}"#
+    );
+    let broken = format!("{body}{MARKER}");
+    let path = format!("/accounts/{}", "Qz-%CE%A9marker");
+    let query = format!("{path}?{MARKER}={MARKER}");
+    let elsewhere = format!("/{MARKER}");
+    let more = [("x-request-id", MARKER), ("x-secret", MARKER), (MARKER, MARKER)];
+    for (target, client, scopes) in [
+        (path.as_str(), MARKER, "care"),
+        (&path, MARKER, MARKER),
+        (&query, MARKER, "care"),
+        (&elsewhere, MARKER, "care"),
+        ("/accounts/1/calls", "crm-app", MARKER),
+    ] {
+        for parts in [&[body.as_str()], &[broken.as_str()]] {
+            let case = Case { target, client, scopes, more: &more, parts, ..PLAIN };
+            let line = String::from_utf8(written(&program, &mut Memory::default(), &case)).unwrap();
+            assert!(!line.contains("Qz") && !line.contains("marker") && line.is_ascii(), "{line}");
+            assert!(!line.contains('\n'), "{line}");
+        }
+    }
+}
+
+#[test]
+fn only_a_plain_request_id_is_repeated() {
+    let long = "a".repeat(65);
+    for (id, plain) in [
+        ("7f3e-1", true),
+        ("A.b_c-9", true),
+        (&long[..64], true),
+        (&long, false),
+        ("", false),
+        ("a b", false),
+        ("a\"b", false),
+        ("a\nb", false),
+        ("é", false),
+    ] {
+        assert_eq!(request_id(id), plain.then_some(id), "{id:?}");
+    }
 }

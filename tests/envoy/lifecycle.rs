@@ -134,11 +134,13 @@ fn report(world: &World) -> Result<(), String> {
         }
         if policy == &reporting {
             let counter = match scopes {
-                "things.read" => "fieldgate.reported.get-thing.things_read.show.$.name: 1",
-                _ => "fieldgate.reported.get-thing.refused.nothing_visible: 1",
+                "things.read" => {
+                    "fieldgate_reported_fields_total.route=.=get-thing;.;scopes=.=things.read;.;level=.=show;.;field=.=$.name;.;: 1"
+                }
+                _ => "fieldgate_refusals_total.route=.=get-thing;.;reason=.=nothing_visible;.;mode=.=reported;.;: 1",
             };
             until(counter, || {
-                envoy.admin_get("/stats?filter=reported").is_some_and(|(_, stats)| stats.contains(counter))
+                envoy.admin_get("/stats?filter=fieldgate_re").is_some_and(|(_, stats)| stats.contains(counter))
             })?;
         }
     }

@@ -21,6 +21,7 @@ mod attacks;
 mod harvest;
 mod hostile;
 mod lifecycle;
+mod records;
 mod reloads;
 mod rows;
 mod settings;
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
         siege::all(),
         attacks::all(),
         traps::all(),
+        records::all(),
         reloads::all(),
         settings::all(),
         soak::all(),

@@ -102,6 +102,8 @@ struct Filling<'a> {
     wasm: &'a str,
     /// The policy's name.
     policy: &'a str,
+    /// The policy's digest.
+    digest: &'a str,
     head: HeadMode,
     /// The environment variable that holds the policy's key.
     key: &'a str,
@@ -157,8 +159,9 @@ fn files(one: &Loaded, arguments: &Arguments) -> Result<Vec<Rendered>, Failure> 
     let json = policy::to_json(&one.doc);
     let compact = envoy::printable(&compact(&json)?);
     let key = one.policy.key_variable();
+    let (name, digest) = (&one.policy.name, &one.policy.digest);
     let filling =
-        Filling { json, compact, wasm: &arguments.wasm, policy: &one.policy.name, head: one.policy.head, key: &key };
+        Filling { json, compact, wasm: &arguments.wasm, policy: name, digest, head: one.policy.head, key: &key };
     Ok(match arguments.to {
         Target::Json => vec![Rendered { name: "policy.json", text: filling.json }],
         Target::Envoy => vec![Rendered { name: "fieldgate.filter.yaml", text: envoy::filter(&filling) }],

@@ -131,6 +131,15 @@ impl Bootstrap {
     }
 
     /// With this buffer limit, in bytes, on every listener and cluster.
+    /// With the API at another address.
+    pub fn with_upstream(mut self, upstream: SocketAddr) -> Self {
+        let cluster = &mut self.0["static_resources"]["clusters"][0];
+        assert_eq!(cluster["name"], json!("api"), "the first cluster is the API");
+        let address = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"];
+        address["socket_address"]["port_value"] = json!(upstream.port());
+        self
+    }
+
     pub fn with_buffers(mut self, limit: u32) -> Self {
         let resources = self.0["static_resources"].as_object_mut().unwrap();
         for resource in resources.values_mut().flat_map(|resources| resources.as_array_mut().unwrap()) {

@@ -217,6 +217,11 @@ impl Envoy {
         matches!(self.func_e.try_wait(), Ok(None))
     }
 
+    /// Where the admin interface listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Asks the admin interface: status and body.
     pub fn admin_get(&self, path: &str) -> Option<(u16, String)> {
         let mut socket = TcpStream::connect(self.admin).ok()?;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::lifecycle::until;
 use super::super::rows::{THINGS, at, thing};
 use super::super::support::client::End;
 use super::super::support::envoy::Envoy;
@@ -603,12 +604,15 @@ pub(crate) fn traces(world: &World) -> Result<(), String> {
         let dump = envoy.admin_get("/config_dump").ok_or("no configuration dump")?.1;
         let stats = envoy.admin_get("/stats").ok_or("no statistics")?.1;
         let log = envoy.log();
-        if !log.contains("refused with")
-            || !stats.contains("wasmcustom.fieldgate") && !stats.contains("fieldgate.refused")
-        {
+        if !log.contains("refused with") || !stats.contains("fieldgate_refusals_total") {
             return Err(format!("the filter logged or counted nothing:\n{log}"));
         }
-        for (place, text) in [("log", log), ("statistics", stats), ("configuration", dump)] {
+        let lines = || envoy.access_log();
+        until("each record", || lines().iter().filter(|line| line.contains("{\"fieldgate\":1,")).count() >= asked)?;
+        // What stands before the record is the access log's own, and a request's id is plain.
+        let records =
+            lines().iter().filter_map(|line| line.split_once('{')).map(|(_, record)| format!("{record}\n")).collect();
+        for (place, text) in [("log", log), ("statistics", stats), ("configuration", dump), ("records", records)] {
             if let Some(found) = markers.found_in(text.as_bytes()) {
                 return Err(format!("head {}: {found} in the {place}", head.word()));
             }

@@ -77,13 +77,18 @@ configuration:
 }
 
 pub(super) fn heading(filling: &Filling<'_>) -> String {
-    format!("# The policy {} as it was when this was written; written by `fieldgate render`.\n", quoted(filling.policy))
+    format!(
+        "# The policy {} as it was when this was written; written by `fieldgate render`.\n# Its digest, as the plugin's log and records have it: {}\n",
+        quoted(filling.policy),
+        filling.digest
+    )
 }
 
 const ORDER: &str = "\
 # Its place among http_filters: behind what authenticates (jwt_authn), before everything that can produce or store a
 # response (cache, transcoder, router): what stands before it can answer unfiltered.
-# On the HTTP connection manager: `proxy_100_continue: false`, no `upgrade_configs`, no path normalisation.
+# On the HTTP connection manager: `proxy_100_continue: false`, no `upgrade_configs`, no path normalisation, and an access log
+# that prints the decision records: a text format with %FILTER_STATE(wasm.fieldgate_record:PLAIN)% (docs/operations.md).
 ";
 
 /// The gate, one element of `http_filters`.

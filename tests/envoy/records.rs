@@ -1,0 +1,365 @@
+//! The decision record is on the access log however an exchange ends, and says nothing of what was withheld; and what
+//! Prometheus sees of it.
+
+use std::io::Write as _;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::lifecycle::until;
+use super::streams::Test;
+use super::support::bootstrap::{Bootstrap, Bypass};
+use super::support::client::{self, Protocol, Request};
+use super::support::envoy::Envoy;
+use super::support::upstream::{SCRIPT, Script, Step};
+use super::world::{KEY, World};
+
+pub(crate) fn all() -> Vec<(String, Test)> {
+    vec![
+        (
+            "the decision record is on the access log however an exchange ends".to_owned(),
+            Box::new(|world: &World| each_end(world)),
+        ),
+        (
+            "records of twins differ in nothing but time and request id".to_owned(),
+            Box::new(|world: &World| twins(world)),
+        ),
+        ("Prometheus sees each counter with its labels".to_owned(), Box::new(|world: &World| prometheus(world))),
+        (
+            "promtool and Prometheus take the alerts, and a plugin that is missing fires one".to_owned(),
+            Box::new(alerts),
+        ),
+    ]
+}
+
+/// One thing by the path, of which one member is shown and one is not; two things a day.
+const THINGS: &str = r"
+language: 1
+policy: things
+identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
+classes: {plain: {about: Whatever}, secret: {about: Granted to nobody}}
+routes:
+  get-thing:
+    match: GET /things/{id}
+    area: things
+    subject: {thing: '{id}'}
+    body: {$.name: plain, $.code: secret}
+  health: {match: GET /healthz, pass: no personal data}
+scopes: {things.read: {areas: [things], grant: {plain: show}}}
+clients: {'*': {}, app: {}}
+budgets: {day: {count: {distinct: thing}, per: 1d, max: 2, areas: [things], by: [client]}}
+";
+
+const SECRET: &str = "marker-of-what-is-withheld";
+
+fn started(world: &World, change: impl FnOnce(Bootstrap) -> Bootstrap) -> Result<Envoy, String> {
+    let scratch = super::support::envoy::Scratch::new().map_err(|error| error.to_string())?;
+    let path = scratch.write("policy.yaml", THINGS).map_err(|error| error.to_string())?;
+    // As it is: rows of their own take other budgets.
+    let document = fieldgate::policy::load(&fieldgate::policy::Disk, &path.to_string_lossy());
+    let json = fieldgate::policy::to_json(&document.map_err(|found| found.to_string())?);
+    let (scratch, bootstrap) = world.reference(&json);
+    Envoy::start(&world.tools, scratch, &change(bootstrap), Some(KEY))
+}
+
+fn request(world: &World, path: &str, scopes: Option<&str>, steps: Vec<Step>) -> Request {
+    world.upstream.play(path, Script { http1: steps, ..Script::default() });
+    let token = scopes.map(|scopes| world.issuer.token(&json!({"azp": "app", "scope": scopes})));
+    let token = token.map(|token| ("authorization".to_owned(), format!("Bearer {token}").into_bytes()));
+    let mut fields = vec![(SCRIPT.to_owned(), path.as_bytes().to_vec())];
+    fields.extend(token);
+    Request { method: "GET".to_owned(), path: path.to_owned(), fields, body: Vec::new() }
+}
+
+/// The access log's line after so many, and its record.
+fn line(envoy: &Envoy, after: usize) -> Result<(String, Value), String> {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(20) {
+        let lines = envoy.access_log();
+        if let Some(line) = lines.get(after) {
+            if lines.len() > after + 1 {
+                return Err(format!("more than one line: {lines:#?}"));
+            }
+            let at = line.find("{\"fieldgate\":1").ok_or_else(|| format!("no record: {line}"))?;
+            let record = serde_json::from_str(&line[at..]).map_err(|fault| format!("{fault}: {line}"))?;
+            return Ok((line.clone(), record));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Err(format!("no line {after}: {:#?}", envoy.access_log()))
+}
+
+fn whole(body: &str) -> Vec<Step> {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    vec![Step::Bytes([head.as_bytes(), body.as_bytes()].concat())]
+}
+
+/// A body in chunks, with a pause after each, and what comes behind them.
+fn chunks(parts: &[&str], then: Step) -> Vec<Step> {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut steps = vec![Step::Bytes(head.as_bytes().to_vec())];
+    for part in parts {
+        steps.push(Step::Bytes(format!("{:x}\r\n{part}\r\n", part.len()).into_bytes()));
+        steps.push(Step::Pause(Duration::from_millis(100)));
+    }
+    steps.push(then);
+    steps
+}
+
+fn each_end(world: &World) -> Result<(), String> {
+    let envoy = started(world, |bootstrap| bootstrap)?;
+    let body = format!(r#"{{"name":"lamp","code":"{SECRET}","more":1}}"#);
+    let open = format!(r#"{{"code":"{SECRET}","name":"{}","#, "x".repeat(70_000));
+    let end = || Step::Bytes(b"0\r\n\r\n".to_vec());
+    let trailers = Step::Bytes(b"0\r\nx-owner: marker-of-what-is-withheld\r\n\r\n".to_vec());
+    type Row<'a> = (&'a str, &'a str, Option<&'a str>, Vec<Step>, Value);
+    let rows: Vec<Row<'_>> = vec![
+        ("success", "/things/1", Some("things.read"), whole(&body), json!(["enforced", "released", null, 200, 1])),
+        (
+            "trailers",
+            "/things/1",
+            Some("things.read"),
+            chunks(&[&body], trailers),
+            json!(["enforced", "released", null, 200, 1]),
+        ),
+        ("403", "/things/1", Some("other"), vec![], json!(["enforced", "refused", "nothing_visible", 403, null])),
+        ("no route", "/elsewhere", Some("other"), vec![], json!(["enforced", "refused", "no_route", 403, null])),
+        ("a path that is passed", "/healthz", Some("other"), whole("{}"), json!(["passed", "passed", null, 200, null])),
+        ("no token", "/things/1", None, vec![], json!([null, "unseen", null, null, null])),
+        (
+            "502",
+            "/things/1",
+            Some("things.read"),
+            whole(r#"{"name":lamp}"#),
+            json!(["enforced", "refused", "json_syntax", 502, null]),
+        ),
+        (
+            "a reset",
+            "/things/1",
+            Some("things.read"),
+            chunks(&[&open, "nonsense"], end()),
+            json!(["enforced", "cut", "json_syntax", 200, 1]),
+        ),
+        (
+            "an upstream that dies in its body",
+            "/things/1",
+            Some("things.read"),
+            chunks(&[&open], Step::Abort),
+            json!(["enforced", "cut", null, 200, 1]),
+        ),
+        (
+            "another thing",
+            "/things/2",
+            Some("things.read"),
+            whole(&body),
+            json!(["enforced", "released", null, 200, 1]),
+        ),
+        ("429", "/things/3", Some("things.read"), vec![], json!(["enforced", "refused", "budget", 429, null])),
+    ];
+    let mut seen = 0;
+    for (claim, path, scopes, steps, expected) in rows {
+        let request = request(world, path, scopes, steps);
+        let answer = world.runtime.block_on(client::ask(envoy.listener("api"), Protocol::Http1, &request));
+        let (line, record) = line(&envoy, seen).map_err(|fault| format!("{claim}: {fault}"))?;
+        seen += 1;
+        let subjects = record["subjects"]["thing"].as_array().map(Vec::len);
+        let found = json!([record["mode"], record["outcome"], record["reason"], record["status"], subjects]);
+        if found != expected {
+            return Err(format!("{claim}: expected {expected}, got {line}, and the client {}", answer.status));
+        }
+        if line.contains(SECRET) || line.contains("lamp") {
+            return Err(format!("{claim}: {line}"));
+        }
+    }
+    gone(world, &envoy, seen)?;
+    let log = envoy.log();
+    if !log.contains("enforcing policy things, digest ") || !log.contains("language 1, 2 routes") {
+        return Err(format!("the log does not say which policy is enforced:\n{log}"));
+    }
+    unreachable(world)
+}
+
+/// The client leaves before the upstream has answered.
+fn gone(world: &World, envoy: &Envoy, seen: usize) -> Result<(), String> {
+    let slow = vec![Step::Pause(Duration::from_secs(3))];
+    let request = request(world, "/things/1", Some("things.read"), slow);
+    let mut socket = TcpStream::connect(envoy.listener("api")).map_err(|error| error.to_string())?;
+    socket.write_all(&client::http1_bytes(&request)).map_err(|error| error.to_string())?;
+    std::thread::sleep(Duration::from_millis(500));
+    socket.shutdown(Shutdown::Both).map_err(|error| error.to_string())?;
+    let (line, record) = line(envoy, seen)?;
+    if (&record["outcome"], record.get("status")) != (&json!("unanswered"), None) {
+        return Err(format!("the client was gone: {line}"));
+    }
+    Ok(())
+}
+
+/// Nobody listens where the upstream should be.
+fn unreachable(world: &World) -> Result<(), String> {
+    let nobody: SocketAddr = {
+        let socket = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+        socket.local_addr().map_err(|error| error.to_string())?
+    };
+    let envoy = started(world, |bootstrap| bootstrap.with_upstream(nobody))?;
+    let request = request(world, "/things/1", Some("things.read"), vec![]);
+    world.runtime.block_on(client::ask(envoy.listener("api"), Protocol::Http1, &request));
+    let (line, record) = line(&envoy, 0)?;
+    if (&record["status"], record.get("subjects")) != (&json!(503), None) {
+        return Err(format!("the upstream was not there: {line}"));
+    }
+    Ok(())
+}
+
+fn twins(world: &World) -> Result<(), String> {
+    let envoy = started(world, |bootstrap| bootstrap)?;
+    let mut records = Vec::new();
+    // The first is new to the budget.
+    for (seen, code) in ["1", "a", "zzzzzzzzzzzzzzzzzzzz", "Añ"].into_iter().enumerate() {
+        let body = format!(r#"{{"name":"lamp","code":"{code}"}}"#);
+        let request = request(world, "/things/1", Some("things.read"), whole(&body));
+        world.runtime.block_on(client::ask(envoy.listener("api"), Protocol::Http1, &request));
+        let (_, mut record) = line(&envoy, seen)?;
+        let members = record.as_object_mut().ok_or("a record is an object")?;
+        for own in ["time", "request"] {
+            members.shift_remove(own).ok_or_else(|| format!("no {own}"))?;
+        }
+        records.push(record);
+    }
+    match records.iter().skip(1).find(|record| **record != records[1]) {
+        Some(other) => Err(format!("{}\n{other}", records[1])),
+        None => Ok(()),
+    }
+}
+
+fn prometheus(world: &World) -> Result<(), String> {
+    let envoy = started(world, |bootstrap| bootstrap)?;
+    let body = r#"{"name":"lamp","code":"x","more":1}"#;
+    for (path, scopes) in [
+        ("/things/1", Some("things.read")),
+        ("/things/1", Some("other")),
+        ("/things/2", Some("things.read")),
+        ("/things/3", Some("things.read")),
+        ("/healthz", Some("other")),
+        ("/things/1", None),
+        ("/things/1", None),
+    ] {
+        let request = request(world, path, scopes, whole(body));
+        world.runtime.block_on(client::ask(envoy.listener("api"), Protocol::Http1, &request));
+    }
+    let log = envoy.log();
+    let (_, digest) = log.split_once("digest ").ok_or("no digest in the log")?;
+    let digest = &digest[..64];
+    for expected in [
+        r#"fieldgate_responses_total{route="get-thing",outcome="released",mode="enforced",client="app"} 2"#.to_owned(),
+        r#"fieldgate_responses_total{route="get-thing",outcome="refused",mode="enforced",client="app"} 2"#.to_owned(),
+        r#"fieldgate_responses_total{route="-",outcome="passed",mode="passed",client="-"} 1"#.to_owned(),
+        r#"fieldgate_refusals_total{route="get-thing",reason="nothing_visible",mode="enforced"} 1"#.to_owned(),
+        r#"fieldgate_refusals_total{route="-",reason="no_route",mode="enforced"} 0"#.to_owned(),
+        r#"fieldgate_fields_total{route="get-thing",class="plain",level="show",mode="enforced"} 2"#.to_owned(),
+        r#"fieldgate_fields_total{route="get-thing",class="secret",level="hide",mode="enforced"} 2"#.to_owned(),
+        r#"fieldgate_subjects_total{route="get-thing",client="app"} 2"#.to_owned(),
+        r#"fieldgate_undeclared_fields_total{route="get-thing"} 2"#.to_owned(),
+        r#"fieldgate_budget_refusals_total{budget="day"} 1"#.to_owned(),
+        r#"fieldgate_budget_responses_total{budget="day",use="95-100"} 1"#.to_owned(),
+        format!(r#"fieldgate_policy_configured_seconds{{policy="things",digest="{digest}"}}"#),
+    ] {
+        let (name, rest) = expected.split_once('{').ok_or("labels")?;
+        let (labels, value) = rest.split_once('}').ok_or("labels")?;
+        let has = |line: &str| {
+            line.strip_prefix(name).is_some_and(|line| line.starts_with('{'))
+                && labels.split(',').all(|label| line.contains(label))
+                && (value.is_empty() || line.trim_end().ends_with(value))
+        };
+        let metrics = || envoy.admin_get("/stats/prometheus").map(|(_, text)| text).unwrap_or_default();
+        until(&expected, || metrics().lines().any(has)).map_err(|fault| {
+            let own = metrics();
+            let own: Vec<&str> = own.lines().filter(|line| line.contains("fieldgate")).collect();
+            format!("{fault}\n{}", own.join("\n"))
+        })?;
+    }
+    let metrics = envoy.admin_get("/stats/prometheus").map(|(_, text)| text).unwrap_or_default();
+    let all: u64 = metrics
+        .lines()
+        .filter(|line| line.starts_with("fieldgate_responses_total{"))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum();
+    if all == 5 { Ok(()) } else { Err(format!("what jwt_authn answered is counted: {all} of 5")) }
+}
+
+/// A tool of Prometheus; `None` where this machine has none, which CI must.
+fn tool(name: &str) -> Result<Option<PathBuf>, String> {
+    let path = fieldgate_testkit::root().join(".tools/prometheus").join(name);
+    if path.is_file() {
+        return Ok(Some(path));
+    }
+    if std::env::var("CI").is_ok_and(|value| value == "true") {
+        return Err(format!("no {name}: run scripts/prometheus.sh"));
+    }
+    println!("no {name} (scripts/prometheus.sh): nothing was looked at");
+    Ok(None)
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn alerts(world: &World) -> Result<(), String> {
+    let (Some(promtool), Some(prometheus)) = (tool("promtool")?, tool("prometheus")?) else { return Ok(()) };
+    let folder = fieldgate_testkit::root().join("envoy");
+    for arguments in [["check", "rules", "alerts.yaml"], ["test", "rules", "alerts.test.yaml"]] {
+        let output = Command::new(&promtool).args(arguments).current_dir(&folder).output();
+        let output = output.map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(format!("promtool {arguments:?}: {output:?}"));
+        }
+    }
+    let envoy = started(world, |bootstrap| bootstrap.with_bypass(Bypass::Disabled))?;
+    let free =
+        TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?;
+    let configuration = json!({
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [folder.join("alerts.yaml")],
+        "scrape_configs": [{"job_name": "envoy", "metrics_path": "/stats/prometheus",
+            "static_configs": [{"targets": [envoy.admin().to_string()]}]}],
+    });
+    let file = envoy.scratch.write("prometheus.json", &configuration.to_string()).map_err(|error| error.to_string())?;
+    let _running = Command::new(&prometheus)
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.tsdb.path={}", envoy.scratch.path().join("prometheus").display()))
+        .arg(format!("--web.listen-address={free}"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(Running)
+        .map_err(|error| error.to_string())?;
+    let get = |path: &str| {
+        let request = Request { method: "GET".to_owned(), path: path.to_owned(), fields: vec![], body: vec![] };
+        let answer = world.runtime.block_on(client::ask(free, Protocol::Http1, &request));
+        String::from_utf8_lossy(&answer.body).into_owned()
+    };
+    let scraped = "/api/v1/query?query=envoy_http_rbac_denied";
+    until("Prometheus has scraped the gate's counter", || get(scraped).contains("fieldgate_gate"))?;
+    let quiet = get("/api/v1/alerts");
+    if quiet.contains("FieldgateMissing") {
+        return Err(format!("fires before anything was refused: {quiet}"));
+    }
+    let request = request(world, "/things/1", Some("things.read"), whole("{}"));
+    let answer = world.runtime.block_on(client::ask(envoy.listener("api"), Protocol::Http1, &request));
+    if answer.status != 403 {
+        return Err(format!("the gate let it through: {answer:?}"));
+    }
+    until("FieldgateMissing fires", || {
+        let alerts = get("/api/v1/alerts");
+        alerts.contains("FieldgateMissing") && alerts.contains("\"firing\"")
+    })
+}
