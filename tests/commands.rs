@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Pages with commands. The blocks of `docs/suites.md` are run by `tests/suites.rs`.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
