@@ -90,6 +90,12 @@ platform: wasm ## What `fieldgate render` writes, in a real Envoy Gateway: nothi
 	ENVOY_PATH=$(NEWEST) ENVOY_GATEWAY=$(CURDIR)/.tools/platform/envoy-gateway-$(ENVOY_GATEWAY_VERSION) FIELDGATE_PLATFORM=1 \
 	  cargo test --locked --test platform
 
+.PHONY: replay
+replay: wasm ## The breach of 2022/23 under the shipped policy: simulated at full scale, then in a real Envoy, a second for a day
+	@scripts/envoy.sh $(ENVOY_NEWEST)
+	cargo run --quiet --release --locked -- replay -p policies/telco.yaml --clients 1 --max-share 0.1%
+	@cargo run --quiet --locked --example replay
+
 .PHONY: deny
 deny: ## Licences, sources and bans of all dependencies (deny.toml); advisories where they can be fetched
 	@scripts/deny.sh

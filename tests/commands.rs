@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Pages with commands. The blocks of `docs/suites.md` are run by `tests/suites.rs`.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "README.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
@@ -28,6 +28,7 @@ const PAGES: [&str; 12] = [
     "docs/diagnostics.md",
     "docs/performance.md",
     "docs/gateways.md",
+    "docs/replay.md",
 ];
 
 fn root() -> PathBuf {
@@ -147,6 +148,40 @@ fn the_first_page_shows_what_its_commands_print() {
         assert_eq!(was, is, "README.md:{}: run with UPDATE_GOLDENS=1", line + 1);
     }
     assert_eq!(text.lines().count(), out.lines().count(), "README.md: run with UPDATE_GOLDENS=1");
+}
+
+/// Pages whose `console` blocks are run where they show them, with the shipped policies at hand.
+const SHOWN: [&str; 1] = ["docs/replay.md"];
+
+#[test]
+fn the_pages_of_breaches_show_what_their_commands_print() {
+    for page in SHOWN {
+        let text = read(page);
+        let scratch = Scratch(std::env::temp_dir().join(format!("fieldgate-page-{}", std::process::id())));
+        drop(fs::remove_dir_all(&scratch.0));
+        copy(&root().join("policies"), &scratch.0.join("policies"));
+        let mut out = String::new();
+        let (mut lines, mut seen) = (text.lines(), 0);
+        while let Some(line) = lines.next() {
+            out.push_str(line);
+            out.push('\n');
+            if line != "```console" {
+                continue;
+            }
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            for command in block.iter().filter(|line| line.starts_with("$ ")) {
+                out.push_str(&format!("{command}\n{}", run(command.trim_start_matches("$ "), &scratch.0)));
+                seen += 1;
+            }
+            out.push_str("```\n");
+        }
+        assert!(seen >= 1, "{page} has lost its commands");
+        if std::env::var_os("UPDATE_GOLDENS").is_some() {
+            fs::write(root().join(page), out).unwrap();
+            continue;
+        }
+        assert_eq!(text, out, "{page}: run with UPDATE_GOLDENS=1");
+    }
 }
 
 /// The code spans of a page that are commands of a program, without the line breaks in them.

@@ -1,5 +1,5 @@
-//! The page that `fieldgate matrix --format html` writes, in a real headless browser: what it draws, asks for, and lets a
-//! reader do with a mouse, with keys alone, in light and in dark.
+//! The pages that `fieldgate matrix --format html` and `fieldgate replay --html` write, in a real headless browser: what they
+//! draw, ask for, and let a reader do with a mouse, with keys alone, in light and in dark.
 //!
 //! Without a browser the rows are listed as ignored, and with `CI=true` they fail. `scripts/browser.sh` gets one.
 
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 type Check = fn(&mut World) -> Result<(), String>;
 
-const ALL: [(&str, Check); 9] = [
+const ALL: [(&str, Check); 11] = [
     ("the page draws every cell of the matrix, for every client", every_cell),
     ("a page of some routes, scopes and classes holds no others", only_what_was_asked_for),
     ("a cell that is clicked explains itself, with the line that decides", a_click_explains),
@@ -36,6 +36,8 @@ const ALL: [(&str, Check); 9] = [
     ("the page asks nothing of a network, and could not", no_network),
     ("a policy's words stay words", words_stay_words),
     ("a narrow screen scrolls tables, not the page", narrow),
+    ("the page of a replay draws its courses and steps, and has the rows of the table", a_replay),
+    ("the page of a replay is readable in light and in dark, and asks nothing of a network", a_replay_in_both),
 ];
 
 /// A browser, and a folder for pages.
@@ -300,6 +302,68 @@ fn narrow(world: &mut World) -> Result<(), String> {
         .script("[document.documentElement.scrollWidth, innerWidth, document.querySelector('.scroll').scrollWidth]")?;
     let width = |at: usize| widths[at].as_u64().unwrap_or_default();
     holds(width(0) <= width(1), format!("the page is {} wide on a screen of {}", width(0), width(1)))
+}
+
+/// The page of a replay, open, and its rows as the CSV form has them.
+fn replayed<'w>(world: &'w mut World) -> Result<(Tab<'w>, Vec<Vec<String>>), String> {
+    let file = world.home.join("replay.html");
+    let run = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
+        .args(["replay", "-p", "tests/cli/budgets.yaml", "--accounts", "5000", "--days", "3", "--clients", "1,2"])
+        .args(["--format", "csv", "--html"])
+        .arg(&file)
+        .current_dir(fieldgate_testkit::root())
+        .output()
+        .map_err(|error| error.to_string())?;
+    holds(run.status.success(), String::from_utf8_lossy(&run.stderr))?;
+    let csv = String::from_utf8_lossy(&run.stdout).into_owned();
+    let rows = csv.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect());
+    let rows = rows.collect();
+    Ok((world.browser.open(&file)?, rows))
+}
+
+fn a_replay(world: &mut World) -> Result<(), String> {
+    let (mut tab, rows) = replayed(world)?;
+    let drawn = tab.script(
+        "[...document.querySelectorAll('#rows tbody tr')].map(row => [...row.cells].map(cell =>
+          cell.textContent.replace(/[, %]/g, '')))",
+    )?;
+    holds(rows.len() >= 4 && drawn == json!(rows), format!("{drawn}\ninstead of {rows:?}"))?;
+    let found = tab.script(
+        "(() => { const box = one => document.querySelector(one).getBoundingClientRect();
+          const high = one => box(one).height > 20;
+          return [high('#customers .without'), high('#customers .with'), high('#customers .full'),
+            box('#customers .without').top < box('#customers .with').top,
+            high('#fields .without'), high('#fields .full'), high('#fields .low'),
+            document.querySelectorAll('#first-day rect.show').length > 0,
+            document.querySelectorAll('#first-day rect.mask').length > 0,
+            [...document.querySelectorAll('#first-day .mark')].map(one => one.textContent),
+            [...document.querySelectorAll('svg')].every(one => one.querySelector('title').textContent
+              && one.querySelector('desc').textContent)]; })()",
+    )?;
+    let steps = json!(["80 %: at most mask", "95 %: at most hide", "100 %: refused"]);
+    let expected = json!([true, true, true, true, true, true, true, true, true, steps, true]);
+    holds(found == expected, format!("{found}\ninstead of {expected}"))
+}
+
+fn a_replay_in_both(world: &mut World) -> Result<(), String> {
+    let (mut tab, _) = replayed(world)?;
+    let of_svg = "(one.closest('svg') ? getComputedStyle(one).fill : getComputedStyle(one).color)";
+    let contrast = CONTRAST.replace("getComputedStyle(one).color", of_svg);
+    let mut papers = Vec::new();
+    for scheme in ["light", "dark"] {
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        tab.call("Emulation.setEmulatedMedia", features)?;
+        let found = tab.script(&contrast)?;
+        holds(found[0].as_f64().is_some_and(|ratio| (4.5..99.0).contains(&ratio)), format!("in {scheme}: {found}"))?;
+        papers.push(found[2].clone());
+    }
+    holds(papers[0] != papers[1], format!("light and dark look alike: {papers:?}"))?;
+    let asked = tab.events("Network.requestWillBeSent").len();
+    holds(asked == 1 && tab.events("Log.entryAdded").is_empty(), format!("it asked for {asked} files"))?;
+    let phone = json!({"width": 380, "height": 800, "deviceScaleFactor": 1, "mobile": true});
+    tab.call("Emulation.setDeviceMetricsOverride", phone)?;
+    let fits = tab.script("document.documentElement.scrollWidth <= innerWidth")?;
+    holds(fits == true, "on a narrow screen the page is wider than the screen")
 }
 
 fn main() -> ExitCode {

@@ -27,19 +27,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
-    let loaded = load::valid(std::slice::from_ref(&arguments.policy), terminal)?;
-    let one = match loaded.as_slice() {
-        [one] => one,
-        several => {
-            let names: Vec<&str> = several.iter().map(|one| one.name.as_str()).collect();
-            return Err(Failure::new(format!(
-                "{} holds {} policies, and a tag is one policy's",
-                arguments.policy.display(),
-                several.len()
-            ))
-            .help(format!("name one with `--policy`: {}", names.join(", "))));
-        }
-    };
+    let one = load::only(&arguments.policy, "a tag is one policy's", terminal)?;
     let known = namespaces(&one.policy);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let namespace = match (&arguments.namespace, known.as_slice()) {

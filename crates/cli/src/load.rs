@@ -212,6 +212,22 @@ pub(crate) fn all_valid(files: &dyn Files, roots: &[String], terminal: Terminal)
         .help("mend it first; `fieldgate check` looks at nothing else"))
 }
 
+/// The one policy of a path, for a verb that is about one: `why` says so.
+///
+/// # Errors
+/// As [`valid`], and when there are several.
+pub(crate) fn only(path: &PathBuf, why: &str, terminal: Terminal) -> Result<Loaded, Failure> {
+    let mut loaded = valid(std::slice::from_ref(path), terminal)?;
+    match (loaded.len(), loaded.pop()) {
+        (1, Some(one)) => Ok(one),
+        (count, last) => {
+            let names: Vec<String> = loaded.into_iter().chain(last).map(|one| one.name).collect();
+            Err(Failure::new(format!("{} holds {count} policies, and {why}", path.display()))
+                .help(format!("name one with `--policy`: {}", names.join(", "))))
+        }
+    }
+}
+
 /// The route that is named, of the first policy that has it.
 ///
 /// # Errors

@@ -19,6 +19,7 @@ mod load;
 mod matrix;
 mod preview;
 mod render;
+mod replay;
 mod report;
 mod rule;
 mod schema;
@@ -58,6 +59,7 @@ enum Verb {
     Init(init::Arguments),
     Render(render::Arguments),
     Canary(canary::Arguments),
+    Replay(replay::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
 }
@@ -86,6 +88,7 @@ fn carry_out(verb: &Verb, terminal: Terminal) -> Result<Exit, Failure> {
         Verb::Init(arguments) => init::run(arguments, terminal),
         Verb::Render(arguments) => render::run(arguments, terminal),
         Verb::Canary(arguments) => canary::run(arguments, terminal),
+        Verb::Replay(arguments) => replay::run(arguments, terminal),
         Verb::Schema(arguments) => schema::run(arguments, terminal),
         Verb::Completions(arguments) => completions::run(arguments, terminal),
     }

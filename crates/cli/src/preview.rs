@@ -149,7 +149,15 @@ fn share(policy: &PolicySet, route: Option<RouteId>, caller: &Caller, used: u8, 
     None
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+/// A moment as it is written on the command line and in records: `2027-02-01T00:00:00Z`.
+pub(crate) fn spelled(Moment(seconds): Moment) -> String {
+    let (day, rest) = (seconds / 86_400, seconds % 86_400);
+    let day = fieldgate::policy::moment::Day(u32::try_from(day).unwrap_or(u32::MAX));
+    format!("{day}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// A moment, as it is written on the command line.
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     Moment::parse(text).ok_or_else(|| "write it as 2027-02-01 or 2027-02-01T00:00:00Z, in UTC".to_owned())
 }
 

@@ -228,7 +228,12 @@ impl Progress {
 
     /// One more is done.
     pub(crate) fn step(&mut self) {
-        self.done = self.done.saturating_add(1);
+        self.at(self.done.saturating_add(1));
+    }
+
+    /// So many are done.
+    pub(crate) fn at(&mut self, done: usize) {
+        self.done = done;
         if self.started.elapsed() > Duration::from_secs(1) && io::stderr().is_terminal() {
             self.said = true;
             self.terminal.say(&format!("\r{} of {} {}", self.done, self.total, self.what));

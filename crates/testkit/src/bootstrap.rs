@@ -108,6 +108,15 @@ impl Bootstrap {
         self
     }
 
+    /// Without the plugin, and without the gate that asks for its mark: what there was before.
+    pub fn without_the_plugin(mut self) -> Self {
+        let before = self.filters_mut().len();
+        self.filters_mut()
+            .retain(|filter| filter["name"] != "envoy.filters.http.wasm" && filter["name"] != "fieldgate.gate");
+        assert_eq!(self.filters_mut().len(), before - 2, "the reference has plugin and gate");
+        self
+    }
+
     /// With the plugin's filter taken out of the way.
     pub fn with_bypass(mut self, way: Bypass) -> Self {
         const FILTER: &str = "envoy.filters.http.wasm";

@@ -1,9 +1,11 @@
 //! What authors and reviewers of a policy ask, answered with the core that the plugin runs.
 //!
 //! [`suite`] runs the examples beside a policy and judges what is seen; [`openapi`] drafts a policy from an API's
-//! description and says where the two drift apart; [`deployment`] looks at the configuration of Envoy around a policy.
+//! description and says where the two drift apart; [`deployment`] looks at the configuration of Envoy around a policy;
+//! [`replay`] says how much a harvester gets under it.
 //! Files are read by whoever calls: the command line is `crates/cli`.
 
 pub mod deployment;
 pub mod openapi;
+pub mod replay;
 pub mod suite;
