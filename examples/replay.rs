@@ -65,7 +65,8 @@ fn run() -> Outcome<()> {
         let scratch = Scratch::new()?;
         let jwks = scratch.write("jwks.json", &issuer.jwks())?;
         let policy = scaled.to_string();
-        let blanks = Blanks { wasm: &tools.wasm, policy: &policy, jwks: &jwks, upstream };
+        let access_log = scratch.access_log();
+        let blanks = Blanks { wasm: &tools.wasm, policy: &policy, jwks: &jwks, upstream, access_log: &access_log };
         let bootstrap = Bootstrap::reference(&blanks);
         let bootstrap = if filtered { bootstrap } else { bootstrap.without_the_plugin() };
         Ok(Envoy::start_with(&tools, scratch, &bootstrap, Some(&key()), 2)?)

@@ -22,7 +22,7 @@ const PACKAGES: [(&str, &[&str]); 6] = [
 ];
 
 /// What each module of the core and of the workbench may use of the others in its crate. Not listed is not allowed.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("src/budget", &["policy", "protobuf", "transform"]),
     ("src/caller", &["policy"]),
     ("src/diagnostic", &[]),
@@ -38,13 +38,14 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("src/transform", &["policy"]),
     ("crates/workbench/src/deployment", &[]),
     ("crates/workbench/src/lib", &[]),
+    ("crates/workbench/src/ledger", &[]),
     ("crates/workbench/src/openapi", &[]),
     ("crates/workbench/src/replay", &[]),
     ("crates/workbench/src/suite", &[]),
 ];
 
 /// Foreign crates that one place alone may name.
-const CRATES: [(&str, &str); 11] = [
+const CRATES: [(&str, &str); 13] = [
     ("siphasher", "src/budget/subject"),
     ("proxy_wasm", "crates/plugin/src"),
     ("log", "crates/plugin/src"),
@@ -56,6 +57,8 @@ const CRATES: [(&str, &str); 11] = [
     ("annotate_snippets", "crates/cli/src"),
     ("clap", "crates/cli/src"),
     ("clap_complete", "crates/cli/src/completions"),
+    ("flate2", "crates/cli/src/logs"),
+    ("ruzstd", "crates/cli/src/logs"),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

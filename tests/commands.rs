@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Pages with commands. The blocks of `docs/suites.md` are run by `tests/suites.rs`.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
@@ -29,6 +29,7 @@ const PAGES: [&str; 13] = [
     "docs/performance.md",
     "docs/gateways.md",
     "docs/replay.md",
+    "docs/ledger.md",
 ];
 
 fn root() -> PathBuf {
@@ -151,7 +152,7 @@ fn the_first_page_shows_what_its_commands_print() {
 }
 
 /// Pages whose `console` blocks are run where they show them, with the shipped policies at hand.
-const SHOWN: [&str; 1] = ["docs/replay.md"];
+const SHOWN: [&str; 2] = ["docs/replay.md", "docs/ledger.md"];
 
 #[test]
 fn the_pages_of_breaches_show_what_their_commands_print() {
@@ -160,6 +161,7 @@ fn the_pages_of_breaches_show_what_their_commands_print() {
         let scratch = Scratch(std::env::temp_dir().join(format!("fieldgate-page-{}", std::process::id())));
         drop(fs::remove_dir_all(&scratch.0));
         copy(&root().join("policies"), &scratch.0.join("policies"));
+        copy(&root().join("tests/cli/ledger"), &scratch.0);
         let mut out = String::new();
         let (mut lines, mut seen) = (text.lines(), 0);
         while let Some(line) = lines.next() {

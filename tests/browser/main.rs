@@ -308,7 +308,7 @@ fn narrow(world: &mut World) -> Result<(), String> {
 fn replayed<'w>(world: &'w mut World) -> Result<(Tab<'w>, Vec<Vec<String>>), String> {
     let file = world.home.join("replay.html");
     let run = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
-        .args(["replay", "-p", "tests/cli/budgets.yaml", "--accounts", "5000", "--days", "3", "--clients", "1,2"])
+        .args(["replay", "-p", "tests/cli/budgets.yaml", "--accounts", "50000", "--days", "1", "--clients", "1,2"])
         .args(["--format", "csv", "--html"])
         .arg(&file)
         .current_dir(fieldgate_testkit::root())

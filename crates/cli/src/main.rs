@@ -15,7 +15,9 @@ mod diff;
 mod exit;
 mod explain;
 mod init;
+mod ledger;
 mod load;
+mod logs;
 mod matrix;
 mod preview;
 mod render;
@@ -25,6 +27,7 @@ mod rule;
 mod schema;
 mod terminal;
 mod test;
+mod why;
 
 use std::process::ExitCode;
 
@@ -60,6 +63,8 @@ enum Verb {
     Render(render::Arguments),
     Canary(canary::Arguments),
     Replay(replay::Arguments),
+    Ledger(ledger::Arguments),
+    Why(why::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
 }
@@ -89,6 +94,8 @@ fn carry_out(verb: &Verb, terminal: Terminal) -> Result<Exit, Failure> {
         Verb::Render(arguments) => render::run(arguments, terminal),
         Verb::Canary(arguments) => canary::run(arguments, terminal),
         Verb::Replay(arguments) => replay::run(arguments, terminal),
+        Verb::Ledger(arguments) => ledger::run(arguments, terminal),
+        Verb::Why(arguments) => why::run(arguments, terminal),
         Verb::Schema(arguments) => schema::run(arguments, terminal),
         Verb::Completions(arguments) => completions::run(arguments, terminal),
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::cells::{self, FieldCells, RouteCells};
 use super::exit::{Exit, Failure};
 use super::load;
-use super::report::pretty;
+use super::report::{csv_cell, pretty};
 use super::terminal::{Ink, Terminal};
 
 /// Show who sees what: every scope's level for every field
@@ -285,12 +285,7 @@ fn code(text: &str) -> String {
 
 /// RFC 4180. A level's word for each scope, empty where the scope does not act on the route.
 fn csv(drawn: &[Drawn<'_>]) -> String {
-    let quote = |text: &str| {
-        // A spreadsheet takes what starts so for a formula.
-        let text = plain(text);
-        let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text };
-        if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-    };
+    let quote = csv_cell;
     let mut scopes: Vec<&str> = Vec::new();
     for one in drawn {
         for index in &one.scopes {

@@ -74,7 +74,7 @@ pub(crate) struct Arguments {
     /// How to write the table
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-    /// Also write one self-contained page with a plot of the first row
+    /// Also write one self-contained page; its plots are of the row with the fewest clients that take all they get
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }

@@ -39,6 +39,13 @@ pub(crate) fn pretty(document: &Value) -> String {
     format!("{document:#}\n")
 }
 
+/// A cell of a CSV file (RFC 4180). A spreadsheet takes what starts with `=`, `+`, `-` or `@` for a formula, so a quote goes before.
+pub(crate) fn csv_cell(text: &str) -> String {
+    let text = plain(text);
+    let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text };
+    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
 /// How many diagnostics of that weight there are in all.
 pub(crate) fn count(all: &[Diagnostics], severity: Severity) -> usize {
     all.iter().map(|one| one.count(severity)).sum()

@@ -59,3 +59,19 @@ fn the_definition_is_sound() {
     use clap::CommandFactory;
     Cli::command().debug_assert();
 }
+
+#[test]
+fn a_cell_of_a_table_is_no_formula_and_stays_one_cell() {
+    let cell = super::report::csv_cell;
+    for (text, expected) in [
+        ("ACC-1", "ACC-1"),
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("a,b", "\"a,b\""),
+        ("say \"a\"", "\"say \"\"a\"\"\""),
+    ] {
+        assert_eq!(cell(text), expected);
+    }
+}

@@ -3,7 +3,7 @@
 use fieldgate::diagnostic::plain;
 use fieldgate::policy::digest;
 use fieldgate::policy::model::{Budget, Level, StepEffect};
-use fieldgate_workbench::replay::Tally;
+use fieldgate_workbench::replay::{Patience, Tally};
 use fieldgate_workbench::suite::budgets;
 use fieldgate_workbench::suite::verdict::word;
 
@@ -55,19 +55,12 @@ fn body(replay: &Replay<'_>) -> String {
         out.push_str("<p>No budget binds the harvester: one page was played, and counts for all.</p>\n");
     }
     out.push_str(&table(replay));
-    let Some(row) =
-        replay.rows.iter().max_by_key(|row| (row.setting.clients == least(replay), row.harvest.total.customers))
-    else {
-        return out;
-    };
+    // The row that the plots show: who takes all that it gets, with the fewest clients.
+    let rank = |row: &&Row| (row.setting.patience != Patience::Window, row.setting.clients);
+    let Some(row) = replay.rows.iter().min_by_key(rank) else { return out };
     out.push_str(&courses(replay, row));
     out.push_str(&first_day(replay, row));
     out
-}
-
-/// The fewest clients of a row.
-fn least(replay: &Replay<'_>) -> u32 {
-    replay.rows.iter().map(|row| row.setting.clients).min().unwrap_or(1)
 }
 
 fn table(replay: &Replay<'_>) -> String {

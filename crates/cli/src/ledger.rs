@@ -1,0 +1,369 @@
+//! `fieldgate ledger`: whose data left, by the decision records of access logs.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use fieldgate::diagnostic::plain;
+use fieldgate::policy::moment::Moment;
+use fieldgate::transform::PseudonymKey;
+use fieldgate_workbench::ledger::{Ledger, Question, Release, Tags};
+use serde_json::{Value, json};
+
+use super::exit::{Exit, Failure};
+use super::logs;
+use super::preview::spelled;
+use super::report::{csv_cell, pretty};
+use super::terminal::{Ink, Terminal};
+
+/// Say whose data left, by the decision records of access logs: for whom a notification is due
+///
+/// `fieldgate ledger access.log* --client crm-app --from 2026-11-28 --to 2026-11-29 --subjects ids.txt`. Logs may be plain, gzip or
+/// zstd; `-` is standard input. It exits with 1 if a line cannot be read.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("question").required(true).args(["client", "subject", "top"])))]
+pub(crate) struct Arguments {
+    /// Access logs; `-` for standard input
+    #[arg(required = true, value_name = "LOG")]
+    logs: Vec<PathBuf>,
+    /// Whose data this client got, and which classes and levels: an id, or a tag of 32 digits
+    #[arg(long, short, value_name = "CLIENT")]
+    client: Option<String>,
+    /// Who got data about this person, when, and which classes: an id as the upstream spells it
+    #[arg(long, value_name = "ID")]
+    subject: Option<String>,
+    /// Which clients got data about most people
+    #[arg(long)]
+    top: bool,
+    /// From this moment on
+    #[arg(long, value_name = "DATE", value_parser = super::preview::moment)]
+    from: Option<Moment>,
+    /// Before this moment
+    #[arg(long, value_name = "DATE", value_parser = super::preview::moment)]
+    to: Option<Moment>,
+    /// With --client: a file of ids, one a line, which turns tags into ids
+    #[arg(long, value_name = "FILE", requires = "client")]
+    subjects: Option<PathBuf>,
+    /// Only this kind of subject, as `subject` names it in the policy
+    #[arg(long, short, value_name = "NAME")]
+    namespace: Option<String>,
+    /// The environment variable that holds the key of the plugin
+    #[arg(long, value_name = "NAME", default_value = "FIELDGATE_KEY")]
+    key_variable: String,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// One line a row, and one for each thing that is not known
+    Csv,
+    /// One JSON document
+    Json,
+}
+
+pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    let tags = key(&arguments.key_variable)?.as_ref().map(Tags::new);
+    let needs = |option: &str| {
+        Failure::new(format!(
+            "`{option}` needs the key that the plugin has, and {} does not hold one",
+            arguments.key_variable
+        ))
+        .help("tags are made with it: export the key of that time, and no other")
+    };
+    let question = match (&arguments.client, &arguments.subject) {
+        (Some(client), _) => Question::Client(client.clone()),
+        (None, Some(_)) if tags.is_none() => return Err(needs("--subject")),
+        (None, Some(id)) => Question::Subject(id.clone()),
+        (None, None) => Question::Top,
+    };
+    if arguments.subjects.is_some() && tags.is_none() {
+        return Err(needs("--subjects"));
+    }
+    let second = |moment: &Moment| spelled(*moment).trim_end_matches('Z').to_owned();
+    let time = (arguments.from.as_ref().map(second), arguments.to.as_ref().map(second));
+    let mut ledger = Ledger::new(question, time, tags, arguments.namespace.clone());
+    let broken = logs::each_line(&arguments.logs, terminal, |line, _| ledger.take(line))?;
+    let ids = match &arguments.subjects {
+        Some(file) => resolved(file, &ledger)?,
+        None => HashMap::new(),
+    };
+    let answer = Answer { arguments, ledger: &ledger, ids };
+    terminal.print(&match arguments.format {
+        Format::Human => answer.human(terminal),
+        Format::Csv => answer.csv(),
+        Format::Json => pretty(&answer.json()),
+    })?;
+    Ok(if broken > 0 { Exit::Findings } else { Exit::Fine })
+}
+
+/// The key that a variable holds.
+fn key(variable: &str) -> Result<Option<PseudonymKey>, Failure> {
+    let Ok(text) = std::env::var(variable) else { return Ok(None) };
+    PseudonymKey::from_base64(&text).map(Some).map_err(|fault| {
+        Failure::new(format!("{variable} does not hold a key: {fault}"))
+            .help("it is the plugin's: base64 of 32 bytes or more")
+    })
+}
+
+/// The ids of a list that the client got, by their tags: the list is hashed as it is read, and only those are kept.
+fn resolved(file: &Path, ledger: &Ledger) -> Result<HashMap<u128, String>, Failure> {
+    let failed = |error: std::io::Error| Failure::io("read", file, &error);
+    let mut list = BufReader::new(File::open(file).map_err(failed)?);
+    let mut ids = HashMap::new();
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if list.read_line(&mut line).map_err(failed)? == 0 {
+            return Ok(ids);
+        }
+        let id = line.trim_end_matches(['\n', '\r']);
+        for kind in ledger.kinds() {
+            if let Some(tag) = ledger.is_exposed(kind, id) {
+                ids.insert(tag, id.to_owned());
+            }
+        }
+    }
+}
+
+/// What is not known: a name, how many, and what it means.
+struct Unknown {
+    name: &'static str,
+    count: u64,
+    text: &'static str,
+}
+
+struct Answer<'a> {
+    arguments: &'a Arguments,
+    ledger: &'a Ledger,
+    ids: HashMap<u128, String>,
+}
+
+/// Classes and levels in one text: `contact mask, identity show`.
+fn what(all: &BTreeSet<(String, String)>) -> String {
+    let each: Vec<String> = all.iter().map(|(class, level)| format!("{class} {level}")).collect();
+    each.join(", ")
+}
+
+/// Classes and levels of one response: what of it left.
+fn what_of(release: &Release) -> String {
+    let left = release.record.fields.iter().filter(|(_, level, _)| level != "hide");
+    what(&left.map(|(class, level, _)| (class.clone(), level.clone())).collect())
+}
+
+impl Answer<'_> {
+    /// The question in one line.
+    fn title(&self) -> String {
+        let about = match (&self.arguments.client, &self.arguments.subject) {
+            (Some(client), _) => format!("Whose data {} got", plain(client)),
+            (None, Some(_)) => "Who got data about this person".to_owned(),
+            (None, None) => "Clients by people whose data they got".to_owned(),
+        };
+        let from = self.arguments.from.map(|from| format!(", from {}", spelled(from))).unwrap_or_default();
+        let to = self.arguments.to.map(|to| format!(", before {}", spelled(to))).unwrap_or_default();
+        format!("{about}{from}{to}")
+    }
+
+    fn covers(&self) -> String {
+        let sum = self.ledger.summary();
+        match (&sum.first, &sum.last) {
+            (Some(first), Some(last)) => format!("the logs have records from {first}Z to {last}Z"),
+            _ => "the logs have no record with a time".to_owned(),
+        }
+    }
+
+    /// Everything that an answer cannot say, each with its number: nought is left out.
+    fn unknown(&self) -> Vec<Unknown> {
+        let sum = self.ledger.summary();
+        let unresolved =
+            if self.arguments.subjects.is_some() { self.ledger.distinct().saturating_sub(self.ids.len()) } else { 0 };
+        let all = [
+            (
+                "records_without_a_tag",
+                sum.unknown,
+                "records left that nothing says the subject of, or that were more than one line names: anybody's",
+            ),
+            (
+                "lines_not_written",
+                sum.unwritten,
+                "lines that the plugin did not write, since its VM had trapped: what left then, and to whom, is not known",
+            ),
+            ("lines_broken", sum.broken, "lines that cannot be read: what they said is missing here"),
+            (
+                "responses_passed",
+                sum.passed,
+                "responses passed untouched on routes that the policy does not govern: their content is not in the log",
+            ),
+            (
+                "responses_reported",
+                sum.reported,
+                "responses passed as they came on routes that only report: levels say what would have left",
+            ),
+            (
+                "records_of_unnamed_clients",
+                sum.unnamed,
+                "records of clients without a name in the log, of which no key was at hand to tell whose they are",
+            ),
+            (
+                "records_of_another_key",
+                sum.other_key,
+                "records whose tags another key made: their subjects have other tags here, and match no id",
+            ),
+            ("records_without_a_time", sum.timeless, "records without a time: they count whatever the time asked for"),
+            (
+                "subjects_without_an_id",
+                u64::try_from(unresolved).unwrap_or(u64::MAX),
+                "subjects whose id is not in the list",
+            ),
+        ];
+        all.into_iter()
+            .filter(|(_, count, _)| *count > 0)
+            .map(|(name, count, text)| Unknown { name, count, text })
+            .collect()
+    }
+
+    /// The rows of the answer, with the names of their columns.
+    fn table(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
+        let ledger = self.ledger;
+        if self.arguments.client.is_some() {
+            let rows = ledger.subjects(&self.ids).into_iter().map(|named| {
+                vec![
+                    named.kind.to_owned(),
+                    named.id.unwrap_or_default(),
+                    format!("{:032x}", named.tag),
+                    named.exposure.first.clone(),
+                    named.exposure.last.clone(),
+                    named.exposure.responses.to_string(),
+                    what(named.what),
+                ]
+            });
+            return (vec!["kind", "id", "tag", "first", "last", "responses", "classes and levels"], rows.collect());
+        }
+        if self.arguments.subject.is_some() {
+            let rows = ledger.releases().iter().map(|release| {
+                let record = &release.record;
+                vec![
+                    record.time.clone(),
+                    record.client.to_string(),
+                    record.text("request").to_owned(),
+                    record.text("route").to_owned(),
+                    record.text("outcome").to_owned(),
+                    what_of(release),
+                    release.others.to_string(),
+                ]
+            });
+            return (
+                vec!["time", "client", "request", "route", "outcome", "classes and levels", "others in it"],
+                rows.collect(),
+            );
+        }
+        let rows = ledger.top().into_iter().map(|(client, top)| {
+            vec![client.to_string(), top.subjects.to_string(), top.responses.to_string(), top.unknown.to_string()]
+        });
+        (vec!["client", "subjects", "responses", "records without a tag"], rows.collect())
+    }
+
+    fn human(&self, terminal: Terminal) -> String {
+        let sum = self.ledger.summary();
+        let mut text = format!("{}\n", terminal.paint(Ink::Strong, &self.title()));
+        text.push_str(&format!(
+            "{} responses, of {} of which something left; {}\n",
+            sum.records,
+            sum.left,
+            self.covers()
+        ));
+        if self.arguments.client.is_some() {
+            text.push_str(&format!("{} people\n", self.ledger.distinct()));
+            for ((class, level), count) in self.ledger.values() {
+                text.push_str(&format!("  {class} {level}: {count}\n"));
+            }
+        }
+        let (head, rows) = self.table();
+        if rows.is_empty() {
+            text.push_str("Nobody, as far as the logs say.\n");
+        } else {
+            text.push('\n');
+            let plainly = |row: Vec<String>| row.iter().map(|cell| plain(cell)).collect::<Vec<String>>();
+            let all: Vec<Vec<String>> = std::iter::once(head.iter().map(|name| (*name).to_owned()).collect())
+                .chain(rows.into_iter().map(plainly))
+                .collect();
+            let widths: Vec<usize> = (0..head.len())
+                .map(|at| all.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+                .collect();
+            for (index, row) in all.iter().enumerate() {
+                let cells: Vec<String> =
+                    row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+                let line = cells.join("  ");
+                text.push_str(&if index == 0 {
+                    terminal.paint(Ink::Dim, line.trim_end())
+                } else {
+                    line.trim_end().to_owned()
+                });
+                text.push('\n');
+            }
+        }
+        text.push_str("\nWhat this does not know\n");
+        for Unknown { count, text: means, .. } in self.unknown() {
+            text.push_str(&format!("  {count:>5}  {means}\n"));
+        }
+        text.push_str("         what left before and after the time that the logs cover\n");
+        text.push_str(
+            "         which value was whose: in a response about several people each has the classes of all of it\n",
+        );
+        text
+    }
+
+    fn csv(&self) -> String {
+        let (head, rows) = self.table();
+        let mut text = format!("row,{},count,note\n", head.join(",").replace(' ', "_"));
+        let word = if self.arguments.client.is_some() {
+            "subject"
+        } else if self.arguments.subject.is_some() {
+            "response"
+        } else {
+            "client"
+        };
+        for row in rows {
+            let cells: Vec<String> = row.iter().map(|cell| csv_cell(cell)).collect();
+            text.push_str(&format!("{word},{},,\n", cells.join(",")));
+        }
+        let empty = ",".repeat(head.len());
+        text.push_str(&format!("about{empty},,{}\n", csv_cell(&format!("{}; {}", self.title(), self.covers()))));
+        for Unknown { name, count, text: means } in self.unknown() {
+            text.push_str(&format!("unknown{empty},{count},{}\n", csv_cell(&format!("{name}: {means}"))));
+        }
+        text.push_str(&format!("unknown{empty},,what left before and after the time that the logs cover\n"));
+        text.push_str(&format!("unknown{empty},,which value was whose: in a response about several people each has the classes of all of it\n"));
+        text
+    }
+
+    fn json(&self) -> Value {
+        let sum = self.ledger.summary();
+        let (head, rows) = self.table();
+        let rows = rows.into_iter().map(|row| {
+            let members = head.iter().map(|name| name.replace(' ', "_")).zip(row.into_iter().map(Value::String));
+            Value::Object(members.filter(|(_, value)| value != "").collect())
+        });
+        let values = self
+            .ledger
+            .values()
+            .iter()
+            .map(|((class, level), count)| json!({"class": class, "level": level, "values": count}));
+        json!({
+            "about": self.title(),
+            "records_from": sum.first,
+            "records_to": sum.last,
+            "responses": sum.records,
+            "responses_left": sum.left,
+            "rows": rows.collect::<Vec<_>>(),
+            "values": values.collect::<Vec<_>>(),
+            "unknown": self.unknown().into_iter().map(|unknown| json!({
+                "what": unknown.name, "count": unknown.count, "means": unknown.text,
+            })).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,277 @@
+//! `fieldgate why`: a decision record in words, with the lines of the policy that decide.
+
+use std::path::PathBuf;
+
+use fieldgate::diagnostic::plain;
+use fieldgate::policy;
+use fieldgate::policy::model::{Level, Route, RouteBody, ScopeId};
+use fieldgate_workbench::ledger::{Client, Line, Record};
+use fieldgate_workbench::suite::reasons;
+use fieldgate_workbench::suite::verdict::{at_path, client_entry, word};
+use memchr::memmem;
+
+use super::exit::{Exit, Failure};
+use super::load::{self, Loaded};
+use super::logs;
+use super::terminal::{Ink, Terminal};
+
+/// Say why a response was what it was: its decision record in words, with the policy's lines that decide
+///
+/// `fieldgate why access.log 6f1c0a52-… -p policies/telco.yaml`: the id is the `x-request-id` that a support case names. It exits with
+/// 1 if no line has it, or if another policy decided.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The access log: plain, gzip or zstd; `-` for standard input
+    #[arg(value_name = "LOG")]
+    log: PathBuf,
+    /// The request's id
+    #[arg(value_name = "REQUEST_ID")]
+    request: String,
+    /// The policy: a file, or a directory with one
+    #[arg(long, short, value_name = "PATH", default_value = "policies")]
+    policy: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    let one = load::only(&arguments.policy, "one of them decided", terminal)?;
+    let mut found: Vec<Record> = Vec::new();
+    let mut unwritten = false;
+    let wanted = memmem::Finder::new(arguments.request.as_bytes()).into_owned();
+    logs::each_line(std::slice::from_ref(&arguments.log), terminal, |line, bytes| match line {
+        Line::Record(record) if record.text("request") == arguments.request => found.push(*record),
+        Line::Unwritten(_) => unwritten |= wanted.find(bytes).is_some(),
+        _ => {}
+    })?;
+    if found.is_empty() {
+        let log = arguments.log.display();
+        return if unwritten {
+            terminal.say(&format!(
+                "{log}: the line of {} has no record: the plugin's VM had trapped, and the stream ended\n",
+                plain(&arguments.request)
+            ));
+            Ok(Exit::Findings)
+        } else {
+            terminal.say(&format!("{log}: no line has the request id {}\n", plain(&arguments.request)));
+            Ok(Exit::Findings)
+        };
+    }
+    let mut exit = Exit::Fine;
+    for record in &found {
+        let told = Told { record, one: &one };
+        terminal.print(&told.text(terminal))?;
+        if !told.is_the_policy() {
+            exit = Exit::Findings;
+        }
+    }
+    Ok(exit)
+}
+
+/// What reasons of a refusal mean, and what to look at. Those of the text itself all begin with `json_`.
+const REASONS: [(&str, &str); 17] = [
+    ("no_identity", "nothing that is verified said who asked (rule 7)"),
+    (
+        "nothing_visible",
+        "nothing is visible to this caller: no active scope grants a class of the route, or a budget's step hides all",
+    ),
+    ("no_route", "no route of the policy has this method and path, or it can be read in two ways (rules 4, 5)"),
+    ("bad_request", "the request cannot be read in one way only (rule 4)"),
+    ("query_parameter", "a query parameter that the route does not list (rule 6)"),
+    ("too_many_records", "more records than `max_records` lets through, with `over: reject` (rule 28)"),
+    ("content_encoding", "the upstream's body is compressed (rule 30)"),
+    ("content_type", "the upstream's body is of a type that the route does not take (rule 30)"),
+    ("status", "a status whose body cannot be rewritten, such as a part of a resource"),
+    ("root_hidden", "the body's root is of a shape that the policy does not know (rule 12)"),
+    ("body_too_large", "the upstream's body is larger than `limits` allow (rule 40)"),
+    ("record_too_large", "an element that a filter must see whole is larger than `limits` allow (rule 40)"),
+    ("budget", "a budget of this caller is spent: it may ask again in the next window (rule 34)"),
+    ("budget_store", "a budget's store did not answer (rule 36)"),
+    ("upgrade", "an upgrade or a tunnel, of which nothing can be rewritten"),
+    ("internal", "a state that should not exist: report it"),
+    ("json_", "the upstream's body is not strict JSON, or has a known member name twice (rule 25)"),
+];
+
+struct Told<'a> {
+    record: &'a Record,
+    one: &'a Loaded,
+}
+
+impl Told<'_> {
+    fn is_the_policy(&self) -> bool {
+        self.record.text("digest") == policy::digest(&self.one.doc)
+    }
+
+    fn route(&self) -> Option<&Route> {
+        let name = self.record.text("route");
+        self.one.policy.routes.iter().find(|route| route.name == name)
+    }
+
+    fn scopes(&self) -> Vec<&str> {
+        let list = self.record.whole.get("scopes").and_then(serde_json::Value::as_array);
+        list.map(|all| all.iter().filter_map(serde_json::Value::as_str).collect()).unwrap_or_default()
+    }
+
+    /// The ceiling of a budget's step that was reached.
+    fn step(&self) -> Level {
+        let levels = [Level::Hide, Level::Blank, Level::Pseudonym, Level::Mask];
+        levels.into_iter().find(|level| word(*level) == self.record.text("step")).unwrap_or(Level::Show)
+    }
+
+    fn text(&self, terminal: Terminal) -> String {
+        let record = self.record;
+        let mut text =
+            format!("{}  {}\n", terminal.paint(Ink::Strong, &plain(record.text("request"))), plain(&record.time));
+        let issuer = match record.text("issuer") {
+            "" => String::new(),
+            issuer => format!(", by {issuer}"),
+        };
+        let scopes = self.scopes();
+        let scopes =
+            if scopes.is_empty() { "without an active scope".to_owned() } else { format!("with {}", scopes.join(" ")) };
+        text.push_str(&format!(
+            "who      {} {}{}\n",
+            plain(&record.client.to_string()),
+            plain(&scopes),
+            plain(&issuer)
+        ));
+        match (record.text("route"), self.route()) {
+            ("", _) => text.push_str("what     no route of the policy\n"),
+            (_, Some(route)) => text.push_str(&format!(
+                "what     {}  {}  {}\n",
+                route.name,
+                super::cells::match_text(route),
+                self.one.sources.location(route.span)
+            )),
+            (name, None) => {
+                text.push_str(&format!("what     {}, which the policy at hand does not have\n", plain(name)))
+            }
+        }
+        let status = match record.number("status") {
+            0 => String::new(),
+            status => format!(", status {status}"),
+        };
+        let mode = record.text("mode");
+        text.push_str(&format!("outcome  {}{status}", plain(record.text("outcome"))));
+        text.push_str(match mode {
+            "reported" => ": the route only reports, so the response passed as it came",
+            "passed" => ": nothing was governed, so it passed as it came",
+            _ => "",
+        });
+        text.push('\n');
+        if !record.text("reason").is_empty() {
+            let reason = record.text("reason");
+            let means = REASONS
+                .iter()
+                .find(|(known, _)| *known == reason || (known.ends_with('_') && reason.starts_with(known)))
+                .map_or("", |(_, means)| means);
+            let at = if record.whole.get("offset").is_some() {
+                format!(", at byte {}", record.number("offset"))
+            } else {
+                String::new()
+            };
+            text.push_str(&format!("because  {}{at}  {means}\n", plain(reason)));
+        }
+        for (class, level, count) in &record.fields {
+            text.push_str(&format!("values   {} {}: {count}\n", plain(class), plain(level)));
+        }
+        for (name, means) in [
+            ("records", ""),
+            ("unknown", "  records that nothing says the subject of"),
+            ("mismatches", "  values of another shape than the policy says"),
+        ] {
+            if record.number(name) > 0 {
+                text.push_str(&format!("{name:7}  {}{means}\n", record.number(name)));
+            }
+        }
+        for (kind, tags) in &record.subjects {
+            text.push_str(&format!(
+                "whose    {} of {}: `fieldgate ledger --client` has them\n",
+                tags.len(),
+                plain(kind)
+            ));
+        }
+        self.budgets(&mut text);
+        text.push_str(&self.deciding(terminal));
+        text
+    }
+
+    fn budgets(&self, text: &mut String) {
+        let budgets = self.record.whole.get("budgets").and_then(serde_json::Value::as_array);
+        for budget in budgets.into_iter().flatten() {
+            let number = |name: &str| budget.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+            let name = budget.get("name").and_then(serde_json::Value::as_str).unwrap_or_default();
+            let place = self.one.policy.budgets.iter().find(|known| known.name == name);
+            let place = place.map(|known| self.one.sources.location(known.span).to_string()).unwrap_or_default();
+            text.push_str(&format!(
+                "budget   {}: {} of {} used  {place}\n",
+                plain(name),
+                number("used"),
+                number("max")
+            ));
+        }
+        if self.step() != Level::Show {
+            text.push_str(&format!("step     at most {}\n", word(self.step())));
+        }
+    }
+
+    /// The policy, and each field of the route with the line that decides.
+    fn deciding(&self, terminal: Terminal) -> String {
+        let (was, is) = (self.record.text("digest"), policy::digest(&self.one.doc));
+        let short = |digest: &str| digest.get(..12).unwrap_or(digest).to_owned();
+        let mut text = if was == is {
+            format!(
+                "policy   {} {}: {} is the one that decided\n",
+                plain(self.record.text("policy")),
+                short(&is),
+                self.one.name
+            )
+        } else {
+            format!(
+                "policy   {}: {} {}, and {} is {}: the lines below are of another policy than the one that decided\n",
+                terminal.paint(Ink::Bad, "not the one"),
+                plain(self.record.text("policy")),
+                plain(&short(was)),
+                self.one.name,
+                short(&is)
+            )
+        };
+        // What refuses a request or a body is no field's doing, but for a resource of which nothing is visible.
+        if !matches!(self.record.text("reason"), "" | "nothing_visible") {
+            return text;
+        }
+        let Some(RouteBody::Governed(governed)) = self.route().map(|route| &route.body) else { return text };
+        let name = match &self.record.client {
+            Client::Named(name) => Some(name.as_str()),
+            Client::Tagged(_) | Client::Unknown => None,
+        };
+        let entry = client_entry(&self.one.policy, name);
+        let wanted = self.scopes();
+        let active: Vec<ScopeId> = (0u16..)
+            .map(ScopeId)
+            .zip(&self.one.policy.scopes)
+            .filter(|(_, scope)| wanted.contains(&scope.name.as_str()))
+            .map(|(id, _)| id)
+            .collect();
+        let mut rows = Vec::new();
+        for field in &governed.entries {
+            let verdict = at_path(&self.one.policy, governed, &field.path, entry, &active);
+            let level = verdict.level.min(self.step());
+            let all = reasons(&self.one.policy, governed, &verdict, Some(self.one.doc.root()));
+            let decides = if level < verdict.level {
+                format!("step of a budget: at most {}", word(self.step()))
+            } else {
+                let found = all.iter().find(|reason| reason.decides).or_else(|| all.first());
+                found.map_or_else(String::new, |reason| {
+                    let place = reason.span.map(|span| self.one.sources.location(span).to_string()).unwrap_or_default();
+                    format!("{}: {}  {place}", reason.topic, reason.text)
+                })
+            };
+            rows.push((field.path.to_string(), word(level), decides));
+        }
+        let paths = rows.iter().map(|(path, _, _)| path.chars().count()).max().unwrap_or(0);
+        for (path, level, decides) in rows {
+            text.push_str(format!("  {path:paths$}  {level:9}  {decides}").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}

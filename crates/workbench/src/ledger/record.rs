@@ -1,0 +1,203 @@
+//! [`Record`]: one line of an access log, as far as the questions need it.
+
+use memchr::memmem;
+use serde_json::Value;
+
+/// How the object of a record begins, in every line that has one.
+const START: &[u8] = b"{\"fieldgate\":";
+
+/// What stands in a line whose record is missing since the plugin's VM had trapped.
+const TRAPPED: &[u8] = b"wasm_fail_stream";
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Line {
+    /// It has a record.
+    Record(Box<Record>),
+    /// The plugin did not write it: what left is not known. The second in which the request began, where the line says it.
+    Unwritten(Option<String>),
+    /// Nothing is in it.
+    Empty,
+    /// It cannot be read.
+    Broken(Broken),
+}
+
+/// Why a line cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// It holds neither a record nor the `-` in the place of one.
+    NoRecord,
+    /// The record is not JSON, or is cut off.
+    NotJson,
+    /// The record is of a format that this version does not know.
+    Format,
+    /// A member is not what it has to be.
+    Member(&'static str),
+    /// It is longer than any record.
+    TooLong,
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoRecord => f.write_str("no decision record in it, and no `-` in the place of one"),
+            Self::NotJson => f.write_str("the decision record is not JSON, or is cut off"),
+            Self::Format => f.write_str("the decision record is of a format that this version does not know"),
+            Self::Member(name) => write!(f, "`{name}` of the decision record is not what it has to be"),
+            Self::TooLong => f.write_str("it is longer than any decision record"),
+        }
+    }
+}
+
+/// Who asked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Client {
+    /// A client that the policy names.
+    Named(String),
+    /// Another, by the tag of its id.
+    Tagged(u128),
+    /// Nobody, or somebody whom no key could make a tag of.
+    Unknown,
+}
+
+impl std::fmt::Display for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Named(name) => f.write_str(name),
+            Self::Tagged(tag) => write!(f, "tag {tag:032x}"),
+            Self::Unknown => f.write_str("nobody"),
+        }
+    }
+}
+
+/// A decision record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// When it was settled: `2026-11-28T14:04:21.123Z`, or empty.
+    pub time: String,
+    /// The tag of the key that made the tags.
+    pub key: Option<String>,
+    /// Who asked.
+    pub client: Client,
+    /// What of the body left, by class and level: class, level's word, how many values.
+    pub fields: Vec<(String, String, u64)>,
+    /// Whose data left: the kind of subject, and the tags.
+    pub subjects: Vec<(String, Vec<u128>)>,
+    /// Records that left and are nobody's in `subjects`.
+    pub unknown: u64,
+    /// All of it, as it stands.
+    pub whole: Value,
+}
+
+impl Record {
+    /// A member that is text; empty where it is not there.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.whole.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A member that is a number; 0 where it is not there.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        self.whole.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// The second in which it was settled: `2026-11-28T14:04:21`. These compare as the moments do.
+    #[must_use]
+    pub fn second(&self) -> &str {
+        self.time.get(..19).unwrap_or_default()
+    }
+
+    /// Whether something of a response may have left.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        !matches!(self.text("outcome"), "refused" | "unanswered" | "unseen")
+    }
+
+    /// Whether the response went as it came, so that nothing of it is in the record.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.text("outcome") == "passed"
+    }
+}
+
+/// Reads a line, without its end. What stands before and after the record does not matter.
+#[must_use]
+pub fn read(line: &[u8]) -> Line {
+    let line = line.trim_ascii();
+    if line.is_empty() {
+        return Line::Empty;
+    }
+    let Some(at) = memmem::find(line, START) else {
+        let unwritten = memmem::find(line, TRAPPED).is_some() || line.ends_with(b" -");
+        return if unwritten { Line::Unwritten(second_of(line)) } else { Line::Broken(Broken::NoRecord) };
+    };
+    let mut values = serde_json::Deserializer::from_slice(line.get(at..).unwrap_or_default()).into_iter::<Value>();
+    match values.next() {
+        Some(Ok(value)) => match record(value) {
+            Ok(record) => Line::Record(Box::new(record)),
+            Err(broken) => Line::Broken(broken),
+        },
+        _ => Line::Broken(Broken::NotJson),
+    }
+}
+
+/// The second that a line begins with: Envoy's `%START_TIME%`.
+fn second_of(line: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(line.get(..19)?).ok()?;
+    is_second(text).then(|| text.to_owned())
+}
+
+/// Whether a text is a moment up to its second: `2026-11-28T14:04:21`.
+pub(super) fn is_second(text: &str) -> bool {
+    text.len() == 19
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            10 => byte == b'T',
+            13 | 16 => byte == b':',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+fn record(whole: Value) -> Result<Record, Broken> {
+    if whole.get("fieldgate").and_then(Value::as_u64) != Some(1) {
+        return Err(Broken::Format);
+    }
+    let time = match whole.get("time") {
+        None => String::new(),
+        Some(Value::String(time)) if time.get(..19).is_some_and(is_second) => time.clone(),
+        Some(_) => return Err(Broken::Member("time")),
+    };
+    let client = match whole.get("client") {
+        None => Client::Unknown,
+        Some(Value::String(name)) => Client::Named(name.clone()),
+        Some(other) => Client::Tagged(other.get("tag").and_then(tag).ok_or(Broken::Member("client"))?),
+    };
+    let mut fields = Vec::new();
+    if let Some(classes) = whole.get("fields") {
+        for (class, levels) in classes.as_object().ok_or(Broken::Member("fields"))? {
+            for (level, count) in levels.as_object().ok_or(Broken::Member("fields"))? {
+                fields.push((class.clone(), level.clone(), count.as_u64().ok_or(Broken::Member("fields"))?));
+            }
+        }
+    }
+    let mut subjects = Vec::new();
+    if let Some(kinds) = whole.get("subjects") {
+        for (kind, tags) in kinds.as_object().ok_or(Broken::Member("subjects"))? {
+            let tags = tags.as_array().ok_or(Broken::Member("subjects"))?;
+            let tags = tags.iter().map(tag).collect::<Option<Vec<u128>>>().ok_or(Broken::Member("subjects"))?;
+            subjects.push((kind.clone(), tags));
+        }
+    }
+    let unknown = match whole.get("unknown") {
+        None => 0,
+        Some(count) => count.as_u64().ok_or(Broken::Member("unknown"))?,
+    };
+    let key = whole.get("key").and_then(Value::as_str).map(str::to_owned);
+    Ok(Record { time, key, client, fields, subjects, unknown, whole })
+}
+
+fn tag(value: &Value) -> Option<u128> {
+    let text = value.as_str().filter(|text| text.len() == 32)?;
+    u128::from_str_radix(text, 16).ok()
+}
