@@ -11,6 +11,8 @@ mod place;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod catalogue;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod fix;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod rules;
 
 pub use code::Code;

@@ -45,7 +45,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
 ];
 
 /// Foreign crates that one place alone may name.
-const CRATES: [(&str, &str); 13] = [
+const CRATES: [(&str, &str); 14] = [
     ("siphasher", "src/budget/subject"),
     ("proxy_wasm", "crates/plugin/src"),
     ("log", "crates/plugin/src"),
@@ -59,6 +59,7 @@ const CRATES: [(&str, &str); 13] = [
     ("clap_complete", "crates/cli/src/completions"),
     ("flate2", "crates/cli/src/logs"),
     ("ruzstd", "crates/cli/src/logs"),
+    ("clap_mangen", "crates/cli/src/man"),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

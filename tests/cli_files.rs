@@ -248,6 +248,63 @@ fn a_broken_file_hides_no_other_from_the_check() {
 }
 
 #[test]
+fn fixes_are_written_until_nothing_is_left_that_leaves_no_choice() {
+    let scratch = Scratch::new("fix");
+    let slips = fs::read_to_string(fieldgate_testkit::root().join("tests/cli/fix/slips.yaml")).expect("a policy");
+    scratch.write("policies/slips.yaml", &slips);
+    let shown = scratch.run(&["check", "--fix"]);
+    assert_eq!(scratch.read("policies/slips.yaml"), slips, "nobody said yes");
+    assert!(text(&shown.stderr).contains("first name"), "{}", text(&shown.stderr));
+    // What one mistake hides, the next run mends.
+    for _ in 0..3 {
+        scratch.run(&["check", "--fix", "--yes"]);
+    }
+    let mended = scratch.read("policies/slips.yaml");
+    for line in
+        ["    $.id: key", "mask: email", "class: contact,", "GET /accounts/{id}", "{shape: account}", "first name"]
+    {
+        assert!(mended.contains(line), "{line}: {mended}");
+    }
+    let checked = scratch.run(&["check", "--deny-warnings", "--format", "compact"]);
+    assert!(!text(&checked.stdout).contains("error["), "{}", text(&checked.stdout));
+    let again = scratch.run(&["check", "--fix", "--yes"]);
+    assert!(text(&again.stderr).contains("Nothing to write"), "{}", text(&again.stderr));
+    assert_eq!(scratch.read("policies/slips.yaml"), mended);
+}
+
+/// A child that is ended when the test is, however that ends.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn a_watched_policy_is_checked_again_when_it_changes() {
+    use std::io::{BufRead, BufReader};
+    let scratch = Scratch::new("watch");
+    scratch.write("policies/small.yaml", &small());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
+        .args(["check", "--watch", "--format", "compact"])
+        .current_dir(&scratch.0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    let (out, said) = (child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
+    let _child = Child(child);
+    let mut said = BufReader::new(said).lines();
+    assert!(said.next().expect("a line").expect("a line").contains("Waiting for a change"));
+    scratch.write("policies/small.yaml", &small().replace("language: 1", "language: 7"));
+    let mut found = String::new();
+    BufReader::new(out).read_line(&mut found).expect("a line");
+    assert!(found.contains("error[FG009]"), "{found}");
+}
+
+#[test]
 fn a_preview_of_pseudonyms_needs_a_key_and_says_so() {
     let scratch = Scratch::new("key");
     scratch.write("small.yaml", &small().replace("$.status: reference", "$.status: {class: reference, pseudonym: a}"));

@@ -11,12 +11,13 @@
     clippy::arithmetic_side_effects
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fieldgate::diagnostic::catalogue::Example;
-use fieldgate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, Span};
+use fieldgate::diagnostic::catalogue::{self, Example};
+use fieldgate::diagnostic::fix;
+use fieldgate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Sources, Span};
 use fieldgate::policy;
 use fieldgate::policy::moment::Moment;
 use fieldgate_workbench::deployment;
@@ -63,7 +64,10 @@ fn findings(example: Example, fragment: &str) -> Diagnostics {
 }
 
 fn deployment_findings(fragment: &str) -> Diagnostics {
-    let mut files = fragments::deployment(fragment);
+    deployment_findings_of(fragments::deployment(fragment))
+}
+
+fn deployment_findings_of(mut files: BTreeMap<String, String>) -> Diagnostics {
     let policy = files.remove("policy.yaml").map(|fragment| {
         let files = fragments::files(&fragment);
         let doc = policy::load(&files, "policy.yaml").expect("the row's policy is read");
@@ -80,8 +84,11 @@ fn deployment_findings(fragment: &str) -> Diagnostics {
 }
 
 fn policy_findings(fragment: &str) -> Diagnostics {
-    let files = fragments::files(fragment);
-    let doc = match policy::load(&files, "policy.yaml") {
+    policy_findings_of(&fragments::files(fragment))
+}
+
+fn policy_findings_of(files: &BTreeMap<String, String>) -> Diagnostics {
+    let doc = match policy::load(files, "policy.yaml") {
         Ok(doc) => doc,
         Err(found) => return found,
     };
@@ -240,7 +247,6 @@ fn rules_in_a_page_are_links_to_the_language() {
 
 /// The catalogue as one page of Markdown.
 fn reference() -> String {
-    use fieldgate::diagnostic::catalogue;
     let mut out = String::from(
         "# Diagnostics\n\n\
          What `fieldgate check` says, code by code. A code never changes its meaning and is never used again.\n\n\
@@ -295,7 +301,6 @@ fn the_reference_page_is_the_catalogue() {
 
 #[test]
 fn every_code_has_a_page_whose_examples_hold() {
-    use fieldgate::diagnostic::{Code, catalogue};
     let mut wrong = String::new();
     for code in Code::ALL {
         let Some(page) = catalogue::page(*code) else {
@@ -317,4 +322,74 @@ fn every_code_has_a_page_whose_examples_hold() {
     assert!(catalogue::PAGES.is_sorted_by_key(|page| page.code), "pages are in the order of their codes");
     assert_eq!(Code::parse("fg012"), Some(Code::UnknownClass));
     assert_eq!(Code::parse("FG999"), None);
+}
+
+/// What is found, as sentences without what a change of place or of number alone alters.
+fn sentences(found: &Diagnostics) -> BTreeSet<String> {
+    found.items().iter().map(|item| format!("{} {}", item.code, item.message)).collect()
+}
+
+/// Rows in which one mistake hides another, which comes to light once the first is mended.
+const HIDING: [(&str, &str); 2] =
+    [("a budget's key starts with the client", "FG120"), ("levels and classes in capitals have near ones", "FG016")];
+
+#[test]
+fn every_help_that_says_what_to_write_mends_what_it_is_about_and_nothing_new_comes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
+    let mut all: Vec<(String, Example, String)> = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            let rows = rows(&std::fs::read_to_string(&path).unwrap());
+            all.extend(rows.into_iter().map(|row| (row.claim, example(&path), row.fragment)));
+        }
+    }
+    all.extend(catalogue::PAGES.iter().map(|page| (page.code.to_string(), page.example, page.wrong.to_owned())));
+    let (mut tried, mut wrong) = (0, String::new());
+    for (claim, example, fragment) in all {
+        let files = match example {
+            Example::Policy => fragments::files(&fragment),
+            Example::Deployment => fragments::deployment(&fragment),
+        };
+        let look = |files: &BTreeMap<String, String>| match example {
+            Example::Policy => policy_findings_of(files),
+            Example::Deployment => deployment_findings_of(files.clone()),
+        };
+        let found = look(&files);
+        let before = sentences(&found);
+        for item in found.items() {
+            for fixed in fix::applied([(item, &**found.sources())]) {
+                tried += 1;
+                let mut files = files.clone();
+                let Some(text) = files.get_mut(&fixed.name).filter(|text| **text == fixed.before) else {
+                    writeln!(wrong, "{claim}: {} is none of the row's files", fixed.name).unwrap();
+                    continue;
+                };
+                text.clone_from(&fixed.after);
+                let after = sentences(&look(&files));
+                let same = format!("{} {}", item.code, item.message);
+                // Lints look at a policy only once it checks.
+                let looked = !found.has_errors();
+                let is_error = |sentence: &&String| {
+                    Code::parse(&sentence[..5]).is_some_and(|code| code.severity() == Severity::Error)
+                };
+                let new: Vec<&String> = after.difference(&before).filter(|new| looked || is_error(new)).collect();
+                let new: Vec<&&String> = new
+                    .iter()
+                    .filter(|new| !HIDING.iter().any(|(row, code)| *row == claim && new.starts_with(code)))
+                    .collect();
+                if after.contains(&same) || !new.is_empty() {
+                    let help = item.help.as_deref().unwrap_or_default();
+                    writeln!(
+                        wrong,
+                        "{claim}: {same}\n  help: {help}\n  still there: {}, new: {new:?}",
+                        after.contains(&same)
+                    )
+                    .unwrap();
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(tried >= 30, "only {tried} helps say what to write");
 }

@@ -219,7 +219,7 @@ fn sarif_is_valid_by_its_own_schema() {
         (&["tests/cli/small.yaml"][..], 0..=0),
         (&["policies/telco.yaml"], 6..=6),
         (&["tests/cli/broken", "policies", "tests/cli/openapi/accounts.policy.yaml"], 10..=100),
-        (&["tests/cli/openapi/accounts.policy.yaml", "--openapi", "tests/cli/openapi/accounts.yaml"], 6..=6),
+        (&["tests/cli/openapi/accounts.policy.yaml", "--openapi", "tests/cli/openapi/accounts.yaml"], 7..=7),
     ] {
         let run = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
             .args(["check", "--format", "sarif"])

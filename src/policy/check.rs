@@ -238,7 +238,7 @@ fn language(reader: &mut Reader, doc: &PolicyDoc, place: Span) -> Option<()> {
         } else if let Some(version) = version {
             reader.push(
                 Diagnostic::at(Code::MissingKey, version.key_span, "the policy says its `version`, not its `language`")
-                    .help("write `language: 1`"),
+                    .help("call it `language: 1`"),
             );
         } else {
             reader.push(Diagnostic::at(Code::MissingKey, place, "the policy does not say its `language`").help(help));

@@ -154,7 +154,7 @@ impl Loader<'_> {
                     include.node.span,
                     format!("`include` is {}, not a list", include.node.kind()),
                 )
-                .help("write `include: [shapes/*.yaml, routes/*.yaml]`"),
+                .help("list them, as in `include: [shapes/*.yaml, routes/*.yaml]`"),
             );
             return Vec::new();
         };

@@ -44,7 +44,7 @@ pub(super) fn number() -> PathFault {
 }
 
 pub(super) fn query_wanted(name: &str) -> PathFault {
-    PathFault::profile(format!("`{name}()` takes a query")).help(format!("write `{name}(@.a[*])`"))
+    PathFault::profile(format!("`{name}()` takes a query")).help(format!("give it one, as in `{name}(@.a[*])`"))
 }
 
 pub(super) fn unknown_function(name: &str) -> PathFault {
@@ -180,11 +180,11 @@ pub(super) fn guess(text: &str) -> PathFault {
         bare.replace(&doubled, "").contains(operator)
     };
     if bare.contains("===") {
-        return PathFault::syntax("`===` is no operator").help("write `==`");
+        return PathFault::syntax("`===` is no operator").help("two values are compared by `==`");
     }
     let assigned = bare.replace("==", "").replace("!=", "").replace("<=", "").replace(">=", "");
     if assigned.contains('=') {
-        return PathFault::syntax("`=` is no operator").help("write `==`");
+        return PathFault::syntax("`=` is no operator").help("two values are compared by `==`");
     }
     if single('&') || single('|') {
         return PathFault::syntax("a condition is joined by a single sign").help("write `&&` or `||`");
@@ -306,7 +306,7 @@ pub(super) fn mended(text: &str) -> Option<String> {
         return None;
     }
     let text = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
-    let text = text.replace("[]", "[*]").replace(".[", "[");
+    let text = operators(&text.replace("[]", "[*]").replace(".[", "["));
     let rest = text.strip_prefix('$').unwrap_or(&text);
     let mut out = "$".to_owned();
     let mut chars = rest.chars().peekable();
@@ -329,6 +329,44 @@ pub(super) fn mended(text: &str) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// A filter's operators as JSONPath spells them, outside of quotes: `=` and `===` as `==`, `and` as `&&`, `or` as `||`.
+fn operators(text: &str) -> String {
+    if !text.contains("[?") {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut quote = None;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let swapped = [
+            ("===", "=="),
+            ("==", "=="),
+            ("!=", "!="),
+            ("<=", "<="),
+            (">=", ">="),
+            ("=", "=="),
+            (" and ", " && "),
+            (" or ", " || "),
+        ]
+        .into_iter()
+        .filter(|_| quote.is_none())
+        .find_map(|(old, new)| rest.strip_prefix(old).map(|after| (new, after)));
+        if let Some((new, after)) = swapped {
+            out.push_str(new);
+            rest = after;
+            continue;
+        }
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            _ => {}
+        }
+        out.push(c);
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+    }
+    out
 }
 
 /// A name after a full stop: as it is if it may stand so, else in brackets and quotes.

@@ -1,23 +1,26 @@
 //! `fieldgate check`: every diagnostic of every policy, and of what surrounds it, in one run.
 
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use fieldgate::diagnostic::{Diagnostics, Severity};
+use fieldgate::diagnostic::{Diagnostics, Severity, fix};
 use fieldgate::policy::model::{PolicySet, RouteBody};
 use fieldgate::policy::{self, Disk, Files as _};
 use fieldgate_workbench::deployment::{self, Reviewed};
 use fieldgate_workbench::openapi::{self, Api, Wanted, drift};
 
+use super::change;
 use super::exit::{Exit, Failure};
 use super::init;
 use super::load::{self, Loaded};
 use super::report::{self, Format, number};
 use super::terminal::{Ink, Terminal};
+use super::watch;
 
 /// Load, check and lint policies, and say everything there is to say
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Policies: files or directories [default: policies]
+    /// Policies: files or directories, or `-` for one on standard input [default: policies]
     paths: Vec<PathBuf>,
     /// How to write it
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -35,6 +38,57 @@ pub(crate) struct Arguments {
     /// resources of Istio and Envoy Gateway; several are one deployment
     #[arg(long, value_name = "FILE")]
     envoy: Vec<PathBuf>,
+    /// Write what a help says to write, where it leaves no choice, after showing the difference
+    #[arg(long, conflicts_with = "watch")]
+    fix: bool,
+    /// With --fix: write without asking
+    #[arg(long, requires = "fix")]
+    yes: bool,
+    /// Check again whenever a file changes
+    #[arg(long)]
+    watch: bool,
+}
+
+/// What stands for standard input.
+const INPUT: &str = "-";
+
+/// Files on the disk, and a policy on standard input, which includes what is below the current directory.
+#[derive(Debug, Default)]
+struct Given {
+    input: Option<Vec<u8>>,
+}
+
+impl Given {
+    fn read_input() -> Result<Self, Failure> {
+        let mut bytes = Vec::new();
+        let most = u64::try_from(MOST_INPUT).unwrap_or(u64::MAX);
+        io::stdin()
+            .lock()
+            .take(most)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
+        Ok(Self { input: Some(bytes) })
+    }
+}
+
+/// Most bytes of standard input.
+const MOST_INPUT: usize = 64 << 20;
+
+impl policy::Files for Given {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        match &self.input {
+            Some(bytes) if path == INPUT => Ok(bytes.clone()),
+            _ => Disk.read(path),
+        }
+    }
+
+    fn read_named(&self, directory: &str, path: &str) -> io::Result<Vec<u8>> {
+        Disk.read_named(directory, path)
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        Disk.list(directory)
+    }
 }
 
 /// Where policies are, unless a path says otherwise.
@@ -42,8 +96,14 @@ const POLICIES: &str = "policies";
 
 /// The policies that are named; none if only a deployment is, and there is no directory with policies here.
 fn policies(arguments: &Arguments) -> Result<load::Found, Failure> {
+    let (input, paths): (Vec<PathBuf>, Vec<PathBuf>) =
+        arguments.paths.iter().cloned().partition(|path| path == Path::new(INPUT));
     if !arguments.paths.is_empty() {
-        return load::find(&arguments.paths);
+        let mut found = if paths.is_empty() { load::Found::default() } else { load::find(&paths)? };
+        if !input.is_empty() {
+            found.roots.push(INPUT.to_owned());
+        }
+        return Ok(found);
     }
     if !arguments.envoy.is_empty() && !Path::new(POLICIES).exists() {
         return Ok(load::Found::default());
@@ -52,7 +112,21 @@ fn policies(arguments: &Arguments) -> Result<load::Found, Failure> {
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    if !arguments.watch {
+        return once(arguments, terminal, arguments.fix);
+    }
+    let mut paths = arguments.paths.clone();
+    if paths.is_empty() {
+        paths.push(PathBuf::from(POLICIES));
+    }
+    paths.extend(arguments.openapi.iter().chain(&arguments.envoy).cloned());
+    watch::over(&paths, terminal, || once(arguments, terminal, false))
+}
+
+fn once(arguments: &Arguments, terminal: Terminal, fix: bool) -> Result<Exit, Failure> {
     let found = policies(arguments)?;
+    let is_input = found.roots.iter().any(|root| root == INPUT);
+    let given = if is_input { Given::read_input()? } else { Given::default() };
     let surroundings = Surroundings::read(&arguments.envoy)?;
     let description = match arguments.openapi.as_slice() {
         [] => None,
@@ -63,12 +137,12 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let mut fine: Vec<String> = Vec::new();
     let mut loaded: Vec<(String, PolicySet, String)> = Vec::new();
     for root in &found.roots {
-        if let Some(other) = Disk.read(root).ok().and_then(|bytes| policy::not_a_policy(root, &bytes)) {
+        if let Some(other) = given.read(root).ok().and_then(|bytes| policy::not_a_policy(root, &bytes)) {
             read.push(root.clone());
             all.push(other);
             continue;
         }
-        match load::one(&Disk, root) {
+        match load::one(&given, root) {
             Ok(one) => {
                 read.extend(one.sources.files().iter().map(|source| source.name.clone()));
                 let policy = &one.policy;
@@ -107,6 +181,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     for name in found.broken.iter().filter(|name| !read.contains(name)) {
         all.extend(load::one(&Disk, name).err());
     }
+    if fix && written(&all, arguments.yes, terminal)? {
+        // What is left is said of the files as they are now.
+        return once(arguments, terminal, false);
+    }
     if !surroundings.0.is_empty() {
         let reviewed = loaded.iter().map(|(name, policy, digest)| Reviewed { name, policy, digest: digest.clone() });
         all.push(surroundings.check(&reviewed.collect::<Vec<_>>()));
@@ -119,6 +197,30 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let errors = report::count(&all, Severity::Error);
     let warnings = report::count(&all, Severity::Warning);
     Ok(if errors > 0 || (arguments.deny_warnings && warnings > 0) { Exit::Findings } else { Exit::Fine })
+}
+
+/// Shows what the fixes change, and writes them if that is wanted; whether it was.
+fn written(all: &[Diagnostics], yes: bool, terminal: Terminal) -> Result<bool, Failure> {
+    let found = all.iter().flat_map(|one| one.items().iter().map(|item| (item, &**one.sources())));
+    let fixed: Vec<fix::Fixed> = fix::applied(found).into_iter().filter(|fixed| fixed.name != INPUT).collect();
+    let count = fixed.iter().map(|fixed| fixed.count).fold(0, usize::saturating_add);
+    if count == 0 {
+        terminal.say("Nothing to write: no help here leaves no choice.\n");
+        return Ok(false);
+    }
+    let shown: String =
+        fixed.iter().map(|fixed| change::difference(&fixed.name, &fixed.before, &fixed.after, terminal)).collect();
+    terminal.say(&shown);
+    let fixes = if count == 1 { "1 fix".to_owned() } else { format!("{count} fixes") };
+    if !yes && !change::asked(terminal, &fixes) {
+        terminal.say("Nothing was written.\n");
+        return Ok(false);
+    }
+    for one in &fixed {
+        std::fs::write(&one.name, &one.after).map_err(|error| Failure::io("write", Path::new(&one.name), &error))?;
+    }
+    terminal.say(&format!("{fixes} written.\n"));
+    Ok(true)
 }
 
 /// The files of a deployment, by name.

@@ -258,7 +258,7 @@ pub(crate) fn known(what: &str, name: &str, names: &[&str]) -> Result<(), Failur
     if names.contains(&name) { Ok(()) } else { Err(unknown(what, name, names)) }
 }
 
-fn unknown(what: &str, name: &str, names: &[&str]) -> Failure {
+pub(crate) fn unknown(what: &str, name: &str, names: &[&str]) -> Failure {
     let failure = Failure::new(format!("the policy has no {what} `{name}`"));
     match near(name, names) {
         Some(near) => failure.help(format!("did you mean `{near}`?")),

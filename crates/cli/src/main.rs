@@ -8,6 +8,7 @@
 
 mod canary;
 mod cells;
+mod change;
 mod check;
 mod code;
 mod completions;
@@ -18,6 +19,7 @@ mod init;
 mod ledger;
 mod load;
 mod logs;
+mod man;
 mod matrix;
 mod preview;
 mod render;
@@ -27,6 +29,7 @@ mod rule;
 mod schema;
 mod terminal;
 mod test;
+mod watch;
 mod why;
 
 use std::process::ExitCode;
@@ -67,6 +70,7 @@ enum Verb {
     Why(why::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -98,6 +102,7 @@ fn carry_out(verb: &Verb, terminal: Terminal) -> Result<Exit, Failure> {
         Verb::Why(arguments) => why::run(arguments, terminal),
         Verb::Schema(arguments) => schema::run(arguments, terminal),
         Verb::Completions(arguments) => completions::run(arguments, terminal),
+        Verb::Man(arguments) => man::run(arguments, terminal),
     }
 }
 

@@ -112,7 +112,8 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         .read_to_end(&mut body)
         .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
     let now = arguments.now.or_else(|| Moment::of(SystemTime::now()));
-    let headers_sent = vec![(b":authority".to_vec(), authority.into_bytes())];
+    let headers_sent = vec![(b":authority".to_vec(), authority.clone().into_bytes())];
+    let asked = Asked { authority: authority.clone(), method: method.clone(), target: target.clone() };
     let request = Request { method, target, headers: headers_sent, caller, now };
     let upstream = Response { status: arguments.status, headers, body };
     let answer = respond(&program, request, &upstream);
@@ -129,7 +130,72 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     // The bytes are exact, so they may end without a line end; the summary starts on a line of its own all the same.
     let gap = if io::stdout().is_terminal() && !answer.body.ends_with(b"\n") { "\n" } else { "" };
     terminal.say(&format!("{gap}{}", summary(&answer, &upstream.body, &program, terminal)));
+    if let Some(help) = answer.report.refusal.and_then(|refusal| reason(refusal, &program, &asked)) {
+        terminal.say(&format!("{} {help}\n", terminal.paint_said(Ink::Good, "help:")));
+    }
     Ok(if answer.report.refusal.is_some() { Exit::Findings } else { Exit::Fine })
+}
+
+/// What is asked for.
+struct Asked {
+    authority: String,
+    method: String,
+    target: String,
+}
+
+/// What to do about a refusal that has more to it than its name.
+fn reason(refusal: Refusal, program: &Program, asked: &Asked) -> Option<String> {
+    let limits = &program.policy().limits;
+    if refusal.is_called("record_too_large") {
+        return Some(format!(
+            "an array element that a filter or `rows` has to see whole is over `limits.record` ({} KiB here, at most 1 MiB)",
+            limits.record >> 10
+        ));
+    }
+    if refusal.is_called("body_too_large") {
+        return Some(format!("the body is over `limits.body` ({} KiB here)", limits.body >> 10));
+    }
+    if !refusal.is_called("no_route") {
+        return None;
+    }
+    let (path, query) = asked.target.split_once('?').map_or((asked.target.as_str(), ""), |(path, query)| (path, query));
+    // The spellings of one path that clients and servers take for each other.
+    let canonical = canonical(path);
+    let without = canonical.trim_end_matches('/');
+    let other = [canonical.clone(), without.to_owned(), format!("{without}/")].into_iter().find(|other| {
+        other != path
+            && !other.is_empty()
+            && matches!(program.find(&asked.authority, &asked.method, other), Ok(Some(_)))
+    });
+    let rest = if query.is_empty() { String::new() } else { format!("?{query}") };
+    match other {
+        Some(other) => Some(format!("`{other}{rest}` has a route: a path matches only as it is spelled (rule 3)")),
+        None if ["%2f", "%5c", "%00", ";", "//", "/./", "/../"].iter().any(|odd| path.to_lowercase().contains(odd)) => {
+            Some("no route can match such a path: its segments are compared as they are (rule 3)".to_owned())
+        }
+        None => None,
+    }
+}
+
+/// A path in the one spelling that RFC 3986 §6.2.2 makes of it: what needs no encoding has none, the rest has capital letters.
+fn canonical(path: &str) -> String {
+    let mut out = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => out.push(char::from(byte)),
+            Some(byte) => out.push_str(&format!("%{byte:02X}")),
+            None => {
+                out.push('%');
+                rest = after;
+                continue;
+            }
+        }
+        rest = after.get(2..).unwrap_or_default();
+    }
+    out + rest
 }
 
 /// What the budgets do at a share of each, said; an exit where one of them refuses the request.

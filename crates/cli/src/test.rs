@@ -26,6 +26,7 @@ use super::exit::{Exit, Failure};
 use super::load;
 use super::report;
 use super::terminal::{Progress, Terminal};
+use super::watch;
 use coverage::Coverage;
 
 /// Run the `*.test.yaml` suites beside the policies
@@ -40,6 +41,12 @@ pub(crate) struct Arguments {
     /// List the scope-field cells that no row asserts
     #[arg(long)]
     coverage: bool,
+    /// End with 3 if less than so many percent of the cells are asserted
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    coverage_at_least: Option<u8>,
+    /// Test again whenever a file changes
+    #[arg(long, conflicts_with = "update")]
+    watch: bool,
     /// Write what came out into expectations that are not met, after showing the difference
     #[arg(long)]
     update: bool,
@@ -136,6 +143,13 @@ struct Run {
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    if arguments.watch {
+        return watch::over(&arguments.paths, terminal, || once(arguments, terminal));
+    }
+    once(arguments, terminal)
+}
+
+fn once(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let files = suites(&arguments.paths)?;
     if files.is_empty() {
         let places: Vec<String> = arguments.paths.iter().map(|path| path.display().to_string()).collect();
@@ -163,7 +177,34 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         return update::run(&run, arguments.yes, terminal);
     }
     terminal.print(&output::render(&run, arguments.format, arguments.coverage, terminal))?;
-    Ok(exit(&run, terminal))
+    Ok(match (exit(&run, terminal), arguments.coverage_at_least) {
+        (Exit::Fine, Some(least)) if !run.covers(least) => {
+            let (asserted, all) = (run.asserted(), run.cells());
+            terminal.fail(
+                &Failure::new(format!("{asserted} of {all} scope-field cells are asserted, which is under {least} %"))
+                    .help("`--coverage` lists the others"),
+            );
+            Exit::Tests
+        }
+        (exit, _) => exit,
+    })
+}
+
+impl Run {
+    /// Cells that rows assert, over all policies.
+    fn asserted(&self) -> usize {
+        self.policies.iter().map(|policy| policy.coverage.asserted()).sum()
+    }
+
+    /// Cells that there are, over all policies.
+    fn cells(&self) -> usize {
+        self.policies.iter().map(|policy| policy.coverage.all()).sum()
+    }
+
+    /// Whether at least so many percent are asserted.
+    fn covers(&self, least: u8) -> bool {
+        self.asserted().saturating_mul(100) >= self.cells().saturating_mul(usize::from(least))
+    }
 }
 
 fn exit(run: &Run, terminal: Terminal) -> Exit {

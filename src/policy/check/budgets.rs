@@ -263,8 +263,7 @@ fn count(reader: &mut Reader, known: &Known<'_, '_>, node: &Node) -> Option<Coun
     }
     if value.value != Tree::Bool(true) {
         let message = format!("`{one}` can only be `true`");
-        reader
-            .push(Diagnostic::at(Code::BadValue, value.span, message).help(format!("write `count: {{{one}: true}}`")));
+        reader.push(Diagnostic::at(Code::BadValue, value.span, message).help("write `true`"));
         return None;
     }
     if *one == "records" {
@@ -400,7 +399,7 @@ fn store(
         Local,
         Rls,
     }
-    const HELP: &str = "write `rls: {cluster: ratelimit, domain: fieldgate, timeout: 200ms}`";
+    const HELP: &str = "say where it is, as in `rls: {cluster: ratelimit, domain: fieldgate, timeout: 200ms}`";
     let kind = keys
         .get("store")
         .map_or(Some(Kind::Local), |node| reader.word(node, "`store`", &[("local", Kind::Local), ("rls", Kind::Rls)]));

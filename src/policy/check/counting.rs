@@ -175,7 +175,8 @@ fn countable(reader: &mut Reader, budget: &Budget, namespace: Option<&str>, rout
                 "route `{name}` is counted by budget `{}`, and nothing says how many of `{array}` leave at once",
                 budget.name
             );
-            let help = format!("write `max_records: {{at: \"{array}\", max: 100, over: truncate}}`");
+            let help =
+                format!("say how many at most, as in `max_records: {{at: \"{array}\", max: 100, over: truncate}}`");
             reader.push(fault(message, help));
         }
         Some(records) if without_filters(&records.at) != array => {

@@ -81,7 +81,7 @@ fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
             let word = node.text().unwrap_or_default();
             reader.push(
                 Diagnostic::at(Code::BadValue, node.span, format!("`mask: {word}` does not say how many"))
-                    .help(format!("write `mask: {{{word}: 4}}`")),
+                    .help(format!("say how many, as in `mask: {{{word}: 4}}`")),
             );
             return None;
         }
@@ -109,7 +109,8 @@ fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
         (None, None, None) => {
             if members.is_empty() {
                 reader.push(
-                    Diagnostic::at(Code::MissingKey, node.span, "`mask` has no form").help("write `mask: {last: 4}`"),
+                    Diagnostic::at(Code::MissingKey, node.span, "`mask` has no form")
+                        .help("say how many, as in `mask: {last: 4}`"),
                 );
             }
             None

@@ -94,13 +94,19 @@ impl Reader {
             if allowed.contains(&&*member.key) {
                 continue;
             }
-            let similar = nearest(&member.key, allowed.iter().copied());
+            // A key that is there already would be there twice.
+            let free = allowed.iter().copied().filter(|key| !members.iter().any(|other| *other.key == **key));
+            let similar = nearest(&member.key, free);
+            let taken = nearest(&member.key, allowed.iter().copied()).filter(|_| similar.is_none());
             let odd = lookalike::first(&member.key).map(lookalike::Lookalike::help);
             let help = match (empty, similar) {
                 _ if odd.is_some() => odd.unwrap_or_default(),
                 (Some(section), _) => format!("indent it by two spaces if it belongs below `{}`", section.key),
                 (None, Some(similar)) => format!("did you mean `{similar}`?"),
-                (None, None) => format!("{what} has {}", list(allowed)),
+                (None, None) => match taken {
+                    Some(key) => format!("`{key}` is there already: put what is meant into that"),
+                    None => format!("{what} has {}", list(allowed)),
+                },
             };
             let message = format!("{what} has no key `{}`", member.key);
             self.push(Diagnostic::at(Code::UnknownKey, member.key_span, message).help(help));

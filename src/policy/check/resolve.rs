@@ -396,7 +396,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
         wanted.segments.pop();
         let wanted = wanted.to_string();
         let help = match nearest(&wanted, arrays.iter().map(String::as_str)) {
-            Some(similar) => format!("did you mean `{similar}`?"),
+            Some(similar) => format!("the array of that kind is `{similar}`"),
             None => "name an array of the route's body".to_owned(),
         };
         reader.push(

@@ -245,7 +245,7 @@ pub(super) fn rows(reader: &mut Reader, node: &Node) -> Option<(FieldPath, Filte
 fn max_records(reader: &mut Reader, node: &Node) -> Option<(MaxRecords, Span)> {
     let what = "`max_records`";
     let keys = reader.keys(node, what, &["at", "max", "over", "query"]);
-    let help = "write `max_records: {at: \"$.items[*]\", max: 200, over: truncate}`";
+    let help = "say where they are and how many leave: `max_records: {at: \"$.items[*]\", max: 200, over: truncate}`";
     let at = reader.required(&keys, "at", what, node.span, help).and_then(|node| {
         let text = reader.text(node, "`at`")?;
         let path = reader.path(text, node.span)?;

@@ -35,10 +35,10 @@ pub(super) fn matched(reader: &mut Reader, node: &Node) -> Option<Matched> {
     } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
         Some(fault(
             format!("methods are case-sensitive: `{method}` matches no usual request"),
-            format!("write `{}`", method.to_ascii_uppercase()),
+            format!("write `{} {path}`", method.to_ascii_uppercase()),
         ))
     } else if method == "HEAD" {
-        Some(fault("HEAD requests use the GET route".to_owned(), "write `GET`".to_owned()))
+        Some(fault("HEAD requests use the GET route".to_owned(), format!("write `GET {path}`")))
     } else if matches!(method, "CONNECT" | "TRACE") {
         Some(fault(
             format!("`{method}` cannot be filtered"),
@@ -233,7 +233,7 @@ fn literal(text: &str) -> Result<(), (String, String)> {
                     .collect();
                 return fault(
                     format!("the segment `{text}` has a character that has to be encoded"),
-                    format!("write `{encoded}`"),
+                    format!("write the segment as `{encoded}`"),
                 );
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::field_path::{FieldPath, Segment};
-use super::super::model::{ClassId, Entry, Governed, Level, Mask, Route, RouteBody, Scope, ScopeId};
+use super::super::model::{Ceiling, ClassId, Entry, Governed, Level, Mask, Route, RouteBody, Scope, ScopeId};
 use super::{Lint, count, some};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
@@ -19,6 +19,7 @@ enum Decider {
 impl Lint<'_> {
     pub(super) fn levels(&mut self) {
         self.falls_to_blank();
+        self.ceilings_to_blank();
         self.complementary_masks();
     }
 
@@ -112,6 +113,63 @@ impl Lint<'_> {
                 diagnostic.help(format!("give each a `{form}` form, or a `blank` of its own to say that it is meant")),
             );
         }
+    }
+
+    /// Ceilings of clients and routes that lower a field to a level for which it has no form (rules 17 and 18).
+    fn ceilings_to_blank(&mut self) {
+        let mut found = Vec::new();
+        for client in &self.policy.clients {
+            let routes: Vec<(&Route, &Governed)> = self.governed().collect();
+            let place = self.node(&["clients", &client.name, "ceiling"]).map_or(client.span, |node| node.span);
+            let allowed = |scope: &Scope| client.scopes.as_ref().is_none_or(|names| names.contains(&scope.name));
+            found.extend(self.lowered(&format!("client `{}`", client.name), place, &client.ceiling, &routes, allowed));
+        }
+        for (route, governed) in self.governed() {
+            let place = self.node(&["routes", &route.name, "ceiling"]).map_or(route.span, |node| node.span);
+            let name = format!("route `{}`", route.name);
+            found.extend(self.lowered(&name, place, &governed.ceiling, &[(route, governed)], |_| true));
+        }
+        found.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
+    /// What one ceiling leaves blank, where a scope is granted more.
+    fn lowered(
+        &self,
+        whose: &str,
+        place: Span,
+        ceiling: &Ceiling,
+        routes: &[(&Route, &Governed)],
+        allowed: impl Fn(&Scope) -> bool,
+    ) -> Vec<Diagnostic> {
+        let mut falls: BTreeMap<Level, BTreeMap<Span, String>> = BTreeMap::new();
+        for (route, governed) in routes {
+            for (id, _) in self.scopes_on(route).filter(|(_, scope)| allowed(scope)) {
+                let Some(scope) = self.policy.scopes.get(usize::from(id.0)) else { continue };
+                for entry in &governed.entries {
+                    let Some(most) = entry.classes.iter().map(|class| ceiling.of(*class)).min() else { continue };
+                    let has_form = match most {
+                        Level::Mask => entry.mask.is_some() || entry.pseudonym.is_some(),
+                        Level::Pseudonym => entry.pseudonym.is_some(),
+                        Level::Show | Level::Blank | Level::Hide => true,
+                    };
+                    let lowers = level(entry, id, scope).is_some_and(|(granted, _)| granted > most);
+                    if lowers && !has_form && entry.blank.is_none() {
+                        falls.entry(most).or_default().insert(entry.span, entry.path.to_string());
+                    }
+                }
+            }
+        }
+        let said = falls.into_iter().map(|(level, fields)| {
+            let form = if level == Level::Mask { "mask" } else { "pseudonym" };
+            let message = format!(
+                "the ceiling of {whose} leaves blank of {} (no {form} form): {}",
+                count(fields.len(), "field"),
+                some(fields.values().map(String::as_str))
+            );
+            Diagnostic::at(Code::FallsToBlank, place, message)
+                .help(format!("give each a `{form}` form, or a `blank` of its own to say that it is meant"))
+        });
+        said.collect()
     }
 
     /// Where a scope's `fields` names an entry.

@@ -145,7 +145,7 @@ impl Lint<'_> {
                         span,
                         format!("`{query}` is a member called `{name}`, not how long `{stem}` is"),
                     )
-                    .help(format!("write `length({stem})`")),
+                    .help(format!("call the function: `length({stem})`")),
                 );
             }
         }

@@ -1,7 +1,10 @@
 //! What passes unfiltered or unproved: pass routes, `any`, headers (rules 5 to 8, 30, 31).
 
+use super::super::field_path::Segment;
 use super::super::media::MediaRange;
-use super::super::model::{Identity, OtherContent, QueryRule, RouteBody, TemplateSegment, Unmatched, When};
+use super::super::model::{
+    Entry, Governed, Identity, OtherContent, QueryRule, RouteBody, TemplateSegment, Unmatched, When,
+};
 use super::super::{Node, PolicySet};
 use super::{Lint, some};
 use crate::diagnostic::{Code, Diagnostic};
@@ -245,6 +248,18 @@ impl Lint<'_> {
                 let Some(text) = element.text() else { continue };
                 let lower = text.to_lowercase();
                 let stem = lower.split('[').next().unwrap_or(&lower);
+                if let RouteBody::Governed(governed) = &route.body
+                    && let Some(field) = bounded(stem_words(text), governed)
+                {
+                    self.push(
+                        Diagnostic::at(
+                            Code::QueryName,
+                            element.span,
+                            format!("the query parameter `{text}` of route `{name}` may ask for bounds of `{field}`, which not every caller sees as it is: who is found tells its value"),
+                        )
+                        .help("make sure that the upstream applies it only for callers who may see the field"),
+                    );
+                }
                 if TELLING.contains(&stem) {
                     self.push(
                         Diagnostic::at(
@@ -274,4 +289,43 @@ impl Lint<'_> {
             }
         }
     }
+}
+
+/// Words of a query parameter that ask for more, less or a part of a value.
+const BOUNDS: [&str; 22] = [
+    "min", "max", "minimum", "maximum", "from", "to", "since", "until", "before", "after", "gt", "gte", "lt", "lte",
+    "above", "below", "over", "under", "greater", "less", "contains", "like",
+];
+
+/// The words of a parameter's name, in lower case: `min-amount`, `minAmount` and `amount[gte]` have two.
+fn stem_words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![String::new()];
+    let mut lower = false;
+    for c in text.chars() {
+        if !c.is_alphanumeric() || (c.is_uppercase() && lower) {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| c.is_alphanumeric()) {
+            word.extend(c.to_lowercase());
+        }
+        lower = c.is_lowercase();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The field of a route that a parameter asks bounds of, if the field has a form below show: somebody then sees less of it.
+fn bounded(words: Vec<String>, governed: &Governed) -> Option<String> {
+    let rest: String = words.iter().filter(|word| !BOUNDS.contains(&word.as_str())).map(String::as_str).collect();
+    if rest.is_empty() || !words.iter().any(|word| BOUNDS.contains(&word.as_str())) {
+        return None;
+    }
+    let named = |entry: &&Entry| {
+        let names = entry.path.segments.iter().rev().filter_map(|segment| match segment {
+            Segment::Member(name) => Some(stem_words(name).concat()),
+            _ => None,
+        });
+        (entry.mask.is_some() || entry.pseudonym.is_some()) && names.take(2).any(|name| name == rest)
+    };
+    governed.entries.iter().find(named).map(|entry| entry.path.to_string())
 }

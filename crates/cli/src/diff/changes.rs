@@ -250,8 +250,8 @@ fn routes(old: &PolicySet, new: &Loaded, changes: &mut Vec<Change>) {
         let until = before.and_then(|before| before.report_until);
         if until != route.report_until {
             let direction = if route.report_until > until { Direction::Gain } else { Direction::Loss };
-            let text =
-                |day: Option<Day>| day.map_or_else(|| "enforced".to_owned(), |day| format!("enforced from {day}"));
+            let trial = |day: Day| format!("on trial until {day}: unchanged for everybody");
+            let text = |day: Option<Day>| day.map_or_else(|| "enforced".to_owned(), trial);
             let from = if before.is_some() { text(until) } else { "no route".to_owned() };
             changes.push(setting(name, "report_until", direction, from, text(route.report_until)));
         }

@@ -126,8 +126,7 @@ fn summary(run: &Run, coverage: bool, terminal: Terminal) -> String {
     if counts.broken > 0 {
         parts.push(terminal.paint(Ink::Bad, &format!("{} not run", number(counts.broken, "suite"))));
     }
-    let asserted: usize = run.policies.iter().map(|policy| policy.coverage.asserted()).sum();
-    let all: usize = run.policies.iter().map(|policy| policy.coverage.all()).sum();
+    let (asserted, all) = (run.asserted(), run.cells());
     let mut text = format!("{}: {}.", number(total, "test"), parts.join(", "));
     if all > 0 {
         let hint = if coverage || asserted == all { "" } else { " (--coverage lists the rest)" };
@@ -137,7 +136,12 @@ fn summary(run: &Run, coverage: bool, terminal: Terminal) -> String {
     if coverage {
         for policy in &run.policies {
             for gap in policy.coverage.gaps(policy.program.policy()) {
-                text.push_str(&format!("  {}  {}\n", terminal.paint(Ink::Name, &plain(&gap.scope)), plain(&gap.route)));
+                let client = gap.client.map(|client| format!(" for {}", plain(&client))).unwrap_or_default();
+                text.push_str(&format!(
+                    "  {}{client}  {}\n",
+                    terminal.paint(Ink::Name, &plain(&gap.scope)),
+                    plain(&gap.route)
+                ));
                 for field in gap.fields {
                     text.push_str(&format!("    {}\n", plain(&field)));
                 }
@@ -218,7 +222,7 @@ fn document(run: &Run) -> Value {
     let mut gaps = Vec::new();
     for policy in &run.policies {
         for gap in policy.coverage.gaps(policy.program.policy()) {
-            gaps.push(json!({"scope": gap.scope, "route": gap.route, "fields": gap.fields}));
+            gaps.push(json!({"scope": gap.scope, "client": gap.client, "route": gap.route, "fields": gap.fields}));
         }
     }
     let counts = counts(run);
@@ -230,8 +234,8 @@ fn document(run: &Run) -> Value {
         "tests": tests,
         "broken": broken,
         "coverage": {
-            "asserted": run.policies.iter().map(|policy| policy.coverage.asserted()).sum::<usize>(),
-            "cells": run.policies.iter().map(|policy| policy.coverage.all()).sum::<usize>(),
+            "asserted": run.asserted(),
+            "cells": run.cells(),
             "missing": gaps,
         },
     })

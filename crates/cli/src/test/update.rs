@@ -1,12 +1,12 @@
 //! `--update`: what came out becomes what is expected, after the difference was shown.
 
 use std::fs;
-use std::io::{self, BufRead, IsTerminal};
 
 use super::{Run, SuiteRan};
+use crate::change::{asked, difference};
 use crate::exit::{Exit, Failure};
 use crate::report::number;
-use crate::terminal::{Ink, Terminal};
+use crate::terminal::Terminal;
 
 pub(super) fn run(run: &Run, yes: bool, terminal: Terminal) -> Result<Exit, Failure> {
     let mut texts: Vec<(&str, String)> = Vec::new();
@@ -36,7 +36,7 @@ pub(super) fn run(run: &Run, yes: bool, terminal: Terminal) -> Result<Exit, Fail
         terminal.say(&format!("Nothing to update.\n{rest}"));
         return Ok(exit);
     }
-    if !yes && !asked(terminal, edits) {
+    if !yes && !asked(terminal, &number(edits, "expectation")) {
         terminal.say(&format!("Nothing was written.\n{rest}"));
         return Ok(Exit::Tests);
     }
@@ -48,17 +48,6 @@ pub(super) fn run(run: &Run, yes: bool, terminal: Terminal) -> Result<Exit, Fail
         number(edits, "expectation")
     ));
     Ok(exit)
-}
-
-/// Asks on a terminal; elsewhere `--yes` is the way to say so.
-fn asked(terminal: Terminal, edits: usize) -> bool {
-    if !io::stdin().is_terminal() {
-        terminal.say("Add --yes to write without a question.\n");
-        return false;
-    }
-    terminal.say(&format!("Write {}? [y/N] ", number(edits, "expectation")));
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// The suite's text before and after, and how many expectations changed; `None` if none did.
@@ -88,34 +77,4 @@ fn updated(suite: &SuiteRan) -> Option<(String, String, usize)> {
         }
     }
     (!edits.is_empty()).then_some((before, after, edits.len()))
-}
-
-/// Lines taken out and put in, with their numbers. Edits stay within lines or shorten them, so a common head and tail around
-/// each changed stretch is all that has to be found.
-fn difference(name: &str, before: &str, after: &str, terminal: Terminal) -> String {
-    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
-    let mut text = format!("{}\n", terminal.paint(Ink::Strong, name));
-    let (mut i, mut j) = (0_usize, 0_usize);
-    while i < old.len() || j < new.len() {
-        if old.get(i) == new.get(j) {
-            i = i.saturating_add(1);
-            j = j.saturating_add(1);
-            continue;
-        }
-        // The nearest line after which both go on alike.
-        let (take, put) = (1..=old.len().saturating_add(new.len()))
-            .flat_map(|sum| (0..=sum).map(move |take| (take, sum.saturating_sub(take))))
-            .find(|(take, put)| old.get(i.saturating_add(*take)) == new.get(j.saturating_add(*put)))
-            .unwrap_or((old.len(), new.len()));
-        for (offset, line) in old.iter().skip(i).take(take).enumerate() {
-            let number = i.saturating_add(offset).saturating_add(1);
-            text.push_str(&format!("{number:>5} {}\n", terminal.paint(Ink::Bad, &format!("- {line}"))));
-        }
-        for line in new.iter().skip(j).take(put) {
-            text.push_str(&format!("      {}\n", terminal.paint(Ink::Good, &format!("+ {line}"))));
-        }
-        i = i.saturating_add(take);
-        j = j.saturating_add(put);
-    }
-    text
 }

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::place::{Pattern, Place, nearest, scalars};
-use super::verdict::{self, Asker, Judged, word};
+use super::verdict::{self, Asker, Judged, client_entry, word};
 use super::why::{near_miss, reasons};
 use super::{Case, Expectation, Expected, Outcome, Refused, Wanted};
 use fieldgate::diagnostic::Span;
 use fieldgate::policy::Node;
-use fieldgate::policy::model::{Level, PolicySet, Route, RouteBody, ScopeId};
+use fieldgate::policy::model::{ClientId, Level, PolicySet, Route, RouteBody, ScopeId};
 use fieldgate::policy::moment::Moment;
 use fieldgate::transform::PseudonymKey;
 
@@ -34,6 +34,8 @@ pub struct Cell {
     pub entry: usize,
     /// The scope.
     pub scope: ScopeId,
+    /// The entry of the client that asks; `None` if the policy has no entries (rule 9).
+    pub client: Option<ClientId>,
 }
 
 /// What is wrong with a row.
@@ -404,10 +406,12 @@ impl<'a> Row<'a> {
 
     fn cells_where(&self, wanted: impl Fn(&Place) -> bool) -> Vec<Cell> {
         let Some(route) = self.setting.route else { return Vec::new() };
+        let client = client_entry(self.setting.policy, self.case.request.client.as_deref());
         let mut cells = Vec::new();
         for one in self.judged().into_iter().filter(|one| wanted(&one.place)) {
             for entry in one.verdict.entries {
-                cells.extend(self.scopes.iter().map(|scope| Cell { route: route.name.clone(), entry, scope: *scope }));
+                let cell = |scope: &ScopeId| Cell { route: route.name.clone(), entry, scope: *scope, client };
+                cells.extend(self.scopes.iter().map(cell));
             }
         }
         cells
