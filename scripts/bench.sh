@@ -9,10 +9,11 @@ where=${1:-all}
 [ $# -eq 0 ] || shift
 
 natively() {
-  cargo build --quiet --release --locked -p fieldgate-cli -p fieldgate-benches --bin fieldgate --bin speed --bin cost
+  cargo build --quiet --release --locked -p fieldgate-cli -p fieldgate-benches --bin fieldgate --bin speed --bin cost --bin record
   echo "== natively"
   target/release/speed "$@"
   target/release/cost target/release/fieldgate
+  target/release/record
 }
 
 in_v8() {
@@ -28,6 +29,7 @@ in_v8() {
   local bench=(node --no-warnings --no-liftoff scripts/bench.mjs)
   killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/speed.wasm "$@"
   killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/cost.wasm
+  killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/record.wasm
 }
 
 # bench.mjs kills itself once all is printed, or crashes on the way there: what counts is whether the last line is there,
