@@ -113,10 +113,10 @@ impl Rewriter {
     }
 
     /// Whether the body may end here: no text is open, and of what has come nothing is kept back but a number or literal name
-    /// at the top.
+    /// at the top that is to be masked. One that is shown has been appended as far as it has come.
     #[must_use]
     pub fn may_end(&self) -> bool {
-        self.scanner.may_end()
+        self.scanner.may_end() || (self.walker.has_written_root() && self.scanner.is_whole())
     }
 
     /// Whether a form of the view may make a body longer than it came.

@@ -289,7 +289,9 @@ fn cuts(length: usize) -> Vec<Vec<usize>> {
 
 #[test]
 fn a_response_is_the_same_in_every_framing() {
-    let rows: [(&str, Head<'_>, &str, u16, &str); 12] = [
+    let rows: [(&str, Head<'_>, &str, u16, &str); 14] = [
+        ("a lone null stays one", OK, "null", 200, "null"),
+        ("white space around a lone null is dropped", OK, " null\n", 200, "null"),
         ("a body is rewritten", OK, r#"{"a": 1, "b": 2}"#, 200, r#"{"a":1}"#),
         ("white space around the root is dropped", OK, " {\"a\":1}\n\n", 200, r#"{"a":1}"#),
         ("a body without a content-type is read as JSON", &[(":status", "200")], r#"{"a":1,"b":2}"#, 200, r#"{"a":1}"#),

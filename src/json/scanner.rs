@@ -35,6 +35,12 @@ impl Scanner {
         self.validator.may_end()
     }
 
+    /// Whether the body is whole if nothing follows, the number or literal name at its top included.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.may_end() || self.clone().finish(|_, _, _| Ok(())).is_ok()
+    }
+
     /// Reads a chunk. `each` gets its blocks in order: where the block's bit 0 is in the chunk (it wraps below zero for a
     /// block with fewer bytes), the block, its tokens. Of a block with a fault it gets what stands before that.
     ///

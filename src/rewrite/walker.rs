@@ -242,6 +242,12 @@ impl Walker {
         (self.frame.kind == Kind::Root && matches!(self.phase, Phase::Value | Phase::Done)).then_some(self.counts)
     }
 
+    /// Whether the body has one text, of which all that has come is written or will not be.
+    pub(super) fn has_written_root(&self) -> bool {
+        let is_root = self.frame.kind == Kind::Root && self.root == Root::Texts(Texts::One);
+        is_root && matches!(self.phase, Phase::ShowPlain | Phase::Done)
+    }
+
     /// Whether a form of the view may make a body longer than it came.
     pub(super) fn may_lengthen(&self) -> bool {
         self.view.may_lengthen()
