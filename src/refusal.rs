@@ -4,7 +4,11 @@
 //! cannot be logged. The caller is told even less: one fixed problem (RFC 9457) for each status, so that which of an
 //! upstream's faults it was is no oracle on what was withheld. Operators find the reason in the log and the metrics.
 
+mod lines;
+
 use std::fmt;
+
+pub use lines::Lines;
 
 /// Why a request or a response does not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

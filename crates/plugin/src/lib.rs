@@ -11,8 +11,9 @@ mod store;
 #[cfg(feature = "trap")]
 mod trap;
 
+use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fieldgate::budget::{METHOD, SERVICE};
 use fieldgate::caller::{Caller, Evidence};
@@ -23,7 +24,7 @@ use fieldgate::policy::model::Identity;
 use fieldgate::policy::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::protobuf::verified_claims;
-use fieldgate::refusal::{Problem, Refusal};
+use fieldgate::refusal::{Lines, Problem, Refusal};
 use fieldgate::report::{Outcome, Record, Stamp};
 use fieldgate::{policy, transform};
 use log::{Level, log, log_enabled};
@@ -63,6 +64,7 @@ struct Plugin {
     /// None until a policy has been taken: then every stream is refused.
     program: Option<Rc<Program>>,
     metrics: Rc<Metrics>,
+    lines: Rc<RefCell<Bounded>>,
 }
 
 impl Context for Plugin {}
@@ -96,6 +98,7 @@ impl RootContext for Plugin {
             program: self.program.clone(),
             waits: false,
             metrics: Rc::clone(&self.metrics),
+            lines: Rc::clone(&self.lines),
         };
         #[cfg(feature = "trap")]
         let stream = trap::Trapping::new(stream);
@@ -125,6 +128,14 @@ fn program(configuration: &[u8]) -> Result<Program, Vec<String>> {
     Program::new(policy, key).map_err(|missing| vec![missing.to_string()])
 }
 
+/// The lines of the log on refusals, each kind with a room of its own: what callers are refused for must not keep out what
+/// the upstream is.
+#[derive(Default)]
+struct Bounded {
+    by_caller: Lines,
+    by_upstream: Lines,
+}
+
 /// One stream.
 struct Stream {
     program: Option<Rc<Program>>,
@@ -133,6 +144,7 @@ struct Stream {
     /// Whether the request waits for the rate limit service.
     waits: bool,
     metrics: Rc<Metrics>,
+    lines: Rc<RefCell<Bounded>>,
 }
 
 impl Context for Stream {
@@ -284,7 +296,12 @@ impl HttpContext for Stream {
         if let Some(refusal) = record.refusal {
             let verb = if report.mode == Mode::Enforced { "refused" } else { "only reporting: would refuse" };
             let level = if refusal.status() >= 500 { Level::Warn } else { Level::Info };
-            if log_enabled!(level) {
+            if log_enabled!(level)
+                && let Some(left_out) = room(&self.lines, level, time)
+            {
+                if left_out > 0 {
+                    log!(level, "{left_out} refusals are not in the log, which has {} a minute", Lines::MOST);
+                }
                 let route = report.route.and_then(|route| policy.routes.get(usize::from(route.0)));
                 let route = route.map_or("-", |route| route.name.as_str());
                 log!(level, "{verb} with {}: {refusal}, route {route}", refusal.status());
@@ -305,6 +322,14 @@ fn unconfigured(time: Option<SystemTime>) {
     record.time = time.and_then(Stamp::of);
     record.refusal = Some(Refusal::Host);
     let _ = hostcalls::set_property(RECORD.to_vec(), Some(&record.line()));
+}
+
+/// Whether the log has room for a line of that level: how many were left out before it.
+fn room(lines: &RefCell<Bounded>, level: Level, time: Option<SystemTime>) -> Option<u64> {
+    let seconds = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default().as_secs();
+    let mut lines = lines.try_borrow_mut().ok()?;
+    let lines = if level == Level::Warn { &mut lines.by_upstream } else { &mut lines.by_caller };
+    lines.line(seconds)
 }
 
 /// The time, where the policy needs it.

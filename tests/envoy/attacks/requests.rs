@@ -621,3 +621,35 @@ pub(crate) fn traces(world: &World) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// Callers that are refused again and again, and then an upstream that is.
+pub(crate) fn flood(world: &World) -> Result<(), String> {
+    let policy = World::policy_json(&Policy::Text(THINGS), HeadMode::Held)?;
+    let (scratch, bootstrap) = world.reference(&policy);
+    let envoy =
+        Envoy::start(&world.tools, scratch, &bootstrap.in_every_framing(world.upstream.http2), Some(world::KEY))?;
+    let carriage = Carriage::all().next().ok_or("no carriage")?;
+    let rows: Vec<Row> = (0..400).map(|index| at("flood", &format!("/nowhere/{index}")).refused(403)).collect();
+    for fetched in world.fetch_all(&envoy, rows.iter().map(|row| (row, carriage))) {
+        if fetched.answer.status != 403 {
+            return Err(world::shown(&fetched.answer));
+        }
+    }
+    world.fetch(&envoy, &at("no JSON", "/things/1").answers(200, "x"), carriage);
+    // A line is written when its stream has ended, which may be after its answer.
+    let mut log = String::new();
+    for _ in 0..100 {
+        log = envoy.log();
+        if log.contains("refused with 502") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let lines = log.lines().filter(|line| line.contains("refused with 403")).count();
+    let counted = envoy.stat("wasmcustom.fieldgate.refused.no_route");
+    // They may stand in two minutes of the clock.
+    if !(60..=120).contains(&lines) || !log.contains("refused with 502") || counted != 400 {
+        return Err(format!("{lines} lines, {counted} counted, 502: {}", log.contains("refused with 502")));
+    }
+    Ok(())
+}
