@@ -115,6 +115,7 @@ codes! {
     Warning {
         143 RevealingError "A part of an upstream's error that may tell what a caller may not see (rule 29).",
         145 LengthMember "A member of a filter that is called like a function (rule 11).",
+        146 RowsBelowElements "A row condition on what is in the elements, not on the elements (rule 26).",
     }
     Note {
         85 FailClosed "A plugin that does not come back after a failure (threat A1).",
@@ -144,6 +145,7 @@ codes! {
         96 ExposedAdmin "An admin interface that others than this machine reach.",
         98 OldEnvoy "An Envoy that is older than the oldest that is supported.",
         100 SharedCounts "Budgets whose counts other plugins can write (rule 36).",
+        101 UpstreamProtocol "A cluster whose metadata says of its protocol what is not so (rule 40).",
     }
     Note {
         99 NotedField "A setting that does not open anything, and that a reviewer wants to know.",

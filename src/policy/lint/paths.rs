@@ -31,6 +31,7 @@ impl Lint<'_> {
                 self.condition(&rows.node);
             }
         }
+        self.rows_below_elements();
         self.form_conflicts();
     }
 
@@ -102,6 +103,38 @@ impl Lint<'_> {
                 )
                 .help("look at its spelling: where it is never there, `!@.…` keeps every element, and `@.…` none"),
             );
+        }
+    }
+
+    /// `$.items[*][?…]`: a condition on the members of each element, where the route has members in the place of elements.
+    fn rows_below_elements(&mut self) {
+        for route in &self.policy.routes {
+            let RouteBody::Governed(governed) = &route.body else { continue };
+            for rows in &governed.rows {
+                let Some((Segment::Any, stem)) = rows.array.segments.split_last() else { continue };
+                let elements = FieldPath { segments: stem.to_vec(), open: false };
+                let mut children = rows.array.clone();
+                children.segments.push(Segment::Any);
+                let member = |entry: &&Entry| {
+                    matches!(entry.path.segments.get(rows.array.segments.len()), Some(Segment::Member(_)))
+                };
+                let below: Vec<&Entry> =
+                    governed.entries.iter().filter(|entry| entry.path.reaches_into(&children)).collect();
+                if below.is_empty() || !below.iter().all(member) {
+                    continue;
+                }
+                self.push(
+                    Diagnostic::at(
+                        Code::RowsBelowElements,
+                        rows.span,
+                        format!(
+                            "`rows` asks for each member of each element of `{elements}` of route `{}`, not for each element",
+                            route.name
+                        ),
+                    )
+                    .help(format!("write `{elements}[?{}]`", rows.filter.as_str())),
+                );
+            }
         }
     }
 
