@@ -24,6 +24,57 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, governed: &Governed) {
         for option in options {
             elements(&option.node, "http_filters").iter().for_each(|filter| order::later(look, filter));
         }
+        protocol(look, cluster);
+    }
+}
+
+/// What a cluster's upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    Http1,
+    Http2,
+    /// One of several: HTTP/3, what the client speaks, what is agreed on.
+    Other,
+}
+
+fn speaks(cluster: &Node) -> Speaks {
+    let options = get(cluster, "typed_extension_protocol_options").and_then(Node::members).unwrap_or_default();
+    let has = |names: &[&str]| options.iter().any(|option| at(&option.node, names).is_some());
+    if has(&["explicit_http_config", "http2_protocol_options"]) {
+        return Speaks::Http2;
+    }
+    if has(&["explicit_http_config", "http_protocol_options"]) {
+        return Speaks::Http1;
+    }
+    if has(&["explicit_http_config"]) || has(&["use_downstream_protocol_config"]) || has(&["auto_config"]) {
+        return Speaks::Other;
+    }
+    if get(cluster, "http2_protocol_options").is_some() { Speaks::Http2 } else { Speaks::Http1 }
+}
+
+/// Envoy tells no plugin what the upstream speaks, so the cluster's metadata says it (rule 40).
+fn protocol(look: &mut Look, cluster: &Node) {
+    let said = at(cluster, &["metadata", "filter_metadata", "fieldgate", "protocol"]);
+    match (said, speaks(cluster)) {
+        (None, Speaks::Http2) => look.say(
+            Code::NotedField,
+            head(cluster),
+            "this cluster speaks HTTP/2, and its metadata does not say so: a refusal after the first part of a body without `content-length` is a reset",
+            "write `metadata: {filter_metadata: {fieldgate: {protocol: HTTP/2}}}` in the cluster",
+        ),
+        (Some(said), _) if said.text() != Some("HTTP/2") => look.say(
+            Code::UpstreamProtocol,
+            said.span,
+            "the plugin knows no other protocol than `HTTP/2` here",
+            "write `protocol: HTTP/2` where the upstream speaks that, and nothing where it does not",
+        ),
+        (Some(said), Speaks::Http1 | Speaks::Other) => look.say(
+            Code::UpstreamProtocol,
+            said.span,
+            "this cluster is said to speak HTTP/2, and is not held to it: Envoy answers sound bodies without `content-length` with 500 as soon as they exceed its buffer",
+            "take it out, or write `explicit_http_config: {http2_protocol_options: {}}`",
+        ),
+        _ => {}
     }
 }
 

@@ -35,6 +35,14 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Op
         if resource.kind == "WasmPlugin" {
             found = wasm_plugin(look, resource.node, given, flag).or(found);
         }
+        if resource.kind == "TrafficExtension" {
+            look.say(
+                Code::UnknownField,
+                super::resource::place(resource.node),
+                "a TrafficExtension puts a script or a plugin among the filters, and it is not looked at what and where: before the plugin it can answer unfiltered, and behind it change what is asked for",
+                "take it out, or write it as an EnvoyFilter; fieldgate itself needs a WasmPlugin or an EnvoyFilter",
+            );
+        }
     }
     found
 }
