@@ -41,6 +41,8 @@ pub(super) fn plugin(filling: &Filling<'_>) -> String {
             "\
 # Lets the filter hold status and headers until the body is decided (`head: held` in the policy): a refusal is then a
 # clean answer. Envoy 1.35 or later.
+# A body without a length is awaited only where it is known to come in HTTP/2, and Envoy does not tell the filter: a cluster
+# with `http2_protocol_options` says `metadata: {filter_metadata: {fieldgate: {protocol: HTTP/2}}}` as well.
 allow_on_headers_stop_iteration: true
 "
         }
