@@ -172,7 +172,16 @@ async fn ask_http1(address: SocketAddr, request: &Request) -> Answer {
 }
 
 /// Reads all of a connection's bytes as one response, after any 1xx.
-pub fn read_http1(mut bytes: &[u8], no_body: bool) -> Answer {
+pub fn read_http1(bytes: &[u8], no_body: bool) -> Answer {
+    let (mut answer, rest) = read_first(bytes, no_body);
+    if answer.fault.is_none() && !rest.is_empty() {
+        answer.fault = Some(format!("{} bytes after the response", rest.len()));
+    }
+    answer
+}
+
+/// Reads the first response of a connection's bytes, after any 1xx, and what follows it.
+fn read_first(mut bytes: &[u8], no_body: bool) -> (Answer, &[u8]) {
     let mut answer = Answer::empty(End::Cut);
     let head = loop {
         match http1::head(bytes) {
@@ -186,14 +195,14 @@ pub fn read_http1(mut bytes: &[u8], no_body: bool) -> Answer {
                     }
                     None => {
                         answer.fault = Some(format!("no status line: {}", head.start));
-                        return answer;
+                        return (answer, &[]);
                     }
                 }
             }
-            Parsed::More => return answer,
+            Parsed::More => return (answer, &[]),
             Parsed::Wrong(wrong) => {
                 answer.fault = Some(wrong);
-                return answer;
+                return (answer, &[]);
             }
         }
     };
@@ -223,41 +232,87 @@ pub fn read_http1(mut bytes: &[u8], no_body: bool) -> Answer {
         };
         let Some(length) = length else {
             answer.fault = Some("neither one content-length nor chunked".to_owned());
-            return answer;
+            return (answer, &[]);
         };
         answer.body = bytes[..bytes.len().min(length)].to_vec();
         answer.end = if bytes.len() < length { End::Cut } else { End::Complete };
         bytes = &bytes[answer.body.len()..];
     }
-    if answer.fault.is_none() && !bytes.is_empty() {
-        answer.fault = Some(format!("{} bytes after the response", bytes.len()));
-    }
-    answer
+    (answer, bytes)
 }
 
-/// Sends requests at once on one connection of HTTP/2. What was on the connection is nobody's alone, and is not kept.
-pub async fn ask_together(address: SocketAddr, requests: Vec<Request>) -> Vec<Answer> {
+/// Sends requests one behind the other on one connection of HTTP/1, before any of them is answered, and reads the answers in
+/// order. A response that is cut ends the connection: those after it have no status.
+pub async fn ask_in_a_row(address: SocketAddr, requests: &[Request]) -> Vec<Answer> {
+    let mut wire = Vec::new();
+    let mut answers = Vec::new();
+    let exchange = async {
+        let mut socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        let (last, first) = requests.split_last().expect("requests");
+        let all: Vec<u8> = first.iter().map(http1_message).chain([http1_bytes(last)]).flatten().collect();
+        socket.write_all(&all).await?;
+        while answers.len() < requests.len() {
+            let is_over = socket.read_buf(&mut wire).await? == 0;
+            loop {
+                let is_head = requests.get(answers.len()).is_some_and(|request| request.method == "HEAD");
+                let (mut answer, rest) = read_first(&wire, is_head);
+                if answer.end != End::Complete || answers.len() == requests.len() {
+                    break;
+                }
+                answer.wire = wire[..wire.len() - rest.len()].to_vec();
+                wire.drain(..answer.wire.len());
+                answers.push(answer);
+            }
+            if is_over {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    let hung = tokio::time::timeout(PATIENCE, exchange).await.is_err();
+    if answers.len() < requests.len() {
+        let (mut answer, _) = read_first(&wire, false);
+        answer.end = if hung { End::Hung } else { End::Cut };
+        answer.wire = wire;
+        answers.push(answer);
+    } else if !wire.is_empty()
+        && let Some(last) = answers.last_mut()
+    {
+        last.fault = Some(format!("{} bytes after the last response", wire.len()));
+        last.wire.extend_from_slice(&wire);
+    }
+    answers.resize(requests.len(), Answer::empty(End::Cut));
+    answers
+}
+
+/// Sends requests at once on one connection of HTTP/2, each with how long its caller stays at most. `None` for who left. What was
+/// on the connection is nobody's alone, and is not kept.
+pub async fn ask_together(address: SocketAddr, requests: Vec<(Request, Option<Duration>)>) -> Vec<Option<Answer>> {
     let opened = async {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(h2::client::handshake(socket).await?)
     };
     let Ok((client, connection)) = opened.await else {
-        return requests.iter().map(|_| Answer::empty(End::Cut)).collect();
+        return requests.iter().map(|_| Some(Answer::empty(End::Cut))).collect();
     };
     let connection = tokio::spawn(connection);
     let asked: Vec<_> = requests
         .into_iter()
-        .map(|request| {
+        .map(|(request, stays)| {
             let client = client.clone();
             tokio::spawn(async move {
                 let mut answer = Answer::empty(End::Hung);
-                match tokio::time::timeout(PATIENCE, stream_http2(&client, &request, &mut answer)).await {
+                let stay = stays.unwrap_or(PATIENCE);
+                match tokio::time::timeout(stay, stream_http2(&client, &request, &mut answer)).await {
                     Ok(Ok(())) => answer.end = End::Complete,
                     Ok(Err(_)) => answer.end = End::Cut,
+                    // Its stream is reset: the others go on.
+                    Err(_) if stays.is_some() => return None,
                     Err(_) => {}
                 }
-                answer
+                Some(answer)
             })
         })
         .collect();

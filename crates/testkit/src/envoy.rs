@@ -14,7 +14,7 @@ use super::bootstrap::Bootstrap;
 use super::{client, marker};
 
 /// Compiling the wasm takes Envoy about a second, more when the machine is busy.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(240);
 const STOP: Duration = Duration::from_secs(10);
 
 /// The programs that a real Envoy needs.
