@@ -148,19 +148,29 @@ fn carriages(head: HeadMode) -> Vec<Carriage> {
 #[derive(Default)]
 struct Tally {
     pairs: u32,
+    /// Of which both were refused.
+    refused: u32,
     differing: Vec<String>,
 }
 
 impl Tally {
     fn compare(&mut self, what: &str, carriage: Carriage, one: &Answer, other: &Answer) {
         self.pairs += 1;
-        // A body in pieces that is refused behind its first part is reset, and refused cleanly if all came at once: a question
-        // of time. That it is refused is all that either tells.
+        let (first, second) = (transcript(one, carriage), transcript(other, carriage));
+        let mut differs = first != second;
         let refused = |answer: &Answer| answer.end != End::Complete || answer.status == 502;
         if refused(one) && refused(other) {
-            return;
+            self.refused += 1;
+            // A reset overtakes what is on its way: how much of a long body still came is a question of time.
+            differs = first.said != second.said;
+            // A body in pieces whose head is held is reset if it is wrong behind its first part, and refused cleanly if all
+            // came at once: a question of time. That it is refused is all that either tells.
+            let is_awaited = carriage.framing == Framing::Length || carriage.upstream == Protocol::Http2;
+            if carriage.head == HeadMode::Held && !is_awaited {
+                return;
+            }
         }
-        if transcript(one, carriage) != transcript(other, carriage) {
+        if differs {
             self.differing.push(format!(
                 "{what} {carriage:?}\n  {} {:?}\n  {} {:?}",
                 world::shown(one),
@@ -172,7 +182,7 @@ impl Tally {
     }
 
     fn conclude(self, what: &str) -> Result<(), String> {
-        println!("{what}: {} pairs, {} told apart", self.pairs, self.differing.len());
+        println!("{what}: {} pairs, {} told apart; {} refused", self.pairs, self.differing.len(), self.refused);
         if self.differing.is_empty() { Ok(()) } else { Err(self.differing.join("\n")) }
     }
 }
