@@ -379,20 +379,286 @@ const THREATS: &[Threat] = &[
     ),
 ];
 
-const BEGIN: &str = "<!-- threats -->\n";
-const END: &str = "<!-- /threats -->\n";
+/// What attacks on the plugin found once, by number, so that it does not come back.
+const WEAKNESSES: &[Threat] = &[
+    threat(
+        "W1",
+        "a client claim that is not a text was taken for no client, and kept its scopes",
+        "evidence that is there and cannot be read is nobody's; `check` notes where `\"*\"` gives more than an entry",
+        &[
+            "no client sheds its ceiling by a claim that cannot be read",
+            "src/caller.rs: a_token_says_who_is_asking",
+            "src/caller.rs: a_certificate_says_who_is_asking",
+            "src/caller.rs: a_trusted_header_says_who_is_asking",
+            "tests/diagnostics/callers.txt: a star that gives more than a client's entry is noted: by a level",
+        ],
+    ),
+    threat(
+        "W2",
+        "where chunks ended told how long a withheld value was, and where it stood",
+        "what goes out is cut by its own length",
+        &[
+            "no caller can tell by how a body in parts is cut *",
+            "tests/exchange.rs: how_a_body_is_cut_tells_nothing_of_what_is_withheld",
+            "tests/exchange.rs: what_streams_is_cut_where_blocks_of_output_end",
+        ],
+    ),
+    threat(
+        "W3",
+        "how much was withheld in the last part chose between a length and chunks",
+        "a form of the view decides it, never a value",
+        &[
+            "no caller can tell by how a body in parts is cut *",
+            "tests/exchange.rs: a_sound_body_is_never_refused_for_how_it_was_cut",
+        ],
+    ),
+    threat(
+        "W4",
+        "a sound body ended Envoy where a listener's buffer was small",
+        "while Envoy holds a body back, no more is written than it holds already",
+        &[
+            "no buffer is too small for Envoy to live, *",
+            "a body that grows arrives whole, and Envoy lives: *",
+            "tests/exchange.rs: a_write_keeps_to_its_budget_at_every_size",
+        ],
+    ),
+    threat(
+        "W5",
+        "a sound body that ends with its connection got Envoy's own 500",
+        "only what is known to come in frames is awaited",
+        &[
+            "a body that ends with its connection arrives whole",
+            "tests/deployment/bootstraps.txt: HTTP/1 that is said to be HTTP/2",
+        ],
+    ),
+    threat(
+        "W6",
+        "a deployment that lets data out, and on which `check --envoy` was silent",
+        "it knows what is good, and says the rest",
+        &[
+            "tests/deployment.rs: what_is_added_to_the_reference_bootstrap_is_judged_by_what_is_known_to_be_good",
+            "tests/deployment/bootstraps.txt: a plugin that is not called for response heads",
+            "tests/deployment/bootstraps.txt: inline scopes in which the plugin is off",
+            "tests/deployment/bootstraps.txt: a member of the body in metadata",
+            "tests/deployment/bootstraps.txt: the failure policy in both spellings",
+            "tests/deployment/bootstraps.txt: a script behind the plugin",
+            "tests/deployment/bootstraps.txt: filters of the upstream's",
+            "tests/deployment/bootstraps.txt: underscores by Envoy's default",
+            "tests/deployment/bootstraps.txt: a nested runtime setting for paths",
+            "tests/deployment/bootstraps.txt: an admin interface for everybody",
+            "tests/deployment/bootstraps.txt: a tap behind the plugin",
+        ],
+    ),
+    threat(
+        "W7",
+        "the same in resources of Istio and Envoy Gateway",
+        "all resources that are given are judged as a whole",
+        &[
+            "tests/diagnostics/deployment-resources.txt: a patch that turns the plugin off on a route",
+            "tests/diagnostics/deployment-resources.txt: a patch that takes the settings of a route out",
+            "tests/diagnostics/deployment-resources.txt: a policy of a route that takes the plugin away",
+            "tests/diagnostics/deployment-resources.txt: a patch that replaces the plugin",
+            "tests/diagnostics/deployment-resources.txt: a WasmPlugin for a gateway by its mode",
+            "tests/diagnostics/deployment-resources.txt: a listener that does not terminate TLS",
+            "tests/diagnostics/deployment-resources.txt: a TCPRoute to the same backend",
+            "tests/diagnostics/deployment-resources.txt: a VirtualService that rewrites",
+            "tests/diagnostics/deployment-resources.txt: the plugin ordered before jwt_authn",
+        ],
+    ),
+    threat(
+        "W8",
+        "an identity that is looser than the policy takes it to be",
+        "issuers apart, audiences, expiry, keys and places of tokens are looked at",
+        &[
+            "tests/deployment/bootstraps.txt: two issuers in one place",
+            "tests/deployment/bootstraps.txt: no audiences",
+            "tests/deployment/bootstraps.txt: clocks that differ by a year",
+            "tests/deployment/bootstraps.txt: tokens from the query",
+            "tests/deployment/bootstraps.txt: a symmetric key written out",
+        ],
+    ),
+    threat(
+        "W9",
+        "where unmatched requests pass, another spelling opened every governed route",
+        "what some upstream could read as a governed route's is refused",
+        &[
+            "no spelling of a governed path passes where others do",
+            "tests/diagnostics/callers.txt: unmatched routes that pass are warned of, with the authorities that pass whole",
+        ],
+    ),
+    threat(
+        "W10",
+        "where other content passes, the record came in another format",
+        "types are named, and the body must open like one; the upstream is asked for those only",
+        &[
+            "no content type lets JSON pass where other content does",
+            "tests/heads.rs: an_upstream_is_asked_for_what_the_route_answers_with",
+            "tests/diagnostics/routes.txt: a type that may hold records cannot pass",
+        ],
+    ),
+    threat(
+        "W11",
+        "a detector of one's own stopped a worker for seconds",
+        "its work is bounded over a response; `check` says what it may cost",
+        &[
+            "tests/rewriting.rs: detectors_of_a_policys_own_cost_one_response_no_more_than_its_effort",
+            "tests/diagnostics/lints.txt: a pattern that a text can make slow says how slow",
+        ],
+    ),
+    threat(
+        "W12",
+        "slow upstreams filled the virtual machine",
+        "what all streams of a worker keep is bounded",
+        &[
+            "tests/exchange.rs: what_all_streams_keep_is_bounded_and_the_newest_is_refused",
+            "tests/diagnostics/callers.txt: a record over what a worker can hold for each of its streams is an error",
+            "64 hostile documents at once cost a bounded memory, *",
+        ],
+    ),
+    threat(
+        "W13",
+        "`fieldgate test` read and printed any file",
+        "regular files below the suite's directory, links followed",
+        &[
+            "tests/cli_files.rs: a_suite_reads_only_regular_files_below_its_own_directory",
+            "tests/cli_files.rs: a_policy_includes_only_regular_files_below_its_own_directory",
+        ],
+    ),
+    threat(
+        "W14",
+        "work that grew out of proportion with filters, scopes and kinds of callers",
+        "each is done once, and its cost does not grow",
+        &[
+            "tests/growth.rs: what_new_combinations_of_filters_cost_is_what_their_elements_cost",
+            "tests/growth.rs: headers_that_are_classified_ask_once_whose_they_are",
+            "tests/growth.rs: the_ten_thousandth_kind_of_caller_costs_no_more_than_the_first",
+        ],
+    ),
+    threat(
+        "W15",
+        "a route that reports for a thousand years; errors that tell too much",
+        "`check` warns",
+        &[
+            "tests/diagnostics/routes.txt: more than ninety days ahead is",
+            "tests/diagnostics/callers.txt: an error that tells how the upstream works is warned of",
+            "tests/diagnostics/callers.txt: free text of an error is warned of",
+        ],
+    ),
+    threat(
+        "W16",
+        "request headers that reroute, by other names and with underscores",
+        "known by their words, and not forwarded",
+        &[
+            "no request header says who is asking, or asks for a part",
+            "tests/heads.rs: a_request_goes_on_without_what_would_change_the_answer",
+        ],
+    ),
+    threat(
+        "W17",
+        "a row condition that holds nothing back",
+        "`check` warns of members that nothing else names, and of what is in the elements",
+        &[
+            "tests/diagnostics/lints.txt: fields, rows and deny that reach nothing are warned of",
+            "tests/diagnostics/paths.txt: a row condition on what is in the elements, not on them",
+        ],
+    ),
+    threat(
+        "W18",
+        "detectors that left usual spellings",
+        "all usual dashes, spaces and digits",
+        &[
+            "tests/detectors.rs: cards_are_found",
+            "tests/detectors.rs: accounts_are_found",
+            "tests/detectors.rs: addresses_and_social_security_numbers_are_found",
+            "tests/detectors.rs: what_is_none_is_left_alone",
+        ],
+    ),
+    threat(
+        "W19",
+        "an error body whose first part is white space was emptied; a lone `null` before trailers was reset",
+        "how parts come decides nothing",
+        &[
+            "tests/exchange.rs: an_error_is_emptied_as_long_as_nothing_of_it_has_gone",
+            "tests/exchange.rs: a_response_is_the_same_in_every_framing",
+        ],
+    ),
+    threat(
+        "W20",
+        "a cut response that looks whole to a client",
+        "Envoy from 1.37 on, and `check --envoy` warns of older ones",
+        &["a body that is cut or broken in its middle is reset", "tests/deployment/bootstraps.txt: an old Envoy"],
+    ),
+    threat(
+        "W21",
+        "a policy's words steered a terminal, a workflow, a page or a table",
+        "what is printed is made harmless for its place",
+        &[
+            "tests/cli_files.rs: no_word_of_a_policy_or_a_suite_steers_what_it_is_printed_on",
+            "tests/cli_files.rs: no_name_of_a_policy_is_a_formula_or_markup",
+        ],
+    ),
+    threat(
+        "W22",
+        "a chain of references in an API's description ended the command",
+        "followed to a bound",
+        &[
+            "crates/workbench/src/openapi/tests.rs: a_chain_of_references_as_long_as_the_document_is_followed_to_a_bound",
+        ],
+    ),
+    threat(
+        "W23",
+        "refused requests filled the log",
+        "so many lines a minute, and then a count",
+        &[
+            "callers that are refused do not flood the log, nor keep an upstream's faults out of it",
+            "src/refusal/lines.rs: a_minute_has_so_many_lines_and_the_next_says_what_was_left_out",
+        ],
+    ),
+    threat(
+        "W24",
+        "a control character in a path's segment",
+        "such a path matches no route",
+        &["no spelling of a path reaches another route"],
+    ),
+];
 
-/// Holds the table in `SECURITY.md` to the one here, and this one to the tests that there are.
+/// The tables of `SECURITY.md`, by the name of the comments around them.
+const TABLES: [(&str, &[Threat]); 2] = [("threats", THREATS), ("weaknesses", WEAKNESSES)];
+
+/// Holds the tables in `SECURITY.md` to those here, and these to the tests that there are.
 pub(crate) fn table(claims: &[String]) -> Result<(), String> {
+    let path = fieldgate_testkit::root().join("SECURITY.md");
+    let page = fs::read_to_string(&path).map_err(|error| error.to_string())?;
+    let (mut wanted, mut failures) = (page.clone(), String::new());
+    for (name, threats) in TABLES {
+        let rows = written(threats, claims, &mut failures)?;
+        let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
+        let (before, rest) = wanted.split_once(&begin).ok_or("SECURITY.md has no place for a table")?;
+        let (_, after) = rest.split_once(&end).ok_or("a table in SECURITY.md has no end")?;
+        wanted = [before, &begin, &rows, &end, after].concat();
+    }
+    if !failures.is_empty() {
+        return Err(failures);
+    }
+    if wanted == page {
+        return Ok(());
+    }
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        return fs::write(path, wanted).map_err(|error| error.to_string());
+    }
+    Err("SECURITY.md shows other tables: UPDATE_GOLDENS=1 writes these".to_owned())
+}
+
+/// A table; what is not held by a test that is there is a failure.
+fn written(threats: &[Threat], claims: &[String], failures: &mut String) -> Result<String, String> {
     let root = fieldgate_testkit::root();
     let read = |path: &str| fs::read_to_string(root.join(path)).map_err(|error| format!("{path}: {error}"));
     let mut table = String::from("| id | attack or accident | what is right | held by |\n|---|---|---|---|\n");
-    let mut failures = String::new();
-    for threat in THREATS {
+    for threat in threats {
         let mut held_by = Vec::new();
         for name in threat.held_by {
             match name.split_once(": ") {
-                Some((file, claim)) if file.starts_with("tests/") || file.starts_with("src/") => {
+                Some((file, claim)) if ["tests/", "src/", "crates/"].iter().any(|folder| file.starts_with(folder)) => {
                     let text = read(file)?;
                     let line = if file.ends_with(".rs") { format!("fn {claim}()") } else { format!("## {claim}\n") };
                     if !text.contains(&line) {
@@ -417,20 +683,7 @@ pub(crate) fn table(claims: &[String]) -> Result<(), String> {
         }
         let _ = writeln!(table, "| {} | {} | {} | {} |", threat.id, threat.what, threat.right, held_by.join("; "));
     }
-    if !failures.is_empty() {
-        return Err(failures);
-    }
-    let page = read("SECURITY.md")?;
-    let (before, rest) = page.split_once(BEGIN).ok_or("SECURITY.md has no place for the table")?;
-    let (_, after) = rest.split_once(END).ok_or("the table in SECURITY.md has no end")?;
-    let wanted = [before, BEGIN, &table, END, after].concat();
-    if wanted == page {
-        return Ok(());
-    }
-    if std::env::var_os("UPDATE_GOLDENS").is_some() {
-        return fs::write(root.join("SECURITY.md"), wanted).map_err(|error| error.to_string());
-    }
-    Err("SECURITY.md shows another table: UPDATE_GOLDENS=1 writes this one".to_owned())
+    Ok(table)
 }
 
 /// Whether a claim is what a name with `*` stands for.
