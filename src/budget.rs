@@ -35,7 +35,7 @@ mod subject;
 
 pub use book::{Against, Books, Granter, Need, Released, Reservation, Rule, Settled, Unit, Verdict};
 pub use head::Head;
-pub use ladder::{Effect, Ladder, Rung};
+pub use ladder::Ladder;
 pub use service::{Answer, Ask, METHOD, Period, SERVICE, Service};
 pub use store::{Memory, Shared, StoreFailure, Swap, Value};
 pub use subject::{KeyTag, Subject, SubjectKey};

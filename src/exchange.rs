@@ -435,18 +435,22 @@ impl Exchange {
         }
         let reading = if reads { Reading::Only } else { Reading::AndWriting };
         let forwarded = self.forwarded(headers, reading);
-        // A route that only reports lets everything pass: there is nothing that a budget could do.
-        if let (Some(budgets), false) = (self.program.budgets(), route.reports_at(now)) {
+        let reports = route.reports_at(now);
+        // A route that only reports lets everything pass: budgets count what has left, once it has.
+        if let (Some(budgets), false) = (self.program.budgets(), reports) {
             let mut waiting = Waiting::new(budgets, &self.program, id, caller, target, headers, reads);
             waiting.onward = Some(forwarded);
             self.phase = Phase::Reserving(Box::new(waiting));
             return Ok(RequestDirective::Reserve);
         }
-        let reports = route.reports_at(now);
         let view = self.noting(view, id, target, u64::MAX);
         let view = Rc::new(if reports { view.tallied() } else { view });
         if reports {
             self.counted = Some(Rc::clone(&view));
+            let program = Rc::clone(&self.program);
+            if let Some(budgets) = program.budgets() {
+                self.counts_only(Waiting::new(budgets, &program, id, caller.clone(), target, headers, reads));
+            }
         }
         self.phase = Phase::AwaitingHead(Box::new(Governed { route: id, caller, ceiling: Level::Show, view }));
         Ok(forwarded)

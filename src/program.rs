@@ -24,7 +24,7 @@ use serde_json::Value;
 
 pub use budgets::{Budgets, Demand, Subjects, page, path_subject};
 pub use census::{Census, ClassCount};
-pub use collect::{Collector, NamespaceId, TooMany};
+pub use collect::{Collector, Kinds, NamespaceId, TooMany};
 pub use grant::ScalarRule;
 pub use names::{Ends, Found, Names, hint_within};
 pub use router::{is_canonical, is_canonical_segment};

@@ -14,11 +14,13 @@ use std::rc::Rc;
 use fieldgate::budget::{Memory, Shared, StoreFailure, SubjectKey, Swap, Value};
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{
-    Answer, BodyDirective, End, Exchange, HeadDirective, Headers, Request, RequestDirective, Response, respond_with,
+    Answer, BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Request, RequestDirective, Response,
+    respond_with,
 };
 use fieldgate::policy::model::Level;
 use fieldgate::policy::moment::Moment;
 use fieldgate::program::Program;
+use fieldgate::refusal::Refusal;
 use fieldgate::transform::PseudonymKey;
 use serde_json::json;
 
@@ -197,7 +199,7 @@ fn the_ladder_goes_down_and_ends_in_429() {
 #[test]
 fn what_a_harvester_tries_is_counted() {
     type Try = fn(&mut World);
-    let rows: [(&str, Try, u64); 24] = [
+    let rows: [(&str, Try, u64); 26] = [
         ("an account counts once", |w| drop([w.one(1), w.one(1), w.one(2)]), 2),
         ("HEAD releases nothing", |w| drop(w.send("HEAD", "/accounts/ACC-1", 200, Vec::new(), "")), 0),
         (
@@ -305,6 +307,12 @@ fn what_a_harvester_tries_is_counted() {
                 w.send("HEAD", "/accounts/ACC-1", 200, header(), "");
                 w.send("GET", "/accounts/ACC-1", 404, header(), "{}");
             },
+            2,
+        ),
+        ("an array that holds nothing releases nobody", |w| drop(w.get("/accounts", &json!({"items": []}))), 0),
+        (
+            "an element that is no account is one more",
+            |w| drop(w.get("/accounts", &json!({"items": [{"state": "a"}, [{"state": "b"}], {"state": "c"}]}))),
             2,
         ),
         (
@@ -544,4 +552,197 @@ fn a_request_body_that_cannot_wait_is_413() {
         };
         assert_eq!(got, expected, "{claim}");
     }
+}
+
+/// What a caller says in its request never makes a list need less than what it then gets.
+#[test]
+fn a_page_is_never_longer_than_what_was_reserved_for_it() {
+    let rows: [(&str, &str, u64); 13] = [
+        ("no size", "", 10),
+        ("a smaller page", "?limit=3", 3),
+        ("nothing is one", "?limit=0", 1),
+        ("a minus is no number", "?limit=-1", 10),
+        ("a sign is no other number", "?limit=+3", 3),
+        ("more than the most", "?limit=100", 10),
+        ("two sizes are none", "?limit=1&limit=100", 10),
+        ("two sizes in another order", "?limit=100&limit=1", 10),
+        ("a name in escapes is the name", "?%6Cimit=3", 3),
+        ("both spellings are two sizes", "?limit=1&%6cimit=100", 10),
+        ("a number in escapes is no number", "?limit=%31", 10),
+        ("more digits than a number has", "?limit=99999999999999999999999999", 10),
+        ("an empty size", "?limit=", 10),
+    ];
+    for (claim, query, most) in rows {
+        let mut world = world(&policy(&hour(100), &json!(null)));
+        let program = Rc::clone(&world.program);
+        let mut exchange = Exchange::new(program);
+        let target = format!("/accounts{query}");
+        let head = vec![(b":method".to_vec(), b"GET".to_vec()), (b":path".to_vec(), target.clone().into_bytes())];
+        let (caller, now) = (world.caller(), Some(Moment(world.now)));
+        assert_eq!(exchange.on_request(&head, caller, now), RequestDirective::Reserve, "{claim}");
+        exchange.reserve(End::Last, now, &mut world.store);
+        let (_, reserved) = world.counted();
+        exchange.settle(now, &mut world.store);
+        // An upstream that takes the other reading sends fifty.
+        let page = world.page(&target, 0..50);
+        let items: serde_json::Value = serde_json::from_slice(&page.body).unwrap();
+        let got = items["items"].as_array().unwrap().len() as u64;
+        assert_eq!((got, got <= reserved, world.counted()), (most, true, (most, 0)), "{claim}");
+    }
+}
+
+/// A subject in a path is the text that the upstream gets: no other spelling of it matches the route.
+#[test]
+fn a_path_subject_has_one_spelling() {
+    let rows: [(&str, &str, u16, u64); 9] = [
+        ("as it is", "/accounts/ACC-1/calls", 200, 1),
+        ("an escape that need not be", "/accounts/%41CC-1/calls", 403, 1),
+        ("an escape in lower case", "/accounts/ACC%2d1/calls", 403, 1),
+        ("a slash behind", "/accounts/ACC-1/calls/", 403, 1),
+        ("an encoded slash", "/accounts/ACC-1%2Fcalls", 403, 1),
+        ("dots", "/accounts/x/../ACC-1/calls", 403, 1),
+        ("a query does not change it", "/accounts/ACC-1/calls?x=1", 400, 1),
+        ("another case is another subject", "/accounts/acc-1/calls", 200, 2),
+        ("what is no text is one more, each time", "/accounts/%FF/calls", 200, 2),
+    ];
+    for (claim, target, status, counted) in rows {
+        let mut world = world(&policy(&hour(100), &json!(null)));
+        world.one(1);
+        assert_eq!(world.get(target, &json!({"calls": [{"to": "1"}]})).status, status, "{claim}");
+        assert_eq!(world.counted(), (counted, 0), "{claim}");
+    }
+}
+
+/// Each kind of subject is counted for itself: a record that names its invoice and no customer is one customer more.
+#[test]
+fn a_record_that_names_another_kind_only_is_one_more_of_this() {
+    let mut text = policy(&hour(100), &json!(null));
+    text["shapes"]["account"]["$.invoice"] = json!({"class": "key", "pseudonym": "invoice", "subject": "invoice"});
+    let account = |id: serde_json::Value, invoice: &str| json!({"id": id, "name": "Ana Lopez", "state": "active", "invoice": invoice});
+    let mut world = world(&text);
+    world.get("/accounts", &json!({"items": [account(json!(null), "I-1"), account(json!(null), "I-2")]}));
+    assert_eq!(world.counted(), (2, 0), "both customers are unknown");
+    world.get("/accounts", &json!({"items": [account(json!("A"), "I-1"), account(json!(null), "I-1")]}));
+    assert_eq!(world.counted(), (4, 0));
+}
+
+#[test]
+fn a_subject_that_is_too_long_is_one_more_each_time() {
+    let mut world = world(&policy(&hour(100), &json!(null)));
+    let longest = "x".repeat((64 << 10) - 2);
+    for _ in 0..2 {
+        world.get("/accounts/1", &account(&json!(longest)));
+    }
+    assert_eq!(world.counted(), (1, 0), "64 KiB with its quotes is a subject");
+    for _ in 0..2 {
+        world.get("/accounts/1", &account(&json!(format!("{longest}x"))));
+    }
+    assert_eq!(world.counted(), (3, 0), "a byte more is not read");
+}
+
+#[test]
+fn routes_in_turn_share_a_budget_and_refused_pages_cost_nothing() {
+    let mut world = world(&policy(&hour(20), &json!(null)));
+    world.page("/accounts", 0..10);
+    for number in 10..15 {
+        world.one(number);
+        world.get(&format!("/accounts/ACC-{number}/calls"), &json!({"calls": [{"to": "1"}]}));
+    }
+    assert_eq!(world.counted(), (15, 0), "a list, an account and its calls");
+    for _ in 0..50 {
+        assert_eq!(world.page("/accounts", 100..110).status, 429, "ten are asked for, five are left");
+    }
+    assert_eq!(world.counted(), (15, 0), "what was refused has not left");
+    assert_eq!(world.page("/accounts?limit=5", 100..105).status, 200, "a smaller page fits");
+    assert_eq!(world.counted(), (20, 0));
+    for number in 200..250 {
+        assert_eq!(world.one(number).status, 429);
+    }
+    assert_eq!(world.counted(), (20, 0));
+}
+
+#[test]
+fn a_response_belongs_to_the_window_of_its_admission() {
+    let mut world = world(&policy(&hour(20), &json!(null)));
+    world.now += 3599;
+    let mut exchange = Exchange::new(Rc::clone(&world.program));
+    let head = vec![(b":method".to_vec(), b"GET".to_vec()), (b":path".to_vec(), b"/accounts".to_vec())];
+    let (caller, now) = (world.caller(), Some(Moment(world.now)));
+    exchange.on_request(&head, caller, now);
+    assert!(matches!(exchange.reserve(End::Last, now, &mut world.store), RequestDirective::Forward { .. }));
+    assert_eq!(world.counted(), (0, 10));
+    world.now += 1;
+    world.one(1);
+    assert_eq!(world.counted(), (1, 0), "the next window has nothing of it");
+    let head: Headers = vec![(b":status".to_vec(), b"200".to_vec())];
+    exchange.on_response_head(&head, End::More);
+    let body = br#"{"items":[{"id":1,"state":"a"}]}"#;
+    exchange.on_response_body(body, body.len(), End::Last);
+    exchange.settle(Some(Moment(world.now)), &mut world.store);
+    assert_eq!(world.counted(), (1, 0), "nor has it when it ends");
+}
+
+/// A response that was admitted under one policy and ends under the next.
+#[test]
+fn a_reload_with_open_reservations_gives_them_back() {
+    for (claim, max, per, expected) in [
+        ("the same policy", 20, "1h", (1, 0)),
+        ("another max", 30, "1h", (1, 0)),
+        ("another window is another count", 20, "1d", (0, 0)),
+    ] {
+        let mut world = world(&policy(&hour(20), &json!(null)));
+        let mut exchange = Exchange::new(Rc::clone(&world.program));
+        let head = vec![(b":method".to_vec(), b"GET".to_vec()), (b":path".to_vec(), b"/accounts".to_vec())];
+        let (caller, now) = (world.caller(), Some(Moment(world.now)));
+        exchange.on_request(&head, caller, now);
+        exchange.reserve(End::Last, now, &mut world.store);
+        let mut budgets = hour(max);
+        budgets["hour"]["per"] = json!(per);
+        world.program = program(&policy(&budgets, &json!(null)));
+        let head: Headers = vec![(b":status".to_vec(), b"200".to_vec())];
+        exchange.on_response_head(&head, End::More);
+        let body = br#"{"items":[{"id":1,"state":"a"}]}"#;
+        exchange.on_response_body(body, body.len(), End::Last);
+        exchange.settle(now, &mut world.store);
+        assert_eq!(world.counted(), expected, "{claim}");
+    }
+}
+
+/// A route that only reports counts what leaves and refuses nothing (rule 38).
+#[test]
+fn a_route_that_only_reports_counts_and_never_refuses() {
+    let mut text = policy(&hour(3), &json!(null));
+    text["routes"]["one"]["report_until"] = json!("2027-03-01");
+    let mut world = world(&text);
+    let whole = account(&json!("ACC-1")).to_string();
+    for number in 0..5 {
+        let answer = world.one(number);
+        assert_eq!((answer.status, answer.account.ceiling), (200, Level::Show), "{number}");
+        assert!(String::from_utf8_lossy(&answer.body).contains("secret"), "it passes as it came: {whole}");
+    }
+    assert_eq!(world.counted(), (3, 0), "what would have been refused is not counted");
+    let would_refuse = Some(Refusal::Budget { budget: 0, retry_after: 3600 });
+    assert_eq!(world.one(9).report.mode, Mode::Reported { would_refuse });
+    let calls = world.get("/accounts/ACC-9/calls", &json!({"calls": [{"to": "1"}]}));
+    assert_eq!(calls.status, 429, "a route that enforces is bound by what has left through the other");
+    world.now += 90 * 86_400;
+    let answer = world.one(1);
+    assert!(!String::from_utf8_lossy(&answer.body).contains("secret"), "from its day on it enforces");
+    for number in 2..4 {
+        world.one(number);
+    }
+    assert_eq!(world.one(4).status, 429);
+}
+
+#[test]
+fn a_canary_that_leaves_by_a_route_that_only_reports_is_a_hit() {
+    let tag = SubjectKey::derive(&key()).subject("customer", "ACC-666").short();
+    let canaries = json!({"customer": [format!("c1_{tag:016x}")], "ceiling": "blank"});
+    let mut text = policy(&json!({}), &canaries);
+    text["routes"]["one"]["report_until"] = json!("2027-03-01");
+    let mut world = world(&text);
+    assert_eq!(world.one(666).account.canaries, 1);
+    assert_eq!(world.one(2).account.ceiling, Level::Show, "the route that reports lowers nothing");
+    let page = world.page("/accounts", 0..3);
+    assert_eq!(page.account.ceiling, Level::Blank);
 }

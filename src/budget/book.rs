@@ -248,19 +248,17 @@ impl Books {
             if head.window != ask.window {
                 return true;
             }
-            let ends = |until_reset: u64| match until_reset {
-                0 => head.ends,
-                seconds => now.saturating_add(seconds.min(rule.per)),
-            };
-            let next = match answer {
-                Answer::Granted { left, until_reset } => Head {
-                    granted: head.granted.saturating_add(ask.hits),
-                    left: head.left.min(left),
-                    ends: ends(until_reset),
-                    ..head
-                },
-                Answer::Over { until_reset } => Head { left: 0, closed: true, ends: ends(until_reset), ..head },
+            let (granted, left, until_reset) = match answer {
+                Answer::Granted { left, until_reset } => (ask.hits, left, until_reset),
+                Answer::Over { until_reset } => (0, 0, until_reset),
                 Answer::Failure => return false,
+            };
+            let head = rule.in_window_of(&head, until_reset, now);
+            let next = Head {
+                granted: head.granted.saturating_add(granted),
+                left: head.left.min(left),
+                closed: matches!(answer, Answer::Over { .. }),
+                ..head
             };
             match store.swap(&slot.head(&rule.prefix), &next.write(), version) {
                 Ok(Swap::Done) => return true,
@@ -385,6 +383,21 @@ impl Rule {
             head.taken(need, self.max).taken.saturating_sub(head.reserved) <= self.ladder.limit(self.max)
         };
         if only_reserved { 1 } else { head.ends.saturating_sub(now).max(1) }
+    }
+
+    /// The head of the window that the service counts in, of which so many seconds are left (0 where it does not say). An answer
+    /// from the service's next window begins it here too: what was granted for the last one is not to be spent in it. Whatever
+    /// window that is, its grants are the service's, so that beginning one too many only over-counts.
+    fn in_window_of(&self, head: &Head, until_reset: u64, now: u64) -> Head {
+        if until_reset == 0 {
+            return *head;
+        }
+        let ends = now.saturating_add(until_reset.min(self.per));
+        // Of two answers in one window the ends differ by a rounded second, and by how long they took.
+        if head.granted > 0 && ends > head.ends.saturating_add(self.per / 2) {
+            return Head::new(head.tag, head.window.saturating_add(1), ends, self.max);
+        }
+        Head { ends, ..*head }
     }
 
     /// What becomes of a request when the head cannot be read: a value of another's is a full budget.

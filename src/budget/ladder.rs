@@ -1,28 +1,10 @@
 //! [`Ladder`]: what a share of the budget does to levels (rule 35).
 
-use crate::policy::model::Level;
+use crate::policy::model::{Level, Step, StepEffect};
 
-/// What a step does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// Nothing of the response is above this level.
-    Ceiling(Level),
-    /// The request is refused, unless it needs nothing.
-    Reject,
-}
-
-/// A step: beyond this share of `max`, in percent, its effect holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rung {
-    /// The share, 1 to 100.
-    pub percent: u8,
-    /// What holds beyond it.
-    pub effect: Effect,
-}
-
-/// The steps of a budget.
+/// The steps of a budget: the one reading of what a share of it does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ladder(pub Vec<Rung>);
+pub struct Ladder(pub Vec<Step>);
 
 /// What of a budget is taken: used and reserved, the need in question included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,41 +13,21 @@ pub(super) struct Taken {
     pub(super) max: u64,
 }
 
-impl Taken {
-    /// Whether it is beyond so many percent. A budget of 200 has its step at 80 % from the 161st on, and is full with the
-    /// 200th.
-    fn beyond(self, percent: u8) -> bool {
-        u128::from(self.taken).saturating_mul(100) > u128::from(self.max).saturating_mul(percent.into())
-    }
-}
-
 impl Ladder {
-    /// The ceiling at what is taken.
-    pub(super) fn ceiling(&self, taken: Taken) -> Level {
-        let reached = self.0.iter().filter(|rung| taken.beyond(rung.percent));
-        reached.fold(Level::Show, |lowest, rung| match rung.effect {
-            Effect::Ceiling(level) => lowest.min(level),
-            Effect::Reject => lowest,
+    /// The ceiling at what is taken. A budget of 200 has its step at 80 % from the 161st on, and is full with the 200th.
+    pub(super) fn ceiling(&self, Taken { taken, max }: Taken) -> Level {
+        let reached = self.0.iter().filter(|step| step.is_exceeded(taken, max));
+        reached.fold(Level::Show, |lowest, step| match step.then {
+            StepEffect::Ceiling(level) => lowest.min(level),
+            StepEffect::Reject => lowest,
         })
     }
 
     /// How much may be taken at most: `max`, or what comes before the first step that rejects.
     pub(super) fn limit(&self, max: u64) -> u64 {
-        let rejects = self.0.iter().filter(|rung| rung.effect == Effect::Reject).map(|rung| rung.percent).min();
+        let rejects = self.0.iter().filter(|step| step.then == StepEffect::Reject).map(|step| step.percent).min();
         let share = u128::from(max).saturating_mul(rejects.unwrap_or(100).into()).checked_div(100).unwrap_or(0);
         max.min(u64::try_from(share).unwrap_or(max))
-    }
-
-    /// The ceiling at so many percent of the budget.
-    #[must_use]
-    pub fn ceiling_at(&self, percent: u8) -> Level {
-        self.ceiling(Taken { taken: percent.into(), max: 100 })
-    }
-
-    /// Whether a request that needs something is refused at so many percent of the budget.
-    #[must_use]
-    pub fn rejects_at(&self, percent: u8) -> bool {
-        u64::from(percent) > self.limit(100)
     }
 }
 
@@ -76,9 +38,9 @@ mod tests {
     #[test]
     fn a_step_holds_beyond_its_share() {
         let ladder = Ladder(vec![
-            Rung { percent: 80, effect: Effect::Ceiling(Level::Mask) },
-            Rung { percent: 95, effect: Effect::Ceiling(Level::Pseudonym) },
-            Rung { percent: 100, effect: Effect::Reject },
+            Step { percent: 80, then: StepEffect::Ceiling(Level::Mask) },
+            Step { percent: 95, then: StepEffect::Ceiling(Level::Pseudonym) },
+            Step { percent: 100, then: StepEffect::Reject },
         ]);
         let rows = [
             ("nothing is taken", 0, 200, Level::Show),
@@ -95,7 +57,7 @@ mod tests {
         }
         assert_eq!(ladder.limit(200), 200);
         assert_eq!(Ladder::default().limit(200), 200, "without steps the budget is its max");
-        let early = Ladder(vec![Rung { percent: 90, effect: Effect::Reject }]);
+        let early = Ladder(vec![Step { percent: 90, then: StepEffect::Reject }]);
         assert_eq!((early.limit(200), early.limit(1), early.limit(u64::MAX)), (180, 0, u64::MAX / 10 * 9 + 4));
     }
 }

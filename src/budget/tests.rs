@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::model::Level;
+use crate::policy::model::{Level, Step, StepEffect};
 use crate::protobuf::ratelimit::tests::answer;
 
 /// Whether the store has it, or need not have it any more.
@@ -28,8 +28,8 @@ const NOON: u64 = 1_800_000_000 / HOUR * HOUR;
 
 fn rule(max: u64, unit: Unit, granter: Granter) -> Rule {
     let ladder = Ladder(vec![
-        Rung { percent: 80, effect: Effect::Ceiling(Level::Mask) },
-        Rung { percent: 95, effect: Effect::Ceiling(Level::Pseudonym) },
+        Step { percent: 80, then: StepEffect::Ceiling(Level::Mask) },
+        Step { percent: 95, then: StepEffect::Ceiling(Level::Pseudonym) },
     ]);
     Rule { prefix: "fieldgate/1/test".to_owned(), per: HOUR, max, ladder, unit, granter }
 }
@@ -264,6 +264,28 @@ fn a_service_grants_leases() {
     };
     let against_max = books.admit(0, tag("acme"), need(3), NOON + 1005, Against::Max, &mut store);
     assert!(matches!(against_max, Verdict::Admitted(_)), "on_error: local");
+}
+
+#[test]
+fn a_grant_of_the_services_next_window_is_not_added_to_the_last_one() {
+    let (books, mut store) = (service(200, 2), Memory::default());
+    let Verdict::Ask(ask) = admit(&books, Need::Count(150), NOON + 3000, &mut store) else { panic!() };
+    assert!(books.answered(0, &ask, Answer::Granted { left: 50, until_reset: 600 }, NOON + 3000, &mut store));
+    // The service's clock is a second ahead: the ask of the last second is counted in its next window.
+    let Verdict::Ask(ask) = admit(&books, Need::Count(180), NOON + 3599, &mut store) else { panic!() };
+    assert_eq!(ask.hits, 30);
+    assert!(books.answered(0, &ask, Answer::Granted { left: 170, until_reset: 3600 }, NOON + 3599, &mut store));
+    let Verdict::Ask(ask) = admit(&books, Need::Count(180), NOON + 3599, &mut store) else {
+        panic!("150 that were granted in the last window are spent in this one")
+    };
+    assert_eq!(ask.hits, 150);
+    // A no from the next window, too, ends what was left of the last.
+    let (books, mut store) = (service(200, 2), Memory::default());
+    let Verdict::Ask(ask) = admit(&books, Need::Count(150), NOON + 3000, &mut store) else { panic!() };
+    assert!(books.answered(0, &ask, Answer::Granted { left: 50, until_reset: 600 }, NOON + 3000, &mut store));
+    let Verdict::Ask(ask) = admit(&books, Need::Count(180), NOON + 3599, &mut store) else { panic!() };
+    assert!(books.answered(0, &ask, Answer::Over { until_reset: 3600 }, NOON + 3599, &mut store));
+    assert_eq!(admit(&books, Need::Count(150), NOON + 3599, &mut store), Verdict::Refused { retry_after: 3600 });
 }
 
 /// Several workers on one store. Before each call on it, another worker may do something; some swaps are lost for nothing.

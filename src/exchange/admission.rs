@@ -3,17 +3,15 @@
 use std::rc::Rc;
 
 use super::{End, Exchange, Governed, Headers, Phase, RequestDirective, head};
-use crate::budget::{Against, Answer, Ask, Granter, Need, Released, Reservation, Settled, Shared, Subject, Verdict};
+use crate::budget::{
+    Against, Answer, Ask, Books, Granter, Need, Released, Reservation, Rule, Settled, Shared, Subject, Verdict,
+};
 use crate::caller::Caller;
-use crate::policy::model::{Count, Level, OnError, RouteId};
+use crate::policy::model::{Count, Level, OnError, Rls, RouteId};
 use crate::policy::moment::Moment;
 use crate::program::{Budgets, Collector, Demand, NamespaceId, Program};
 use crate::refusal::{Problem, Refusal};
 use crate::report::BudgetState;
-
-/// Largest request body that may wait for the rate limit service, in bytes: it goes on arriving meanwhile, and has to fit
-/// into any buffer that the host may have.
-const MOST_WAITING: u64 = 16 << 10;
 
 /// How often the rate limit service is asked for one request. What it granted for a window that has ended meanwhile is lost.
 const MOST_ASKS: u8 = 3;
@@ -56,6 +54,8 @@ pub(super) struct Spending {
     pub(super) hits: Vec<Subject>,
     /// What its budgets stand at, in the policy's order.
     pub(super) states: Vec<BudgetState>,
+    /// What a request of a route that only reports would have asked of budgets.
+    reported: Vec<Demand>,
 }
 
 /// What budgets did in an exchange: numbers and indexes, for logs and metrics.
@@ -67,6 +67,8 @@ pub struct Account {
     pub refused: Option<u16>,
     /// The ceiling that was reached.
     pub ceiling: Level,
+    /// The budget whose step that is; `None` where a canary was met, or there is no ceiling.
+    pub lowered: Option<u16>,
     /// How often a store or the rate limit service failed.
     pub failures: u16,
     /// How many canaries left.
@@ -77,7 +79,7 @@ pub struct Account {
 
 impl Default for Account {
     fn default() -> Self {
-        Self { asked: 0, refused: None, ceiling: Level::Show, failures: 0, canaries: 0, subjects: 0 }
+        Self { asked: 0, refused: None, ceiling: Level::Show, lowered: None, failures: 0, canaries: 0, subjects: 0 }
     }
 }
 
@@ -117,7 +119,9 @@ impl Waiting {
     fn may_wait(&self, budgets: &Budgets, end: End) -> bool {
         let rule = |demand: &Demand| budgets.books().rules().get(usize::from(demand.budget));
         let asks = |demand: &Demand| rule(demand).is_some_and(|rule| matches!(rule.granter, Granter::Service(_)));
-        end == End::Last || self.declared.is_some_and(|length| length <= MOST_WAITING) || !self.demands.iter().any(asks)
+        end == End::Last
+            || self.declared.is_some_and(|length| length <= Rls::MOST_WAITING)
+            || !self.demands.iter().any(asks)
     }
 }
 
@@ -149,6 +153,24 @@ impl Exchange {
         now: Option<Moment>,
         store: &mut dyn Shared,
     ) -> RequestDirective {
+        self.answered(now, store, |books, budget, ask, now, store| {
+            let answer = match (books.rules().get(usize::from(budget)), message) {
+                (Some(Rule { granter: Granter::Service(service), max, .. }), Some(message)) => {
+                    service.answer(*max, message)
+                }
+                _ => Answer::Failure,
+            };
+            books.answered(budget, ask, answer, now, store)
+        })
+    }
+
+    /// Goes on after an ask, whose answer `take` puts into the books: whether it was one that counts.
+    fn answered(
+        &mut self,
+        now: Option<Moment>,
+        store: &mut dyn Shared,
+        take: impl FnOnce(&Books, u16, &Ask, u64, &mut dyn Shared) -> bool,
+    ) -> RequestDirective {
         let Phase::Asking(mut waiting) = std::mem::take(&mut self.phase) else {
             return self.refuse_request(Refusal::Internal, "");
         };
@@ -156,16 +178,8 @@ impl Exchange {
         let (Some(budgets), Some((budget, ask)), Some(moment)) = (program.budgets(), waiting.asked.take(), now) else {
             return self.refuse_request(Refusal::Internal, "");
         };
-        let answer = match budgets.books().rules().get(usize::from(budget)) {
-            Some(rule) => match (&rule.granter, message) {
-                (Granter::Service(service), Some(message)) => service.answer(rule.max, message),
-                _ => Answer::Failure,
-            },
-            None => Answer::Failure,
-        };
-        let counts = budgets.books().answered(budget, &ask, answer, moment.0, store);
-        if !counts {
-            self.spending.account.failures = self.spending.account.failures.saturating_add(1);
+        if !take(budgets.books(), budget, &ask, moment.0, store) {
+            self.fails();
             if !self.falls_back(&waiting, budget) {
                 return self.refuse_request(Refusal::BudgetStore, &waiting.target);
             }
@@ -226,6 +240,9 @@ impl Exchange {
                 Verdict::Admitted(held) => {
                     let account = &mut self.spending.account;
                     account.asked = account.asked.saturating_add(1);
+                    if held.ceiling < account.ceiling {
+                        account.lowered = Some(demand.budget);
+                    }
                     account.ceiling = account.ceiling.min(held.ceiling);
                     self.spending.held.push(held);
                     waiting.asks = 0;
@@ -253,7 +270,7 @@ impl Exchange {
                     });
                 }
                 Verdict::Failed => {
-                    self.spending.account.failures = self.spending.account.failures.saturating_add(1);
+                    self.fails();
                     return Progress::Refused(Refusal::BudgetStore);
                 }
             }
@@ -294,22 +311,9 @@ impl Exchange {
     pub(super) fn reserve_alone(&mut self, now: Option<Moment>, store: &mut dyn Shared) -> RequestDirective {
         let mut directive = self.reserve(End::Last, now, store);
         while let RequestDirective::Ask(_) = directive {
-            directive = self.on_grant(now, store);
+            directive = self.answered(now, store, Books::granted_alone);
         }
         directive
-    }
-
-    /// The rate limit service has granted what it was asked for.
-    fn on_grant(&mut self, now: Option<Moment>, store: &mut dyn Shared) -> RequestDirective {
-        let Phase::Asking(mut waiting) = std::mem::take(&mut self.phase) else {
-            return self.refuse_request(Refusal::Internal, "");
-        };
-        let program = Rc::clone(&self.program);
-        let (Some(budgets), Some((budget, ask)), Some(moment)) = (program.budgets(), waiting.asked.take(), now) else {
-            return self.refuse_request(Refusal::Internal, "");
-        };
-        budgets.books().granted_alone(budget, &ask, moment.0, store);
-        self.go_on(*waiting, budgets, now, store)
     }
 
     fn refuse_request(&mut self, refusal: Refusal, target: &str) -> RequestDirective {
@@ -342,6 +346,36 @@ impl Exchange {
         self.spending.released = false;
     }
 
+    /// A route that only reports reserves nothing, is not lowered and never refused by a budget (rule 38): what budgets would
+    /// have been asked is kept until the response has ended.
+    pub(super) fn counts_only(&mut self, waiting: Waiting) {
+        self.spending.client = Some(waiting.caller.client);
+        self.spending.reported = waiting.demands;
+    }
+
+    /// Reserves what a route that only reports has released, to be settled at once; whether it had been admitted. If a budget
+    /// has no room for it, it would have been refused, which is told.
+    fn admits_reported(&mut self, budgets: &Budgets, now: Option<Moment>, store: &mut dyn Shared) -> bool {
+        let demands = std::mem::take(&mut self.spending.reported);
+        let (Some(Moment(now)), None) = (now, self.report.refusal) else { return demands.is_empty() };
+        for demand in demands {
+            match budgets.books().admit(demand.budget, demand.tag, demand.need, now, Against::Max, store) {
+                Verdict::Admitted(reservation) => self.spending.held.push(reservation),
+                Verdict::Refused { retry_after } => {
+                    let retry_after = u32::try_from(retry_after).unwrap_or(u32::MAX);
+                    self.report.refusal = Some(Refusal::Budget { budget: demand.budget, retry_after });
+                    return false;
+                }
+                Verdict::Ask(_) | Verdict::Failed => self.fails(),
+            }
+        }
+        true
+    }
+
+    fn fails(&mut self) {
+        self.spending.account.failures = self.spending.account.failures.saturating_add(1);
+    }
+
     /// Settles with the budgets what this exchange has released, once it has ended, however it ended; and what the record
     /// says of it.
     pub fn settle(&mut self, now: Option<Moment>, store: &mut dyn Shared) {
@@ -354,9 +388,10 @@ impl Exchange {
             self.spending.left = self.all_subjects();
         }
         let Some(budgets) = program.budgets() else { return };
+        let admitted = !released || self.admits_reported(budgets, now, store);
         let held = std::mem::take(&mut self.spending.held);
         for reservation in &held {
-            let settled = if released {
+            let settled = if released && admitted {
                 self.settle_one(&program, budgets, reservation, store)
             } else {
                 budgets.books().settle(reservation, Released::Count(0), store)
@@ -364,9 +399,7 @@ impl Exchange {
             match settled {
                 Settled::At { used, reserved } => self.spending.stands_at(reservation.budget(), used, reserved),
                 Settled::Over => {}
-                Settled::Failed => {
-                    self.spending.account.failures = self.spending.account.failures.saturating_add(1);
-                }
+                Settled::Failed => self.fails(),
             }
         }
         if released {
@@ -413,10 +446,10 @@ impl Exchange {
         if self.spending.path.is_some_and(|(of, _)| Some(of) == namespace) {
             return (known, 0);
         }
-        let Some(collector) = &self.spending.collector else { return (known, 1) };
+        let (Some(collector), Some(kind)) = (&self.spending.collector, namespace) else { return (known, 1) };
         // Something of somebody has left, and no record says of whom.
         let nobody = u64::from(collector.records() == 0 && self.spending.unnamed);
-        (known, collector.unknown().saturating_add(nobody))
+        (known, collector.unknown(kind).saturating_add(nobody))
     }
 
     /// Counts canaries that left (rule 37).
@@ -435,7 +468,7 @@ impl Exchange {
             Verdict::Refused { .. } | Verdict::Ask(_) | Verdict::Failed => false,
         };
         if !counted {
-            self.spending.account.failures = self.spending.account.failures.saturating_add(1);
+            self.fails();
         }
     }
 
@@ -448,6 +481,9 @@ impl Exchange {
     /// What budgets did in this exchange; whole once it is settled.
     #[must_use]
     pub fn account(&self) -> Account {
-        self.spending.account
+        match &self.phase {
+            Phase::Reporting(aside) => aside.spending.account,
+            _ => self.spending.account,
+        }
     }
 }

@@ -166,7 +166,7 @@ impl Exchange {
         match (&self.spending.collector, self.spending.path) {
             (Some(collector), path) => {
                 let unnamed = collector.records() == 0 && self.spending.unnamed && path.is_none();
-                collector.unknown().saturating_add(u64::from(unnamed))
+                collector.nameless().saturating_add(u64::from(unnamed))
             }
             (None, Some(_)) => 0,
             (None, None) => self.report.counts.records.max(1),

@@ -67,6 +67,7 @@ pub fn respond_with(program: &Rc<Program>, request: Request, response: &Response
     let mut answer = run(&mut exchange, request, response, store);
     exchange.settle(now, store);
     answer.account = exchange.account();
+    answer.report = exchange.report();
     answer
 }
 

@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::collect::NamespaceId;
 use super::fit::fit;
 use super::router;
-use crate::budget::{Books, Effect, Granter, KeyTag, Ladder, Need, Period, Rule, Rung, Service, SubjectKey, Unit};
+use crate::budget::{Books, Granter, KeyTag, Ladder, Need, Period, Rule, Service, SubjectKey, Unit};
 use crate::caller::Caller;
 use crate::policy::PolicySet;
 use crate::policy::model::{
-    Budget, BudgetKey, ClaimPath, Count, Entry, Governed, MaxRecords, OnError, RouteId, Step, StepEffect, Store,
-    SubjectPlace, innermost_array,
+    Budget, BudgetKey, ClaimPath, Count, Entry, Governed, MaxRecords, OnError, RouteId, Store, SubjectPlace,
+    innermost_array,
 };
 use crate::transform::PseudonymKey;
 
@@ -240,13 +240,6 @@ fn rule(policy: &PolicySet, budget: &Budget) -> Rule {
         Count::Records => (Unit::Records, "records".to_owned()),
         Count::Cost => (Unit::Cost, "cost".to_owned()),
     };
-    let rung = |step: &Step| Rung {
-        percent: step.percent,
-        effect: match step.then {
-            StepEffect::Ceiling(level) => Effect::Ceiling(level),
-            StepEffect::Reject => Effect::Reject,
-        },
-    };
     let granter = match (&budget.store, Period::of_seconds(budget.per.seconds)) {
         (Store::Rls(rls), Some(period)) => Granter::Service(Service {
             cluster: rls.cluster.clone(),
@@ -261,7 +254,7 @@ fn rule(policy: &PolicySet, budget: &Budget) -> Rule {
         prefix: format!("fieldgate/1/{}/{}/{}/{counted}", policy.name, budget.name, budget.per),
         per: budget.per.seconds,
         max: budget.max,
-        ladder: Ladder(budget.steps.iter().map(rung).collect()),
+        ladder: Ladder(budget.steps.clone()),
         unit,
         granter,
     }

@@ -14,6 +14,21 @@ use crate::transform::decoded;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespaceId(pub u8);
 
+/// A set of kinds of subjects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kinds([u64; 4]);
+
+impl Kinds {
+    /// Adds one; whether it is new.
+    fn add(&mut self, NamespaceId(id): NamespaceId) -> bool {
+        let bit = 1u64 << (id % 64);
+        let Some(word) = self.0.get_mut(usize::from(id / 64)) else { return false };
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+}
+
 /// What one response has released so far: it can be asked at any time, also when the response ends early.
 #[derive(Debug)]
 pub struct Collector {
@@ -23,10 +38,8 @@ pub struct Collector {
     /// Records that may leave. More never do but by a defect: the need was reserved for no more.
     most: u64,
     subjects: RefCell<Vec<(NamespaceId, Subject)>>,
-    /// Records that have ended without a subject.
-    unknown: Cell<u64>,
-    /// Records that have begun, of which no subject has come yet.
-    open: Cell<u64>,
+    /// Of each kind, by number, records that have begun and of which no subject has come.
+    unnamed: RefCell<Vec<u64>>,
     /// Records that have begun.
     records: Cell<u64>,
 }
@@ -39,45 +52,44 @@ impl Collector {
     /// For a response of at most so many records.
     #[must_use]
     pub fn new(key: Option<SubjectKey>, namespaces: Rc<[Rc<str>]>, most: u64) -> Self {
-        let (subjects, unknown, open, records) = Default::default();
-        Self { key, namespaces, most, subjects, unknown, open, records }
+        let unnamed = RefCell::new(vec![0; namespaces.len()]);
+        Self { key, namespaces, most, subjects: RefCell::default(), unnamed, records: Cell::new(0) }
     }
 
-    /// A record begins that leaves.
+    /// A record of these kinds begins that leaves.
     ///
     /// # Errors
     /// If it is one too many: it must not leave.
-    pub fn begin(&self) -> Result<(), TooMany> {
+    pub fn begin(&self, kinds: &[NamespaceId]) -> Result<(), TooMany> {
         let records = self.records.get().saturating_add(1);
         if records > self.most {
             return Err(TooMany);
         }
         self.records.set(records);
-        self.open.set(self.open.get().saturating_add(1));
+        kinds.iter().for_each(|kind| self.change(*kind, |unnamed| unnamed.saturating_add(1)));
         Ok(())
     }
 
-    /// A subject of a record that has begun; `first` if it is its first. Whether the token is one: a string or a number.
-    pub fn subject(&self, namespaces: &[NamespaceId], token: &[u8], first: bool) -> bool {
-        let Ok(mut subjects) = self.subjects.try_borrow_mut() else { return false };
-        let Some(text) = decoded(token) else { return false };
-        if first {
-            self.open.set(self.open.get().saturating_sub(1));
-            self.unknown.set(self.unknown.get().saturating_add(u64::from(self.key.is_none())));
-        }
-        let Some(key) = self.key else { return true };
-        for id in namespaces {
-            if let Some(namespace) = self.namespaces.get(usize::from(id.0)) {
-                subjects.push((*id, key.subject(namespace, &text)));
+    /// A subject of a record that has begun, of these kinds; `named` has those of which one of that record has come. A token
+    /// that is neither a string nor a number names nobody, and without a key none does.
+    pub fn subject(&self, kinds: &[NamespaceId], token: &[u8], named: &mut Kinds) {
+        let Ok(mut subjects) = self.subjects.try_borrow_mut() else { return };
+        let (Some(text), Some(key)) = (decoded(token), self.key) else { return };
+        for kind in kinds {
+            let Some(namespace) = self.namespaces.get(usize::from(kind.0)) else { continue };
+            subjects.push((*kind, key.subject(namespace, &text)));
+            if named.add(*kind) {
+                self.change(*kind, |unnamed| unnamed.saturating_sub(1));
             }
         }
-        true
     }
 
-    /// A record has ended of which no subject has come.
-    pub fn end_unknown(&self) {
-        self.open.set(self.open.get().saturating_sub(1));
-        self.unknown.set(self.unknown.get().saturating_add(1));
+    fn change(&self, kind: NamespaceId, change: impl FnOnce(u64) -> u64) {
+        if let Ok(mut unnamed) = self.unnamed.try_borrow_mut()
+            && let Some(unnamed) = unnamed.get_mut(usize::from(kind.0))
+        {
+            *unnamed = change(*unnamed);
+        }
     }
 
     /// Records that have begun to leave.
@@ -86,10 +98,16 @@ impl Collector {
         self.records.get()
     }
 
-    /// Records without a subject: those that ended so, and those that were cut short before it came.
+    /// Records that hold a subject of a kind and named none: those that ended so, and those that were cut short before it came.
     #[must_use]
-    pub fn unknown(&self) -> u64 {
-        self.unknown.get().saturating_add(self.open.get())
+    pub fn unknown(&self, kind: NamespaceId) -> u64 {
+        self.unnamed.try_borrow().map_or(u64::MAX, |all| all.get(usize::from(kind.0)).copied().unwrap_or(0))
+    }
+
+    /// The most records that named no subject of some kind that they hold.
+    #[must_use]
+    pub fn nameless(&self) -> u64 {
+        self.unnamed.try_borrow().map_or(u64::MAX, |all| all.iter().copied().max().unwrap_or(0))
     }
 
     /// The subjects so far, in the order in which they came; one may be there more than once.
@@ -110,9 +128,8 @@ mod tests {
         let key = SubjectKey::derive(&key);
         let of = |token: &[u8]| {
             let collector = Collector::new(Some(key), vec!["customer".into()].into(), 1);
-            let named = collector.subject(&[NamespaceId(0)], token, false);
+            collector.subject(&[NamespaceId(0)], token, &mut Kinds::default());
             let subjects = collector.subjects();
-            assert_eq!(named, !subjects.is_empty());
             subjects.first().map(|(_, subject)| *subject)
         };
         let is = Some(key.subject("customer", "ACC-42"));
@@ -135,14 +152,20 @@ mod tests {
     #[test]
     fn a_record_that_is_cut_short_counts() {
         let key = PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
-        let collector = Collector::new(Some(SubjectKey::derive(&key)), vec!["customer".into()].into(), 2);
-        assert_eq!(collector.begin(), Ok(()));
-        assert_eq!(collector.unknown(), 1, "nothing of it has said whose it is");
-        assert!(collector.subject(&[NamespaceId(0)], b"1", true));
-        assert_eq!(collector.unknown(), 0);
-        assert_eq!(collector.begin(), Ok(()));
-        collector.end_unknown();
-        assert_eq!((collector.unknown(), collector.records()), (1, 2));
-        assert_eq!(collector.begin(), Err(TooMany), "no more than the need");
+        let (customer, invoice) = (NamespaceId(0), NamespaceId(1));
+        let collector = Collector::new(Some(SubjectKey::derive(&key)), vec!["customer".into(), "invoice".into()].into(), 2);
+        let mut named = Kinds::default();
+        assert_eq!(collector.begin(&[customer]), Ok(()));
+        assert_eq!(collector.unknown(customer), 1, "nothing of it has said whose it is");
+        collector.subject(&[customer], b"1", &mut named);
+        collector.subject(&[customer], b"2", &mut named);
+        assert_eq!(collector.unknown(customer), 0);
+        let mut named = Kinds::default();
+        assert_eq!(collector.begin(&[customer, invoice]), Ok(()));
+        collector.subject(&[invoice], b"7", &mut named);
+        collector.subject(&[customer], b"null", &mut named);
+        assert_eq!((collector.unknown(customer), collector.unknown(invoice)), (1, 0), "each kind for itself");
+        assert_eq!(collector.records(), 2);
+        assert_eq!(collector.begin(&[customer]), Err(TooMany), "no more than the need");
     }
 }

@@ -37,8 +37,8 @@ pub(super) struct Node {
     pub(super) counted: bool,
     /// Kinds of subjects that what comes to stand here names (rule 34), sorted, without repeats.
     pub(super) subjects: Vec<NamespaceId>,
-    /// Whether what comes to stand here is the record of a subject (rule 34).
-    pub(super) record: bool,
+    /// The kinds of subjects of which what comes to stand here is a record (rule 34), sorted, without repeats.
+    pub(super) records: Vec<NamespaceId>,
 }
 
 impl Node {
@@ -77,14 +77,15 @@ impl Trie {
                 continue;
             }
             let segments = &entry.path.segments;
-            trie.at(segments, |node| {
-                node.subjects.push(id);
-                node.subjects.sort_unstable();
-                node.subjects.dedup();
-            });
+            let add = |kinds: &mut Vec<NamespaceId>| {
+                kinds.push(id);
+                kinds.sort_unstable();
+                kinds.dedup();
+            };
+            trie.at(segments, |node| add(&mut node.subjects));
             let within = segments.iter().rposition(|segment| !matches!(segment, Segment::Member(_)));
             let record = within.map_or(0, |last| last.saturating_add(1));
-            trie.at(segments.get(..record).unwrap_or_default(), |node| node.record = true);
+            trie.at(segments.get(..record).unwrap_or_default(), |node| add(&mut node.records));
         }
         for (client, path) in &route.denies {
             trie.at(&denied_place(path), |node| node.denies.push(*client));

@@ -73,8 +73,8 @@ pub struct State {
     pub filtered: bool,
     /// Whether what stands here is a record of `max_records` (rule 28).
     pub counted: bool,
-    /// Whether what stands here is the record of a subject (rule 34).
-    pub record: bool,
+    /// The kinds of subjects of which what stands here is a record (rule 34); `None` where it is none.
+    pub record: Option<Rc<[NamespaceId]>>,
     /// The names that the policy knows here, with the state of each (where no filter stands).
     pub members: Names,
     /// The hints of the names that must be looked up. Where members of other names are not simply removed, that is all.
@@ -111,7 +111,7 @@ impl State {
             classified: false,
             filtered: false,
             counted: false,
-            record: false,
+            record: None,
             members: Names::default(),
             looked_up: u64::MAX,
             other: StateId::DEAD,
@@ -143,7 +143,7 @@ impl State {
     /// What a parent can say of what stands here.
     fn outlook(&self) -> Outlook {
         match (&self.scalar, self.container) {
-            _ if self.counted || self.record => Outlook::Asked,
+            _ if self.counted || self.record.is_some() => Outlook::Asked,
             (ScalarRule::Hide, ContainerRule::Drop) => Outlook::Hidden { classified: self.classified },
             (ScalarRule::Show, ContainerRule::Drop) if self.classified => Outlook::Shown,
             _ => Outlook::Asked,
@@ -769,6 +769,9 @@ impl Automaton {
             self.nodes(place).flat_map(|node| node.subjects.iter().copied()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
+        let mut records: Vec<NamespaceId> = self.nodes(place).flat_map(|node| node.records.iter().copied()).collect();
+        records.sort_unstable();
+        records.dedup();
         // A root that names a subject and is hidden is refused, as any hidden root is.
         let is_root = place.nodes.contains(&Trie::ROOT);
         let scalar = if namespaces.is_empty() || (is_root && scalar == ScalarRule::Hide) {
@@ -781,7 +784,7 @@ impl Automaton {
             container,
             classified: !entries.is_empty(),
             counted: self.nodes(place).any(|node| node.counted),
-            record: self.nodes(place).any(|node| node.record),
+            record: (!records.is_empty()).then(|| records.into()),
             ..State::dead()
         };
         if !matches!(container, ContainerRule::Walk | ContainerRule::Mute) {
@@ -929,8 +932,9 @@ impl Automaton {
     fn names_subject_below(&self, node: NodeId) -> bool {
         self.trie.node(node).is_some_and(|node| {
             children(node).any(|child| {
-                self.trie.node(child).is_some_and(|below| !below.record && !below.subjects.is_empty())
-                    || (self.trie.node(child).is_some_and(|below| !below.record) && self.names_subject_below(child))
+                self.trie.node(child).is_some_and(|below| below.records.is_empty() && !below.subjects.is_empty())
+                    || (self.trie.node(child).is_some_and(|below| below.records.is_empty())
+                        && self.names_subject_below(child))
             })
         })
     }

@@ -49,13 +49,6 @@ impl Budget {
             BudgetClients::Named(named) => client.is_some_and(|client| named.contains(&client)),
         }
     }
-
-    /// The step in force once `taken` is used, reserved or needed (rule 35): the last whose share is exceeded. Up to its
-    /// share a step leaves everything as it is, so that `100%: reject` lets exactly `max` out.
-    #[must_use]
-    pub fn step_at(&self, taken: u64) -> Option<&Step> {
-        self.steps.iter().rev().find(|step| step.is_exceeded(taken, self.max))
-    }
 }
 
 /// One part of the key that a budget counts by (rule 34).
@@ -127,7 +120,8 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether `taken` of `max` is over its share.
+    /// Whether `taken` of `max` is over its share: up to its share a step leaves everything as it is, so that `100%: reject`
+    /// lets exactly `max` out (rule 35).
     #[must_use]
     pub fn is_exceeded(self, taken: u64, max: u64) -> bool {
         let share = u128::from(taken).saturating_mul(100);
@@ -167,6 +161,10 @@ pub struct Rls {
 }
 
 impl Rls {
+    /// Largest request body that waits for the service's answer, in bytes: it goes on arriving meanwhile, and has to fit into
+    /// any buffer that the host may have (rule 36).
+    pub const MOST_WAITING: u64 = 16 << 10;
+
     /// The least that is asked for at once, of a budget of `max`.
     #[must_use]
     pub fn least(&self, max: u64) -> u64 {

@@ -79,7 +79,7 @@ impl Walker {
         }
         let state = self.states.get(self.here);
         let may_enter = byte == b'{' || (byte == b'[' && state.element != StateId::DEAD);
-        let plain = !state.counted && !state.record;
+        let plain = !state.counted && state.record.is_none();
         if may_enter && state.container == ContainerRule::Walk && plain && !self.frame.muted {
             if step.pass_close(at) {
                 self.lead(sink, at);
@@ -137,8 +137,8 @@ impl Walker {
         if rule == ContainerRule::Open {
             self.count(self.here, Standing::Container);
             self.counts.shown = self.counts.shown.wrapping_add(1);
-            if self.state().record {
-                self.begin_record(false)?;
+            if let Some(kinds) = self.state().record.clone() {
+                self.begin_record(&kinds, false)?;
                 self.end_record();
             }
             self.lead(sink, at);
@@ -156,8 +156,8 @@ impl Walker {
             // Entries go through names only: it comes out empty (rule 25).
             self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
         }
-        if state.record {
-            self.begin_record(muted)?;
+        if let Some(kinds) = &state.record {
+            self.begin_record(kinds, muted)?;
         }
         Ok(if muted { self.enter(byte, state, true) } else { self.open(sink, at, byte, state) })
     }
@@ -191,7 +191,7 @@ impl Walker {
     pub(super) fn close(&mut self, sink: &mut Sink<'_>, at: usize) -> Phase {
         let Some(around) = self.outer.pop() else { return Phase::Done };
         let Frame { muted, more_seen, state, .. } = std::mem::replace(&mut self.frame, around);
-        if state.record {
+        if state.record.is_some() {
             self.end_record();
         }
         if more_seen < self.seen.len() {

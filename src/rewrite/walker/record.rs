@@ -1,7 +1,7 @@
 //! Records and their subjects: whose data leaves (rule 34).
 
 use super::{Halt, Walker};
-use crate::program::NamespaceId;
+use crate::program::{Kinds, NamespaceId};
 use crate::refusal::Refusal;
 
 /// A record that has begun and not ended.
@@ -9,29 +9,24 @@ use crate::refusal::Refusal;
 pub(super) struct OpenRecord {
     /// Whether nothing of it leaves: then nobody is told whose it is.
     muted: bool,
-    /// Whether a subject of it has come.
-    named: bool,
+    /// The kinds of which a subject of it has come.
+    named: Kinds,
 }
 
 impl Walker {
-    /// A record begins.
+    /// A record of these kinds of subjects begins.
     #[inline(never)]
-    pub(super) fn begin_record(&mut self, muted: bool) -> Result<(), Halt> {
+    pub(super) fn begin_record(&mut self, kinds: &[NamespaceId], muted: bool) -> Result<(), Halt> {
         if let (Some(collector), false) = (self.view.collector(), muted) {
-            collector.begin().map_err(|_| Halt::Whole(Refusal::TooManyRecords))?;
+            collector.begin(kinds).map_err(|_| Halt::Whole(Refusal::TooManyRecords))?;
         }
-        self.records.push(OpenRecord { muted, named: false });
+        self.records.push(OpenRecord { muted, named: Kinds::default() });
         Ok(())
     }
 
     /// The innermost record ends.
-    #[inline(never)]
     pub(super) fn end_record(&mut self) {
-        if let (Some(OpenRecord { muted: false, named: false }), Some(collector)) =
-            (self.records.pop(), self.view.collector())
-        {
-            collector.end_unknown();
-        }
+        self.records.pop();
     }
 
     /// A token that names the subject of the innermost record.
@@ -39,7 +34,7 @@ impl Walker {
         if let (Some(record), Some(collector)) = (self.records.last_mut(), self.view.collector())
             && !record.muted
         {
-            record.named |= collector.subject(namespaces, token, !record.named);
+            collector.subject(namespaces, token, &mut record.named);
         }
     }
 }

@@ -17,8 +17,9 @@ impl Walker {
         let null = byte == b'n';
         let state = self.states.get(self.here);
         if let (ScalarRule::Subject { .. }, b'"' | b'-' | b'0'..=b'9') = (&state.scalar, byte) {
-            if state.record {
-                self.begin_record(self.frame.muted || *state.scalar.fate() == ScalarRule::Hide)?;
+            if let Some(kinds) = state.record.clone() {
+                let muted = self.frame.muted || *state.scalar.fate() == ScalarRule::Hide;
+                self.begin_record(&kinds, muted)?;
             }
             match self.frame.muted {
                 false => self.count(self.here, Standing::Scalar),
@@ -33,8 +34,10 @@ impl Walker {
         }
         self.count(self.here, Standing::Scalar);
         let state = self.states.get(self.here);
-        if state.record && *state.scalar.fate() != ScalarRule::Hide {
-            self.begin_record(false)?;
+        if *state.scalar.fate() != ScalarRule::Hide
+            && let Some(kinds) = state.record.clone()
+        {
+            self.begin_record(&kinds, false)?;
             self.end_record();
         }
         match self.state().scalar.fate() {
@@ -113,7 +116,7 @@ impl Walker {
         if let Some(token) = token {
             self.subject(namespaces, token);
         }
-        if state.record {
+        if state.record.is_some() {
             self.end_record();
         }
         if self.frame.muted || **then == ScalarRule::Hide {
