@@ -56,7 +56,9 @@ fn caller(choices: &mut Choices<'_>, policy: &PolicySet) -> (Caller, Asker) {
         cases::SCOPES.iter().filter(|_| choices.now_and_then(10)).map(|scope| String::from(*scope)).collect();
     let client = choices.of(cases::CLIENTS);
     let claims = choices.of(&[json!(null), json!({"acr": "2"}), json!({"acr": ["1", "2"]}), json!({"acr": 2})]);
-    both(policy, client, scopes, claims)
+    let (caller, asker) = both(policy, client, scopes, claims);
+    let levels = [Level::Show, Level::Show, Level::Show, Level::Mask, Level::Pseudonym, Level::Blank, Level::Hide];
+    (caller, Asker { ceiling: choices.of(&levels), ..asker })
 }
 
 fn both(policy: &PolicySet, client: &str, scopes: Vec<String>, claims: Value) -> (Caller, Asker) {
@@ -66,8 +68,8 @@ fn both(policy: &PolicySet, client: &str, scopes: Vec<String>, claims: Value) ->
     let exact = policy.clients.iter().position(|entry| entry.name == client && client != "*");
     let entry = exact.or_else(|| policy.clients.iter().position(|entry| entry.name == "*"));
     let entry = entry.map(|index| fieldgate::policy::model::ClientId(u16::try_from(index).unwrap()));
-    let asker =
-        Asker { client_text: client.into(), entry, scopes: active_scopes(policy, route, entry, &scopes, &claims) };
+    let scopes = active_scopes(policy, route, entry, &scopes, &claims);
+    let asker = Asker { client_text: client.into(), entry, scopes, ceiling: Level::Show };
     (caller, asker)
 }
 
@@ -176,7 +178,7 @@ fn the_program_gives_every_place_what_the_rules_give_it() {
         let oracle = Oracle::new(policy, route(policy));
         for _ in 0..4 {
             let (caller, asker) = caller(choices, policy);
-            let view = program.view(route(policy), &caller).unwrap();
+            let view = program.view_under(route(policy), &caller, asker.ceiling).unwrap();
             for _ in 0..4 {
                 let document = document(choices, made);
                 let read = oracle.places(&asker, &document);

@@ -75,7 +75,7 @@ fn several_texts_are_rewritten_one_by_one_and_records_counted_over_all() {
         let Some(policy) = load(&made.text) else { continue };
         let program = Program::new(policy.clone(), Some(key())).unwrap();
         let (caller, asker) = caller(&mut choices, &policy);
-        let view = Rc::new(program.view(route(&policy), &caller).unwrap());
+        let view = Rc::new(program.view_under(route(&policy), &caller, asker.ceiling).unwrap());
         let oracle = Oracle::new(&policy, route(&policy));
         let bodies: Vec<Vec<u8>> = (0..1 + choices.pick(4))
             .map(|_| without_space(cases::body(&mut choices, &made.paths).as_bytes()))
@@ -123,7 +123,7 @@ fn no_marker_of_a_withheld_leaf_comes_out() {
         let oracle = Oracle::new(&policy, route(&policy));
         for _ in 0..4 {
             let (caller, asker) = caller(&mut choices, &policy);
-            let view = Rc::new(program.view(route(&policy), &caller).unwrap());
+            let view = Rc::new(program.view_under(route(&policy), &caller, asker.ceiling).unwrap());
             let body = cases::body(&mut choices, &made.paths);
             let mut document = Tree::parse(body.as_bytes(), 64).unwrap().value();
             let mut markers = 0;
@@ -185,7 +185,7 @@ fn a_scalar_is_transformed_up_to_64_kib() {
     let policy = load(&policy.to_string()).unwrap();
     let program = Program::new(policy.clone(), Some(key())).unwrap();
     let (caller, asker) = both(&policy, "", vec![String::from("s0")]);
-    let view = Rc::new(program.view(route(&policy), &caller).unwrap());
+    let view = Rc::new(program.view_under(route(&policy), &caller, asker.ceiling).unwrap());
     let oracle = Oracle::new(&policy, route(&policy));
     let longest = oracle::LONGEST_SCALAR;
     for length in [longest - 1, longest, longest + 1, 3 * longest] {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use fieldgate::caller::Caller;
 use fieldgate::json::Texts;
 use fieldgate::policy;
-use fieldgate::policy::model::{ClientId, PolicySet, RouteId};
+use fieldgate::policy::model::{ClientId, Level, PolicySet, RouteId};
 use fieldgate::program::{Program, View};
 use fieldgate::refusal::Refusal;
 use fieldgate::rewrite::{Counts, Rewriter};
@@ -32,11 +32,16 @@ pub fn route(policy: &PolicySet) -> RouteId {
     RouteId(u16::try_from(index).unwrap())
 }
 
+/// The ceilings that steps of budgets and canaries put on a response; most have none.
+const CEILINGS: [Level; 8] =
+    [Level::Show, Level::Show, Level::Show, Level::Show, Level::Mask, Level::Pseudonym, Level::Blank, Level::Hide];
+
 /// A caller, and the same for the oracle.
 pub fn caller(choices: &mut Choices<'_>, policy: &PolicySet) -> (Caller, Asker) {
     let scopes: Vec<String> =
         cases::SCOPES.iter().filter(|_| choices.now_and_then(11)).map(|scope| String::from(*scope)).collect();
-    both(policy, choices.of(cases::CLIENTS), scopes)
+    let (caller, asker) = both(policy, choices.of(cases::CLIENTS), scopes);
+    (caller, Asker { ceiling: choices.of(&CEILINGS), ..asker })
 }
 
 pub fn both(policy: &PolicySet, client: &str, scopes: Vec<String>) -> (Caller, Asker) {
@@ -45,7 +50,7 @@ pub fn both(policy: &PolicySet, client: &str, scopes: Vec<String>) -> (Caller, A
     let named = |name: &str| policy.clients.iter().position(|entry| entry.name == name);
     let entry = named(client).or_else(|| named("*")).map(|index| ClientId(u16::try_from(index).unwrap()));
     let scopes = active_scopes(policy, route, entry, &scopes, &Value::Null);
-    (caller, Asker { client_text: client.into(), entry, scopes })
+    (caller, Asker { client_text: client.into(), entry, scopes, ceiling: Level::Show })
 }
 
 /// Runs the rewriter over pieces of a body.
@@ -177,7 +182,7 @@ pub fn agree(
     let oracle = Oracle::new(&policy, route(&policy));
     let mut choices = Choices::new(caller_choices);
     let (caller, asker) = caller(&mut choices, &policy);
-    let view = Rc::new(program.view(route(&policy), &caller).unwrap());
+    let view = Rc::new(program.view_under(route(&policy), &caller, asker.ceiling).unwrap());
     for body_choices in bodies {
         let mut choices = Choices::new(body_choices);
         let damaged = choices.now_and_then(3);

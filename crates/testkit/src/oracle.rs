@@ -35,6 +35,8 @@ pub struct Asker {
     pub entry: Option<ClientId>,
     /// Active scopes, in any order.
     pub scopes: Vec<ScopeId>,
+    /// The most that the steps of budgets, and a canary that was met, leave of anything (rules 17, 35, 37).
+    pub ceiling: Level,
 }
 
 /// What becomes of a body.
@@ -299,7 +301,7 @@ impl<'a> Oracle<'a> {
                 level = level.min(named.or(ceiling.rest).unwrap_or(Level::Show));
             }
         }
-        level
+        level.min(asker.ceiling)
     }
 
     /// Rules 13 and 18: the form that a scalar has at its level.
