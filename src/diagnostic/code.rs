@@ -136,6 +136,7 @@ codes! {
     Error {
         91 TwoSpellings "One field of a message in both spellings: the last counts.",
         97 AnotherPolicy "A deployment that runs another policy than the one that is reviewed.",
+        102 RateLimitCluster "A rate limit service that cannot be asked (rule 36).",
     }
     Warning {
         92 UnknownField "A field, or an extension, that is not known here.",

@@ -153,7 +153,8 @@ mod tests {
     fn a_record_that_is_cut_short_counts() {
         let key = PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
         let (customer, invoice) = (NamespaceId(0), NamespaceId(1));
-        let collector = Collector::new(Some(SubjectKey::derive(&key)), vec!["customer".into(), "invoice".into()].into(), 2);
+        let collector =
+            Collector::new(Some(SubjectKey::derive(&key)), vec!["customer".into(), "invoice".into()].into(), 2);
         let mut named = Kinds::default();
         assert_eq!(collector.begin(&[customer]), Ok(()));
         assert_eq!(collector.unknown(customer), 1, "nothing of it has said whose it is");

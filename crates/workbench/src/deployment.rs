@@ -10,6 +10,7 @@
 //!                                                  │  ├──► plugin ── embedded policy ─► Demands
 //!                                                  │  ├──► host
 //!                                                  │  └──► istio, mesh; gateway, patches, attach
+//!                                                  ├─────► services: the rate limit services that policies ask
 //!                                                  └─────► tables, message: fields that are known to be harmless
 //! ```
 //!
@@ -36,9 +37,11 @@ mod printed;
 mod resource;
 mod routes;
 mod secret;
+mod services;
 mod survey;
 mod tables;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use fieldgate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
@@ -91,6 +94,7 @@ pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
         found,
         texts: sources.files().iter().map(|source| Rc::clone(&source.text)).collect(),
         reviewed: reviewed.iter().map(|one| (one.name.to_owned(), one.digest.clone())).collect(),
+        services: BTreeMap::new(),
     };
     for (_, _, documents) in &mut trees {
         let found: Vec<Node> = documents.iter().flat_map(|document| embedded::documents(&mut look, document)).collect();
@@ -125,6 +129,7 @@ pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
     let istio = istio::check(&mut look, &survey, &given);
     mesh::check(&mut look, &survey, &istio.or(loose).unwrap_or_else(|| given.clone()));
     gateway::check(&mut look, &survey, &given);
+    services::check(&mut look, &survey);
     nowhere(&mut look, &survey);
     Diagnostics::new(look.found, Rc::new(sources))
 }
@@ -179,6 +184,8 @@ struct Look {
     texts: Vec<Rc<str>>,
     /// The policies that are reviewed: their names and digests.
     reviewed: Vec<(String, String)>,
+    /// The clusters of rate limit services that policies ask, and where the first that does stands.
+    services: BTreeMap<String, Span>,
 }
 
 impl Look {

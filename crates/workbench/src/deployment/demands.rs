@@ -1,9 +1,11 @@
 //! What a policy asks of the host that runs it.
 
+use std::collections::BTreeSet;
+
 use super::Look;
 use super::field::{get, head, is, text};
 use fieldgate::diagnostic::{Code, Diagnostic, Severity, Span};
-use fieldgate::policy::model::{HeadMode, Identity, Limits, Store};
+use fieldgate::policy::model::{HeadMode, Identity, Limits, RouteId, Store};
 use fieldgate::policy::{self, Node, PolicyDoc, PolicySet};
 
 /// What a policy asks of the host that runs it.
@@ -17,8 +19,13 @@ pub(super) struct Demands {
     pub(super) identity: Option<Identity>,
     /// The variables of which one has to hold the key, the usual one first; empty where none is needed, or no policy is known.
     pub(super) keys: Vec<String>,
-    /// Whether budgets are counted in Envoy's shared data (rule 36).
+    /// Whether budgets or canaries are counted in Envoy's shared data (rules 36, 37): those of the rate limit service too, for
+    /// what it has granted is there.
     pub(super) counts: bool,
+    /// The clusters of rate limit services (rule 36), sorted.
+    pub(super) services: Vec<String>,
+    /// Whether requests with a body wait for such a service.
+    pub(super) bodies_wait: bool,
 }
 
 impl Default for Demands {
@@ -30,6 +37,8 @@ impl Default for Demands {
             identity: None,
             keys: Vec::new(),
             counts: false,
+            services: Vec::new(),
+            bodies_wait: false,
         }
     }
 }
@@ -40,7 +49,9 @@ impl Demands {
             head: Some(policy.head),
             hold: policy.limits.hold,
             identity: Some(policy.identity.clone()),
-            counts: policy.budgets.iter().any(|budget| budget.store == Store::Local),
+            counts: !policy.budgets.is_empty() || policy.canaries.is_some(),
+            services: services(policy),
+            bodies_wait: bodies_wait(policy),
             keys: if policy.needs_key() { policy.key_variables() } else { Vec::new() },
         }
     }
@@ -49,6 +60,21 @@ impl Demands {
     pub(super) fn is_by_token(&self) -> bool {
         matches!(self.identity, None | Some(Identity::JwtAuthn { .. }))
     }
+}
+
+fn services(policy: &PolicySet) -> Vec<String> {
+    let clusters = policy.budgets.iter().filter_map(|budget| match &budget.store {
+        Store::Rls(service) => Some(service.cluster.clone()),
+        Store::Local => None,
+    });
+    clusters.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn bodies_wait(policy: &PolicySet) -> bool {
+    (0u16..).map(RouteId).zip(&policy.routes).any(|(id, route)| {
+        let asks = policy.budgets_on(id).any(|(_, budget)| matches!(budget.store, Store::Rls(_)));
+        asks && !matches!(route.method.as_str(), "GET" | "HEAD")
+    })
 }
 
 /// What an embedded policy turned out to be.
@@ -93,7 +119,7 @@ fn demands(look: &mut Look, embedded: Embedded, place: Span, given: &Demands) ->
             Demands::of(&policy)
         }
         // What it would ask for when it is mended is not known, and what it must not be is said.
-        Embedded::Broken => Demands { head: None, hold: 0, identity: None, keys: Vec::new(), counts: false },
+        Embedded::Broken => Demands { head: None, hold: 0, ..Demands::default() },
         Embedded::Unknown => given.clone(),
     }
 }

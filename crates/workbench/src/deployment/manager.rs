@@ -10,7 +10,7 @@ use super::survey::{Extent, Manager, Survey};
 use super::{Look, gate, headers, identity, message, order, printed, tables};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::policy::Node;
-use fieldgate::policy::model::HeadMode;
+use fieldgate::policy::model::{HeadMode, Rls};
 
 /// The least buffer that the plugin can work with, in bytes: one write while Envoy buffers may be that large.
 const FLOOR: u64 = 16 << 10;
@@ -367,11 +367,13 @@ pub(super) fn no_idle_timeout(look: &mut Look, span: Span, name: &str) {
     );
 }
 
-/// The least buffer that the plugin needs, in bytes: what is held back, and one frame more.
+/// The least buffer that the plugin needs, in bytes: what is held back, and one frame more; and what of a request waits for a
+/// rate limit service (rule 36).
 fn least(demands: &Demands) -> u64 {
+    let waiting = if demands.bodies_wait { Rls::MOST_WAITING.saturating_mul(2) } else { FLOOR };
     match demands.head {
-        Some(HeadMode::Held) => FLOOR.max(u64::from(demands.hold).saturating_mul(2)),
-        Some(HeadMode::Released) | None => FLOOR,
+        Some(HeadMode::Held) => waiting.max(u64::from(demands.hold).saturating_mul(2)),
+        Some(HeadMode::Released) | None => waiting,
     }
 }
 
@@ -389,11 +391,17 @@ pub(super) fn small(look: &mut Look, span: Span, name: &str, size: u64, demands:
     if size >= least {
         return;
     }
-    let why = if least > FLOOR { "twice `limits.hold`" } else { "one write" };
+    let (why, help) = if least <= FLOOR {
+        ("one write", ", or a smaller `limits.hold` in the policy")
+    } else if least > u64::from(demands.hold).saturating_mul(2) || demands.head != Some(HeadMode::Held) {
+        ("twice a request's body that waits for the rate limit service", "")
+    } else {
+        ("twice `limits.hold`", ", or a smaller `limits.hold` in the policy")
+    };
     look.say(
         Code::SmallBuffer,
         span,
         format!("`{name}` is {size} bytes, and the plugin needs {least} ({why}): Envoy ends larger responses with its own 500"),
-        format!("write at least {least}, or a smaller `limits.hold` in the policy"),
+        format!("write at least {least}{help}"),
     );
 }

@@ -4,7 +4,7 @@
 use super::demands::{self, Demands};
 use super::field::{at, elements, get, head, is, is_enumerator, member, names_fieldgate, set, text, unwrap};
 use super::survey::{Extent, Survey};
-use super::{Look, identity, message, order, routes, tables};
+use super::{Look, identity, message, order, routes, services, tables};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::policy::Node;
 use fieldgate::policy::model::HeadMode;
@@ -89,9 +89,10 @@ pub(super) fn check(look: &mut Look, plugin: &Plugin<'_>, extent: Extent, given:
     message::check(look, config, &tables::PLUGIN);
     for (node, path) in [(Some(config), "PluginConfig"), (get(config, "vm_config"), "VmConfig")] {
         if let Some(node) = node {
-            capabilities(look, node, path);
+            capabilities(look, node, path, &demands);
         }
     }
+    services::asked(look, place, &demands);
     if let Some(vm) = get(config, "vm_config") {
         machine(look, vm);
     }
@@ -134,12 +135,19 @@ const CAPABILITIES: [&str; 18] = [
     "random_get",
 ];
 
+/// What counts what leaves (rules 34 to 37): without the last call nothing is ever settled.
+const COUNTING: [&str; 4] =
+    ["proxy_get_shared_data", "proxy_set_shared_data", "proxy_get_current_time_nanoseconds", "proxy_on_log"];
+
+/// What asks the rate limit service (rule 36).
+const ASKING: [&str; 3] = ["proxy_grpc_call", "proxy_on_grpc_receive", "proxy_on_grpc_close"];
+
 /// A restriction that leaves out what the response needs: the request is seen, and opens the gate, and its response is not.
-fn capabilities(look: &mut Look, node: &Node, of: &str) {
+fn capabilities(look: &mut Look, node: &Node, of: &str, demands: &Demands) {
     let Some(restriction) = member(node, "capability_restriction_config") else { return };
     let allowed = get(&restriction.node, "allowed_capabilities").and_then(Node::members).unwrap_or_default();
-    let missing: Vec<&str> =
-        CAPABILITIES.into_iter().filter(|name| !allowed.iter().any(|member| &*member.key == *name)).collect();
+    let is_missing = |name: &&str| !allowed.iter().any(|member| &*member.key == *name);
+    let missing: Vec<&str> = CAPABILITIES.into_iter().filter(is_missing).collect();
     // Nothing at all is no restriction.
     if !allowed.is_empty() && !missing.is_empty() {
         look.say(
@@ -147,6 +155,20 @@ fn capabilities(look: &mut Look, node: &Node, of: &str) {
             restriction.key_span,
             format!(
                 "`capability_restriction_config` of {of} leaves out {}: responses pass unfiltered where the plugin is not called for them, and the gate is open",
+                super::names(missing)
+            ),
+            "take it out: the plugin needs them all",
+        );
+    }
+    let counting = COUNTING.into_iter().filter(|_| demands.counts);
+    let asking = ASKING.into_iter().filter(|_| !demands.services.is_empty());
+    let missing: Vec<&str> = counting.chain(asking).filter(is_missing).collect();
+    if !allowed.is_empty() && !missing.is_empty() {
+        look.say(
+            Code::SharedCounts,
+            restriction.key_span,
+            format!(
+                "`capability_restriction_config` of {of} leaves out {}: the policy has budgets or canaries, and what leaves cannot be counted",
                 super::names(missing)
             ),
             "take it out: the plugin needs them all",
