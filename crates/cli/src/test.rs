@@ -11,11 +11,11 @@ use std::time::SystemTime;
 
 use fieldgate::budget::Memory;
 use fieldgate::caller::Caller;
-use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
-use fieldgate::exchange::{Headers, Request, Response, respond_with};
+use fieldgate::diagnostic::{Diagnostics, Severity, Sources, Span};
+use fieldgate::exchange::{Account, Headers, Request, Response, respond_with};
 use fieldgate::policy::model::Level;
 use fieldgate::policy::moment::Moment;
-use fieldgate::policy::{Disk, Node, PolicyDoc};
+use fieldgate::policy::{Disk, Node, PolicyDoc, PolicySet};
 use fieldgate::program::{Program, Way};
 use fieldgate::transform::PseudonymKey;
 use fieldgate_workbench::suite::{
@@ -340,7 +340,8 @@ fn sequence(program: &Rc<Program>, written: &Node, sequence: &Sequence, start: O
         for _ in 0..step.times {
             number = number.saturating_add(1);
             let case = step.numbered(number);
-            let (mut one, ceiling) = row(program, written, &case, now, &mut store);
+            let (mut one, account) = row(program, written, &case, now, &mut store);
+            let ceiling = account.ceiling;
             if let Some((wanted, span)) = step.step.filter(|(wanted, _)| *wanted != ceiling) {
                 one.findings.push(Finding {
                     kind: FindingKind::Unmet,
@@ -348,7 +349,7 @@ fn sequence(program: &Rc<Program>, written: &Node, sequence: &Sequence, start: O
                     subject: "the step".to_owned(),
                     expected: verdict::word(wanted).to_owned(),
                     got: verdict::word(ceiling).to_owned(),
-                    because: Vec::new(),
+                    because: lowered(program.policy(), &account).into_iter().collect(),
                     perhaps: None,
                     update: None,
                 });
@@ -374,14 +375,28 @@ fn sequence(program: &Rc<Program>, written: &Node, sequence: &Sequence, start: O
     judgement
 }
 
-/// Runs one request in the native core: what it comes to, and the ceiling that budgets put on it.
+/// What has put a ceiling on a response, or refused it, in words.
+fn lowered(policy: &PolicySet, account: &Account) -> Option<(String, Option<Span>)> {
+    let budget = |id: u16| policy.budgets.get(usize::from(id));
+    if let Some(budget) = account.refused.and_then(budget) {
+        return Some((format!("budget {} has no room for the request", budget.name), Some(budget.span)));
+    }
+    let most = format!("at most {}", verdict::word(account.ceiling));
+    match account.lowered.and_then(budget) {
+        Some(budget) => Some((format!("budget {}: {most}", budget.name), Some(budget.span))),
+        None if account.ceiling < Level::Show => Some((format!("a canary was met: {most}"), None)),
+        None => None,
+    }
+}
+
+/// Runs one request in the native core: what it comes to, and what budgets did to it.
 fn row(
     program: &Rc<Program>,
     written: &Node,
     case: &Case,
     now: Option<Moment>,
     store: &mut Memory,
-) -> (Judgement, Level) {
+) -> (Judgement, Account) {
     let policy = program.policy();
     let bytes = |headers: &[(String, String)]| -> Headers {
         headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect()
@@ -405,7 +420,8 @@ fn row(
         body: case.response.body.clone(),
     };
     let answer = respond_with(program, request, &upstream, store);
-    let ceiling = answer.account.ceiling;
+    let account = answer.account;
+    let ceiling = account.ceiling;
     let outcome = Outcome {
         status: answer.status,
         headers: answer
@@ -417,7 +433,9 @@ fn row(
         refused: answer.report.refusal.map_or(Refused::No, Refused::For),
     };
     if ceiling == Level::Show {
-        return (suite::judge(Setting { policy, route, written: Some(written), now }, case, &outcome), ceiling);
+        let mut judgement = suite::judge(Setting { policy, route, written: Some(written), now }, case, &outcome);
+        blame(&mut judgement, policy, &account);
+        return (judgement, account);
     }
     // What a step leaves is judged by what it leaves, and asserts nothing of what is granted.
     let lowered = budgets::with_ceiling(policy, ceiling);
@@ -425,7 +443,25 @@ fn row(
     let setting = Setting { policy: &lowered, route, written: Some(written), now };
     let mut judgement = suite::judge(setting, case, &outcome);
     judgement.cells.clear();
-    (judgement, ceiling)
+    blame(&mut judgement, policy, &account);
+    (judgement, account)
+}
+
+/// Names the budget, or the canary, where a finding comes of it: for the judge it is a ceiling of the route, or a refusal.
+fn blame(judgement: &mut Judgement, policy: &PolicySet, account: &Account) {
+    let Some((text, span)) = lowered(policy, account) else { return };
+    let refused = account.refused.is_some();
+    for finding in judgement.findings.iter_mut().filter(|finding| finding.kind == FindingKind::Unmet) {
+        let of_route = format!("the route: at most {}", verdict::word(account.ceiling));
+        let whose = text.split_once(':').map_or(text.as_str(), |(whose, _)| whose);
+        for (line, place) in finding.because.iter_mut().filter(|(line, _)| !refused && line.starts_with(&of_route)) {
+            *line = line.replacen("the route", whose, 1);
+            *place = span;
+        }
+        if finding.because.is_empty() {
+            finding.because.push((text.clone(), span));
+        }
+    }
 }
 
 /// Warnings of a policy are `check`'s to say: a broken one is said in whole.
