@@ -26,8 +26,9 @@ use serde_json::{Value, json};
 
 type Check = fn(&mut World) -> Result<(), String>;
 
-const ALL: [(&str, Check); 11] = [
+const ALL: [(&str, Check); 12] = [
     ("the page draws every cell of the matrix, for every client", every_cell),
+    ("the page has a view of each step of the budgets", every_step),
     ("a page of some routes, scopes and classes holds no others", only_what_was_asked_for),
     ("a cell that is clicked explains itself, with the line that decides", a_click_explains),
     ("keys alone reach the filters and the cells, show where they are, and open a cell", keys_alone),
@@ -105,7 +106,12 @@ fn drawn(tab: &mut Tab<'_>) -> Result<BTreeMap<String, String>, String> {
 
 /// The same, as the JSON form says it.
 fn expected(client: Option<&str>) -> BTreeMap<String, String> {
+    expected_at(client, None)
+}
+
+fn expected_at(client: Option<&str>, used: Option<&str>) -> BTreeMap<String, String> {
     let mut arguments = vec!["policies/telco.yaml", "--format", "json"];
+    arguments.extend(used.iter().flat_map(|used| ["--used", used]));
     arguments.extend(client.iter().flat_map(|client| ["--client", client]));
     let document: Value = serde_json::from_str(&matrix(&arguments)).expect("JSON");
     let mut cells = BTreeMap::new();
@@ -145,6 +151,40 @@ fn every_cell(world: &mut World) -> Result<(), String> {
     Ok(())
 }
 
+fn every_step(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies/telco.yaml"])?;
+    let shares = tab.script("[...document.getElementById('used').options].map(one => one.value)")?;
+    holds(shares == json!(["nothing", "80%", "95%", "100%"]), shares.to_string())?;
+    let mut before = usize::MAX;
+    for client in [None, Some("acme-partner")] {
+        choose(&mut tab, "client", client.unwrap_or("any other"))?;
+        for used in ["nothing", "80%", "95%", "100%"] {
+            choose(&mut tab, "used", used)?;
+            let wanted = expected_at(client, (used != "nothing").then_some(used));
+            let came = drawn(&mut tab)?;
+            holds(came == wanted, format!("at {used} for {client:?} came {came:#?}\ninstead of {wanted:#?}"))?;
+            let shown = came.values().filter(|level| *level == "show").count();
+            holds(
+                client.is_some() || used == "nothing" || shown < before || before == 0,
+                format!("{shown} at {used}"),
+            )?;
+            before = shown;
+        }
+    }
+    choose(&mut tab, "client", "any other")?;
+    choose(&mut tab, "used", "80%")?;
+    tab.click("document.querySelector('td.mask button')")?;
+    let text = tab.script("document.body.innerText")?;
+    let text = text.as_str().unwrap_or_default();
+    for part in ["at 80% used: at most mask, by budget customers-per-hour", "budget customers-per-hour above 80%"] {
+        holds(text.contains(part), format!("no `{part}`"))?;
+    }
+    drop(tab);
+    let mut tab = world.page(&["policies/telco.yaml", "--used", "80%"])?;
+    holds(drawn(&mut tab)? == expected_at(None, Some("80%")), "one view, as asked for")?;
+    holds(tab.script("document.getElementById('used').parentElement.hidden")? == true, "one view is no choice")
+}
+
 fn only_what_was_asked_for(world: &mut World) -> Result<(), String> {
     let asked = ["policies/telco.yaml", "--route", "get-account", "--scope", "care.read", "--class", "contact"];
     let mut tab = world.page(&asked)?;
@@ -177,7 +217,7 @@ fn keys_alone(world: &mut World) -> Result<(), String> {
     let mut tab = world.page(&["policies/telco.yaml"])?;
     let focused = "(one => one.id || one.getAttribute('aria-label') || one.tagName)(document.activeElement)";
     let ring = "getComputedStyle(document.activeElement).outlineStyle";
-    for id in ["policy", "client", "route", "class", "scope", "text"] {
+    for id in ["policy", "client", "route", "class", "scope", "used", "text"] {
         tab.press("Tab")?;
         let at = tab.script(focused)?;
         holds(at == id, format!("Tab came to {at} instead of {id}"))?;

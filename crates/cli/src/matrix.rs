@@ -141,7 +141,12 @@ impl Arguments {
 
     /// The routes asked for, with the fields of the classes asked for.
     fn cells_of<'p>(&self, policy: &'p PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'p>> {
-        let mut routes = cells::at_share(policy, client, self.used);
+        self.cells_at(policy, client, self.used)
+    }
+
+    /// The same, when so many percent of each budget are used.
+    fn cells_at<'p>(&self, policy: &'p PolicySet, client: Option<ClientId>, used: Option<u8>) -> Vec<RouteCells<'p>> {
+        let mut routes = cells::at_share(policy, client, used);
         routes.retain(|cells| wanted(&self.routes, &cells.route.name));
         for cells in &mut routes {
             cells.fields.retain(|field| {

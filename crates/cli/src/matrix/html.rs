@@ -1,9 +1,10 @@
 //! The matrix as one self-contained page: no network, every cell explains itself. The page draws from the data that stands in it;
 //! what comes from a policy is only ever text there, never markup.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use fieldgate::diagnostic::{Sources, Span};
+use fieldgate::policy::PolicySet;
 use fieldgate_workbench::suite::reasons;
 use fieldgate_workbench::suite::verdict::{Verdict, client_entry, word};
 use serde_json::{Value, json};
@@ -56,21 +57,34 @@ fn policy(one: &Loaded, arguments: &Arguments) -> Value {
         None => std::iter::once(None).chain(named.map(Some)).collect(),
     };
     let any_other = arguments.cells_of(policy, client_entry(policy, None));
+    let shares = shares(policy, arguments);
     let mut clients = Vec::new();
     for name in names {
-        let own = name.map(|name| arguments.cells_of(policy, client_entry(policy, Some(name))));
-        let own = own.as_ref().unwrap_or(&any_other);
-        let cells: Vec<Value> = own.iter().map(|route| cells_of(one, route, &scopes, &mut explanations)).collect();
+        // By share, by route.
+        let cells: Vec<Vec<Value>> = shares
+            .iter()
+            .map(|used| {
+                let own = arguments.cells_at(policy, client_entry(policy, name), *used);
+                own.iter().map(|route| cells_of(one, route, &scopes, &mut explanations)).collect()
+            })
+            .collect();
         clients.push(json!({"name": name.unwrap_or("any other"), "cells": cells}));
     }
+    let client = client_entry(policy, arguments.client.as_deref());
+    let named: Vec<Value> = shares
+        .iter()
+        .map(|used| {
+            let notes: Vec<_> = any_other.iter().map(|cells| cells::notes(policy, cells, client, *used)).collect();
+            let name = used.map_or_else(|| "nothing".to_owned(), |used| format!("{used}%"));
+            json!({"name": name, "notes": notes})
+        })
+        .collect();
     let routes: Vec<Value> = any_other
         .iter()
         .map(|cells| {
             let fields: Vec<Value> =
                 cells.fields.iter().map(|field| json!({"path": field.path, "classes": field.classes})).collect();
-            let client = client_entry(policy, arguments.client.as_deref());
-            let notes = cells::notes(policy, cells, client, arguments.used);
-            json!({"name": cells.route.name, "match": cells::match_text(cells.route), "fields": fields, "notes": notes})
+            json!({"name": cells.route.name, "match": cells::match_text(cells.route), "fields": fields})
         })
         .collect();
     let classes = policy.classes.iter().map(|class| class.name.as_str());
@@ -81,10 +95,23 @@ fn policy(one: &Loaded, arguments: &Arguments) -> Value {
         "classes": classes.filter(|name| wanted(&arguments.classes, name)).collect::<Vec<_>>(),
         "scopes": scope_names.collect::<Vec<_>>(),
         "routes": routes,
+        "shares": named,
         "clients": clients,
         "reasons": explanations.all,
         "passed": cells::untouched(policy, |name| wanted(&arguments.routes, name)),
     })
+}
+
+/// How much of each budget is used in the views that the page has: nothing, and where each step begins; or what is asked for.
+fn shares(policy: &PolicySet, arguments: &Arguments) -> Vec<Option<u8>> {
+    if arguments.used.is_some() {
+        return vec![arguments.used];
+    }
+    let steps = policy.budgets.iter().flat_map(|budget| &budget.steps).map(|step| step.percent);
+    // A full budget refuses, whether a step says so or not.
+    let full = (!policy.budgets.is_empty()).then_some(100);
+    let all: BTreeSet<u8> = steps.chain(full).collect();
+    std::iter::once(None).chain(all.into_iter().map(Some)).collect()
 }
 
 /// By field, by scope: the level and its explanation, or null where the scope does not act.
