@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Measures speed and cost, natively, in V8 and in a real Envoy, and prints which targets hold.
 #
-# usage: scripts/bench.sh [native|v8|envoy|all] [--quick] [INPUT…]
+# usage: scripts/bench.sh [native|v8|envoy|all] [--quick] [--budgets] [INPUT…]
+#
+# --budgets measures in Envoy only what a budget adds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -47,6 +49,7 @@ killed_when_done() {
 in_envoy() {
   local quick=()
   case " $* " in *" --quick "*) quick=(--quick) ;; esac
+  case " $* " in *" --budgets "*) quick+=(--budgets) ;; esac
   scripts/envoy.sh
   scripts/wasm.sh build
   scripts/wasm.sh bench

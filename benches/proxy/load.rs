@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -9,7 +10,28 @@ use tokio::net::{TcpListener, TcpStream};
 /// Connections that the clients keep.
 const CLIENTS: usize = 4;
 
-const REQUEST: &[u8] = b"GET /r HTTP/1.1\r\nhost: api.example\r\n\r\n";
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// `/r`.
+    Plain,
+    /// `/r/1`, each time.
+    Known,
+    /// `/r/N`, of which no `N` comes twice.
+    New,
+}
+
+impl Path {
+    fn request(self) -> String {
+        static NEXT: AtomicU64 = AtomicU64::new(2);
+        let path = match self {
+            Self::Plain => "/r".to_owned(),
+            Self::Known => "/r/1".to_owned(),
+            Self::New => format!("/r/{}", NEXT.fetch_add(1, Ordering::Relaxed)),
+        };
+        format!("GET {path} HTTP/1.1\r\nhost: api.example\r\n\r\n")
+    }
+}
 
 /// The API. It ends with the runtime.
 pub(crate) struct Upstream {
@@ -51,8 +73,8 @@ async fn serve(mut socket: TcpStream, answer: Arc<[u8]>) {
 }
 
 /// Asks so many times: the last body.
-pub(crate) async fn run(proxy: SocketAddr, requests: usize) -> Option<Vec<u8>> {
-    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(client(proxy, requests / CLIENTS))).collect();
+pub(crate) async fn run(proxy: SocketAddr, requests: usize, path: Path) -> Option<Vec<u8>> {
+    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(client(proxy, requests / CLIENTS, path))).collect();
     let mut last = None;
     for client in clients {
         last = client.await.unwrap();
@@ -60,12 +82,12 @@ pub(crate) async fn run(proxy: SocketAddr, requests: usize) -> Option<Vec<u8>> {
     last
 }
 
-async fn client(proxy: SocketAddr, requests: usize) -> Option<Vec<u8>> {
+async fn client(proxy: SocketAddr, requests: usize, path: Path) -> Option<Vec<u8>> {
     let mut socket = TcpStream::connect(proxy).await.unwrap();
     socket.set_nodelay(true).unwrap();
     let mut bytes = Vec::with_capacity(256 << 10);
     for _ in 0..requests {
-        socket.write_all(REQUEST).await.unwrap();
+        socket.write_all(path.request().as_bytes()).await.unwrap();
         bytes.clear();
         while !is_whole(&bytes) {
             assert!(socket.read_buf(&mut bytes).await.unwrap() > 0, "the connection ended");

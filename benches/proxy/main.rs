@@ -4,7 +4,9 @@
 //! take turns under the same load; what counts is the processor time of Envoy (and of the external processor's server), less
 //! that of the listener without a filter. `make bench` runs it.
 //!
-//! usage: proxy [--quick]
+//! usage: proxy [--quick] [--budgets]
+//!
+//! With `--budgets` only what a budget adds.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,7 +33,7 @@ use fieldgate_testkit::bootstrap::Bootstrap;
 use fieldgate_testkit::envoy::{Envoy, Scratch, Tools, processor_time};
 use serde_json::{Value, json};
 
-use crate::load::Upstream;
+use crate::load::{Path, Upstream};
 
 /// Requests of one turn, and turns: so many that Envoy is used again to a filter for nearly all of its turn, as one that serves
 /// is, after the others have had theirs.
@@ -77,12 +79,14 @@ const FILTERS: [Filter; 7] =
     [Filter::Nothing, Filter::Echo, Filter::Calls, Filter::Engine, Filter::Fieldgate, Filter::Value, Filter::ExtProc];
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let effort = match arguments.next().as_deref() {
-        Some("ext-proc") => return ext_proc::serve(&arguments.next().expect("an input's name")),
-        Some("--quick") => Effort { small: 800, large: 400, turns: 6 },
-        _ => Effort { small: 800, large: 400, turns: 36 },
-    };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [what, input] = &arguments[..]
+        && what == "ext-proc"
+    {
+        return ext_proc::serve(input);
+    }
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let effort = Effort { small: 800, large: 400, turns: if has("--quick") { 6 } else { 36 } };
     let tools = Tools::find().unwrap_or_else(|missing| panic!("{missing}"));
     println!("\nEnvoy {}, one worker", tools.envoy_version());
     println!(
@@ -96,6 +100,9 @@ fn main() {
             std::process::exit(1)
         })
     };
+    if has("--budgets") {
+        return budgets(&runtime, &tools, effort.small, effort.turns);
+    }
     let (small, large) = (measured("customers 2 KB", effort.small), measured("customers 100 KB", effort.large));
     println!("\n{:<52}{:>8}{:>8}{:>9}", "target", "is", "gate", "stretch");
     let (engine, ours) = (Filter::Engine, Filter::Fieldgate);
@@ -106,6 +113,68 @@ fn main() {
     say("the same, engine ÷ echo", over(&small, engine, Filter::Echo), 1.6, 1.2, false);
     say("CPU added with the servers' at 100 KB, ext_proc ÷ ours", over(&large, Filter::ExtProc, ours), 2.5, 4.0, true);
     say("the same, ext_proc ÷ engine", over(&large, Filter::ExtProc, engine), 2.5, 4.0, true);
+    budgets(&runtime, &tools, effort.small, effort.turns);
+}
+
+/// What an active local budget adds to a response of 2 KB, over the same policy without it. The listeners take turns.
+fn budgets(runtime: &tokio::runtime::Runtime, tools: &Tools, requests: usize, turns: usize) {
+    let added = with_budgets(runtime, tools, requests, turns).unwrap_or_else(|fault| {
+        eprintln!("{fault}");
+        std::process::exit(1)
+    });
+    println!("\n{:<52}{:>8}{:>8}{:>9}", "target", "is", "gate", "stretch");
+    say("CPU that a local budget adds at 2 KB, known, in µs", added[0], 5.0, 3.0, false);
+    say("the same, new", added[1], 8.0, 3.0, false);
+}
+
+/// A fault comes back, so that Envoy ends with this function.
+fn with_budgets(
+    runtime: &tokio::runtime::Runtime,
+    tools: &Tools,
+    requests: usize,
+    turns: usize,
+) -> Result<[f64; 2], String> {
+    let input = inputs::all(&["customers 2 KB".to_owned()]).remove(0);
+    let upstream = runtime.block_on(Upstream::start(&input.bodies[0].0));
+    let policies = [("plain", None), ("budget", Some(1_000_000_000))];
+    let listeners = policies.map(|(name, max)| {
+        let policy = inputs::one_customer_policy(max).to_string();
+        listener_of(name, Some(wasm(name, tools.wasm.clone(), &policy)))
+    });
+    let bootstrap = Bootstrap::of(json!({
+        "admin": {"address": address(SocketAddr::from(([127, 0, 0, 1], 0)))},
+        "static_resources": {"listeners": listeners, "clusters": [cluster("api", upstream.address)]},
+    }));
+    let envoy = Envoy::start(tools, Scratch::new().unwrap(), &bootstrap, Some(inputs::KEY))?;
+    let process = envoy.pid().ok_or("Envoy's process is gone")?;
+    // The last is the first again: how far apart two equal lanes are is what can be told at all.
+    let lanes = [("plain", Path::Known), ("budget", Path::Known), ("budget", Path::New), ("plain", Path::New)];
+    let mut taken: [Vec<f64>; 4] = Default::default();
+    for (name, path) in lanes {
+        runtime.block_on(load::run(envoy.listener(name), 400, path)).ok_or("no answer")?;
+    }
+    for turn in 0..turns {
+        for place in 0..lanes.len() {
+            let place = if turn % 2 == 0 { place } else { lanes.len() - 1 - place };
+            let at = (place + turn / 2) % lanes.len();
+            let (name, path) = lanes[at];
+            let before = processor_time(process).unwrap();
+            runtime.block_on(load::run(envoy.listener(name), requests, path));
+            taken[at].push((processor_time(process).unwrap() - before) * 1e6 / requests as f64);
+        }
+    }
+    let over = |with: usize, without: usize| {
+        median(taken[with].iter().zip(&taken[without]).map(|(with, without)| with - without).collect())
+    };
+    println!(
+        "{:<22}{:>12.1} without a budget, known {:+.1}, new {:+.1}; the same twice {:+.1}",
+        input.name,
+        median(taken[0].clone()),
+        over(1, 0),
+        over(2, 3),
+        over(3, 0)
+    );
+    Ok([over(1, 0), over(2, 3)])
 }
 
 fn say(what: &str, is: f64, gate: f64, stretch: f64, more_is_better: bool) {
@@ -164,7 +233,7 @@ fn measure(
     let lane = |filter: Filter| Lane { filter, at: envoy.listener(filter.listener()), taken: Vec::new() };
     let mut lanes = FILTERS.map(lane);
     for lane in &lanes {
-        let got = runtime.block_on(load::run(lane.at, 200)).ok_or("no answer")?;
+        let got = runtime.block_on(load::run(lane.at, 200, Path::Plain)).ok_or("no answer")?;
         // No filter may be fast by doing less. The others may spell numbers anew.
         let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
         let wanted =
@@ -180,7 +249,7 @@ fn measure(
         for place in 0..FILTERS.len() {
             let lane = &mut lanes[(place * (1 + turn % (FILTERS.len() - 1))) % FILTERS.len()];
             let before = spent();
-            runtime.block_on(load::run(lane.at, requests));
+            runtime.block_on(load::run(lane.at, requests, Path::Plain));
             lane.taken.push((spent() - before) * 1e6 / requests as f64);
         }
     }
@@ -221,12 +290,16 @@ fn cluster(name: &str, at: SocketAddr) -> Value {
 }
 
 fn listener(tools: &Tools, filter: Filter) -> Value {
-    let filters = filter_of(tools, filter).into_iter().chain([json!({
+    listener_of(filter.listener(), filter_of(tools, filter))
+}
+
+fn listener_of(name: &str, filter: Option<Value>) -> Value {
+    let filters = filter.into_iter().chain([json!({
         "name": "envoy.filters.http.router",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
     })]);
     json!({
-        "name": filter.listener(),
+        "name": name,
         "address": address(SocketAddr::from(([127, 0, 0, 1], 0))),
         "filter_chains": [{"filters": [{
             "name": "envoy.filters.network.http_connection_manager",
@@ -243,22 +316,26 @@ fn listener(tools: &Tools, filter: Filter) -> Value {
     })
 }
 
-fn filter_of(tools: &Tools, filter: Filter) -> Option<Value> {
-    let wasm = |file: PathBuf, configuration: String| {
-        json!({
-            "name": "envoy.filters.http.wasm",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                "config": {
-                    "name": filter.listener(), "root_id": filter.listener(),
-                    "failure_policy": "FAIL_CLOSED",
-                    "allow_on_headers_stop_iteration": true,
-                    "vm_config": {"runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": file}}},
-                    "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration},
+fn wasm(name: &str, file: PathBuf, configuration: &str) -> Value {
+    json!({
+        "name": "envoy.filters.http.wasm",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": name, "root_id": name,
+                "failure_policy": "FAIL_CLOSED",
+                "allow_on_headers_stop_iteration": true,
+                "vm_config": {
+                    "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": file}},
+                    "environment_variables": {"host_env_keys": ["FIELDGATE_KEY"]},
                 },
+                "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration},
             },
-        })
-    };
+        },
+    })
+}
+
+fn filter_of(tools: &Tools, filter: Filter) -> Option<Value> {
     let yardstick = || {
         let built = tools.wasm.with_file_name("..").join("bench-wasm/examples/yardstick.wasm");
         fs::canonicalize(&built).unwrap_or_else(|_| panic!("{} is missing: run scripts/wasm.sh bench", built.display()))
@@ -266,9 +343,9 @@ fn filter_of(tools: &Tools, filter: Filter) -> Option<Value> {
     match filter {
         Filter::Nothing => None,
         Filter::Echo | Filter::Calls | Filter::Engine | Filter::Value => {
-            Some(wasm(yardstick(), filter.listener().to_owned()))
+            Some(wasm(filter.listener(), yardstick(), filter.listener()))
         }
-        Filter::Fieldgate => Some(wasm(tools.wasm.clone(), inputs::customers_policy().to_string())),
+        Filter::Fieldgate => Some(wasm(filter.listener(), tools.wasm.clone(), &inputs::customers_policy().to_string())),
         Filter::ExtProc => Some(json!({
             "name": "envoy.filters.http.ext_proc",
             "typed_config": {

@@ -2,21 +2,26 @@
 
 use std::rc::Rc;
 
+use fieldgate::caller::Caller;
 use fieldgate::json::Texts;
 use fieldgate::json::lexer::{Block, Lexer};
 use fieldgate::json::scanner::validate;
+use fieldgate::policy::model::RouteId;
+use fieldgate::program::{Collector, Program, View};
 use fieldgate::rewrite::Rewriter;
 use serde_json::Value;
 
 use crate::plan::{self, Plan};
 use crate::value;
-use fieldgate_benches::inputs::Input;
+use fieldgate_benches::inputs::{self, Input};
 
 /// What a host hands over at a time.
 const CHUNK: usize = 64 << 10;
 
 pub(crate) const CHUNKS: &str = "ours";
 pub(crate) const WHOLE: &str = "ours whole";
+/// Ours, which tells whose data each record is.
+pub(crate) const SUBJECTS: &str = "subjects";
 pub(crate) const A: &str = "A Value";
 pub(crate) const C: &str = "C serde";
 pub(crate) const CHECK: &str = "check";
@@ -35,6 +40,8 @@ pub(crate) struct Engine {
 enum How {
     /// The rewriter, with chunks of at most so many bytes.
     Rewriter(usize),
+    /// The same, with a collector of subjects.
+    Subjects(Box<(Program, Caller)>),
     /// `serde_json::Value`, edited.
     Value(Vec<Rc<Plan>>),
     /// serde, led by the plan.
@@ -58,6 +65,8 @@ pub(crate) fn all(input: &Input) -> Vec<Engine> {
         (COPY, How::Copy),
     ]
     .into_iter()
+    // Of the one input that its target is about.
+    .chain((input.name == "customers 100 KB").then(|| (SUBJECTS, How::Subjects(Box::new(inputs::counted_customers())))))
     .map(|(name, how)| Engine { name, how, inside: Vec::new(), made: Vec::new(), outside: Vec::new() })
     .collect()
 }
@@ -78,6 +87,9 @@ pub(crate) fn compare(input: &Input, engines: &mut [Engine]) {
         let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).expect("output is JSON");
         assert!(parse(&ours) == parse(&of(C)), "{}: as serde says", input.name);
         assert!(parse(&ours) == parse(&of(A)), "{}: as a value says", input.name);
+        if input.name == "customers 100 KB" {
+            assert!(ours == of(SUBJECTS), "{}: with subjects as without", input.name);
+        }
     }
 }
 
@@ -97,9 +109,14 @@ impl Engine {
 
     fn body(&mut self, input: &Input, index: usize) {
         let (body, view) = &input.bodies[index];
-        if let How::Rewriter(size) = &self.how {
-            let mut rewriter = Rewriter::new(Rc::clone(view), Texts::One);
-            for chunk in body.chunks(*size) {
+        let led_by = match &self.how {
+            How::Rewriter(size) => Some((Rc::clone(view), *size)),
+            How::Subjects(counted) => Some((collecting(counted), CHUNK)),
+            _ => None,
+        };
+        if let Some((view, size)) = led_by {
+            let mut rewriter = Rewriter::new(view, Texts::One);
+            for chunk in body.chunks(size) {
                 self.copy_in(chunk);
                 self.made.clear();
                 rewriter = rewriter.push(&self.inside, &mut self.made).expect("a body that is not refused");
@@ -111,7 +128,7 @@ impl Engine {
         self.copy_in(body);
         self.made.clear();
         match &self.how {
-            How::Rewriter(_) => {}
+            How::Rewriter(_) | How::Subjects(_) => {}
             How::Value(plans) => value::rewrite(&plans[index], &self.inside, &mut self.made),
             How::Serde(plans) => plan::rewrite(&plans[index], &self.inside, &mut self.made),
             How::Check => validate(Texts::One, 64, [&self.inside[..]]).expect("JSON"),
@@ -130,6 +147,13 @@ impl Engine {
         self.inside.clear();
         self.inside.extend_from_slice(std::hint::black_box(bytes));
     }
+}
+
+/// A view as a request gets it, with a collector of its own.
+fn collecting((program, caller): &(Program, Caller)) -> Rc<View> {
+    let budgets = program.budgets().expect("a policy with a budget");
+    let collector = Collector::new(budgets.key(), Rc::clone(budgets.namespaces()), 100_000);
+    Rc::new(program.view(RouteId(0), caller).expect("the one route").collected(Rc::new(collector)))
 }
 
 /// One pass of the lexer: what any scanner of this kind has to do at least.

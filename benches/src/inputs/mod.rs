@@ -9,6 +9,7 @@ use fieldgate::caller::Caller;
 use fieldgate::policy;
 use fieldgate::policy::model::RouteId;
 use fieldgate::program::{Program, View};
+use fieldgate::transform::PseudonymKey;
 use serde_json::{Value, json};
 
 /// What an input says about the engine.
@@ -58,9 +59,40 @@ pub fn all(words: &[String]) -> Vec<Input> {
 }
 
 /// The policy by which generated customers are rewritten, for everybody.
-#[allow(dead_code, reason = "for the bench in Envoy")]
 pub fn customers_policy() -> Value {
     policy_of(documents::CUSTOMERS)
+}
+
+/// The same where each request names one customer in its path (`GET /r/{id}`); with a budget of so many, or none.
+#[allow(dead_code, reason = "for the bench in Envoy")]
+pub fn one_customer_policy(max: Option<u64>) -> Value {
+    let mut policy = customers_policy();
+    policy["routes"]["r"]["match"] = json!("GET /r/{id}");
+    policy["routes"]["r"]["subject"] = json!({"customer": "{id}"});
+    if let Some(max) = max {
+        policy["budgets"] = json!({"hour": {
+            "areas": ["a"], "count": {"distinct": "customer"}, "per": "1d", "max": max,
+            "steps": {"80%": "mask", "100%": "reject"},
+        }});
+    }
+    policy
+}
+
+/// The key of the benches: nobody's secret.
+pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// The policy by which customers are rewritten whose ids are subjects that a budget counts, and its caller.
+pub fn counted_customers() -> (Program, Caller) {
+    let mut policy = customers_policy();
+    let route = &mut policy["routes"]["r"];
+    route["body"]["$.items[*].id"] = json!({"class": "s", "subject": "customer"});
+    route["max_records"] = json!({"at": "$.items[*]", "max": 100_000, "over": "truncate"});
+    policy["budgets"] = json!({"hour": {
+        "areas": ["a"], "count": {"distinct": "customer"}, "per": "1d", "max": 10_000_000,
+    }});
+    let (set, _) = policy::from_json(policy.to_string().as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    let caller = Caller::nobody(&set);
+    (Program::new(set, Some(PseudonymKey::from_base64(KEY).unwrap())).unwrap(), caller)
 }
 
 /// The view of a caller to whom class `s` is shown and class `m` masked.
