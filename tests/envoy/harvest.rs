@@ -41,10 +41,19 @@ pub(crate) fn all() -> Vec<(String, Test)> {
         let claim = format!("a window never releases more than max: {workers} workers, {what}, local");
         tests.push((claim, Box::new(move |world| local(world, workers, page))));
     }
-    for (envoys, page) in [(1, None), (2, Some(10))] {
+    let pairs = [(1, 2, None), (2, 2, Some(10))];
+    let all = [1, 2].into_iter().flat_map(|envoys| {
+        [2, 4]
+            .into_iter()
+            .flat_map(move |workers| [None, Some(1), Some(10), Some(100)].map(|page| (envoys, workers, page)))
+    });
+    let rows: Vec<(usize, u32, Option<u64>)> = if whole { all.collect() } else { pairs.to_vec() };
+    for (envoys, workers, page) in rows {
         let what = page.map_or_else(|| "one account".to_owned(), |page| format!("pages of {page}"));
-        let claim = format!("a window never releases more than max: {envoys} Envoys, {what}, rate limit service");
-        tests.push((claim, Box::new(move |world| together(world, envoys, page))));
+        let claim = format!(
+            "a window never releases more than max: {envoys} Envoys, {workers} workers, {what}, rate limit service"
+        );
+        tests.push((claim, Box::new(move |world| together(world, envoys, workers, page))));
     }
     tests.push(("a rate limit service that fails ends in on_error, and nothing hangs".to_owned(), Box::new(failures)));
     tests.push(("the ladder is seen through Envoy, and ends in 429 with Retry-After".to_owned(), Box::new(ladder)));
@@ -95,7 +104,7 @@ impl Drop for Accounts {
     }
 }
 
-fn seconds() -> f64 {
+pub(crate) fn seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
@@ -234,7 +243,7 @@ async fn harvest(envoys: &[SocketAddr], token: &str, page: Option<u64>, lasting:
     Arc::try_unwrap(harvest).ok().unwrap().into_inner().unwrap()
 }
 
-fn token(world: &World, client: &str) -> String {
+pub(crate) fn token(world: &World, client: &str) -> String {
     world.issuer.token(&json!({"azp": client, "scope": "all"}))
 }
 
@@ -262,7 +271,14 @@ fn judge(harvest: &Harvest, max: u64, page: Option<u64>, demand: u64) -> Result<
     if harvest.subjects.len() as u64 != counts.iter().sum::<u64>() {
         return Err("a subject came twice".to_owned());
     }
-    println!("released by window: {counts:?} of {max}; statuses {:?}", harvest.statuses);
+    let whole: u64 = counts.get(1..counts.len().saturating_sub(1)).unwrap_or_default().iter().sum();
+    let asked = demand.checked_div(counts.len() as u64).unwrap_or(0);
+    println!(
+        "released by window: {counts:?} of {max}, {:.3} of max in whole ones, {:.1} x max asked for; statuses {:?}",
+        whole as f64 / (max * counts.len().saturating_sub(2).max(1) as u64) as f64,
+        asked as f64 / max as f64,
+        harvest.statuses
+    );
     if let Some(most) = counts.iter().find(|count| **count > max) {
         return Err(format!("{most} of {max} left in one window: {counts:?}"));
     }
@@ -296,7 +312,7 @@ fn local(world: &World, workers: u32, page: Option<u64>) -> Result<(), String> {
     nothing_reserved(&envoy)
 }
 
-fn nothing_reserved(envoy: &Envoy) -> Result<(), String> {
+pub(crate) fn nothing_reserved(envoy: &Envoy) -> Result<(), String> {
     let reserved = envoy.stat("wasmcustom.fieldgate.budget.second.reserved");
     if reserved == 0 { Ok(()) } else { Err(format!("{reserved} are still reserved")) }
 }
@@ -309,7 +325,7 @@ fn with_service(max: u64, on_error: &str) -> String {
     policy(&budget)
 }
 
-fn together(world: &World, envoys: usize, page: Option<u64>) -> Result<(), String> {
+fn together(world: &World, envoys: usize, workers: u32, page: Option<u64>) -> Result<(), String> {
     let max = page.unwrap_or(1) * 40;
     let service = match Service::start()? {
         Some(service) => service,
@@ -321,13 +337,14 @@ fn together(world: &World, envoys: usize, page: Option<u64>) -> Result<(), Strin
     let upstream = world.runtime.block_on(Accounts::start());
     let policy = with_service(max, "reject");
     let envoys: Vec<Envoy> = (0..envoys)
-        .map(|_| start(world, upstream.address, &policy, 2, Some(service.port)))
+        .map(|_| start(world, upstream.address, &policy, workers, Some(service.port)))
         .collect::<Result<_, _>>()?;
     let addresses: Vec<SocketAddr> = envoys.iter().map(|envoy| envoy.listener("api")).collect();
     let lasting = Duration::from_secs(SECONDS);
     let harvest = world.runtime.block_on(harvest(&addresses, &token(world, "harvester"), page, lasting));
     // A grant that comes as the window ends, and a lease that is not spent, are lost: it only ever over-counts.
-    judge(&harvest, max, page, 0)?;
+    let demand: u64 = harvest.statuses.values().sum::<u64>() * page.unwrap_or(1);
+    judge(&harvest, max, page, demand)?;
     if harvest.subjects.is_empty() {
         return Err("nothing left at all".to_owned());
     }

@@ -18,6 +18,7 @@
 use fieldgate_testkit as support;
 
 mod attacks;
+mod budgets;
 mod harvest;
 mod hostile;
 mod lifecycle;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
     let lifecycle = lifecycle::ALL.into_iter().map(|(claim, test)| trial(claim.to_owned(), Box::new(test)));
     let own = [
         harvest::all(),
+        budgets::all(),
         streams::all(),
         twins::all(),
         hostile::all(),

@@ -66,6 +66,35 @@ scopes:
   elsewhere:   {areas: [other], grant: {plain: show}}
 ";
 
+/// Budgets whose first step is reached by the first request, and by all that follow: of two subjects, and up to 99.
+const BOUND: &str = r"
+language: 1
+policy: bound
+identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
+defaults: {headers: {classify: {x-owner: plain}}}
+classes:
+  key:   {about: Links records}
+  plain: {about: Anybody may know it}
+shapes:
+  thing:
+    $.id:          {class: key, subject: thing}
+    $.name:        plain
+    $.price:       {class: plain, blank: 0}
+    $.made:        {class: plain, mask: year}
+    $.owner.email: {class: plain, mask: email}
+routes:
+  mask:  {match: 'GET /mask/{id}', area: mask, body: {$: {shape: thing}}}
+  masks: {match: GET /mask, area: mask, body: {'$.items[*]': {shape: thing}}, max_records: {at: '$.items[*]', max: 2, over: truncate}}
+  blank: {match: 'GET /blank/{id}', area: blank, body: {$: {shape: thing}}}
+  hide:  {match: 'GET /hide/{id}', area: hide, body: {$: {shape: thing}}}
+scopes:
+  all: {areas: [mask, blank, hide], grant: {key: show, plain: show}}
+budgets:
+  binding-mask:  {areas: [mask], count: {distinct: thing}, per: 30d, max: 99, steps: {1%: mask}}
+  binding-blank: {areas: [blank], count: {distinct: thing}, per: 30d, max: 99, steps: {1%: blank}}
+  binding-hide:  {areas: [hide], count: {distinct: thing}, per: 30d, max: 99, steps: {1%: hide}}
+";
+
 const TELCO: &str = "policies/telco.yaml";
 
 /// One thing, with a marker in each member that `things.read` does not see.
@@ -84,6 +113,7 @@ pub(crate) fn all() -> Vec<Row> {
         heads(),
         statuses(),
         callers(),
+        bound(),
         telco(),
         suites(),
     ]
@@ -92,7 +122,8 @@ pub(crate) fn all() -> Vec<Row> {
 
 /// Rows whose markers may stand for anything of any length.
 pub(crate) fn of_any_length() -> Vec<Row> {
-    let rows = [bodies(), refusals_of_requests(), refusals_of_responses(), heads(), statuses(), callers(), telco()];
+    let rows =
+        [bodies(), refusals_of_requests(), refusals_of_responses(), heads(), statuses(), callers(), bound(), telco()];
     rows.concat().into_iter().filter(|row| row.upstream.cut_at.is_none()).collect()
 }
 
@@ -107,6 +138,25 @@ pub(crate) fn thing(claim: &str) -> Row {
 
 pub(crate) fn at(claim: &str, path: &str) -> Row {
     Row::get(claim, Policy::Text(THINGS), path).by("app", "things.read")
+}
+
+/// What a budget's step leaves: nothing of what the caller would be shown without it.
+fn bound() -> Vec<Row> {
+    const ONE: &str =
+        r#"{"id":"t1","name":"@@","price":##,"made":"2024-05-06","owner":{"email":"ana@example.com","phone":"@@"}}"#;
+    let at = |claim, path| Row::get(claim, Policy::Text(BOUND), path).by("app", "all");
+    let two = format!(r#"{{"items":[{ONE},{},{ONE}]}}"#, ONE.replace("t1", "t2"));
+    let masked = r#"{"id":null,"name":null,"price":0,"made":"2024","owner":{"email":"a***@example.com"}}"#;
+    vec![
+        at("a budget's step masks what was shown", "/mask/1").answers(200, ONE).sees(masked),
+        at("a budget's step masks each record of a list", "/mask")
+            .answers(200, &two)
+            .sees(format!(r#"{{"items":[{masked},{masked}]}}"#)),
+        at("a budget's step blanks what was shown", "/blank/1")
+            .answers(200, ONE)
+            .sees(r#"{"id":null,"name":null,"price":0,"made":null,"owner":{"email":null}}"#),
+        at("a budget's step that hides all is a refusal", "/hide/1").answers(200, ONE).refused(403),
+    ]
 }
 
 fn bodies() -> Vec<Row> {

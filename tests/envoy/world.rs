@@ -96,10 +96,13 @@ impl World {
         policy::check(&document).map_err(|found| found.to_string())?;
         let mut tree: Value = serde_json::from_str(&policy::to_json(&document)).map_err(|error| error.to_string())?;
         tree["head"] = json!(head.word());
-        // Rows ask for many customers, who are new each time: budgets count them all, and have room for them.
+        // Rows ask for many customers, who are new each time: budgets count them all, and have room for them. But for those
+        // that are there to bind.
         let budgets = tree.get_mut("budgets").and_then(Value::as_object_mut);
-        for budget in budgets.into_iter().flat_map(|budgets| budgets.values_mut()) {
-            budget["max"] = json!(Budget::MOST);
+        for (name, budget) in budgets.into_iter().flatten() {
+            if !name.starts_with("binding-") {
+                budget["max"] = json!(Budget::MOST);
+            }
         }
         Ok(tree.to_string())
     }

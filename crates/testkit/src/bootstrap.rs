@@ -117,6 +117,13 @@ impl Bootstrap {
         self
     }
 
+    /// With another time after which a stream that does nothing is ended.
+    pub fn with_idle_timeout(mut self, time: &str) -> Self {
+        let manager = self.0.pointer_mut(&format!("{FIRST_LISTENER}{MANAGER}")).unwrap();
+        manager["stream_idle_timeout"] = json!(time);
+        self
+    }
+
     /// With the plugin's filter taken out of the way.
     pub fn with_bypass(mut self, way: Bypass) -> Self {
         const FILTER: &str = "envoy.filters.http.wasm";

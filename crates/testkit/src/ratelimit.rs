@@ -14,8 +14,18 @@ const START: Duration = Duration::from_secs(20);
 pub struct Service {
     /// Where it answers calls, on this machine.
     pub port: u16,
+    /// Redis, and the service.
     programs: Vec<Child>,
     _scratch: Scratch,
+}
+
+/// What of a rate limit service can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The store that it counts in.
+    Redis,
+    /// The service itself.
+    Service,
 }
 
 impl Service {
@@ -74,6 +84,26 @@ impl Service {
         let started = Self { port: grpc, programs, _scratch: scratch };
         wait(|| std::net::TcpStream::connect(("127.0.0.1", grpc)).is_ok())?;
         Ok(started)
+    }
+}
+
+impl Service {
+    /// Ends a part of it at once, as a crash does: calls that are out are cut.
+    pub fn kill(&mut self, part: Part) {
+        if let Some(program) = self.programs.get_mut(part as usize) {
+            let _ = program.kill();
+            let _ = program.wait();
+        }
+    }
+
+    /// Stops a part of it, or lets it go on: what is asked of it meanwhile waits.
+    pub fn stop(&self, part: Part, stopped: bool) {
+        use rustix::process::{Pid, Signal, kill_process};
+        let signal = if stopped { Signal::STOP } else { Signal::CONT };
+        let program = self.programs.get(part as usize).and_then(|program| i32::try_from(program.id()).ok());
+        if let Some(pid) = program.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
     }
 }
 
