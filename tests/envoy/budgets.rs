@@ -279,7 +279,7 @@ impl Caller {
     async fn ids_in(socket: &mut TcpStream, enough: usize) -> Vec<String> {
         let mut got = Vec::new();
         while got.len() < enough {
-            match tokio::time::timeout(Duration::from_secs(1), socket.read_buf(&mut got)).await {
+            match tokio::time::timeout(PATIENCE, socket.read_buf(&mut got)).await {
                 Ok(Ok(count)) if count > 0 => {}
                 _ => break,
             }
