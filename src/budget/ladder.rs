@@ -23,6 +23,12 @@ impl Ladder {
         })
     }
 
+    /// The ceiling at so many percent of the budget.
+    #[must_use]
+    pub fn ceiling_at(&self, percent: u8) -> Level {
+        self.ceiling(Taken { taken: percent.into(), max: 100 })
+    }
+
     /// How much may be taken at most: `max`, or what comes before the first step that rejects.
     pub(super) fn limit(&self, max: u64) -> u64 {
         let rejects = self.0.iter().filter(|step| step.then == StepEffect::Reject).map(|step| step.percent).min();

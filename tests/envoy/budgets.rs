@@ -509,7 +509,8 @@ fn start(world: &World, policy: &str, plugin: Plugin, service: Option<u16>) -> R
     let scratch = Scratch::new().map_err(|error| error.to_string())?;
     let jwks = scratch.write("jwks.json", &world.issuer.jwks()).map_err(|error| error.to_string())?;
     let trapping = if plugin == Plugin::Trapping { world.tools.trapping()? } else { world.tools.wasm.clone() };
-    let blanks = Blanks { wasm: &trapping, policy, jwks: &jwks, upstream: api.address };
+    let access_log = &scratch.access_log();
+    let blanks = Blanks { wasm: &trapping, policy, jwks: &jwks, upstream: api.address, access_log };
     let mut bootstrap = Bootstrap::reference(&blanks);
     if let Some(port) = service {
         bootstrap = bootstrap.with_ratelimit(port);
