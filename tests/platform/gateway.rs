@@ -111,8 +111,8 @@ impl Gateway {
             })?;
             gateway.apply("00-gate.yaml")?;
         }
-        // No route yet: Envoy answers 404 itself.
-        if site::within(PATIENCE, || site::ask("/", None).0 == 404) {
+        // No route yet: Envoy answers itself, or the gate does.
+        if site::within(PATIENCE, || matches!(site::ask("/", None).0, 403 | 404)) {
             Ok(gateway)
         } else {
             Err(gateway.told("Envoy Gateway does not serve"))
@@ -162,6 +162,13 @@ impl Gateway {
         self.put("route.yaml", &fs::read_to_string(own).map_err(|error| error.to_string())?)
     }
 
+    /// Lets Envoy look for the plugin where nobody answers, as behind a network policy: Envoy Gateway has it, Envoy has not.
+    pub(super) fn cut_off(&self) -> Result<(), String> {
+        let text = fs::read_to_string(self.directory("resources/gateway.yaml")).map_err(|error| error.to_string())?;
+        let cut = text.replace("value: 127.0.0.1", "value: 192.0.2.1");
+        if cut == text { Err("nothing to cut off".to_owned()) } else { self.put("gateway.yaml", &cut) }
+    }
+
     fn put(&self, name: &str, text: &str) -> Result<(), String> {
         let (fresh, path) = (self.directory("new"), self.directory("resources").join(name));
         fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path)).map_err(|error| format!("{name}: {error}"))
@@ -185,7 +192,8 @@ impl Gateway {
     /// A fault, with the end of Envoy Gateway's log.
     pub(super) fn told(&self, fault: &str) -> String {
         let log = fs::read_to_string(self.directory("log")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("\tdebug\t")).collect();
+        let lines: Vec<&str> =
+            log.lines().filter(|line| !line.contains("\tdebug\t") && !line.starts_with("{\":authority\"")).collect();
         let from = lines.len().saturating_sub(30);
         format!("{fault}\n{}", lines[from..].join("\n"))
     }

@@ -15,6 +15,7 @@ type Row = fn() -> Result<(), String>;
 pub(super) const ALL: &[(&str, Row)] = &[
     ("Envoy Gateway: what render writes filters, from nothing to the first answer", from_nothing),
     ("Envoy Gateway: without the gate a new route is open before its filters", open_without_gate),
+    ("Envoy Gateway: a plugin that Envoy cannot fetch opens nothing", cut_off),
     ("Envoy Gateway: a plugin that cannot be fetched opens nothing", missing),
     ("Envoy Gateway: a plugin with another digest opens nothing", other_digest),
     ("Envoy Gateway: a policy that does not check opens nothing", broken),
@@ -82,19 +83,33 @@ fn from_nothing() -> Result<(), String> {
     }
 }
 
-fn open_without_gate() -> Result<(), String> {
-    let found = site()?;
-    let gateway = Gateway::start(false)?;
+/// A first plugin, which Envoy Gateway has and Envoy cannot fetch: the listener waits for it, the route does not.
+fn waiting(with_gate: bool) -> Result<(Gateway, Watch), String> {
+    site()?;
+    let gateway = Gateway::start(with_gate)?;
+    gateway.cut_off()?;
     let watch = watch(&gateway);
     gateway.render(&rendered())?;
-    // As long as it cannot be fetched.
-    found.store(false, Ordering::Relaxed);
     gateway.apply_route()?;
     gateway.apply_plugin()?;
+    Ok((gateway, watch))
+}
+
+fn open_without_gate() -> Result<(), String> {
+    let (gateway, watch) = waiting(false)?;
     let open = site::within(LOOK, || watch.so_far().leaked > 0);
     let seen = watch.end();
     println!("without the gate: {seen:?}");
     if open { Ok(()) } else { Err(gateway.told(&format!("it was closed all the same: {seen:?}"))) }
+}
+
+fn cut_off() -> Result<(), String> {
+    let (gateway, watch) = waiting(true)?;
+    thread::sleep(LOOK);
+    let seen = watch.end();
+    println!("{seen:?}");
+    drop(gateway);
+    nothing(&seen)
 }
 
 fn missing() -> Result<(), String> {
