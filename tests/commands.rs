@@ -152,7 +152,7 @@ fn the_first_page_shows_what_its_commands_print() {
 }
 
 /// Pages whose `console` blocks are run where they show them, with the shipped policies at hand.
-const SHOWN: [&str; 2] = ["docs/replay.md", "docs/ledger.md"];
+const SHOWN: [&str; 3] = ["docs/gateways.md", "docs/replay.md", "docs/ledger.md"];
 
 #[test]
 fn the_pages_of_breaches_show_what_their_commands_print() {
