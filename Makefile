@@ -67,6 +67,11 @@ matrix: wasm trap ## All rows, the long ones too, on each Envoy of ENVOY_MATRIX
 	  ENVOY_PATH=$(CURDIR)/.tools/envoy/$$version/envoy FIELDGATE_ROWS=all cargo test --locked --test envoy; \
 	done
 
+.PHONY: descriptions
+descriptions: ## Descriptions of public APIs: no field of one is lost without a word (needs Go and npm)
+	@scripts/descriptions.sh
+	cargo test --locked --test descriptions -- --nocapture
+
 .PHONY: alerts
 alerts: wasm ## The alerts: promtool checks and tests them, and a real Prometheus fires one over a real Envoy
 	@scripts/envoy.sh $(ENVOY_NEWEST)

