@@ -44,8 +44,10 @@ unit: ## Unit, table and property tests: all that needs no Envoy
 
 .PHONY: policies
 policies: ## The shipped policies: check, and their suites
-	cargo run --quiet --locked -- check policies
-	cargo run --quiet --locked -- test policies
+	@# The command as the tests build it: `cargo run` would build its dependencies once more, with other features.
+	cargo test --quiet --locked --test cli --no-run
+	target/debug/fieldgate check policies
+	target/debug/fieldgate test policies
 
 .PHONY: browser
 browser: ## The page of the matrix in a real headless browser
@@ -100,7 +102,7 @@ platform: wasm ## What `fieldgate render` writes, in a real Envoy Gateway: nothi
 replay: wasm ## The breach of 2022/23 under the shipped policy: simulated at full scale, then in a real Envoy, a second for a day
 	@scripts/envoy.sh $(ENVOY_NEWEST)
 	cargo run --quiet --release --locked -- replay -p policies/telco.yaml --clients 1 --max-share 0.1%
-	@cargo run --quiet --locked --example replay
+	@cargo run --quiet --release --locked --example replay
 
 .PHONY: deny
 deny: ## Licences, sources and bans of all dependencies (deny.toml); advisories where they can be fetched
