@@ -682,6 +682,21 @@ fn a_response_belongs_to_the_window_of_its_admission() {
     assert_eq!(world.counted(), (1, 0), "nor has it when it ends");
 }
 
+#[test]
+fn a_max_that_is_raised_within_a_window_holds_at_once() {
+    let mut world = world(&policy(&hour(3), &json!(null)));
+    for number in 0..3 {
+        assert_eq!(world.one(number).status, 200);
+    }
+    assert_eq!(world.one(3).status, 429);
+    for (max, more) in [(5, 2), (4, 0), (6, 1)] {
+        world.program = program(&policy(&hour(max), &json!(null)));
+        let before = world.counted().0;
+        let got = (100..110).filter(|number| world.one(number + 10 * max).status == 200).count();
+        assert_eq!((got, world.counted().0), (more, before + more as u64), "max {max}");
+    }
+}
+
 /// A response that was admitted under one policy and ends under the next.
 #[test]
 fn a_reload_with_open_reservations_gives_them_back() {

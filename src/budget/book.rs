@@ -362,7 +362,7 @@ impl Books {
 
 impl Rule {
     fn span(&self) -> Span {
-        Span { per: self.per.max(1), max: self.max }
+        Span { per: self.per.max(1) }
     }
 
     /// Whether the budget has no room: then, for how many seconds at least. What needs nothing is never refused, but for a
@@ -395,7 +395,7 @@ impl Rule {
         let ends = now.saturating_add(until_reset.min(self.per));
         // Of two answers in one window the ends differ by a rounded second, and by how long they took.
         if head.granted > 0 && ends > head.ends.saturating_add(self.per / 2) {
-            return Head::new(head.tag, head.window.saturating_add(1), ends, self.max);
+            return Head::new(head.tag, head.window.saturating_add(1), ends);
         }
         Head { ends, ..*head }
     }

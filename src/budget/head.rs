@@ -24,7 +24,8 @@ pub struct Head {
     pub reserved: u64,
     /// What the rate limit service granted to this process, of which `used` and `reserved` are spent. 0 with a local store.
     pub granted: u64,
-    /// What the service last said is left for all processes; `max` while it has said nothing.
+    /// What the service last said is left for all processes; as much as can be while it has said nothing, whatever `max` then
+    /// is: a policy may raise it within a window.
     pub left: u64,
     /// Whether the service has refused in this window: then it grants nothing more, and need not be asked.
     pub closed: bool,
@@ -36,8 +37,8 @@ pub(super) struct Malformed;
 
 impl Head {
     /// The head of a window that begins.
-    pub(super) fn new(tag: KeyTag, window: u64, ends: u64, max: u64) -> Self {
-        Self { tag, window, ends, used: 0, reserved: 0, granted: 0, left: max, closed: false }
+    pub(super) fn new(tag: KeyTag, window: u64, ends: u64) -> Self {
+        Self { tag, window, ends, used: 0, reserved: 0, granted: 0, left: u64::MAX, closed: false }
     }
 
     /// What of the budget is taken, by all processes as far as they are known, with `need` more.
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_counts_all_processes() {
-        let local = Head { used: 30, reserved: 10, ..Head::new(KeyTag(0), 0, 1, 100) };
+        let local = Head { used: 30, reserved: 10, ..Head::new(KeyTag(0), 0, 1) };
         assert_eq!(local.taken(5, 100), Taken { taken: 45, max: 100 });
         // The service has granted 70 of 100 in all, 20 of them to this process, which has spent 12.
         let service = Head { used: 10, reserved: 2, granted: 20, left: 30, ..local };

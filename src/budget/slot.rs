@@ -60,12 +60,11 @@ impl From<Malformed> for Missing {
     }
 }
 
-/// How long windows are, and how large the budget.
+/// How long windows are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
     /// Seconds of a window, at least 1.
     pub(super) per: u64,
-    pub(super) max: u64,
 }
 
 impl Span {
@@ -74,7 +73,7 @@ impl Span {
         let by_clock = now.checked_div(self.per).unwrap_or(0);
         let window = before.map_or(by_clock, |before| by_clock.max(before.window.saturating_add(1)));
         let ends = by_clock.saturating_add(1).saturating_mul(self.per);
-        Head::new(tag, window, ends, self.max)
+        Head::new(tag, window, ends)
     }
 }
 
