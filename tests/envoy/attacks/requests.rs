@@ -646,7 +646,9 @@ pub(crate) fn flood(world: &World) -> Result<(), String> {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let lines = log.lines().filter(|line| line.contains("refused with 403")).count();
-    let counted = envoy.stat("wasmcustom.fieldgate.refused.no_route");
+    let (_, stats) = envoy.admin_get("/stats?filter=fieldgate_refusals_total").unwrap_or_default();
+    let of_route = stats.lines().filter(|line| line.contains("reason=.=no_route;.;mode=.=enforced;"));
+    let counted: u64 = of_route.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
     // They may stand in two minutes of the clock.
     if !(60..=120).contains(&lines) || !log.contains("refused with 502") || counted != 400 {
         return Err(format!("{lines} lines, {counted} counted, 502: {}", log.contains("refused with 502")));
