@@ -13,43 +13,43 @@ use super::view::{Automaton, StateId};
 use crate::policy::model::{ClassId, Level};
 
 /// Most combinations of classes and level that one view tells apart. A policy has some twenty; what is over is not counted.
-const MOST_KINDS: usize = 4096;
+const MOST_BINS: usize = 4096;
 
-/// The kind of all that the policy does not know.
+/// The bin of all that the policy does not know.
 const UNDECLARED: u32 = 0;
 
-/// The kind of what is not counted.
+/// The bin of what is not counted.
 const UNCOUNTED: u32 = 1;
 
 /// What a state counts for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Kind {
+pub(super) struct Bin {
     /// Sorted, without repeats.
     pub(super) classes: Vec<ClassId>,
     pub(super) level: Level,
 }
 
-/// The kinds of a view's states, by state: of a scalar that stands there, and of a container or what is removed unseen.
+/// The bins of a view's states, by state: of a scalar that stands there, and of a container or what is removed unseen.
 #[derive(Debug, Default)]
-pub(super) struct Kinds {
+pub(super) struct Bins {
     /// Of the states that it was made with, shared by all responses.
     made: Rc<Vec<[u32; 2]>>,
     /// Of those that filters have added since.
     added: Vec<[u32; 2]>,
-    list: Vec<Kind>,
-    index: HashMap<Kind, u32>,
+    list: Vec<Bin>,
+    index: HashMap<Bin, u32>,
 }
 
-impl Kinds {
-    /// Makes the kinds of states up to `known` that have none yet; `kinds` says them, `None` for a place of nothing declared.
-    pub(super) fn make(&mut self, known: usize, kinds: impl Fn(usize) -> Option<[Kind; 2]>) {
+impl Bins {
+    /// Makes the bins of states up to `known` that have none yet; `bins` says them, `None` for a place of nothing declared.
+    pub(super) fn make(&mut self, known: usize, bins: impl Fn(usize) -> Option<[Bin; 2]>) {
         if self.list.is_empty() {
-            let nothing = Kind { classes: Vec::new(), level: Level::Hide };
+            let nothing = Bin { classes: Vec::new(), level: Level::Hide };
             self.list = vec![nothing.clone(), nothing];
         }
         let mut new = Vec::new();
         for index in self.made.len().saturating_add(self.added.len())..known {
-            let numbers = kinds(index).map(|kinds| kinds.map(|kind| self.number(kind)));
+            let numbers = bins(index).map(|bins| bins.map(|bin| self.number(bin)));
             new.push(numbers.unwrap_or([UNDECLARED, UNDECLARED]));
         }
         if self.made.is_empty() {
@@ -64,14 +64,14 @@ impl Kinds {
         self.made.get(id.index()).or_else(added).copied()
     }
 
-    fn number(&mut self, kind: Kind) -> u32 {
-        if kind.classes.is_empty() || self.list.len() >= MOST_KINDS {
-            return self.index.get(&kind).copied().unwrap_or(UNCOUNTED);
+    fn number(&mut self, bin: Bin) -> u32 {
+        if bin.classes.is_empty() || self.list.len() >= MOST_BINS {
+            return self.index.get(&bin).copied().unwrap_or(UNCOUNTED);
         }
         let next = u32::try_from(self.list.len()).unwrap_or(UNCOUNTED);
         let list = &mut self.list;
-        *self.index.entry(kind.clone()).or_insert_with(|| {
-            list.push(kind);
+        *self.index.entry(bin.clone()).or_insert_with(|| {
+            list.push(bin);
             next
         })
     }
@@ -83,7 +83,7 @@ pub struct Census {
     automaton: Rc<Automaton>,
     of: Rc<Vec<[u32; 2]>>,
     counts: Vec<Cell<u64>>,
-    /// Of kinds that filters have added since.
+    /// Of bins that filters have added since.
     more: RefCell<BTreeMap<u32, u64>>,
 }
 
@@ -107,18 +107,18 @@ impl ClassCount {
 
 impl Census {
     pub(super) fn new(automaton: Rc<Automaton>) -> Self {
-        let (of, kinds) = automaton.with_kinds(|kinds| (Rc::clone(&kinds.made), kinds.list.len()));
-        Self { automaton, of, counts: vec![Cell::new(0); kinds], more: RefCell::default() }
+        let (of, bins) = automaton.with_bins(|bins| (Rc::clone(&bins.made), bins.list.len()));
+        Self { automaton, of, counts: vec![Cell::new(0); bins], more: RefCell::default() }
     }
 
     /// Counts so many values at the place of a state.
     #[inline(always)]
     pub fn add(&self, id: StateId, standing: Standing, by: u64) {
-        let kind = self.of.get(id.index()).map(|[scalar, container]| match standing {
+        let bin = self.of.get(id.index()).map(|[scalar, container]| match standing {
             Standing::Scalar => *scalar,
             Standing::Container => *container,
         });
-        match kind.and_then(|kind| self.counts.get(kind as usize)) {
+        match bin.and_then(|bin| self.counts.get(bin as usize)) {
             Some(count) => count.set(count.get().wrapping_add(by)),
             None => self.add_new(id, standing, by),
         }
@@ -127,13 +127,13 @@ impl Census {
     /// The same of a state that a filter has added since.
     #[cold]
     fn add_new(&self, id: StateId, standing: Standing, by: u64) {
-        let kind = self.automaton.with_kinds(|kinds| kinds.of(id));
-        let (Some([scalar, container]), Ok(mut more)) = (kind, self.more.try_borrow_mut()) else { return };
-        let kind = match standing {
+        let bin = self.automaton.with_bins(|bins| bins.of(id));
+        let (Some([scalar, container]), Ok(mut more)) = (bin, self.more.try_borrow_mut()) else { return };
+        let bin = match standing {
             Standing::Scalar => scalar,
             Standing::Container => container,
         };
-        let count = more.entry(kind).or_default();
+        let count = more.entry(bin).or_default();
         *count = count.wrapping_add(by);
     }
 
@@ -150,9 +150,9 @@ impl Census {
         let mut classes: Vec<ClassCount> = Vec::new();
         let made = (0u32..).zip(self.counts.iter().map(Cell::get));
         let more = self.more.try_borrow().map(|more| more.clone()).unwrap_or_default();
-        self.automaton.with_kinds(|kinds| {
+        self.automaton.with_bins(|bins| {
             for (number, count) in made.chain(more).filter(|(number, count)| *number > UNCOUNTED && *count > 0) {
-                let Some(Kind { classes: of, level }) = kinds.list.get(number as usize) else { continue };
+                let Some(Bin { classes: of, level }) = bins.list.get(number as usize) else { continue };
                 for class in of {
                     let at = match classes.binary_search_by_key(class, |count| count.class) {
                         Ok(at) => at,

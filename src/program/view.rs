@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::census::{Census, Kind, Kinds};
+use super::census::{Bin, Bins, Census};
 use super::collect::{Collector, NamespaceId};
 use super::grant::{Grants, ScalarRule};
 use super::kept::{Fills, Share};
@@ -420,7 +420,7 @@ pub(super) struct Automaton {
     scopes: Vec<ScopeId>,
     table: RefCell<Table>,
     /// What its states count for, made when it is first asked for.
-    kinds: RefCell<Kinds>,
+    bins: RefCell<Bins>,
     /// Whether a body may come out longer than it came.
     lengthens: bool,
     /// How many states it may have.
@@ -501,7 +501,7 @@ impl Automaton {
             max_records,
             scopes,
             table: RefCell::default(),
-            kinds: RefCell::default(),
+            bins: RefCell::default(),
             lengthens: true,
             most: MAX_STATES,
             room,
@@ -525,7 +525,7 @@ impl Automaton {
             max_records: None,
             scopes,
             table,
-            kinds: RefCell::default(),
+            bins: RefCell::default(),
             lengthens: true,
             most: MAX_STATES,
             room,
@@ -553,11 +553,11 @@ impl Automaton {
     }
 
     /// What its states count for.
-    pub(super) fn with_kinds<T: Default>(&self, then: impl FnOnce(&Kinds) -> T) -> T {
-        let (Ok(mut kinds), Ok(table)) = (self.kinds.try_borrow_mut(), self.table.try_borrow()) else {
+    pub(super) fn with_bins<T: Default>(&self, then: impl FnOnce(&Bins) -> T) -> T {
+        let (Ok(mut bins), Ok(table)) = (self.bins.try_borrow_mut(), self.table.try_borrow()) else {
             return T::default();
         };
-        kinds.make(table.len(), |index| {
+        bins.make(table.len(), |index| {
             let (place, state) = (table.places.get(index)?, table.state(index)?);
             if place.is_dead() {
                 return None;
@@ -572,11 +572,11 @@ impl Automaton {
             let open = self.nodes(place).flat_map(|node| node.open.iter().copied());
             let all = self.classes(self.entries(place).into_iter().chain(open).chain(below));
             Some([
-                Kind { classes: here, level: state.level(Standing::Scalar) },
-                Kind { classes: all, level: state.level(Standing::Container) },
+                Bin { classes: here, level: state.level(Standing::Scalar) },
+                Bin { classes: all, level: state.level(Standing::Container) },
             ])
         });
-        then(&kinds)
+        then(&bins)
     }
 
     /// The classes of entries, sorted, without repeats.
