@@ -423,7 +423,7 @@ impl Exchange {
             }
             Count::Records => books.settle(held, Released::Count(self.records()), store),
             Count::Distinct(namespace) => {
-                let (known, unknown) = self.subjects(budgets.namespace(namespace));
+                let (known, unknown) = self.subjects(program.subjects().namespace(namespace));
                 let number = u64::try_from(known.len()).unwrap_or(u64::MAX).saturating_add(unknown);
                 self.spending.account.subjects = self.spending.account.subjects.max(number);
                 books.settle(held, Released::Subjects { known: &known, unknown }, store)
@@ -455,7 +455,8 @@ impl Exchange {
     /// Counts canaries that left (rule 37).
     fn canaries(&mut self, program: &Program, budgets: &Budgets, now: Option<Moment>, store: &mut dyn Shared) {
         let (Some(canaries), Some(client)) = (&program.policy().canaries, self.spending.client.take()) else { return };
-        let name = |id: NamespaceId| budgets.namespaces().get(usize::from(id.0));
+        let namespaces = program.subjects().namespaces();
+        let name = |id: NamespaceId| namespaces.get(usize::from(id.0));
         let left = self.spending.left.iter();
         let hits = left.filter(|(id, subject)| name(*id).is_some_and(|name| canaries.has(name, subject.short())));
         self.spending.hits = hits.map(|(_, subject)| *subject).collect();

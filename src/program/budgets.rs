@@ -24,7 +24,6 @@ const DAY: u64 = 86_400;
 pub struct Budgets {
     books: Books,
     key: SubjectKey,
-    namespaces: Rc<[Rc<str>]>,
     /// The book of canary hits, after those of the budgets.
     canaries: Option<u16>,
 }
@@ -93,32 +92,13 @@ impl Budgets {
                 granter: Granter::Process,
             });
         }
-        Some(Self { books: Books::new(rules), key, namespaces: Rc::clone(&subjects.namespaces), canaries })
+        Some(Self { books: Books::new(rules), key, canaries })
     }
 
     /// The books.
     #[must_use]
     pub fn books(&self) -> &Books {
         &self.books
-    }
-
-    /// The key of subjects.
-    #[must_use]
-    pub fn key(&self) -> SubjectKey {
-        self.key
-    }
-
-    /// The kinds of subjects, by number.
-    #[must_use]
-    pub fn namespaces(&self) -> &Rc<[Rc<str>]> {
-        &self.namespaces
-    }
-
-    /// The number of a kind of subject.
-    #[must_use]
-    pub fn namespace(&self, name: &str) -> Option<NamespaceId> {
-        let index = self.namespaces.iter().position(|known| &**known == name)?;
-        u8::try_from(index).ok().map(NamespaceId)
     }
 
     /// The book of canary hits, and who a client is in it, whatever claims budgets look at.
