@@ -278,7 +278,10 @@ fn what_is_added_to_the_reference_bootstrap_is_judged_by_what_is_known_to_be_goo
     for row in rows.split("\n## ").skip(1) {
         let (claim, rest) = row.split_once('\n').expect("a claim with lines below it");
         let (lines, said) = rest.split_once("\n=> ").expect("what is said");
-        let changed = lines.lines().fold(text.clone(), |text, line| changed(&text, line));
+        // What an attack has found already does not count for what is found besides.
+        let is_known = lines.starts_with("weakness: ");
+        let lines = lines.lines().skip(usize::from(is_known));
+        let changed = lines.fold(text.clone(), |text, line| changed(&text, line));
         let found = look(&changed, Some(&policy));
         let mut codes: Vec<String> =
             found.items().iter().map(|item| format!("{} {}", item.severity(), item.code)).collect();
@@ -287,7 +290,7 @@ fn what_is_added_to_the_reference_bootstrap_is_judged_by_what_is_known_to_be_goo
         let codes = if codes.is_empty() { "nothing".to_owned() } else { codes.join(", ") };
         if codes == "nothing" {
             sound += 1;
-        } else {
+        } else if !is_known && found.items().iter().any(|item| item.severity() != Severity::Note) {
             open += 1;
         }
         if codes != said.trim() {
@@ -295,7 +298,8 @@ fn what_is_added_to_the_reference_bootstrap_is_judged_by_what_is_known_to_be_goo
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(open >= 60 && sound >= 40, "{open} deployments that open something, and {sound} sound ones");
+    println!("{open} deployments that open something and that no attack has found, {sound} sound ones");
+    assert!(open >= 100 && sound >= 60, "{open} deployments that open something, and {sound} sound ones");
 }
 
 #[test]

@@ -101,13 +101,63 @@ pub(super) fn changed(look: &mut Look, span: Span, name: &str) {
     );
 }
 
-/// The request headers that a level of routes adds and removes. What it writes into responses goes through the plugin.
+/// The headers that a level of routes adds and removes. What it writes into responses goes through the plugin, but for those
+/// that the plugin answers with itself.
 pub(super) fn level(look: &mut Look, level: &Node) {
+    let added = elements(level, "response_headers_to_add");
+    copied(look, added);
+    kept(look, added);
+    for name in elements(level, "response_headers_to_remove") {
+        if let Some(text) = name.text().filter(|text| is_for_caches(text)) {
+            cached(look, name.span, text);
+        }
+    }
     after(look, elements(level, "request_headers_to_add"));
     for name in elements(level, "request_headers_to_remove") {
         // Without it an upstream may choose any coding, and the plugin refuses all but one.
         if name.text().is_some_and(|name| name.eq_ignore_ascii_case("accept-encoding")) {
             changed(look, name.span, "accept-encoding");
+        }
+    }
+}
+
+/// Whether a response header tells caches on the way what they may keep (threat B7).
+fn is_for_caches(name: &str) -> bool {
+    const NAMES: [&str; 6] =
+        ["cache-control", "vary", "expires", "surrogate-control", "cdn-cache-control", "cloudflare-cdn-cache-control"];
+    NAMES.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
+}
+
+/// Response headers that are written after the plugin, or into an answer that it has sent whole.
+pub(super) fn kept(look: &mut Look, mutations: &[Node]) {
+    for mutation in mutations {
+        if let Some((key, name)) = named(mutation).filter(|(_, name)| is_for_caches(name)) {
+            cached(look, key.span, name);
+        }
+    }
+}
+
+fn cached(look: &mut Look, span: Span, name: &str) {
+    look.say(
+        Code::FilterBefore,
+        span,
+        format!("`{name}` is changed after the plugin has written it: a cache on the way may keep one caller's answer and give it to another"),
+        "take it out: the plugin writes `cache-control: private, no-store` and `vary: authorization`",
+    );
+}
+
+/// Response headers that are made of others before the plugin sees them: it knows a header by its name.
+fn copied(look: &mut Look, mutations: &[Node]) {
+    for mutation in mutations {
+        let header = get(mutation, "append").or(Some(mutation)).and_then(|option| get(option, "header"));
+        let Some(value) = header.and_then(|header| get(header, "value")) else { continue };
+        if value.text().is_some_and(printed::reads_response) {
+            look.say(
+                Code::Unfiltered,
+                value.span,
+                "a header or trailer of the upstream's is copied under another name, which the policy may keep",
+                "take it out: classify the header by its own name in the policy",
+            );
         }
     }
 }
@@ -128,6 +178,7 @@ pub(super) fn filter(look: &mut Look, message: &Node, side: Side) {
     match side {
         Side::Before => {
             before(look, requests);
+            kept(look, elements(mutations, "response_mutations"));
             for name in ["response_mutations", "response_trailers_mutations"] {
                 if let Some(found) = get(mutations, name) {
                     printed::formats(look, found, "a response header", Credentials::Own);
@@ -136,6 +187,7 @@ pub(super) fn filter(look: &mut Look, message: &Node, side: Side) {
         }
         Side::After => {
             after(look, requests);
+            copied(look, elements(mutations, "response_mutations"));
             if let Some(found) = elements(mutations, "query_parameter_mutations").first() {
                 look.say(
                     Code::RequestChanged,

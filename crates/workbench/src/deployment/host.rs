@@ -1,9 +1,9 @@
 //! What surrounds all listeners: the admin interface, runtime settings, Envoy's version, the filters of upstreams.
 
-use super::field::{at, elements, get, head, is, number, text, truth, walk};
+use super::field::{at, elements, get, head, is, member, number, set, text, truth, walk};
 use super::routes::Governed;
 use super::survey::Survey;
-use super::{Look, order, printed};
+use super::{Look, order, plugin, printed};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::policy::{Node, Tree};
 
@@ -14,7 +14,8 @@ const OLDEST: (u64, u64) = (1, 37);
 pub(super) fn check(look: &mut Look, survey: &Survey<'_>, governed: &Governed) {
     for document in survey.documents.iter().filter(|document| text(document, "kind") != Some("Secret")) {
         printed::taps(look, document);
-        admin(look, document);
+        phrases(look, document);
+        admin(look, survey, document);
         version(look, document);
         rejected(look, document);
     }
@@ -25,6 +26,90 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, governed: &Governed) {
             elements(&option.node, "http_filters").iter().for_each(|filter| order::later(look, filter));
         }
         protocol(look, cluster);
+        let chosen = get(cluster, "original_dst_lb_config");
+        if let Some(span) = chosen.and_then(|chosen| set(chosen, "use_http_header")) {
+            look.say(
+                Code::RequestChanged,
+                span,
+                "a header of the client's names the upstream's address, of whose answers the policy may say something else",
+                "take it out",
+            );
+        }
+    }
+    plugin::strangers(look, survey);
+    keys(look, survey);
+    elsewhere(look, survey);
+}
+
+/// Keys that verify tokens, and come over a connection that nobody has verified.
+fn keys(look: &mut Look, survey: &Survey<'_>) {
+    let is_plain = |name: &str| {
+        let found = survey.clusters.iter().find(|cluster| text(cluster, "name") == Some(name));
+        found.is_none_or(|cluster| {
+            get(cluster, "transport_socket").is_none() && get(cluster, "transport_socket_matches").is_none()
+        })
+    };
+    let mut found = Vec::new();
+    for document in &survey.documents {
+        walk(document, &mut |node| {
+            let Some(source) = at(node, &["remote_jwks", "http_uri"]) else { return };
+            let Some(uri) = get(source, "uri") else { return };
+            let host =
+                uri.text().and_then(|uri| uri.strip_prefix("http://")).and_then(|rest| rest.split(['/', ':']).next());
+            if host.is_some_and(|host| !is_loopback(host)) && text(source, "cluster").is_none_or(is_plain) {
+                found.push(uri.span);
+            }
+        });
+    }
+    for span in found {
+        look.say(
+            Code::LooseIdentity,
+            span,
+            "the issuer's keys come over plain HTTP: whoever is on the way makes tokens of any caller",
+            "write `https://…`, and give the cluster a `transport_socket` with TLS that verifies the issuer",
+        );
+    }
+}
+
+/// What decides, and comes from elsewhere: runtime settings, listeners.
+fn elsewhere(look: &mut Look, survey: &Survey<'_>) {
+    let (mut found, mut listeners) = (Vec::new(), false);
+    for document in &survey.documents {
+        walk(document, &mut |node| {
+            for name in ["rtds_layer", "disk_layer"] {
+                found.extend(member(node, name).map(|member| (member.key_span, "runtime settings")));
+            }
+            let bootstrap = get(node, "dynamic_resources").and_then(|dynamic| member(dynamic, "lds_config"));
+            found.extend(bootstrap.map(|member| (member.key_span, "listeners")));
+            listeners |= get(node, "dynamic_listeners").is_some();
+            listeners |= text(node, "type_url").is_some_and(|url| url.ends_with(".listener.v3.Listener"));
+        });
+    }
+    // Without a connection manager it is said already that the plugin may be somewhere else.
+    for (span, what) in found.into_iter().filter(|_| !survey.managers.is_empty()) {
+        if what == "listeners" && listeners {
+            continue;
+        }
+        look.say(
+            Code::Elsewhere,
+            span,
+            format!("{what} come from elsewhere, and are not looked at"),
+            "give them too: another `--envoy FILE`, or a dump of the admin interface",
+        );
+    }
+}
+
+/// The words behind an upstream's status (RFC 9112 §4) are none of the headers that filters see.
+fn phrases(look: &mut Look, document: &Node) {
+    let mut found = Vec::new();
+    walk(document, &mut |node| found.extend(set(node, "forward_reason_phrase")));
+    for span in found {
+        look.say(
+            Code::PassesNoFilter,
+            span,
+            "`forward_reason_phrase: true`: what the upstream writes behind its status goes to the client past every filter",
+            "take it out",
+        );
     }
 }
 
@@ -79,12 +164,31 @@ fn protocol(look: &mut Look, cluster: &Node) {
 }
 
 /// Whoever reaches the admin interface reads the configuration, and can stop the process or turn on taps.
-fn admin(look: &mut Look, document: &Node) {
+fn admin(look: &mut Look, survey: &Survey<'_>, document: &Node) {
     let mut found = Vec::new();
     walk(document, &mut |node| {
         let address = at(node, &["admin", "address", "socket_address", "address"]);
         found.extend(address.filter(|address| address.text().is_some_and(|text| !is_loopback(text))));
     });
+    let port = |node| get(node, "port_value").filter(|port| number(port).is_some_and(|port| port > 0));
+    let mut own = Vec::new();
+    walk(document, &mut |node| own.extend(at(node, &["admin", "address", "socket_address"]).and_then(port)));
+    let is_own = |port: &Node| own.iter().any(|own| number(own) == number(port));
+    let mut ways = Vec::new();
+    for cluster in &survey.clusters {
+        walk(cluster, &mut |node| {
+            let local = text(node, "address").is_some_and(is_loopback);
+            ways.extend(port(node).filter(|port| local && is_own(port)).map(|port| port.span));
+        });
+    }
+    for span in ways {
+        look.say(
+            Code::ExposedAdmin,
+            span,
+            "this upstream is the admin interface: who reaches it sees the configuration, and can record traffic or stop Envoy",
+            "take the cluster out, or let only exact paths reach it: `/ready`, `/stats/prometheus`",
+        );
+    }
     for address in found {
         look.say(
             Code::ExposedAdmin,

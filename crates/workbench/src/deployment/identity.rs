@@ -186,6 +186,17 @@ fn trusted(look: &mut Look, provider: &Member) {
             "write `from_headers: [{name: authorization, value_prefix: \"Bearer \"}]`",
         );
     }
+    let payload = text(node, "payload_in_metadata");
+    for field in ["header_in_metadata", "failed_status_in_metadata"] {
+        if let Some(found) = get(node, field).filter(|found| payload.is_some() && found.text() == payload) {
+            loose(
+                look,
+                found.span,
+                format!("provider `{name}` writes something else where its claims are: `{field}`"),
+                "give it a name of its own",
+            );
+        }
+    }
     let keys = get(node, "local_jwks");
     let written = keys.and_then(|keys| get(keys, "inline_string")).filter(|keys| {
         let text: String = keys.text().unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();

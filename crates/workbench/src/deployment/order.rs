@@ -7,12 +7,12 @@
 use super::demands::Demands;
 use super::field::{at, elements, get, head, set, text, unwrap};
 use super::headers::{self, Side};
-use super::{Look, printed};
+use super::{Look, identity, printed};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::policy::Node;
 
 /// Harmless on both sides: they authenticate, limit, count or refuse, and change neither a body nor what is asked for.
-const EITHER: [&str; 36] = [
+const EITHER: [&str; 34] = [
     "adaptive_concurrency",
     "admission_control",
     "alpn",
@@ -28,7 +28,6 @@ const EITHER: [&str; 36] = [
     "cors",
     "credential_injector",
     "csrf",
-    "ext_authz",
     "fault",
     "file_system_buffer",
     "gcp_authn",
@@ -39,7 +38,6 @@ const EITHER: [&str; 36] = [
     "grpc_web",
     "health_check",
     "ip_tagging",
-    "kill_request",
     "local_ratelimit",
     "oauth2",
     "on_demand",
@@ -52,7 +50,13 @@ const EITHER: [&str; 36] = [
 ];
 
 /// Harmless before the plugin only.
-const BEFORE: [&str; 3] = ["compressor", "jwt_authn", "set_metadata"];
+const BEFORE: [&str; 4] = [
+    "compressor",
+    // Behind the plugin its service may write the query and any header.
+    "ext_authz",
+    "jwt_authn",
+    "set_metadata",
+];
 
 /// Harmless after the plugin only: what they answer with, it filters.
 const AFTER: [&str; 12] = [
@@ -229,8 +233,14 @@ pub(super) fn settings(look: &mut Look, filters: &[Node], plugin: usize, level: 
             continue;
         };
         let inner = at(&member.node, &["config"]).unwrap_or(&member.node);
-        if kind(filter) == "header_mutation" {
-            headers::filter(look, inner, side);
+        match kind(filter) {
+            "header_mutation" => headers::filter(look, inner, side),
+            "jwt_authn" => {
+                if let Some(span) = set(&member.node, "disabled").or_else(|| set(inner, "disabled")) {
+                    identity::no_token(look, span, "jwt_authn is turned off here");
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 //! handed.
 
 use super::demands::{self, Demands};
-use super::field::{at, elements, get, head, is, is_enumerator, member, names_fieldgate, set, text, unwrap};
+use super::field::{at, elements, get, head, is, is_enumerator, member, names_fieldgate, set, text, unwrap, walk};
 use super::survey::{Extent, Survey};
 use super::{Look, identity, message, order, routes, services, tables};
 use fieldgate::diagnostic::{Code, Span};
@@ -65,12 +65,41 @@ pub(super) fn config_of(filter: &Node) -> Option<&Node> {
 
 /// Whether a `PluginConfig` is the plugin's: one of its names, its code, or its policy says so.
 fn is_ours(config: &Node) -> bool {
+    vm_id(config).and_then(Node::text).is_some_and(names_fieldgate) || says_so(config)
+}
+
+fn vm_id(config: &Node) -> Option<&Node> {
+    at(config, &["vm_config", "vm_id"])
+}
+
+/// Whether anything but the name of its virtual machine says that.
+fn says_so(config: &Node) -> bool {
     let vm = get(config, "vm_config");
-    let names = [text(config, "name"), text(config, "root_id"), vm.and_then(|vm| text(vm, "vm_id"))];
+    let names = [text(config, "name"), text(config, "root_id")];
     let code = ["code.local.filename", "code.remote.http_uri.uri"]
         .map(|path| vm.and_then(|vm| at(vm, &path.split('.').collect::<Vec<_>>())).and_then(Node::text));
     names.into_iter().chain(code).flatten().any(names_fieldgate)
         || get(config, "configuration").is_some_and(demands::holds_policy)
+}
+
+/// Other modules with the plugin's `vm_id`: a service, a network filter, an access log (rule 36).
+pub(super) fn strangers(look: &mut Look, survey: &Survey<'_>) {
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for document in &survey.documents {
+        walk(document, &mut |node| {
+            if let Some(id) = vm_id(node) {
+                if says_so(node) { &mut own } else { &mut others }.push(id);
+            }
+        });
+    }
+    for id in others.into_iter().filter(|id| own.iter().any(|own| own.text() == id.text())) {
+        look.say(
+            Code::SharedCounts,
+            id.span,
+            "another module has the plugin's `vm_id`: it reads and writes the same shared data, where budgets are counted",
+            "give it a `vm_id` of its own",
+        );
+    }
 }
 
 /// Says what is wrong with the plugin's configuration, and gives what its policy asks for.

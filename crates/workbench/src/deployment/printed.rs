@@ -2,7 +2,7 @@
 //! plugin has not filtered.
 
 use super::Look;
-use super::field::{get, head, is, text, unwrap, walk};
+use super::field::{at, elements, get, head, is, number, text, unwrap, walk};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::policy::{Node, Tree};
 
@@ -73,17 +73,23 @@ const NAMED: [&str; 25] = [
     "TLS_JA4_FINGERPRINT",
 ];
 
+/// Whether filter state of that name is the plugin's, or of a filter that reads no response.
+fn is_known_state(name: &str) -> bool {
+    ["wasm.fieldgate", "envoy.", "io.istio"].iter().any(|known| name.starts_with(known))
+}
+
 /// A command that prints what the plugin may not have filtered, and why.
 fn reveals(command: &str) -> Option<String> {
     let name: String = command.chars().take_while(|c| c.is_ascii_uppercase() || matches!(c, '_' | '0'..='9')).collect();
     let argument = command.get(name.len()..).and_then(|rest| rest.strip_prefix('(')).unwrap_or_default();
     let first = argument.split([':', ')', '?']).next().unwrap_or_default();
+    if let Some(path) = argument.strip_prefix("envoy.filters.http.jwt_authn").filter(|_| name == "DYNAMIC_METADATA") {
+        return claims(path.split(')').next().unwrap_or_default());
+    }
     if OBJECTS.contains(&name.as_str()) {
         let known = match name.as_str() {
-            "DYNAMIC_METADATA" => KNOWN_METADATA.contains(&first) || first.starts_with("envoy.filters.http.jwt_authn"),
-            "FILTER_STATE" => {
-                first.starts_with("wasm.fieldgate") || first.starts_with("envoy.") || first.starts_with("io.istio")
-            }
+            "DYNAMIC_METADATA" => KNOWN_METADATA.contains(&first),
+            "FILTER_STATE" => is_known_state(first),
             _ => first.ends_with("_peer"),
         };
         return (!known).then(|| format!("`%{name}({first}…)%`: what another filter read of a response may be there"));
@@ -96,6 +102,39 @@ fn reveals(command: &str) -> Option<String> {
 /// The commands of a format: `%REQ(:path)%` and the like; `%%` is a percent sign.
 fn commands(format: &str) -> impl Iterator<Item = &str> {
     format.split('%').skip(1).step_by(2).filter(|part| !part.is_empty())
+}
+
+/// Whether a format prints headers or trailers of a response.
+pub(super) fn reads_response(format: &str) -> bool {
+    commands(format).any(|command| {
+        let name = command.split('(').next().unwrap_or_default();
+        matches!(name, "RESP" | "RESPONSE_HEADER" | "TRAILER" | "RESPONSE_TRAILER")
+    })
+}
+
+/// Claims about a person that OpenID Connect names (OpenID Connect Core 1.0, section 5.1).
+const PERSONAL: [&str; 13] = [
+    "address",
+    "birthdate",
+    "email",
+    "family_name",
+    "gender",
+    "given_name",
+    "middle_name",
+    "name",
+    "nickname",
+    "phone_number",
+    "picture",
+    "preferred_username",
+    "profile",
+];
+
+/// Why claims must not be printed: all of a token's, or those about a person. `path` is behind the filter's name.
+fn claims(path: &str) -> Option<String> {
+    match path.split(':').filter(|part| !part.is_empty()).nth(1) {
+        None => Some("a token's claims, all of them: those about a person too".to_owned()),
+        Some(claim) => PERSONAL.contains(&claim).then(|| format!("the claim `{claim}`, which is about a person")),
+    }
 }
 
 /// Judges every format in a tree, and where credentials are printed.
@@ -129,7 +168,12 @@ pub(super) enum Credentials {
 }
 
 fn credential(command: &str) -> Option<String> {
-    let argument = command.strip_prefix("REQ(")?.split(')').next()?.to_ascii_lowercase();
+    let argument = command
+        .strip_prefix("REQ(")
+        .or_else(|| command.strip_prefix("REQUEST_HEADER("))?
+        .split(')')
+        .next()?
+        .to_ascii_lowercase();
     let named = |name: &str| argument.split('?').any(|part| part == name);
     ["authorization", "cookie", "proxy-authorization"]
         .into_iter()
@@ -161,11 +205,22 @@ pub(super) fn logs(look: &mut Look, logs: &[Node]) {
                 "take it out, or look up what it writes",
             );
         }
-        let mut spans = Vec::new();
+        let (mut spans, mut states) = (Vec::new(), Vec::new());
         walk(log, &mut |node| {
             let names = get(node, "additional_request_headers_to_log").and_then(Node::elements).unwrap_or_default();
             spans.extend(names.iter().filter(|name| name.text().is_some_and(is_credential)).map(|name| name.span));
+            let objects = get(node, "filter_state_objects_to_log").and_then(Node::elements).unwrap_or_default();
+            let own = |name: &&Node| name.text().is_some_and(|name| !is_known_state(name));
+            states.extend(objects.iter().filter(own).map(|name| name.span));
         });
+        for span in states {
+            look.say(
+                Code::Unfiltered,
+                span,
+                "an access log prints what another filter has left: what it read of a response may be there",
+                "take it out: print only what the plugin has filtered, and no credentials",
+            );
+        }
         for span in spans {
             look.say(
                 Code::Unfiltered,
@@ -189,6 +244,22 @@ pub(super) fn spans(look: &mut Look, tracing: &Node) {
         let header = get(node, "request_header").and_then(|header| get(header, "name"));
         found.extend(header.filter(|name| name.text().is_some_and(is_credential)).map(|name| name.span));
     });
+    let mut metadata = Vec::new();
+    walk(tracing, &mut |node| {
+        // That of a route, a cluster or a host is configuration.
+        let key = get(node, "metadata_key").filter(|_| at(node, &["kind", "request"]).is_some());
+        let key = key.and_then(|key| get(key, "key"));
+        metadata
+            .extend(key.filter(|key| key.text().is_some_and(|key| !KNOWN_METADATA.contains(&key))).map(|key| key.span));
+    });
+    for span in metadata {
+        look.say(
+            Code::Unfiltered,
+            span,
+            "a span has metadata of another filter: what it read of a response may be there",
+            "take the tag out",
+        );
+    }
     for span in found {
         look.say(
             Code::Unfiltered,
@@ -202,6 +273,18 @@ pub(super) fn spans(look: &mut Look, tracing: &Node) {
 /// `local_reply_config`: the plugin's own answers, refusals and held bodies, are local replies too.
 pub(super) fn replies(look: &mut Look, config: &Node) {
     formats(look, config, "an answer of Envoy's own", Credentials::Own);
+    for mapper in elements(config, "mappers") {
+        super::headers::kept(look, elements(mapper, "headers_to_add"));
+        let status = get(mapper, "status_code");
+        if let Some(status) = status.filter(|status| number(status).is_some_and(|status| status < 400)) {
+            look.say(
+                Code::NotedField,
+                status.span,
+                "a refusal of the plugin's may come as a success",
+                "leave the status as it is",
+            );
+        }
+    }
     let mut bodies = Vec::new();
     walk(config, &mut |node| {
         let named = ["body_format", "body_format_override", "body"].iter().filter_map(|name| get(node, name));

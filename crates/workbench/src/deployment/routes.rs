@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::field::{
-    at, elements, get, head, is, is_enumerator, is_zero_duration, member, names_fieldgate, set, text, walk,
+    at, elements, get, head, is, is_enumerator, is_zero_duration, member, names_fieldgate, set, text, unwrap, walk,
 };
 use super::gate::{self, Gate, MARK};
 use super::plugin::Plugin;
 use super::survey::{Address, Survey};
-use super::{Look, headers, manager, message, names, tables};
+use super::{Look, headers, manager, message, names, printed, tables};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::policy::{Node, Tree};
 
@@ -59,6 +59,8 @@ pub(super) struct Governed {
 impl Governed {
     /// Looks up the addresses, when all of its clusters are known.
     pub(super) fn settle(&mut self, survey: &Survey<'_>) {
+        let whole: Vec<String> = self.reach.clusters.iter().flat_map(|name| survey.whole(name)).collect();
+        self.reach.clusters.extend(whole);
         self.addresses = survey.addresses(|name| self.reach.clusters.contains(name));
     }
 
@@ -70,8 +72,10 @@ impl Governed {
     /// Whether a cluster is one of them, by its name or by an address that it shares with one.
     pub(super) fn holds(&self, survey: &Survey<'_>, cluster: &str) -> bool {
         self.reach.any
-            || self.reach.clusters.contains(cluster)
-            || !self.addresses.is_disjoint(&survey.addresses(|name| name == cluster))
+            || survey.whole(cluster).iter().any(|cluster| {
+                self.reach.clusters.contains(cluster)
+                    || !self.addresses.is_disjoint(&survey.addresses(|name| name == cluster))
+            })
     }
 }
 
@@ -180,6 +184,9 @@ pub(super) fn levels(look: &mut Look, table: &Node) {
     for step in steps(table) {
         message::check(look, step.route, &tables::ROUTE);
         headers::level(look, step.route);
+        if let Some(tracing) = get(step.route, "tracing") {
+            printed::spans(look, tracing);
+        }
         let Some(action) = step.action() else { continue };
         message::check(look, action, &tables::ACTION);
         let weights = get(action, "weighted_clusters").map(|weighted| elements(weighted, "clusters"));
@@ -309,6 +316,25 @@ fn forwards(look: &mut Look, step: &Step<'_>, action: &Node) {
     for upgrade in elements(action, "upgrade_configs") {
         manager::upgrade(look, upgrade);
     }
+    let weights = get(action, "weighted_clusters").map(|weighted| elements(weighted, "clusters")).unwrap_or_default();
+    for found in std::iter::once(action).chain(weights).filter_map(|level| member(level, "cluster_header")) {
+        look.say(
+            Code::RequestChanged,
+            found.key_span,
+            "`cluster_header`: a header of the client's names the upstream, of whose answers the policy may say something else",
+            "write `cluster`, or see to it that a filter before the plugin overwrites that header",
+        );
+    }
+    for name in ["cluster_specifier_plugin", "inline_cluster_specifier_plugin"] {
+        if let Some(found) = member(action, name) {
+            look.say(
+                Code::UnknownField,
+                found.key_span,
+                format!("`{name}`: an extension chooses the upstream, and is not looked at"),
+                "write `cluster`, or look up whether a client can choose by it",
+            );
+        }
+    }
     if let Some(found) = get(step.route, "match").and_then(|matched| member(matched, "connect_matcher")) {
         look.say(
             Code::PassesNoFilter,
@@ -341,7 +367,19 @@ pub(super) fn around(look: &mut Look, survey: &Survey<'_>, governed: &Governed) 
     }
     for document in &survey.documents {
         walk(document, &mut |node| {
-            if let Some(found) = get(node, "object_key").filter(|found| found.text() == Some(MARK.0)) {
+            other_protocol(look, survey, governed, node);
+            let key = get(node, "object_key");
+            if let Some(found) =
+                key.filter(|key| key.text().is_some_and(|key| key != MARK.0 && key.starts_with(MARK.0)))
+            {
+                look.say(
+                    Code::Unfiltered,
+                    found.span,
+                    "another filter writes what the plugin leaves for the access log: a decision record may be one that the plugin did not make",
+                    "take it out",
+                );
+            }
+            if let Some(found) = key.filter(|found| found.text() == Some(MARK.0)) {
                 look.say(
                     Code::PluginMissing,
                     found.span,
@@ -356,6 +394,29 @@ pub(super) fn around(look: &mut Look, survey: &Survey<'_>, governed: &Governed) 
         if text(table, "name").is_none_or(|name| !named.contains(&name)) {
             check(look, table, &[], None);
         }
+    }
+}
+
+/// A network filter for another protocol than HTTP that reaches an upstream of the plugin's.
+fn other_protocol(look: &mut Look, survey: &Survey<'_>, governed: &Governed, node: &Node) {
+    let Some((kind, message)) = unwrap(node).filter(|(kind, _)| {
+        let family = kind.contains(".filters.network.") || kind.contains(".filters.udp.");
+        family && !kind.ends_with(".HttpConnectionManager") && !kind.ends_with(".TcpProxy")
+    }) else {
+        return;
+    };
+    let mut found = Vec::new();
+    walk(message, &mut |node| {
+        let named = ["cluster", "cluster_name"].iter().filter_map(|name| get(node, name));
+        found.extend(named.filter(|name| name.text().is_some_and(|name| governed.any && governed.holds(survey, name))));
+    });
+    for cluster in found {
+        look.say(
+            Code::PluginMissing,
+            cluster.span,
+            format!("`{kind}` reaches `{}` without the plugin", cluster.text().unwrap_or_default()),
+            "take it out, or see to it that only the connection manager with the plugin reaches that upstream",
+        );
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::field::{elements, get, is, text, unwrap, walk};
+use super::field::{at, elements, get, is, text, unwrap, walk};
 use super::resource::{BESIDE, TRAFFIC};
 use fieldgate::policy::{Node, Tree};
 
@@ -160,7 +160,8 @@ impl<'n> Survey<'n> {
         } else if is_http_filter(node) {
             self.loose.push((node, inside.extent));
         } else {
-            if get(node, "load_assignment").is_some() || is(node, "Cluster") {
+            let of_cluster = ["load_assignment", "cluster_type", "eds_cluster_config", "original_dst_lb_config"];
+            if of_cluster.iter().any(|name| get(node, name).is_some()) || is(node, "Cluster") {
                 self.clusters.push(node);
                 self.known = true;
             }
@@ -184,10 +185,30 @@ impl<'n> Survey<'n> {
             .and_then(|extension| get(extension, "typed_config"))
     }
 
+    /// A cluster and those that it is made of, if it is an aggregate.
+    pub(super) fn whole(&self, name: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::from([name.to_owned()]);
+        let mut open = vec![name.to_owned()];
+        while let Some(name) = open.pop() {
+            for cluster in self.clusters.iter().filter(|cluster| text(cluster, "name") == Some(&*name)) {
+                let parts = at(cluster, &["cluster_type", "typed_config", "clusters"]).and_then(Node::elements);
+                for part in parts.unwrap_or_default().iter().filter_map(Node::text) {
+                    if found.insert(part.to_owned()) {
+                        open.push(part.to_owned());
+                    }
+                }
+            }
+        }
+        found
+    }
+
     /// The socket addresses of clusters, as they are written: two clusters that share one are one upstream.
     pub(super) fn addresses(&self, of: impl Fn(&str) -> bool) -> BTreeSet<Address> {
         let mut found = BTreeSet::new();
         for node in self.clusters.iter().filter(|node| text(node, "name").is_some_and(&of)) {
+            // What a discovery service is asked for by one name is one upstream.
+            let service = at(node, &["eds_cluster_config", "service_name"]).and_then(Node::text);
+            found.extend(service.map(|service| (Rc::from(service), Rc::from("eds"))));
             walk(node, &mut |node| {
                 let part = |name| match get(node, name).map(|node| &node.value) {
                     Some(Tree::Text { text, .. } | Tree::Number(text)) => Some(Rc::clone(text)),
