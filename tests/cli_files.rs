@@ -125,7 +125,7 @@ fn rendering_into_a_directory_leaves_only_whole_files() {
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["fieldgate.ecds.yaml", "fieldgate.filter.yaml"]);
+    assert_eq!(names, ["fieldgate.ecds.yaml", "fieldgate.filter.yaml", "fieldgate.telemetry.yaml"]);
 }
 
 #[test]

@@ -147,6 +147,7 @@ codes! {
         98 OldEnvoy "An Envoy that is older than the oldest that is supported.",
         100 SharedCounts "Budgets whose counts other plugins can write (rule 36).",
         101 UpstreamProtocol "A cluster whose metadata says of its protocol what is not so (rule 40).",
+        103 NoRecord "An access log without the decision records.",
     }
     Note {
         99 NotedField "A setting that does not open anything, and that a reviewer wants to know.",

@@ -90,6 +90,14 @@ impl Gateway {
             .map_err(|error| error.to_string())?;
         fs::write(home.join("resources/gateway.yaml"), filled(&text("gateway.yaml")?)?)
             .map_err(|error| error.to_string())?;
+        let first = Rendered {
+            policy: POLICY,
+            image: vec!["http://127.0.0.1:5056/fieldgate.wasm".to_owned()],
+            name: "fieldgate",
+        };
+        render(&scratch, &first)?;
+        fs::write(home.join("resources/01-proxy.yaml"), on_this_host(&home, &version)?)
+            .map_err(|error| error.to_string())?;
         let log = fs::File::create(home.join("log")).map_err(|error| error.to_string())?;
         let errors = log.try_clone().map_err(|error| error.to_string())?;
         let process = Command::new(&program)
@@ -104,11 +112,6 @@ impl Gateway {
         let gateway = Self { process, scratch, token };
         if with_gate {
             // Before anything else, as the file says.
-            gateway.render(&Rendered {
-                policy: POLICY,
-                image: vec!["http://127.0.0.1:5056/fieldgate.wasm".to_owned()],
-                name: "fieldgate",
-            })?;
             gateway.apply("00-gate.yaml")?;
         }
         // No route yet: Envoy answers itself, or the gate does.
@@ -125,13 +128,32 @@ impl Gateway {
 
     /// Renders the plugin's resources; nothing is applied.
     pub(super) fn render(&self, rendered: &Rendered<'_>) -> Result<(), String> {
-        let policy = self.scratch.write("accounts.yaml", rendered.policy).map_err(|error| error.to_string())?;
-        run(Command::new(env!("CARGO_BIN_EXE_fieldgate"))
-            .args(["render", "--to", "envoy-gateway", "--name", rendered.name, "--image"])
-            .args(&rendered.image)
-            .arg("--out")
-            .arg(self.directory("rendered"))
-            .arg(policy))
+        render(&self.scratch, rendered)
+    }
+
+    /// The lines of the access log that have a decision record: what stands before it, and the record.
+    pub(super) fn records(&self) -> Vec<(String, serde_json::Value)> {
+        let log = fs::read_to_string(self.directory("log")).unwrap_or_default();
+        let record = |line: &str| {
+            let (before, record) = line.split_once(" {\"fieldgate\":")?;
+            Some((before.to_owned(), serde_json::from_str(&format!("{{\"fieldgate\":{record}")).ok()?))
+        };
+        log.lines().filter_map(record).collect()
+    }
+
+    /// What Envoy's admin interface answers.
+    pub(super) fn admin(&self, path: &str) -> Result<String, String> {
+        let run = self.directory("run");
+        let entries = fs::read_dir(&run).map_err(|error| format!("{}: {error}", run.display()))?;
+        let address = entries
+            .flatten()
+            .find_map(|entry| fs::read_to_string(entry.path().join("admin-address.txt")).ok())
+            .ok_or_else(|| format!("no address of Envoy's admin interface below {}", run.display()))?;
+        let address = address.trim().parse().map_err(|error| format!("{address}: {error}"))?;
+        match site::ask_at(address, path, None) {
+            (200, body) => Ok(body),
+            other => Err(format!("{path}: {other:?}")),
+        }
     }
 
     /// Applies a rendered file, by its name.
@@ -205,6 +227,23 @@ impl Drop for Gateway {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn render(scratch: &Scratch, rendered: &Rendered<'_>) -> Result<(), String> {
+    let policy = scratch.write("accounts.yaml", rendered.policy).map_err(|error| error.to_string())?;
+    run(Command::new(env!("CARGO_BIN_EXE_fieldgate"))
+        .args(["render", "--to", "envoy-gateway", "--name", rendered.name, "--image"])
+        .args(&rendered.image)
+        .arg("--out")
+        .arg(scratch.path().join("rendered"))
+        .arg(policy))
+}
+
+/// The rendered EnvoyProxy, for an Envoy without Kubernetes: what stands under `provider` is the cluster's.
+fn on_this_host(home: &Path, version: &str) -> Result<String, String> {
+    let text = fs::read_to_string(home.join("rendered/01-proxy.yaml")).map_err(|error| error.to_string())?;
+    let (ours, _) = text.split_once("  provider:\n").ok_or("the EnvoyProxy has no `provider`")?;
+    Ok(format!("{ours}  provider: {{type: Host, host: {{envoyVersion: \"{version}\"}}}}\n"))
 }
 
 /// The network of a new namespace is down.

@@ -23,6 +23,10 @@ pub(super) const ALL: &[(&str, Row)] = &[
     ("Envoy Gateway: a deleted plugin opens nothing", deleted),
     ("Envoy Gateway: without the gate a deleted plugin opens the API", deleted_without_gate),
     ("Envoy Gateway: a policy changes under load, and no request fails", changed),
+    (
+        "Envoy Gateway: decision records come out of the access log, and metrics with the labels of a static Envoy",
+        recorded,
+    ),
 ];
 
 /// How long rows that must see nothing look.
@@ -223,4 +227,42 @@ fn changed() -> Result<(), String> {
     println!("changed under load: {seen:?}");
     closed(&seen)?;
     if seen.statuses.keys().eq([&200]) { Ok(()) } else { Err(gateway.told(&format!("{seen:?}"))) }
+}
+
+/// The labels of the metric that counts responses, as `tests/envoy` has them of a static Envoy.
+const COUNTED: &str =
+    r#"fieldgate_responses_total{route="get-account",outcome="released",mode="enforced",client="-"} "#;
+
+fn recorded() -> Result<(), String> {
+    site()?;
+    let gateway = Gateway::start(true)?;
+    gateway.render(&rendered())?;
+    gateway.apply_plugin()?;
+    gateway.apply_route()?;
+    gateway.filters()?;
+    // Envoy Gateway's log has Envoy's standard output, a moment later.
+    let found = || gateway.records().into_iter().find(|(_, record)| record["outcome"] == "released");
+    if !site::within(super::gateway::PATIENCE, || found().is_some()) {
+        return Err(gateway.told("no decision record"));
+    }
+    let (before, record) = found().ok_or("it was there")?;
+    println!("{before} {record}");
+    let expected = [
+        (&record["route"], "get-account"),
+        (&record["mode"], "enforced"),
+        (&record["policy"], "accounts"),
+        (&record["issuer"], "verified_jwt"),
+    ];
+    if !before.contains(" 200 ") || expected.iter().any(|(found, expected)| *found != expected) {
+        return Err(format!("another record: {before} {record}"));
+    }
+    if record.to_string().contains(site::MARKER) {
+        return Err(format!("the record tells of a value: {record}"));
+    }
+    let metrics = gateway.admin("/stats/prometheus")?;
+    let ours: Vec<&str> = metrics.lines().filter(|line| line.starts_with("fieldgate_")).collect();
+    if ours.iter().any(|line| line.contains("=.=")) || !ours.iter().any(|line| line.starts_with(COUNTED)) {
+        return Err(format!("other metrics: {ours:#?}"));
+    }
+    Ok(())
 }

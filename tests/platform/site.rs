@@ -69,12 +69,17 @@ pub(super) fn start_api() {
 
 /// What one request got: the status, or 0 without an answer, and the body.
 pub(super) fn ask(path: &str, token: Option<&str>) -> (u16, String) {
-    asked(path, token).unwrap_or_default()
+    ask_at(GATEWAY, path, token)
 }
 
-fn asked(path: &str, token: Option<&str>) -> Option<(u16, String)> {
+/// As [`ask`], of another server.
+pub(super) fn ask_at(server: SocketAddr, path: &str, token: Option<&str>) -> (u16, String) {
+    asked(server, path, token).unwrap_or_default()
+}
+
+fn asked(server: SocketAddr, path: &str, token: Option<&str>) -> Option<(u16, String)> {
     let wait = Duration::from_secs(10);
-    let mut stream = TcpStream::connect_timeout(&GATEWAY, wait).ok()?;
+    let mut stream = TcpStream::connect_timeout(&server, wait).ok()?;
     stream.set_read_timeout(Some(wait)).ok()?;
     let token = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: api.example\r\n{token}connection: close\r\n\r\n").ok()?;

@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Target {
-    /// The HTTP filter, for a listener in a bootstrap or from a control plane
+    /// The HTTP filter, for a listener in a bootstrap or from a control plane, and the access log and labels beside it
     Envoy,
     /// The HTTP filter and its configuration as a file of its own, which Envoy reloads when it changes
     Ecds,
@@ -164,10 +164,14 @@ fn files(one: &Loaded, arguments: &Arguments) -> Result<Vec<Rendered>, Failure> 
         Filling { json, compact, wasm: &arguments.wasm, policy: name, digest, head: one.policy.head, key: &key };
     Ok(match arguments.to {
         Target::Json => vec![Rendered { name: "policy.json", text: filling.json }],
-        Target::Envoy => vec![Rendered { name: "fieldgate.filter.yaml", text: envoy::filter(&filling) }],
+        Target::Envoy => vec![
+            Rendered { name: "fieldgate.filter.yaml", text: envoy::filter(&filling) },
+            Rendered { name: "fieldgate.telemetry.yaml", text: envoy::telemetry() },
+        ],
         Target::Ecds => vec![
             Rendered { name: "fieldgate.filter.yaml", text: envoy::discovered_filter() },
             Rendered { name: "fieldgate.ecds.yaml", text: envoy::resource(&filling) },
+            Rendered { name: "fieldgate.telemetry.yaml", text: envoy::telemetry() },
         ],
         Target::Istio => {
             let place = place(arguments, "istio-system", "ingressgateway")?;
@@ -271,7 +275,9 @@ const ISTIO_PAYLOAD: &str = "payload";
 
 /// The resources, and the list that `kubectl apply -k` reads.
 fn with_list(mut files: Vec<Rendered>) -> Vec<Rendered> {
-    let names: String = files.iter().map(|file| format!("  - {}\n", file.name)).collect();
+    // A patch of something that is there already is no resource.
+    let resources = files.iter().filter(|file| !file.name.ends_with(".patch.yaml"));
+    let names: String = resources.map(|file| format!("  - {}\n", file.name)).collect();
     let text = format!(
         "\
 # `kubectl apply --server-side -f DIRECTORY/NN-NAME.yaml` in this order; `kubectl apply --server-side -k DIRECTORY` is for later changes,

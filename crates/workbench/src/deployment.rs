@@ -6,7 +6,7 @@
 //! they let something past: each finding has its line, like those of a policy.
 //!
 //! ```text
-//!  bytes ─► trees (policy::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate
+//!  bytes ─► trees (policy::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record
 //!                                                  │  ├──► plugin ── embedded policy ─► Demands
 //!                                                  │  ├──► host
 //!                                                  │  └──► istio, mesh; gateway, patches, attach
@@ -34,6 +34,7 @@ mod order;
 mod patches;
 mod plugin;
 mod printed;
+mod record;
 mod resource;
 mod routes;
 mod secret;

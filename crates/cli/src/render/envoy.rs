@@ -1,6 +1,7 @@
 //! The templates for Envoy. Every line that is not Envoy's default says why, in the file that is written: who installs it reads it there.
 
 use super::{Filling, HeadMode};
+use fieldgate::report::METRICS;
 
 /// A JSON or YAML double-quoted string.
 pub(super) fn quoted(text: &str) -> String {
@@ -89,9 +90,62 @@ pub(super) fn heading(filling: &Filling<'_>) -> String {
 const ORDER: &str = "\
 # Its place among http_filters: behind what authenticates (jwt_authn), before everything that can produce or store a
 # response (cache, transcoder, router): what stands before it can answer unfiltered.
-# On the HTTP connection manager: `proxy_100_continue: false`, no `upgrade_configs`, no path normalisation, and an access log
-# that prints the decision records: a text format with %FILTER_STATE(wasm.fieldgate_record:PLAIN)% (docs/operations.md).
+# On the HTTP connection manager: `proxy_100_continue: false`, no `upgrade_configs`, no path normalisation, and the access log of
+# fieldgate.telemetry.yaml.
 ";
+
+/// The format of an access log with the decision record, in the double quotes of YAML.
+pub(super) const LOG_FORMAT: &str = r#""%START_TIME% %REQ(X-REQUEST-ID)% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %FILTER_STATE(wasm.fieldgate_record:PLAIN)%\n""#;
+
+/// Why the access log is as it is.
+pub(super) const LOG_COMMENT: &str = "\
+# The decision record of each response (docs/operations.md). As text: in a JSON format it would be escaped again. Never with a
+# length (`:PLAIN):N`), which would cut it. A `-` in its place: the filter did not see the end.
+";
+
+/// An access log of Envoy's with the decision record, one element of `access_log`.
+pub(super) fn access_log() -> String {
+    format!(
+        "\
+{LOG_COMMENT}- name: envoy.access_loggers.file
+  typed_config:
+    \"@type\": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+    path: /dev/stdout
+    log_format: {{text_format_source: {{inline_string: {LOG_FORMAT}}}}}
+"
+    )
+}
+
+/// The names of all labels of the plugin's metrics, each once.
+pub(super) fn labels() -> Vec<&'static str> {
+    METRICS.iter().flat_map(|metric| metric.labels).fold(Vec::new(), |mut all, label| {
+        if !all.contains(label) {
+            all.push(label);
+        }
+        all
+    })
+}
+
+/// What makes a label of its part of a metric's name, one element of `stats_tags`.
+pub(super) fn tag(label: &str) -> String {
+    format!(r"{{tag_name: {label}, regex: '({label}=\.=(.*?);\.;)'}}")
+}
+
+/// What belongs beside the filter, on the connection manager and in the bootstrap.
+pub(super) fn telemetry() -> String {
+    let tags: String = labels().into_iter().map(|label| format!("    - {}\n", tag(label))).collect();
+    format!(
+        "\
+# On the HTTP connection manager that has the filter.
+access_log:
+{}# In the bootstrap: the labels of the filter's metrics, for Prometheus and others. A name like
+# fieldgate_responses_total.route=.=get-account;.; is taken apart by these (docs/operations.md).
+stats_config:
+  stats_tags:
+{tags}",
+        indented(&access_log(), 2),
+    )
+}
 
 /// The gate, one element of `http_filters`.
 const GATE: &str = "\

@@ -1,7 +1,7 @@
 //! The templates for Envoy Gateway. It has two fields of the plugin's in no resource, and routes that come before their
 //! filters: patches of its own do the one, the gate closes the other.
 
-use super::envoy::{gate, heading, indented, quoted};
+use super::envoy::{LOG_COMMENT, LOG_FORMAT, gate, heading, indented, labels, quoted, tag};
 use super::{Code, Filling, HeadMode, Place, Rendered};
 
 /// The resources, in the order in which they are applied.
@@ -77,6 +77,10 @@ value:
 }
 
 fn proxy(filling: &Filling<'_>, place: &Place<'_>) -> String {
+    let tags: String = labels()
+        .into_iter()
+        .map(|label| format!("      - {{op: add, path: /stats_config/stats_tags/-, value: {}}}\n", tag(label)))
+        .collect();
     format!(
         "\
 # What belongs into the EnvoyProxy that the Gateway, or its class, names under `parametersRef`; one that is there already
@@ -85,7 +89,17 @@ apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: EnvoyProxy
 metadata: {{name: {name}, namespace: {namespace}}}
 spec:
-  provider:
+  telemetry:
+    accessLog:
+      settings:
+{log}        - type: Route
+          format: {{type: Text, text: {LOG_FORMAT}}}
+          sinks: [{{type: File, file: {{path: /dev/stdout}}}}]
+  # The labels of the plugin's metrics, for Prometheus and others. Envoy reads them when it starts.
+  bootstrap:
+    type: JSONPatch
+    jsonPatches:
+{tags}  provider:
     type: Kubernetes
     kubernetes:
       envoyDeployment:
@@ -102,6 +116,7 @@ spec:
         namespace = place.namespace,
         secret = place.key_secret,
         key = filling.key,
+        log = indented(LOG_COMMENT, 8),
     )
 }
 

@@ -1,7 +1,7 @@
 //! The templates for Istio. A WasmPlugin cannot let the filter hold the response head, so the plugin comes as an EnvoyFilter, and
 //! its configuration as a resource that istiod hands on: a change of policy then drains nothing.
 
-use super::envoy::{gate, heading, indented, quoted};
+use super::envoy::{access_log, gate, heading, indented, labels, quoted};
 use super::{Code, Filling, HeadMode, Place, Rendered};
 
 /// The resources, in the order in which they are applied.
@@ -10,6 +10,7 @@ pub(super) fn files(filling: &Filling<'_>, place: &Place<'_>) -> Vec<Rendered> {
         Rendered { name: "00-gate.yaml", text: gate_filter(place) },
         Rendered { name: "01-edge.yaml", text: edge(place) },
         Rendered { name: "02-fieldgate.yaml", text: plugin(filling, place) },
+        Rendered { name: "gateway.patch.yaml", text: deployment(filling, place) },
     ]
 }
 
@@ -68,13 +69,44 @@ fn edge(place: &Place<'_>) -> String {
             normalize_path: false
             # A request that waits, or a response that is held back and never resumed, ends here.
             stream_idle_timeout: 30s
+            # Beside the log that the mesh may have.
+            access_log:
 ";
+    let patches = format!("{patches}{}", indented(&access_log(), 14));
     format!(
         "\
 # Istio's defaults that the filter cannot live with. A merge cannot take away what stands there, so two stay: 1xx responses
 # (`proxy_100_continue: true`), which pass no filter, and the upgrade to WebSocket. An API behind the gateway should send neither.
 {}",
-        envoy_filter(place, "-edge", patches),
+        envoy_filter(place, "-edge", &patches),
+    )
+}
+
+/// What only a restart of the gateway's proxy brings: the labels, and the key.
+fn deployment(filling: &Filling<'_>, place: &Place<'_>) -> String {
+    format!(
+        "\
+# What belongs into the Deployment of the gateway's proxy, which reads it when it starts: no resource of Istio's has it.
+#   kubectl -n {namespace} patch deployment DEPLOYMENT --patch-file gateway.patch.yaml
+spec:
+  template:
+    metadata:
+      annotations:
+        # The labels of the plugin's metrics. `meshConfig.defaultConfig.extraStatTags` does the same for all proxies.
+        sidecar.istio.io/extraStatTags: {labels}
+    spec:
+      containers:
+        - name: istio-proxy
+          env:
+            # The key of pseudonyms and subjects, 32 random bytes or more in base64:
+            #   kubectl -n {namespace} create secret generic {secret} --from-literal={key}=\"$(openssl rand -base64 32)\"
+            - name: {key}
+              valueFrom: {{secretKeyRef: {{name: {secret}, key: {key}}}}}
+",
+        namespace = place.namespace,
+        labels = labels().join(","),
+        secret = place.key_secret,
+        key = filling.key,
     )
 }
 

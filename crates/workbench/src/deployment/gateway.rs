@@ -4,7 +4,7 @@ use super::demands::{self, Demands};
 use super::field::{at, elements, get, head, is_zero_duration, member, names_fieldgate, set, text, truth, walk};
 use super::plugin::{self, Flag};
 use super::survey::{Extent, Survey};
-use super::{Look, attach, istio, manager, patches};
+use super::{Look, attach, istio, manager, patches, record};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::policy::{Node, Tree};
 
@@ -37,6 +37,9 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
     let mut demands = None;
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyExtensionPolicy") {
         demands = extension(look, resource.node, given, flag, patches::reloads(survey)).or(demands);
+    }
+    if demands.is_some() {
+        record::gateway(look, survey);
     }
     let demands = demands.unwrap_or_else(|| given.clone());
     patches::check(look, survey, &demands);

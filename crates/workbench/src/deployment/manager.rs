@@ -7,7 +7,7 @@ use super::field::{
 use super::plugin::{self, Flag, Plugin};
 use super::routes::{self, Governed, Reach};
 use super::survey::{Extent, Manager, Survey};
-use super::{Look, gate, headers, identity, message, order, printed, tables};
+use super::{Look, gate, headers, identity, message, order, printed, record, tables};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::policy::Node;
 use fieldgate::policy::model::{HeadMode, Rls};
@@ -72,6 +72,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Go
         }
         identity::check(look, manager, *at, head(first.filter), &demands);
         settings(look, manager, &demands);
+        record::manager(look, manager.node, head(first.filter));
         let gate = gate::find(filters, survey);
         let found = routes_of(manager.node, survey);
         let is_used =

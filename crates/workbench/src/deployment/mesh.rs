@@ -8,7 +8,7 @@ use super::field::{at, elements, get, head, member, names_fieldgate, text, walk}
 use super::istio::{patches, value};
 use super::resource;
 use super::survey::{Resource, Survey};
-use super::{Look, attach, gate, headers, order, plugin, routes};
+use super::{Look, attach, gate, headers, order, plugin, record, routes};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::policy::Node;
 use fieldgate::policy::model::Identity;
@@ -100,6 +100,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
             "add it by an EnvoyFilter of its own: `INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
         );
     }
+    record::mesh(look, survey);
     tokens(look, survey, demands);
     ways(look, survey);
 }
