@@ -38,6 +38,7 @@ lint: ## Formatting and lints, native and wasm
 
 .PHONY: unit
 unit: ## Unit, table and property tests: all that needs no Envoy
+	@scripts/crds.sh
 	cargo test --locked --lib --bins
 	cargo test --locked $(addprefix --test ,$(filter-out envoy,$(notdir $(basename $(wildcard tests/*.rs)))))
 	cargo test --locked --doc
@@ -97,6 +98,14 @@ platform: wasm ## What `fieldgate render` writes, in a real Envoy Gateway: nothi
 	@scripts/platform.sh
 	ENVOY_PATH=$(NEWEST) ENVOY_GATEWAY=$(CURDIR)/.tools/platform/envoy-gateway-$(ENVOY_GATEWAY_VERSION) FIELDGATE_PLATFORM=1 \
 	  cargo test --locked --test platform
+
+.PHONY: dist
+dist: ## What a release consists of, in target/dist/: plugin, image, command, SBOM, checksums; read back by other programs (RELEASING.md)
+	@scripts/dist.sh
+
+.PHONY: image
+image: ## The plugin's OCI image alone: the same digest twice, and read back from a registry
+	@FIELDGATE_DIST_IMAGE_ONLY=1 scripts/dist.sh
 
 .PHONY: replay
 replay: wasm ## The breach of 2022/23 under the shipped policy: simulated at full scale, then in a real Envoy, a second for a day

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets what `make platform` runs against into .tools/platform/, each by its version, and does nothing when it is there.
 #
-# leaves  .tools/platform/envoy-gateway-VERSION
+# leaves  .tools/platform/envoy-gateway-VERSION, and in .tools/bin what makes and serves images
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/versions.env
@@ -27,3 +27,5 @@ if [ ! -x "$gateway" ]; then
   GOBIN=$home/new go install -trimpath -ldflags='-s -w' "github.com/envoyproxy/gateway/cmd/envoy-gateway@$ENVOY_GATEWAY_VERSION" >&2
   mv "$home/new/envoy-gateway" "$gateway"
 fi
+
+scripts/image-tools.sh

@@ -256,7 +256,7 @@ fn version(envoy: &str) -> Result<String, String> {
     path.ok_or_else(|| format!("{envoy} is in no directory that is named by its version"))
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+pub(super) fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
     if output.status.success() {
         Ok(())

@@ -1,14 +1,15 @@
 //! The rows: a claim, and what shows it.
 
 use std::fs;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::gateway::{Gateway, POLICY, Rendered};
+use super::gateway::{Gateway, POLICY, Rendered, run};
 use super::site::{self, Seen, Watch};
-use fieldgate_testkit::envoy::Tools;
+use fieldgate_testkit::envoy::{Scratch, Tools};
 
 type Row = fn() -> Result<(), String>;
 
@@ -23,6 +24,8 @@ pub(super) const ALL: &[(&str, Row)] = &[
     ("Envoy Gateway: a deleted plugin opens nothing", deleted),
     ("Envoy Gateway: without the gate a deleted plugin opens the API", deleted_without_gate),
     ("Envoy Gateway: a policy changes under load, and no request fails", changed),
+    ("Envoy Gateway: the image filters, from a registry and by its digest", by_image),
+    ("Envoy Gateway: an image with another digest opens nothing", other_image),
     (
         "Envoy Gateway: decision records come out of the access log, and metrics with the labels of a static Envoy",
         recorded,
@@ -126,6 +129,69 @@ fn other_digest() -> Result<(), String> {
     site()?;
     opens_nothing(|gateway| {
         let image = vec![IMAGE.to_owned(), "--sha256".to_owned(), "0".repeat(64)];
+        gateway.render(&Rendered { image, ..rendered() })
+    })
+}
+
+/// Makes the plugin's image, and serves it from a registry of this network: its place there, and the digest that Envoy Gateway
+/// asks for, which is that of the manifest for its own platform.
+fn registry(scratch: &Scratch) -> Result<(Child, String, String), String> {
+    const VERSION: &str = "0.0.0-test";
+    const ADDRESS: &str = "127.0.0.1:5055";
+    let layout = scratch.path().join("image").to_string_lossy().into_owned();
+    let wasm = Tools::find()?.wasm;
+    let root = fieldgate_testkit::root();
+    let path = format!("{}:{}", std::env::var("PATH").unwrap_or_default(), root.join(".tools/bin").display());
+    let with_tools = |program: &str| {
+        let mut command = Command::new(program);
+        command.env("PATH", &path);
+        command
+    };
+    run(with_tools("bash").arg(root.join("scripts/image.sh")).arg(&wasm).args([VERSION, &layout]))?;
+    let server = with_tools("sh")
+        .args(["-c", &format!("exec crane registry serve --address {ADDRESS}")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let place = format!("{ADDRESS}/fieldgate:{VERSION}");
+    let from = format!("oras copy --no-tty --recursive --from-oci-layout {layout}:{VERSION} --to-plain-http {place}");
+    let mut last = String::new();
+    let is_there = site::within(super::gateway::PATIENCE, || {
+        let pushed = run(with_tools("sh").args(["-c", &from]));
+        last = pushed.as_ref().err().cloned().unwrap_or_default();
+        pushed.is_ok()
+    });
+    if !is_there {
+        return Err(last);
+    }
+    let asked = format!("crane digest --insecure --platform linux/amd64 {place}");
+    let digest = with_tools("sh").args(["-c", &asked]).output().map_err(|error| error.to_string())?;
+    let digest = String::from_utf8_lossy(&digest.stdout).trim().to_owned();
+    println!("{place} {digest}");
+    Ok((server, place, digest))
+}
+
+fn by_image() -> Result<(), String> {
+    site::start_api();
+    let scratch = Scratch::new().map_err(|error| error.to_string())?;
+    let gateway = Gateway::start(true)?;
+    let (_server, place, digest) = registry(&scratch)?;
+    let watch = watch(&gateway);
+    gateway.render(&Rendered { image: vec![format!("oci://{place}@{digest}")], ..rendered() })?;
+    gateway.apply_route()?;
+    gateway.apply_plugin()?;
+    gateway.filters()?;
+    closed(&watch.end())
+}
+
+fn other_image() -> Result<(), String> {
+    site::start_api();
+    let scratch = Scratch::new().map_err(|error| error.to_string())?;
+    opens_nothing(|gateway| {
+        // The namespace's end takes the registry with it.
+        let (_server, place, _) = registry(&scratch)?;
+        let image = vec![format!("oci://{place}@sha256:{}", "0".repeat(64))];
         gateway.render(&Rendered { image, ..rendered() })
     })
 }

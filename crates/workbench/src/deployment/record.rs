@@ -54,7 +54,7 @@ enum Printed {
 }
 
 /// Says what is wrong, unless one of the logs has all of it.
-fn judge<'n>(look: &mut Look, logs: impl Iterator<Item = Printed>, place: Span, help: &'n str) {
+fn judge(look: &mut Look, logs: impl Iterator<Item = Printed>, place: Span, help: &str) {
     let mut partly = None;
     for log in logs {
         match log {
