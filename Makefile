@@ -76,10 +76,14 @@ descriptions: ## Descriptions of public APIs: no field of one is lost without a 
 	cargo test --locked --test descriptions -- --nocapture
 
 .PHONY: alerts
-alerts: wasm ## The alerts: promtool checks and tests them, and a real Prometheus fires one over a real Envoy
+alerts: wasm ## Alerts and dashboard: promtool tests the alerts, a real Prometheus fires one over a real Envoy, and takes each query
 	@scripts/envoy.sh $(ENVOY_NEWEST)
 	@scripts/prometheus.sh
 	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy -- "Prometheus"
+
+.PHONY: dashboard
+dashboard: ## The dashboard, read strictly by Grafana's own types (needs Go)
+	@scripts/dashboard.sh
 
 .PHONY: soak
 soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, mixed load for SOAK_MINUTES (2; 30 is the claim), a siege of SIEGE_RESPONSES (20000)

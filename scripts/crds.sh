@@ -27,4 +27,4 @@ if [ ! -d "$home" ]; then
   cp --no-preserve=mode "$(folder "istio.io/api@$ISTIO_API_VERSION")/kubernetes/customresourcedefinitions.gen.yaml" "$new/istio.yaml"
   mv "$new" "$home"
 fi
-ln -sfn "$home" "$PWD/.tools/crds/current"
+ln -sfn "$(basename "$home")" "$PWD/.tools/crds/current"

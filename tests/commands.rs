@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Pages with commands. The blocks of `docs/suites.md` are run by `tests/suites.rs`.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "README.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "RELEASING.md",
     "policies/README.md",
     "docs/language.md",
     "docs/suites.md",

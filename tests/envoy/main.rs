@@ -46,7 +46,7 @@ type Test = Box<dyn FnOnce(&World) -> Result<(), String> + Send>;
 
 /// Rows, by the beginning of their claims, that take a minute or more each: one of their kind runs always, all with
 /// `FIELDGATE_ROWS=all` (`make matrix`, `make soak`), or when they are asked for by name.
-const LONG: [&str; 14] = [
+const LONG: [&str; 15] = [
     "long bodies stream in constant memory: buffers of 16 KiB",
     "long bodies stream in constant memory: buffers of 1024 KiB",
     "a body that grows arrives whole, and Envoy lives: buffers of 16 KiB",
@@ -62,6 +62,7 @@ const LONG: [&str; 14] = [
     "a rate limit service whose Redis is gone",
     // It needs Prometheus: `make alerts`.
     "promtool and Prometheus take the alerts",
+    "Prometheus takes each query of the dashboard",
 ];
 
 /// How many of the slowest rows are named at the end.

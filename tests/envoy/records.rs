@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,10 @@ pub(crate) fn all() -> Vec<(String, Test)> {
             "promtool and Prometheus take the alerts, and a plugin that is missing fires one".to_owned(),
             Box::new(alerts),
         ),
+        (
+            "Prometheus takes each query of the dashboard, and a scrape has each metric in it".to_owned(),
+            Box::new(dashboard),
+        ),
     ]
 }
 
@@ -56,8 +60,12 @@ budgets: {day: {count: {distinct: thing}, per: 1d, max: 2, areas: [things], by: 
 const SECRET: &str = "marker-of-what-is-withheld";
 
 fn started(world: &World, change: impl FnOnce(Bootstrap) -> Bootstrap) -> Result<Envoy, String> {
+    started_with(world, THINGS, change)
+}
+
+fn started_with(world: &World, policy: &str, change: impl FnOnce(Bootstrap) -> Bootstrap) -> Result<Envoy, String> {
     let scratch = super::support::envoy::Scratch::new().map_err(|error| error.to_string())?;
-    let path = scratch.write("policy.yaml", THINGS).map_err(|error| error.to_string())?;
+    let path = scratch.write("policy.yaml", policy).map_err(|error| error.to_string())?;
     // As it is: rows of their own take other budgets.
     let document = fieldgate::policy::load(&fieldgate::policy::Disk, &path.to_string_lossy());
     let json = fieldgate::policy::to_json(&document.map_err(|found| found.to_string())?);
@@ -323,30 +331,8 @@ fn alerts(world: &World) -> Result<(), String> {
         }
     }
     let envoy = started(world, |bootstrap| bootstrap.with_bypass(Bypass::Disabled))?;
-    let free =
-        TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?;
-    let configuration = json!({
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [folder.join("alerts.yaml")],
-        "scrape_configs": [{"job_name": "envoy", "metrics_path": "/stats/prometheus",
-            "static_configs": [{"targets": [envoy.admin().to_string()]}]}],
-    });
-    let file = envoy.scratch.write("prometheus.json", &configuration.to_string()).map_err(|error| error.to_string())?;
-    let _running = Command::new(&prometheus)
-        .arg(format!("--config.file={}", file.display()))
-        .arg(format!("--storage.tsdb.path={}", envoy.scratch.path().join("prometheus").display()))
-        .arg(format!("--web.listen-address={free}"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map(Running)
-        .map_err(|error| error.to_string())?;
-    let get = |path: &str| {
-        let request = Request { method: "GET".to_owned(), path: path.to_owned(), fields: vec![], body: vec![] };
-        let answer = world.runtime.block_on(client::ask(free, Protocol::Http1, &request));
-        String::from_utf8_lossy(&answer.body).into_owned()
-    };
+    let (_running, free) = scraping(&prometheus, &envoy)?;
+    let get = |path: &str| get(world, free, path);
     let scraped = "/api/v1/query?query=envoy_http_rbac_denied";
     until("Prometheus has scraped the gate's counter", || get(scraped).contains("fieldgate_gate"))?;
     let quiet = get("/api/v1/alerts");
@@ -362,4 +348,115 @@ fn alerts(world: &World) -> Result<(), String> {
         let alerts = get("/api/v1/alerts");
         alerts.contains("FieldgateMissing") && alerts.contains("\"firing\"")
     })
+}
+
+/// A Prometheus that scrapes an Envoy every second and evaluates the alerts, and where it listens.
+fn scraping(prometheus: &Path, envoy: &Envoy) -> Result<(Running, SocketAddr), String> {
+    let free =
+        TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?;
+    let configuration = json!({
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [fieldgate_testkit::root().join("envoy/alerts.yaml")],
+        "scrape_configs": [{"job_name": "envoy", "metrics_path": "/stats/prometheus",
+            "static_configs": [{"targets": [envoy.admin().to_string()]}]}],
+    });
+    let file = envoy.scratch.write("prometheus.json", &configuration.to_string()).map_err(|error| error.to_string())?;
+    let running = Command::new(prometheus)
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.tsdb.path={}", envoy.scratch.path().join("prometheus").display()))
+        .arg(format!("--web.listen-address={free}"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(Running)
+        .map_err(|error| error.to_string())?;
+    Ok((running, free))
+}
+
+fn get(world: &World, server: SocketAddr, path: &str) -> String {
+    let request = Request { method: "GET".to_owned(), path: path.to_owned(), fields: vec![], body: vec![] };
+    let answer = world.runtime.block_on(client::ask(server, Protocol::Http1, &request));
+    String::from_utf8_lossy(&answer.body).into_owned()
+}
+
+/// What brings out every metric of the dashboard: budgets with a step, canaries, a route that only reports, and one whose
+/// records are nobody's.
+const WATCHED: &str = r"
+language: 1
+policy: watched
+identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
+classes: {plain: {about: Whatever}, secret: {about: Granted to nobody}}
+routes:
+  get-thing:
+    match: GET /things/{id}
+    area: things
+    subject: {thing: '{id}'}
+    body: {$.name: plain, $.code: secret}
+  get-notes: {match: GET /notes, area: notes, body: {'$.items[*].text': plain}}
+  get-trial: {match: GET /trial, area: notes, report_until: 2099-12-31, body: {$.name: plain}}
+scopes: {things.read: {areas: [things, notes], grant: {plain: show}}}
+clients: {'*': {}, app: {}}
+budgets: {day: {count: {distinct: thing}, per: 1d, max: 3, areas: [things], by: [client], steps: {50%: blank}}}
+canaries: {thing: [c1_6f0d3b9a41c27e58], ceiling: blank}
+";
+
+/// Every query of a dashboard.
+fn queries(dashboard: &Value) -> Vec<String> {
+    let targets = |panel: &Value| panel["targets"].as_array().cloned().unwrap_or_default();
+    let panels = dashboard["panels"].as_array().cloned().unwrap_or_default();
+    panels.iter().flat_map(targets).filter_map(|target| target["expr"].as_str().map(str::to_owned)).collect()
+}
+
+/// The metrics that a query names: this product's, and Envoy's.
+fn metrics(query: &str) -> Vec<String> {
+    let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let words = query.split(|letter| !word(letter));
+    // `envoy_rbac_http_prefix` is a label.
+    let named = words.filter(|word| word.starts_with("fieldgate_") || word.starts_with("envoy_http_"));
+    named.filter(|word| *word != "fieldgate_gate").map(str::to_owned).collect()
+}
+
+fn dashboard(world: &World) -> Result<(), String> {
+    let Some(prometheus) = tool("prometheus")? else { return Ok(()) };
+    let text = std::fs::read_to_string(fieldgate_testkit::root().join("envoy/dashboard.json"));
+    let dashboard: Value =
+        serde_json::from_str(&text.map_err(|error| error.to_string())?).map_err(|fault| fault.to_string())?;
+    let queries = queries(&dashboard);
+    let envoy = started_with(world, WATCHED, |bootstrap| bootstrap)?;
+    let thing = r#"{"name":"lamp","code":"x","more":1}"#;
+    for (path, body) in [
+        ("/things/1", thing),
+        ("/things/2", thing),
+        ("/things/3", thing),
+        ("/things/4", thing),
+        ("/notes", r#"{"items":[{"text":"a"}]}"#),
+        ("/notes", r#"{"items":5}"#),
+        ("/trial", r#"{"name":"lamp"}"#),
+        ("/elsewhere", "{}"),
+    ] {
+        let request = request(world, path, Some("things.read"), whole(body));
+        world.runtime.block_on(client::ask(envoy.listener("api"), Protocol::Http1, &request));
+    }
+    let (_running, free) = scraping(&prometheus, &envoy)?;
+    let named: std::collections::BTreeSet<String> = queries.iter().flat_map(|query| metrics(query)).collect();
+    // What it leaves out is out on purpose: a process that is well has no such series.
+    let left_out: Vec<&str> =
+        fieldgate::report::METRICS.iter().map(|metric| metric.name).filter(|name| !named.contains(*name)).collect();
+    if left_out != ["fieldgate_overflow_total"] {
+        return Err(format!("the dashboard leaves out {left_out:?}"));
+    }
+    for name in &named {
+        let path = format!("/api/v1/query?query={name}");
+        until(&format!("a scrape has {name}"), || get(world, free, &path).contains("\"metric\""))?;
+    }
+    for query in &queries {
+        let filled = query.replace("$__rate_interval", "1m").replace("$__range", "1h").replace("$route", ".*");
+        let escaped: String = filled.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let answer = get(world, free, &format!("/api/v1/query?query={escaped}"));
+        if filled.contains('$') || !answer.contains(r#""status":"success""#) {
+            return Err(format!("{filled}: {answer}"));
+        }
+    }
+    if queries.len() >= 15 { Ok(()) } else { Err(format!("only {} queries", queries.len())) }
 }
