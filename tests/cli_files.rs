@@ -313,15 +313,53 @@ fn a_preview_of_pseudonyms_needs_a_key_and_says_so() {
     assert!(text(&run.stderr).contains("FIELDGATE_KEY"), "{}", text(&run.stderr));
 }
 
+/// What a shell is offered after these words; the last is the one that is being typed.
+fn completed(scratch: &Scratch, words: &[&str]) -> Vec<String> {
+    let run = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
+        .args(["--", "fieldgate"])
+        .args(words)
+        .current_dir(&scratch.0)
+        .env("FIELDGATE_COMPLETE", "bash")
+        .env("_CLAP_IFS", "\n")
+        .env("_CLAP_COMPLETE_INDEX", words.len().to_string())
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command runs");
+    assert!(run.status.success(), "{words:?}: {}", text(&run.stderr));
+    text(&run.stdout).lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
 #[test]
-fn every_completion_script_names_every_verb() {
+fn completions_know_verbs_options_and_the_names_of_the_policy_at_hand() {
     let scratch = Scratch::new("completions");
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let run = scratch.run(&["completions", shell]);
-        let script = text(&run.stdout);
-        for verb in ["check", "test", "preview", "explain", "matrix", "diff", "render", "canary", "schema"] {
-            assert!(script.contains(verb), "{shell} knows no {verb}");
-        }
+        assert!(run.status.success() && text(&run.stdout).contains("FIELDGATE_COMPLETE"), "{shell}");
+    }
+    let verbs = completed(&scratch, &[""]);
+    for verb in ["check", "test", "preview", "explain", "matrix", "diff", "render", "canary", "schema", "lsp"] {
+        assert!(verbs.contains(&verb.to_owned()), "no {verb} in {verbs:?}");
+    }
+    assert_eq!(completed(&scratch, &["matrix", "--route", ""]), Vec::<String>::new(), "there is no policy");
+    scratch.write("policies/small.yaml", &small());
+    scratch.write("other.yaml", &small().replace("get-account", "get-other").replace("care.read", "other.read"));
+    scratch.write("policies/broken.yaml", "language: 1\npolicy: [\n");
+    let rows: [(&[&str], &[&str]); 12] = [
+        (&["matrix", "--route", ""], &["get-account"]),
+        (&["matrix", "--route", "get-x"], &[]),
+        (&["matrix", "--scope", ""], &["care.read"]),
+        (&["matrix", "--class", ""], &["reference"]),
+        (&["matrix", "other.yaml", "--route", ""], &["get-other"]),
+        (&["matrix", "missing.yaml", "--route", ""], &["get-account"]),
+        (&["preview", "get"], &["get-account"]),
+        (&["preview", "get-account", "-p", "other.yaml", "-s", ""], &["other.read"]),
+        (&["replay", "-r", ""], &["get-account"]),
+        (&["explain", "FG01"], &["FG010", "FG012", "FG013", "FG014", "FG015", "FG016", "FG017", "FG018", "FG019"]),
+        (&["explain", "get"], &["get-account"]),
+        (&["explain", "get-account", "$."], &["$.status"]),
+    ];
+    for (words, expected) in rows {
+        assert_eq!(completed(&scratch, words), expected, "{words:?}");
     }
 }
 
@@ -381,6 +419,30 @@ fn large() -> String {
         .expect("a line");
     }
     text
+}
+
+#[test]
+fn a_resource_that_is_too_large_to_apply_says_so() {
+    let scratch = Scratch::new("heavy");
+    let rows: [(usize, Option<&str>); 3] = [
+        (0, None),
+        (300, Some("`kubectl apply` takes it with `--server-side` only")),
+        (1_600, Some("an API server takes about 1572864")),
+    ];
+    for (kibibytes, expected) in rows {
+        let filler = "x".repeat(1 << 10);
+        let classes: String = (0..kibibytes).map(|n| format!("  filler{n}: {{about: \"{filler}\"}}\n")).collect();
+        let policy = large().replacen("verified_jwt", "payload", 1);
+        scratch.write("heavy.yaml", &policy.replacen("classes:\n", &format!("classes:\n{classes}"), 1));
+        for target in ["istio", "envoy-gateway"] {
+            let run =
+                scratch.run(&["render", "heavy.yaml", "--to", target, "--image", "oci://registry.example/fieldgate:1"]);
+            let said = text(&run.stderr);
+            assert!(run.status.success(), "{target}: {said}");
+            assert_eq!(said.contains("warning: "), expected.is_some(), "{target}, {kibibytes} KiB: {said}");
+            assert!(said.contains(expected.unwrap_or_default()), "{target}, {kibibytes} KiB: {said}");
+        }
+    }
 }
 
 /// Prints what `check` and `matrix` take: `cargo test --release --test cli_files large -- --nocapture`. Times are for a reader:

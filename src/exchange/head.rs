@@ -54,6 +54,18 @@ const JSON_TYPES: [&str; 9] = [
     "text/json",
 ];
 
+/// Old and loose names of one JSON text, which goes out as `application/json`, as `application/json+NAME` does.
+const LOOSE: [&str; 5] = [
+    "application/dns-json",
+    "application/x-amz-json-1.0",
+    "application/x-amz-json-1.1",
+    "application/x-json",
+    "text/x-json",
+];
+
+/// A watch of Kubernetes: events on lines of their own, which only a parameter tells from one text.
+const WATCH: &str = "application/json;stream=watch";
+
 /// Media types of JSON texts on lines of their own.
 const LINES: [&str; 8] = [
     "application/jsonl",
@@ -190,7 +202,8 @@ pub(super) fn json_type(essence: &str) -> Option<(Texts, &'static str)> {
     if is_sequence || SEQUENCES.contains(&essence) {
         return Some((Texts::Sequence, known(&SEQUENCES).unwrap_or("application/json-seq")));
     }
-    let is_one = essence.ends_with("+json") || JSON_TYPES.contains(&essence);
+    let is_loose = essence.starts_with("application/json+") || LOOSE.contains(&essence);
+    let is_one = is_loose || essence.ends_with("+json") || JSON_TYPES.contains(&essence);
     is_one.then(|| (Texts::One, known(&JSON_TYPES).unwrap_or("application/json")))
 }
 
@@ -202,9 +215,13 @@ pub(super) fn content<'p>(headers: &Headers, answers: Answers<'p>) -> Result<Con
         _ => return Err(Refusal::ContentEncoding),
     }
     let declared = single(headers, "content-type").map_err(|Repeated| Refusal::ContentType)?.unwrap_or_default();
-    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let mut parts = declared.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
     if essence.is_empty() {
         return Ok(Content::Json { texts: Texts::One, media_type: "application/json" });
+    }
+    if essence == "application/json" && parts.any(|part| part.eq_ignore_ascii_case("stream=watch")) {
+        return Ok(Content::Json { texts: Texts::Lines, media_type: WATCH });
     }
     let listed = answers.json.iter().find(|listed| **listed == essence);
     match (listed, json_type(&essence)) {

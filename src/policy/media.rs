@@ -54,9 +54,11 @@ impl MediaRange {
     #[must_use]
     pub fn is_json_name(&self) -> bool {
         let sub = self.sub.as_deref().unwrap_or_default();
+        // `json+fhir` is how FHIR called itself once; `json+xml` is XML to a browser.
+        let loose = sub.strip_prefix("json+").unwrap_or(sub);
         let own = sub == "json"
             || sub.ends_with("+json")
-            || !STRUCTURED.iter().any(|word| *word != "json" && sub.contains(word));
+            || !STRUCTURED.iter().any(|word| *word != "json" && loose.contains(word));
         matches!(self.top.as_str(), "application" | "text")
             && !matches!(sub, "" | "html" | "css" | "event-stream" | "pdf")
             && own
@@ -167,6 +169,7 @@ mod tests {
             "application/x-amz-json-1.1",
             "text/json",
             "application/dns-json",
+            "application/json+fhir",
         ];
         let may_not = [
             "application/*",
@@ -185,6 +188,8 @@ mod tests {
             "application/pdf",
             "text/css",
             "model/gltf+json",
+            "application/json+xml",
+            "application/json+html+xml",
         ];
         for (types, expected) in [(&may[..], true), (&may_not[..], false)] {
             for text in types {

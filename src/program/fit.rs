@@ -70,7 +70,7 @@ mod tests {
         );
         let (files, folder) = (open(vec![literal("files"), rest()]), closed(vec![literal("files"), rest()]));
         let deep = open(vec![part("v", ""), literal("x")]);
-        let rows: [(&str, &Template, &str, Option<&[&str]>); 38] = [
+        let rows: [(&str, &Template, &str, Option<&[&str]>); 39] = [
             ("a parameter takes one segment", &one, "/a/42", Some(&["42"])),
             ("a parameter takes no empty segment", &one, "/a/", None),
             ("a parameter takes no two segments", &one, "/a/42/b", None),
@@ -94,7 +94,8 @@ mod tests {
             ("text around a parameter", &products, "/Products(42)", Some(&["42"])),
             ("a key in quotes", &products, "/Products('a%20b')", Some(&["'a%20b'"])),
             ("another set", &products, "/Customers(42)", None),
-            ("the text may not overlap", &products, "/Products()", None),
+            ("the parameter between texts is not empty", &products, "/Products()", None),
+            ("texts around a parameter share no letter", &open(vec![part("ab", "ba")]), "/aba", None),
             ("half an encoding is no parameter", &open(vec![part("", "0")]), "/%20", None),
             ("nor its other half", &open(vec![part("a", "C")]), "/a%2C", None),
             ("a whole encoding is one", &open(vec![part("", "0")]), "/%200", Some(&["%20"])),

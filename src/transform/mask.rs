@@ -132,7 +132,8 @@ enum DatePart {
     Month,
 }
 
-/// `year`, `month` (rule 22): of a text that starts with a valid date, or that is the part of one that stays, or its month.
+/// `year`, `month` (rule 22): of a text that starts with a valid date, or that is the part of one that stays, its month, or a date
+/// without hyphens (the basic format of ISO 8601).
 fn date(text: Content<'_>, kept: DatePart, out: &mut Vec<u8>) -> bool {
     // What a partial date lacks, every month has.
     let mut date = *b"0000-01-01";
@@ -143,7 +144,12 @@ fn date(text: Content<'_>, kept: DatePart, out: &mut Vec<u8>) -> bool {
         *place = byte;
         length = length.saturating_add(1);
     }
-    let is_whole = matches!((length, kept), (10 | 7, _) | (4, DatePart::Year));
+    if let [y1, y2, y3, y4, m1, m2, d1, d2, ..] = date
+        && length == 8
+    {
+        date = [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2];
+    }
+    let is_whole = matches!((length, kept), (10 | 8 | 7, _) | (4, DatePart::Year));
     let kept = match kept {
         DatePart::Year => 4,
         DatePart::Month => 7,
@@ -403,12 +409,30 @@ mod tests {
             (Mask::Year, r#""1984 ""#, None),
             (Mask::Year, r#""198""#, None),
             (Mask::Year, r#""19840""#, None),
-            (Mask::Year, r#""19840517""#, None),
+            (Mask::Year, r#""198405""#, None),
+            (Mask::Year, r#""1984051""#, None),
             (Mask::Year, r#""1984/05""#, None),
             (Mask::Year, r#""198x""#, None),
             (Mask::Year, "1984", None),
             (Mask::Month, r#""\u00311984-05""#, None),
             (Mask::Year, r#""\u0031984""#, Some(r#""1984""#)),
+        ]);
+    }
+
+    #[test]
+    fn a_date_without_hyphens_is_a_date() {
+        holds(&[
+            (Mask::Year, r#""19840517""#, Some(r#""1984""#)),
+            (Mask::Month, r#""19840517""#, Some(r#""1984-05""#)),
+            (Mask::Year, r#""19841317""#, None),
+            (Mask::Year, r#""19840230""#, None),
+            (Mask::Year, r#""1984051x""#, None),
+            (Mask::Year, r#""198405171""#, None),
+            (Mask::Year, r#""1984051712""#, None),
+            (Mask::Year, r#""19840517T10""#, None),
+            (Mask::Year, r#""1984-051""#, None),
+            (Mask::Year, r#""1984-5-1""#, None),
+            (Mask::Year, "19840517", None),
         ]);
     }
 

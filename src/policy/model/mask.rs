@@ -18,7 +18,7 @@ pub enum Mask {
     },
     /// First local character, `***@`, domain (rule 21).
     Email,
-    /// `YYYY` (rule 22).
+    /// `YYYY`, of `YYYY-MM-DD…`, `YYYYMMDD`, `YYYY-MM` or `YYYY` (rule 22).
     Year,
     /// `YYYY-MM` (rule 22).
     Month,
