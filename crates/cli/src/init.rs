@@ -108,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     terminal.say(&format!(
         "{place}{}, {}; nobody sees anything yet. `fieldgate check` has {} for it.\n",
         number(api.operations.len(), "route"),
-        number(api.shapes.len(), "shape"),
+        number(skeleton::reached(&api).len(), "shape"),
         number(warnings, "warning"),
     ));
     for note in &api.notes {

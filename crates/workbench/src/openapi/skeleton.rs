@@ -161,22 +161,21 @@ pub fn write(api: &Api, source: &str, policy: &str, matched: &[Matched]) -> Stri
 }
 
 fn head(api: &Api, source: &str, reached: &BTreeSet<usize>, out: &mut String) {
-    let own =
-        api.shapes.iter().enumerate().filter(|(index, _)| reached.contains(index)).map(|(_, shape)| shape.fields.len());
-    let bodies = api
-        .operations
-        .iter()
-        .map(|operation| operation.body.iter().filter(|field| !matches!(field.what, What::Mount(_))).count());
-    let count: usize = own.chain(bodies).sum();
+    let named = |fields: &[Field]| fields.iter().filter(|field| !matches!(field.what, What::Mount(_))).count();
+    let shapes = api.shapes.iter().enumerate().filter(|(index, _)| reached.contains(index));
+    let own = shapes.map(|(_, shape)| named(&shape.fields));
+    let count: usize = own.chain(api.operations.iter().map(|operation| named(&operation.body))).sum();
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let title = if api.title.is_empty() { String::new() } else { format!(" ({})", api.title) };
     let _ = writeln!(
         out,
-        "# A skeleton from {}{title}: {} and {count} fields, all of them `{CLASS}`, and that granted to nobody.\n#\n\
+        "# A skeleton from {}{title}: {} and {}, each `{CLASS}` and granted to nobody.\n#\n\
          # 1. Give each field a class. What stands beside it is a guess from its name, and nothing more.\n\
          # 2. Take out what no caller needs: a field that is in no shape is seen by nobody.\n\
          # 3. Name scopes, grant them classes, and write tests: `fieldgate matrix` shows who sees what.",
         one_line(source, 120),
-        if api.operations.len() == 1 { "1 route".to_owned() } else { format!("{} routes", api.operations.len()) },
+        counted(api.operations.len(), "route"),
+        counted(count, "field"),
     );
     for (heading, lines) in [("Look at:", &api.notes), ("Left out:", &api.left_out)] {
         if !lines.is_empty() {
@@ -188,8 +187,9 @@ fn head(api: &Api, source: &str, reached: &BTreeSet<usize>, out: &mut String) {
     }
 }
 
-/// The shapes that some body mounts, in the order in which they are met.
-fn reached(api: &Api) -> BTreeSet<usize> {
+/// The shapes that some body mounts, by their index in the API: those that are written.
+#[must_use]
+pub fn reached(api: &Api) -> BTreeSet<usize> {
     let mounts = |fields: &[Field]| -> Vec<usize> {
         fields.iter().filter_map(|field| if let What::Mount(inner) = field.what { Some(inner) } else { None }).collect()
     };

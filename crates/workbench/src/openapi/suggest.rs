@@ -36,6 +36,151 @@ const PEOPLE: &[&str] = &[
     "user",
 ];
 
+/// What a value must be for a row to speak of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Any,
+    /// A string, or one of which the type is not said.
+    Text,
+    /// A string that is not one of a list.
+    FreeText,
+    Number,
+    /// A number, or a string that may be one: amounts are strings in many APIs.
+    Amount,
+    Boolean,
+    /// One of a list.
+    Listed,
+}
+
+/// A guess, and what it is made from. An empty list asks for nothing; a row whose first four lists are empty is for every name.
+struct Row {
+    of: Of,
+    /// Words of which the name has one.
+    words: &'static [&'static str],
+    /// Words of which the name's last is one.
+    last: &'static [&'static str],
+    /// Ends of which the name, its words run together, has one.
+    ends: &'static [&'static str],
+    /// Formats of which the value has one. A name that fits, or a format, is enough.
+    formats: &'static [&'static str],
+    /// Words of which the name has one besides.
+    besides: &'static [&'static str],
+    /// Words of which what holds the field has one.
+    above: &'static [&'static str],
+    class: &'static str,
+    /// `STEM` stands for what the id is of.
+    forms: &'static str,
+}
+
+/// A row for every name.
+const fn row(class: &'static str, forms: &'static str) -> Row {
+    Row { of: Of::Any, words: &[], last: &[], ends: &[], formats: &[], besides: &[], above: &[], class, forms }
+}
+
+/// The guesses: the first that fits is made.
+const ROWS: &[Row] = &[
+    Row { of: Of::Boolean, ..row("reference", "") },
+    Row { words: &["password", "passwd", "secret", "pin", "cvv", "cvc", "otp"], ..row("secret", "") },
+    Row { of: Of::Text, ends: &["token", "apikey", "privatekey"], ..row("secret", "") },
+    Row {
+        ends: &["email", "emailaddress", "mail"],
+        formats: &["email", "idn-email"],
+        ..row("contact", "mask: email, pseudonym: email")
+    },
+    Row {
+        words: &["phone", "mobile", "msisdn", "fax", "telephone", "tel", "cellphone", "phonenumber"],
+        formats: &["phone"],
+        ..row("contact", "mask: {last: 3}, pseudonym: phone")
+    },
+    Row {
+        words: &["iban", "bban", "pan", "maskedpan"],
+        ends: &["accountnumber", "cardnumber"],
+        formats: &["iban"],
+        ..row("financial", "mask: {last: 4}")
+    },
+    Row {
+        words: &["bic", "swift", "last4"],
+        ends: &["lastfour", "routingnumber", "sortcode", "sortcodeaccountnumber"],
+        ..row("financial", "")
+    },
+    Row { words: BIRTH, ..row("identity", "mask: year") },
+    // A date of birth in parts.
+    Row { words: &["day", "month", "year"], above: BIRTH, ..row("identity", "") },
+    Row {
+        words: &["gender", "sex", "nationality", "citizenship", "ethnicity", "religion", "disability", "pep"],
+        ends: &["maritalstatus", "politicalexposure", "politicallyexposed"],
+        ..row("identity", "")
+    },
+    Row {
+        words: &["ssn", "passport", "nino", "nif", "dni", "vat"],
+        ends: &[
+            "nationalid",
+            "taxid",
+            "taxnumber",
+            "socialsecuritynumber",
+            "idnumber",
+            "licensenumber",
+            "licencenumber",
+        ],
+        ..row("identity", "mask: {last: 3}")
+    },
+    Row { of: Of::Number, words: PLACES, ..row("location", "mask: {round: 0.01}") },
+    Row { words: PLACES, ..row("location", "") },
+    Row { words: &["ip", "ipaddress", "ipv4", "ipv6"], formats: &["ipv4", "ipv6"], ..row("location", "pseudonym: ip") },
+    Row {
+        words: &["postcode", "postalcode", "zip", "zipcode", "postal"],
+        ends: &["postcode", "postalcode"],
+        ..row("contact", "mask: {first: 2}")
+    },
+    Row { words: &["country", "currency", "locale", "language", "timezone"], ..row("reference", "") },
+    Row {
+        words: &["address", "street", "city", "town", "housenumber", "addressline", "line1", "line2"],
+        ..row("contact", "")
+    },
+    Row {
+        words: &["state", "region", "county", "line", "number", "district"],
+        above: &["address"],
+        ..row("contact", "")
+    },
+    Row {
+        words: &["username", "login", "nickname"],
+        ends: &["firstname", "lastname", "givenname", "familyname", "fullname", "surname", "middlename", "displayname"],
+        ..row("identity", "mask: initials")
+    },
+    Row { of: Of::Text, words: &["name"], above: PEOPLE, ..row("identity", "mask: initials") },
+    Row { of: Of::Text, ends: &["name"], besides: PEOPLE, ..row("identity", "mask: initials") },
+    Row { of: Of::Amount, words: AMOUNTS, ..row("financial", "mask: {round: 100}") },
+    Row { last: &["id", "uuid", "guid"], formats: &["uuid"], ..row("key", "pseudonym: STEM") },
+    Row {
+        of: Of::FreeText,
+        words: &[
+            "note",
+            "notes",
+            "comment",
+            "comments",
+            "remark",
+            "remarks",
+            "message",
+            "freetext",
+            "memo",
+            "narrative",
+            "remittance",
+        ],
+        ends: &["transactioninformation"],
+        ..row("notes", "detect: [card, email, iban, phone]")
+    },
+    Row { of: Of::Listed, ..row("reference", "") },
+    Row { words: &["status", "state", "type", "kind", "code", "version"], ..row("reference", "") },
+    Row { formats: &["date", "date-time"], ..row("reference", "mask: month") },
+];
+
+const BIRTH: &[&str] = &["birth", "dob", "birthday", "birthdate", "dateofbirth"];
+
+const PLACES: &[&str] = &["latitude", "longitude", "lat", "lng", "lon", "geolocation", "coordinates"];
+
+const AMOUNTS: &[&str] =
+    &["amount", "balance", "price", "total", "salary", "income", "fee", "cost", "credit", "debit", "tax"];
+
 /// A class and forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Suggestion {
@@ -65,6 +210,22 @@ pub(super) fn words(name: &str) -> Vec<String> {
     words
 }
 
+impl Of {
+    fn fits(self, kind: &Kind) -> bool {
+        let is_text = kind.base.is_empty() || kind.base == "string";
+        let is_number = kind.base == "number";
+        match self {
+            Self::Any => true,
+            Self::Text => is_text,
+            Self::FreeText => is_text && !kind.listed,
+            Self::Number => is_number,
+            Self::Amount => (is_number || is_text) && !kind.listed,
+            Self::Boolean => kind.base == "boolean",
+            Self::Listed => kind.listed,
+        }
+    }
+}
+
 /// What a field may be.
 pub(super) fn suggest(shape: &str, steps: &[Step], kind: &Kind) -> Option<Suggestion> {
     let names: Vec<&str> = steps
@@ -76,102 +237,23 @@ pub(super) fn suggest(shape: &str, steps: &[Step], kind: &Kind) -> Option<Sugges
         .collect();
     let (last, parents) = names.split_last()?;
     let words = self::words(last);
-    let above: Vec<String> = parents.last().map_or_else(|| self::words(shape), |parent| self::words(parent));
-    let has = |any: &[&str]| words.iter().any(|word| any.contains(&word.as_str()));
-    let all = words.concat();
-    let ends = |any: &[&str]| any.iter().any(|end| all.ends_with(end));
-    let under = |any: &[&str]| above.iter().any(|word| any.contains(&word.as_str()));
-    let found = |class, forms: &str| Some(Suggestion { class, forms: forms.to_owned() });
-    let text = kind.base.is_empty() || kind.base == "string";
-    let number = kind.base == "number";
-
-    if kind.base == "boolean" {
-        return found("reference", "");
-    }
-    if has(&["password", "passwd", "secret", "pin", "cvv", "cvc", "otp"])
-        || (text && ends(&["token", "apikey", "privatekey"]))
-    {
-        return found("secret", "");
-    }
-    if kind.format == "email" || kind.format == "idn-email" || ends(&["email", "emailaddress", "mail"]) {
-        return found("contact", "mask: email, pseudonym: email");
-    }
-    if has(&["phone", "mobile", "msisdn", "fax", "telephone", "tel", "cellphone", "phonenumber"])
-        || kind.format == "phone"
-    {
-        return found("contact", "mask: {last: 3}, pseudonym: phone");
-    }
-    if kind.format == "iban"
-        || has(&["iban", "bban", "pan", "accountnumber", "cardnumber", "maskedpan"])
-        || ends(&["accountnumber", "cardnumber"])
-    {
-        return found("financial", "mask: {last: 4}");
-    }
-    if has(&["birth", "dob", "birthday", "birthdate", "dateofbirth"]) {
-        return found("identity", "mask: year");
-    }
-    if has(&["ssn", "passport", "nino", "nif", "dni", "vat"])
-        || ends(&[
-            "nationalid",
-            "taxid",
-            "taxnumber",
-            "socialsecuritynumber",
-            "idnumber",
-            "licensenumber",
-            "licencenumber",
-        ])
-    {
-        return found("identity", "mask: {last: 3}");
-    }
-    if has(&["latitude", "longitude", "lat", "lng", "lon", "geolocation", "coordinates"]) {
-        return found("location", if number { "mask: {round: 1}" } else { "" });
-    }
-    if has(&["ip", "ipaddress", "ipv4", "ipv6"]) || matches!(kind.format.as_str(), "ipv4" | "ipv6") {
-        return found("location", "pseudonym: ip");
-    }
-    if has(&["postcode", "postalcode", "zip", "zipcode", "postal"]) || ends(&["postcode", "postalcode"]) {
-        return found("contact", "mask: {first: 2}");
-    }
-    if has(&["country", "currency", "locale", "language", "timezone", "nationality"]) {
-        return found("reference", "");
-    }
-    if has(&["address", "street", "city", "town", "housenumber", "addressline", "line1", "line2"])
-        || (under(&["address"]) && has(&["state", "region", "county", "line", "number", "district"]))
-    {
-        return found("contact", "");
-    }
-    let personal =
-        ["firstname", "lastname", "givenname", "familyname", "fullname", "surname", "middlename", "displayname"];
-    if ends(&personal)
-        || (text && all == "name" && under(PEOPLE))
-        || (text && all.ends_with("name") && has(PEOPLE))
-        || has(&["username", "login", "nickname"])
-    {
-        return found("identity", "mask: initials");
-    }
-    if has(&["amount", "balance", "price", "total", "salary", "income", "fee", "cost", "credit", "debit", "tax"])
-        && !kind.listed
-    {
-        return found("financial", if number { "mask: {round: 100}" } else { "" });
-    }
-    if kind.format == "uuid" || words.last().is_some_and(|word| matches!(word.as_str(), "id" | "uuid" | "guid")) {
-        let stem: Vec<&String> = words.iter().take(words.len().saturating_sub(1)).collect();
-        let stem = if stem.is_empty() { above.last() } else { stem.last().copied() };
-        let namespace =
-            stem.filter(|stem| stem.chars().all(|c| c.is_ascii_alphanumeric())).map_or("record", String::as_str);
-        return found("key", &format!("pseudonym: {namespace}"));
-    }
-    if has(&["note", "notes", "comment", "comments", "remark", "remarks", "message", "freetext"])
-        && text
-        && !kind.listed
-    {
-        return found("notes", "detect: [card, email, iban, phone]");
-    }
-    if kind.listed || has(&["status", "state", "type", "kind", "code", "version"]) {
-        return found("reference", "");
-    }
-    if matches!(kind.format.as_str(), "date" | "date-time") {
-        return found("reference", "mask: month");
-    }
-    None
+    let above = parents.last().map_or_else(|| self::words(shape), |parent| self::words(parent));
+    let whole = words.concat();
+    let fits = |row: &&Row| {
+        let is_any = [row.words, row.last, row.ends, row.formats].iter().all(|list| list.is_empty());
+        let has = |any: &[&str], words: &[String]| words.iter().any(|word| any.contains(&word.as_str()));
+        let named = has(row.words, &words)
+            || words.last().is_some_and(|word| row.last.contains(&word.as_str()))
+            || row.ends.iter().any(|end| whole.ends_with(end))
+            || row.formats.contains(&kind.format.as_str());
+        row.of.fits(kind)
+            && (is_any || named)
+            && (row.besides.is_empty() || has(row.besides, &words))
+            && (row.above.is_empty() || has(row.above, &above))
+    };
+    let row = ROWS.iter().find(fits)?;
+    // An id is of what stands before it in its name, else of what holds it.
+    let stem = words.iter().rev().nth(1).or_else(|| above.last());
+    let stem = stem.filter(|stem| stem.chars().all(|c| c.is_ascii_alphanumeric())).map_or("record", String::as_str);
+    Some(Suggestion { class: row.class, forms: row.forms.replace("STEM", stem) })
 }
