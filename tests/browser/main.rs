@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 type Check = fn(&mut World) -> Result<(), String>;
 
-const ALL: [(&str, Check); 12] = [
+const ALL: [(&str, Check); 17] = [
     ("the page draws every cell of the matrix, for every client", every_cell),
     ("the page has a view of each step of the budgets", every_step),
     ("a page of some routes, scopes and classes holds no others", only_what_was_asked_for),
@@ -36,7 +36,12 @@ const ALL: [(&str, Check); 12] = [
     ("text is readable in light and in dark", light_and_dark),
     ("the page asks nothing of a network, and could not", no_network),
     ("a policy's words stay words", words_stay_words),
-    ("a narrow screen scrolls tables, not the page", narrow),
+    ("a narrow screen scrolls tables, not the page, and has levels in sight", narrow),
+    ("headings stay in sight while a table is moved", headings_stay),
+    ("an explanation covers no cell that was asked, and closes", it_closes),
+    ("filters that leave nothing say so, and how to go back", nothing_left),
+    ("what is chosen stands in the address", in_the_address),
+    ("axe-core finds no fault, on a phone and on a desk, in light and in dark", accessible),
     ("the page of a replay draws its courses and steps, and has the rows of the table", a_replay),
     ("the page of a replay is readable in light and in dark, and asks nothing of a network", a_replay_in_both),
 ];
@@ -94,7 +99,7 @@ const DRAWN: &str = "Object.fromEntries([...document.querySelectorAll('table')].
     const scopes = [...table.tHead.rows[0].cells].map(cell => cell.textContent);
     return [...table.tBodies[0].rows].flatMap(row => [...row.cells].map((cell, at) => [cell, at])
       .filter(([cell]) => cell.querySelector('button'))
-      .map(([cell, at]) => [[head.textContent.split(' ')[0], row.cells[0].textContent, scopes[at]].join('|'),
+      .map(([cell, at]) => [[head.textContent.split(' ')[0], row.cells[0].querySelector('.path').textContent, scopes[at]].join('|'),
         cell.className.replace('cell ', '')]));
   }))";
 
@@ -334,14 +339,165 @@ fn words_stay_words(world: &mut World) -> Result<(), String> {
     holds(field.as_str().is_some_and(|field| field.contains("</script><img src=x")), field.to_string())
 }
 
+/// A screen of that width.
+fn screen(tab: &mut Tab<'_>, width: u32) -> Result<(), String> {
+    let metrics = json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600});
+    tab.call("Emulation.setDeviceMetricsOverride", metrics).map(drop)
+}
+
 fn narrow(world: &mut World) -> Result<(), String> {
+    for width in [390, 1280] {
+        let mut tab = world.page(&["policies"])?;
+        screen(&mut tab, width)?;
+        let found = tab.script(
+            "[document.documentElement.scrollWidth <= innerWidth, innerWidth, [...document.querySelectorAll('tbody tr')].filter(row =>
+               [...row.querySelectorAll('td.cell')].filter(cell => cell.getBoundingClientRect().right <= innerWidth).length <
+               Math.min(3, row.querySelectorAll('td.cell').length)).map(row => row.textContent)]",
+        )?;
+        holds(found == json!([true, width, []]), format!("at {width}: {found}"))?;
+    }
+    Ok(())
+}
+
+fn headings_stay(world: &mut World) -> Result<(), String> {
     let mut tab = world.page(&["policies"])?;
-    let phone = json!({"width": 380, "height": 800, "deviceScaleFactor": 1, "mobile": true});
-    tab.call("Emulation.setDeviceMetricsOverride", phone)?;
-    let widths = tab
-        .script("[document.documentElement.scrollWidth, innerWidth, document.querySelector('.scroll').scrollWidth]")?;
-    let width = |at: usize| widths[at].as_u64().unwrap_or_default();
-    holds(width(0) <= width(1), format!("the page is {} wide on a screen of {}", width(0), width(1)))
+    for width in [390, 1280] {
+        screen(&mut tab, width)?;
+        let found = tab.script(
+            "(() => { const found = [];
+              for (const scroll of document.querySelectorAll('.scroll')) {
+                scroll.scrollTo(9999, 9999);
+                const box = one => scroll.querySelector(one).getBoundingClientRect(), own = scroll.getBoundingClientRect();
+                if (Math.abs(box('thead th').top - own.top) > 2 || Math.abs(box('tbody tr:last-child th').left - own.left) > 2) found.push(own);
+                if (scroll.scrollTop > 0) found.moved = true;
+              }
+              return [found, !!found.moved]; })()",
+        )?;
+        holds(found[0] == json!([]), format!("at {width}: {found}"))?;
+        holds(width > 600 || found[1] == true, "no table is long enough to say anything")?;
+    }
+    Ok(())
+}
+
+fn it_closes(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies/telco.yaml"])?;
+    for width in [390, 1280] {
+        screen(&mut tab, width)?;
+        let cells = tab.script("document.querySelectorAll('td.cell button').length")?;
+        let last = cells.as_u64().unwrap_or_default().saturating_sub(1);
+        for at in [0, last / 2, last] {
+            let cell = format!("document.querySelectorAll('td.cell button')[{at}]");
+            tab.click(&cell)?;
+            let found = tab.script(&format!(
+                "(() => {{ const cell = {cell}.getBoundingClientRect(), why = document.getElementById('why').getBoundingClientRect();
+                  return [why.height > 0, cell.bottom <= why.top + 1 || cell.top >= why.bottom - 1, cell.top >= 0, cell.right <= innerWidth + 1]; }})()"
+            ))?;
+            holds(found == json!([true, true, true, true]), format!("cell {at} at {width}: {found}"))?;
+            // By a key, and by the button: the cell has the focus again.
+            if at == 0 {
+                tab.press("Escape")?;
+            } else {
+                tab.click("document.getElementById('close')")?;
+            }
+            let found =
+                tab.script(&format!("[document.getElementById('why').hidden, document.activeElement === {cell}]"))?;
+            holds(found == json!([true, true]), format!("cell {at} at {width} after closing: {found}"))?;
+        }
+    }
+    tab.click("document.querySelector('td.mask button')")?;
+    let head = tab.script("document.querySelector('#why h2').textContent")?;
+    holds(head.as_str().is_some_and(|head| head.contains(" — mask (")), format!("it says not which mask: {head}"))
+}
+
+fn nothing_left(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies/telco.yaml"])?;
+    let all = drawn(&mut tab)?;
+    choose(&mut tab, "route", "list-calls")?;
+    choose(&mut tab, "class", "notes")?;
+    let said = tab.script("document.getElementById('tables').innerText")?;
+    holds(said.as_str().is_some_and(|said| said.contains("No field is left by these filters.")), said.to_string())?;
+    tab.click("document.querySelector('#tables button')")?;
+    holds(drawn(&mut tab)? == all, "not all is there again")
+}
+
+fn in_the_address(world: &mut World) -> Result<(), String> {
+    let mut tab = world.page(&["policies/telco.yaml"])?;
+    let none = tab.script("location.hash")?;
+    holds(none == "", format!("nothing is chosen, and the address says {none}"))?;
+    for (filter, value) in [
+        ("client", "acme-partner"),
+        ("route", "get-account"),
+        ("class", "identity"),
+        ("used", "80%"),
+        ("text", "a & b"),
+    ] {
+        choose(&mut tab, filter, value)?;
+    }
+    let hash = tab.script("location.hash")?;
+    holds(hash == "#client=acme-partner&route=get-account&class=identity&used=80%25&text=a+%26+b", hash.to_string())?;
+    choose(&mut tab, "text", "")?;
+    let before = drawn(&mut tab)?;
+    holds(!before.is_empty(), "nothing is drawn")?;
+    tab.script("(async () => { const hash = location.hash; location.hash = ''; await new Promise(done => setTimeout(done, 100)); location.hash = hash;
+        await new Promise(done => setTimeout(done, 100)); })()")?;
+    let client = tab.script("document.getElementById('client').value")?;
+    holds(client == "acme-partner" && drawn(&mut tab)? == before, "the address does not lead to what was seen")?;
+    // What an address names and the page has not is no choice.
+    tab.script("(async () => { location.hash = '#route=%3Cb%3E&client=nobody'; await new Promise(done => setTimeout(done, 100)); })()")?;
+    holds(drawn(&mut tab)? == expected(None), "a name that is not there leaves all")
+}
+
+/// What axe-core says of the page as it is: rule, weight, and where.
+fn faults(tab: &mut Tab<'_>, axe: &str) -> Result<Value, String> {
+    tab.script(&format!("{axe}; 0"))?;
+    tab.script(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(found => [found.passes.length > 15,
+           found.violations.map(one => [one.id, one.impact, one.nodes.slice(0, 3).map(node => node.html.slice(0, 160))])])",
+    )
+}
+
+fn accessible(world: &mut World) -> Result<(), String> {
+    let axe = axe()?;
+    let replayed = replay_page(world)?;
+    for width in [390, 1280] {
+        for scheme in ["light", "dark"] {
+            let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+            let mut tab = world.page(&["policies"])?;
+            screen(&mut tab, width)?;
+            tab.call("Emulation.setEmulatedMedia", features.clone())?;
+            let found = faults(&mut tab, &axe)?;
+            holds(found == json!([true, []]), format!("at {width}, {scheme}: {found}"))?;
+            tab.click("document.querySelector('td.mask button')")?;
+            let found = faults(&mut tab, &axe)?;
+            holds(found == json!([true, []]), format!("at {width}, {scheme}, with an explanation: {found}"))?;
+            choose(&mut tab, "text", "nothing holds this")?;
+            let found = faults(&mut tab, &axe)?;
+            holds(found[1] == json!([]), format!("at {width}, {scheme}, with nothing left: {found}"))?;
+            drop(tab);
+            let mut tab = world.browser.open(&replayed)?;
+            screen(&mut tab, width)?;
+            tab.call("Emulation.setEmulatedMedia", features)?;
+            let found = faults(&mut tab, &axe)?;
+            holds(found == json!([true, []]), format!("the page of a replay at {width}, {scheme}: {found}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The script of axe-core, as `scripts/browser.sh` got it.
+fn axe() -> Result<String, String> {
+    let folder = fieldgate_testkit::root().join(".tools/axe");
+    let versions = fs::read_to_string(fieldgate_testkit::root().join("scripts/versions.env"))
+        .map_err(|error| error.to_string())?;
+    let version = versions.lines().find_map(|line| line.strip_prefix("AXE_VERSION=")).ok_or("no AXE_VERSION")?;
+    fs::read_to_string(folder.join(format!("{version}.js")))
+        .map_err(|error| format!("no axe-core ({error}): run scripts/browser.sh"))
+}
+
+/// The page of a replay, as a file.
+fn replay_page(world: &mut World) -> Result<PathBuf, String> {
+    replayed(world).map(|_| ())?;
+    Ok(world.home.join("replay.html"))
 }
 
 /// The page of a replay, open, and its rows as the CSV form has them.
@@ -414,7 +570,8 @@ fn main() -> ExitCode {
     let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
     let trials = ALL.map(|(claim, check)| {
         let world = world.clone();
-        let is_ignored = world.is_err() && !is_ci;
+        let is_there = world.is_ok() && (!claim.starts_with("axe-core") || axe().is_ok());
+        let is_ignored = !is_there && !is_ci;
         let run = move || {
             let world = world?;
             let mut world = world.lock().map_err(|_| "an earlier row stopped".to_owned())?;

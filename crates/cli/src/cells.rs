@@ -2,9 +2,13 @@
 
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{ClientId, Governed, Level, Route, RouteBody, ScopeId, Step, StepEffect, Unmatched};
+use fieldgate::policy::model::{
+    ClientId, Governed, Level, OtherContent, Over, QueryRule, Route, RouteBody, ScopeId, Step, StepEffect, Unmatched,
+};
 use fieldgate_workbench::suite::budgets;
-use fieldgate_workbench::suite::verdict::{self, Verdict};
+use fieldgate_workbench::suite::forms::Forms;
+use fieldgate_workbench::suite::verdict::{self, Verdict, word};
+use serde_json::{Map, Value};
 
 /// One route's fields.
 pub(crate) struct RouteCells<'p> {
@@ -24,6 +28,8 @@ pub(crate) struct FieldCells {
     pub(crate) classes: Vec<String>,
     /// Index of its entry among the route's.
     pub(crate) entry: usize,
+    /// How it looks at each level.
+    pub(crate) forms: Forms,
     /// By scope, in scope order; `None` where the scope does not act on the route.
     pub(crate) verdicts: Vec<Option<Verdict>>,
 }
@@ -33,7 +39,8 @@ pub(crate) fn match_text(route: &Route) -> String {
     format!("{} {}", route.method, route.template)
 }
 
-/// What a reader of a route's cells has to know besides: which rows come, that nothing is withheld yet, and what budgets do.
+/// What a reader of a route's cells has to know besides: what a caller may ask, which rows come and how many, what else passes,
+/// that nothing is withheld yet, and what budgets do.
 pub(crate) fn notes(
     policy: &PolicySet,
     cells: &RouteCells<'_>,
@@ -48,7 +55,6 @@ pub(crate) fn notes(
         let effect = budgets::effect_text(step.then);
         Some(format!("at {used}% used: {effect}, by budget {}", policy.budget(id)?.name))
     });
-
     let rows = cells.governed.rows.iter().map(|rule| {
         let scope = rule.scope.and_then(|id| policy.scopes.get(usize::from(id.0)));
         let whom = scope.map_or("everybody", |scope| scope.name.as_str());
@@ -58,7 +64,33 @@ pub(crate) fn notes(
         .route
         .report_until
         .map(|day| format!("only reports until {day}: before, every caller gets its responses unchanged"));
-    reports.into_iter().chain(rows).chain(steps).chain(now).collect()
+    let bounds = bounds(cells.route, cells.governed);
+    reports.into_iter().chain(rows).chain(bounds).chain(steps).chain(now).collect()
+}
+
+/// What bounds a route's requests and responses besides levels and rows: what a caller may ask, how many records come, and what
+/// passes that is no JSON.
+pub(crate) fn bounds(route: &Route, governed: &Governed) -> impl Iterator<Item = String> {
+    let asked = match &route.query {
+        QueryRule::Any => Some("query: any parameter may be sent".to_owned()),
+        QueryRule::Only(names) if names.is_empty() => None,
+        QueryRule::Only(names) => Some(format!("query: {}", names.join(", "))),
+    };
+    let most = governed.max_records.as_ref().map(|limit| {
+        let over = match limit.over {
+            Over::Truncate => "the rest is cut off",
+            Over::Reject => "a response with more is refused",
+        };
+        format!("at most {} of {}: {over}", limit.max, limit.at)
+    });
+    let passed = match &governed.other_content {
+        OtherContent::Reject => None,
+        OtherContent::Pass(types) => {
+            let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+            Some(format!("forwarded untouched, if the body is no JSON: {}", types.join(", ")))
+        }
+    };
+    asked.into_iter().chain(most).chain(passed)
 }
 
 /// What no cell speaks of, because it is forwarded untouched: routes by name, and what matches no route.
@@ -70,6 +102,12 @@ pub(crate) fn untouched(policy: &PolicySet, wanted: impl Fn(&str) -> bool) -> Ve
     let unmatched = matches!(policy.defaults.unmatched_route, Unmatched::Pass)
         .then(|| "requests that match no route are forwarded untouched".to_owned());
     routes.chain(unmatched).collect()
+}
+
+/// A field's forms by the word of their level.
+pub(crate) fn forms_by_level(forms: &Forms) -> Map<String, Value> {
+    let levels = [Level::Show, Level::Mask, Level::Pseudonym, Level::Blank];
+    levels.into_iter().filter_map(|level| Some((word(level).to_owned(), forms.at(level)?.into()))).collect()
 }
 
 /// The names of a verdict's classes.
@@ -149,7 +187,8 @@ fn of_route<'p>(
             })
             .collect();
         let classes = class_names(policy, &at(&[]));
-        fields.push(FieldCells { path: declared.path.to_string(), classes, entry, verdicts });
+        let forms = Forms::of(policy, governed, &named);
+        fields.push(FieldCells { path: declared.path.to_string(), classes, entry, forms, verdicts });
     }
     RouteCells { route, governed, fields }
 }

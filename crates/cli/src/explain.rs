@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use fieldgate::diagnostic::{Code, catalogue};
 use fieldgate::policy::field_path::FieldPath;
 use fieldgate::policy::model::{Budget, Entry, Governed, Level, Route, RouteBody, ScopeId, Step, StepEffect};
+use fieldgate_workbench::suite::forms::Forms;
 use fieldgate_workbench::suite::verdict::{self, Asker, Because, Decider, Verdict, word};
 use fieldgate_workbench::suite::{budgets, reasons};
 use serde_json::{Value, json};
@@ -22,15 +23,16 @@ use super::terminal::{Ink, Terminal};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A route's name, a diagnostic's code, or a rule of the language
-    #[arg(value_name = "ROUTE|CODE|RULE")]
+    #[arg(value_name = "ROUTE|CODE|RULE", add = super::completions::explained())]
     target: String,
     /// The field's path, quoted for the shell: '$.lines[*].msisdn'
+    #[arg(add = super::completions::paths())]
     path: Option<String>,
     /// A scope of the caller's token; may be repeated
-    #[arg(long = "scope", short, value_name = "SCOPE")]
+    #[arg(long = "scope", short, value_name = "SCOPE", add = super::completions::scopes())]
     scopes: Vec<String>,
     /// The caller's client id
-    #[arg(long, short, value_name = "CLIENT")]
+    #[arg(long, short, value_name = "CLIENT", add = super::completions::clients())]
     client: Option<String>,
     /// Further claims, as a JSON object
     #[arg(long, value_name = "JSON")]
@@ -160,12 +162,12 @@ impl<'a> Asked<'a> {
             let width = self.held.iter().map(|(path, _)| path.chars().count()).max().unwrap_or(0);
             let mut text = format!("{}\n", terminal.paint(Ink::Name, "HOLDS FIELDS"));
             for (path, verdict) in &self.held {
-                text.push_str(&format!("  {path:width$}  {}\n", headline(verdict.level, terminal)));
+                text.push_str(&format!("  {path:width$}  {}\n", self.headline(verdict, terminal)));
             }
             text.push_str("It comes where one of them does: ask for that one to see why.\n");
             return text;
         }
-        let mut text = format!("{}\n", headline(self.verdict.level, terminal));
+        let mut text = format!("{}\n", self.headline(&self.verdict, terminal));
         text.push_str(&self.lines(&self.verdict, terminal));
         for rule in &self.governed.rows {
             if rule.scope.is_none_or(|scope| self.active.contains(&scope)) && rule.array.reaches_into(&self.path) {
@@ -177,8 +179,11 @@ impl<'a> Asked<'a> {
                 ));
             }
         }
+        for bound in cells::bounds(self.route, self.governed) {
+            text.push_str(&format!("  {bound}\n"));
+        }
         for (path, verdict) in &self.selected {
-            text.push_str(&format!("where {path} selects it: {}\n", headline(verdict.level, terminal)));
+            text.push_str(&format!("where {path} selects it: {}\n", self.headline(verdict, terminal)));
             text.push_str(&self.lines(verdict, terminal));
         }
         if let Some(advice) = self.advice() {
@@ -223,12 +228,22 @@ impl<'a> Asked<'a> {
             for (percent, then, verdict) in steps {
                 let becomes = match then {
                     StepEffect::Reject => terminal.paint(Ink::Bad, "REFUSED"),
-                    StepEffect::Ceiling(_) => headline(verdict.level, terminal),
+                    StepEffect::Ceiling(_) => self.headline(&verdict, terminal),
                 };
                 text.push_str(&format!("  above {percent:3}%  {becomes}\n"));
             }
         }
         text
+    }
+
+    /// A verdict's level, and the form that the value has there.
+    fn headline(&self, verdict: &Verdict, terminal: Terminal) -> String {
+        let form = self.form(verdict).map(|form| format!(" ({form})")).unwrap_or_default();
+        headline(verdict.level, terminal) + &form
+    }
+
+    fn form(&self, verdict: &Verdict) -> Option<String> {
+        Forms::of(&self.one.policy, self.governed, &verdict.entries).at(verdict.level)
     }
 
     fn lines(&self, verdict: &Verdict, terminal: Terminal) -> String {
@@ -360,10 +375,12 @@ impl<'a> Asked<'a> {
             "route": self.route.name,
             "path": self.path.to_string(),
             "level": word(self.verdict.level),
+            "form": self.form(&self.verdict),
             "reasons": lines(&self.verdict),
             "selected": selected,
             "holds": self.held.iter().map(|(path, at)| json!({"where": path, "level": word(at.level)})).collect::<Vec<_>>(),
             "advice": self.advice(),
+            "bounds": cells::bounds(self.route, self.governed).collect::<Vec<_>>(),
             "budgets": self.steps().iter().map(|(budget, steps)| json!({
                 "budget": budget.name,
                 "allows": budgets::allowance(budget),

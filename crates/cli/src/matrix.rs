@@ -23,16 +23,16 @@ pub(crate) struct Arguments {
     #[arg(default_value = "policies")]
     paths: Vec<PathBuf>,
     /// Only these routes
-    #[arg(long = "route", short, value_name = "ROUTE")]
+    #[arg(long = "route", short, value_name = "ROUTE", add = super::completions::routes())]
     routes: Vec<String>,
     /// Only these scopes
-    #[arg(long = "scope", short, value_name = "SCOPE")]
+    #[arg(long = "scope", short, value_name = "SCOPE", add = super::completions::scopes())]
     scopes: Vec<String>,
     /// Only fields of these classes
-    #[arg(long = "class", value_name = "CLASS")]
+    #[arg(long = "class", value_name = "CLASS", add = super::completions::classes())]
     classes: Vec<String>,
     /// For callers with this client id: its ceiling, its scopes and its denied places
-    #[arg(long, short, value_name = "CLIENT")]
+    #[arg(long, short, value_name = "CLIENT", add = super::completions::clients())]
     client: Option<String>,
     /// As it is when so much of each budget is used: 85%
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
@@ -200,20 +200,16 @@ fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
         let acts = |index: usize| cells.fields.iter().any(|field| level_at(field, index).is_some());
         let columns: Vec<(usize, &str)> = columns.iter().filter(|(index, _)| acts(*index)).copied().collect();
         let blank = paths.saturating_add(classes).saturating_add(2);
-        let header: String = columns.iter().map(|(_, name)| format!("  {}", plain(name))).collect();
-        text.push_str(&format!("{:blank$}{}\n", "", terminal.paint(Ink::Dim, &header)));
-        for field in &cells.fields {
-            let mut line = format!("{:paths$}  {:classes$}", plain(&field.path), plain(&field.classes.join("+")));
-            for (index, name) in &columns {
-                let level = level_at(field, *index);
-                let letter = letter(level);
-                let pad = name.chars().count().saturating_sub(letter.len());
-                line.push_str("  ");
-                line.push_str(&terminal.paint(ink(level), letter));
-                line.push_str(&" ".repeat(pad));
+        let levels =
+            columns.iter().fold(0_usize, |sum, (_, name)| sum.saturating_add(name.chars().count()).saturating_add(2));
+        if blank.saturating_add(levels) > terminal.width() {
+            text.push_str(&narrow(cells, &columns, terminal));
+        } else {
+            let header: String = columns.iter().map(|(_, name)| format!("  {}", plain(name))).collect();
+            text.push_str(&format!("{:blank$}{}\n", "", terminal.paint(Ink::Dim, &header)));
+            for field in &cells.fields {
+                text.push_str(&wide(field, &columns, (paths, classes), terminal));
             }
-            text.push_str(line.trim_end());
-            text.push('\n');
         }
         for note in cells::notes(drawn.policy, cells, drawn.client, drawn.used) {
             text.push_str(&format!("{}\n", terminal.paint(Ink::Dim, &format!("  {note}"))));
@@ -226,11 +222,69 @@ fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
     text
 }
 
+/// A field on one line; its forms on the next where they do not fit.
+fn wide(field: &FieldCells, columns: &[(usize, &str)], (paths, classes): (usize, usize), terminal: Terminal) -> String {
+    let mut line = format!("{:paths$}  {:classes$}", plain(&field.path), plain(&field.classes.join("+")));
+    let mut width = paths.saturating_add(classes).saturating_add(2);
+    for (index, name) in columns {
+        let level = level_at(field, *index);
+        let letter = letter(level);
+        let names = name.chars().count();
+        line.push_str("  ");
+        line.push_str(&terminal.paint(ink(level), letter));
+        line.push_str(&" ".repeat(names.saturating_sub(letter.len())));
+        width = width.saturating_add(names).saturating_add(2);
+    }
+    let forms = plain(&field.forms.to_string());
+    let fits = width.saturating_add(forms.chars().count()).saturating_add(2) <= terminal.width();
+    let between = if fits { "  " } else { "\n    " };
+    if !forms.is_empty() {
+        line.truncate(if fits { line.len() } else { line.trim_end().len() });
+        line.push_str(between);
+        line.push_str(&terminal.paint(Ink::Dim, &forms));
+    }
+    line.truncate(line.trim_end().len());
+    line + "\n"
+}
+
+/// The fields of a route where no table fits: each with its levels below it, by scope.
+fn narrow(cells: &RouteCells<'_>, columns: &[(usize, &str)], terminal: Terminal) -> String {
+    const INDENT: &str = "   ";
+    let mut text = String::new();
+    for field in &cells.fields {
+        let classes = terminal.paint(Ink::Dim, &plain(&field.classes.join("+")));
+        text.push_str(&format!("{}  {classes}\n", plain(&field.path)));
+        let forms = field.forms.to_string();
+        if !forms.is_empty() {
+            text.push_str(&format!("{INDENT} {}\n", terminal.paint(Ink::Dim, &plain(&forms))));
+        }
+        let mut width = INDENT.len();
+        text.push_str(INDENT);
+        for (index, name) in columns {
+            let level = level_at(field, *index);
+            if level.is_none() {
+                continue;
+            }
+            let name = plain(name);
+            let next = name.chars().count().saturating_add(4);
+            if width > INDENT.len() && width.saturating_add(next) > terminal.width() {
+                text.push_str(&format!("\n{INDENT}"));
+                width = INDENT.len();
+            }
+            let between = if width > INDENT.len() { "  " } else { " " };
+            width = width.saturating_add(next);
+            text.push_str(&format!("{between}{name} {}", terminal.paint(ink(level), letter(level))));
+        }
+        text.push('\n');
+    }
+    text
+}
+
 fn markdown(drawn: &Drawn<'_>) -> String {
     let mut text = String::new();
     for cells in &drawn.routes {
         text.push_str(&format!(
-            "### {} `{}`\n\n| field | class |",
+            "### {} `{}`\n\n| field | class | forms |",
             escaped(&cells.route.name),
             code(&cells::match_text(cells.route))
         ));
@@ -238,11 +292,12 @@ fn markdown(drawn: &Drawn<'_>) -> String {
             let name = drawn.policy.scopes.get(*index).map_or("", |scope| scope.name.as_str());
             text.push_str(&format!(" {} |", escaped(name)));
         }
-        text.push_str("\n|---|---|");
+        text.push_str("\n|---|---|---|");
         text.push_str(&"---|".repeat(drawn.scopes.len()));
         text.push('\n');
         for field in &cells.fields {
-            text.push_str(&format!("| `{}` | {} |", code(&field.path), escaped(&field.classes.join(" + "))));
+            let classes = escaped(&field.classes.join(" + "));
+            text.push_str(&format!("| `{}` | {classes} | {} |", code(&field.path), escaped(&field.forms.to_string())));
             for index in &drawn.scopes {
                 let level = level_at(field, *index);
                 let said = match level {
@@ -301,7 +356,7 @@ fn csv(drawn: &[Drawn<'_>]) -> String {
             }
         }
     }
-    let mut text = String::from("policy,route,match,field,classes");
+    let mut text = String::from("policy,route,match,field,classes,forms");
     for scope in &scopes {
         text.push_str(&format!(",{}", quote(scope)));
     }
@@ -315,6 +370,7 @@ fn csv(drawn: &[Drawn<'_>]) -> String {
                     &cells::match_text(cells.route),
                     &field.path,
                     &field.classes.join("+"),
+                    &field.forms.to_string(),
                 ];
                 text.push_str(&fixed.map(|part| quote(part)).join(","));
                 for scope in &scopes {
@@ -356,10 +412,13 @@ fn json_document(drawn: &[Drawn<'_>]) -> Value {
                         .entries
                         .get(field.entry)
                         .map(|entry| one.sources.location(entry.span).to_string());
-                    json!({"field": field.path, "classes": field.classes, "declared": declared, "levels": levels})
+                    let forms = cells::forms_by_level(&field.forms);
+                    json!({"field": field.path, "classes": field.classes, "forms": forms, "declared": declared, "levels": levels})
                 })
                 .collect();
-            routes.push(json!({"route": cells.route.name, "match": cells::match_text(cells.route), "fields": fields}));
+            let notes = cells::notes(one.policy, cells, one.client, one.used);
+            let matched = cells::match_text(cells.route);
+            routes.push(json!({"route": cells.route.name, "match": matched, "notes": notes, "fields": fields}));
         }
         let client =
             one.client.and_then(|id| one.policy.clients.get(usize::from(id.0))).map(|client| client.name.as_str());

@@ -30,16 +30,16 @@ use super::terminal::{Ink, Terminal};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A route's name, or a request: "GET /accounts/42?page=2"
-    #[arg(value_name = "ROUTE")]
+    #[arg(value_name = "ROUTE", add = super::completions::routes())]
     route: String,
     /// The policy: a file, or a directory with one
     #[arg(long, short, value_name = "PATH", default_value = "policies")]
     policy: PathBuf,
     /// A scope of the caller's token; may be repeated
-    #[arg(long = "scope", short, value_name = "SCOPE")]
+    #[arg(long = "scope", short, value_name = "SCOPE", add = super::completions::scopes())]
     scopes: Vec<String>,
     /// The caller's client id
-    #[arg(long, short, value_name = "CLIENT", default_value = "")]
+    #[arg(long, short, value_name = "CLIENT", default_value = "", add = super::completions::clients())]
     client: String,
     /// Further claims of the caller's token, as a JSON object
     #[arg(long, value_name = "JSON")]

@@ -36,10 +36,10 @@ pub(crate) struct Arguments {
     #[arg(long, short, value_name = "PATH", default_value = "policies")]
     policy: PathBuf,
     /// The route that is harvested [default: a list whose records say whose they are, else a route that answers with one]
-    #[arg(long, short, value_name = "ROUTE")]
+    #[arg(long, short, value_name = "ROUTE", add = super::completions::routes())]
     route: Option<String>,
     /// A scope of the harvester's token; may be repeated [default: the one that shows most on the route]
-    #[arg(long = "scope", short, value_name = "SCOPE")]
+    #[arg(long = "scope", short, value_name = "SCOPE", add = super::completions::scopes())]
     scopes: Vec<String>,
     /// The client id of the harvester: the other clients of a row have its entry in the policy
     #[arg(long, short, value_name = "CLIENT", default_value = "harvester")]

@@ -13,7 +13,7 @@ use super::exit::Failure;
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless NO_COLOR is set or TERM is `dumb`.
     Auto,
     /// Always.
     Always,
@@ -48,7 +48,8 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Decides on colour once, for the whole run (<https://no-color.org>: any value but the empty one counts).
     pub(crate) fn new(color: Color) -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let plain = is_dumb || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         match color {
             Color::Always => Self { out: true, err: true },
             Color::Never => Self { out: false, err: false },
@@ -56,6 +57,14 @@ impl Terminal {
                 Self { out: !plain && io::stdout().is_terminal(), err: !plain && io::stderr().is_terminal() }
             }
         }
+    }
+
+    /// How many characters a line of standard output takes: `COLUMNS`, else what a terminal says of itself; without either there
+    /// is no bound.
+    pub(crate) fn width(self) -> usize {
+        let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let of_terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+        said.or_else(of_terminal).filter(|width| *width > 0).unwrap_or(usize::MAX)
     }
 
     /// Whether standard output takes colour.

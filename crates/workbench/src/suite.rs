@@ -20,6 +20,7 @@ use fieldgate::policy::moment::Moment;
 use fieldgate::refusal::Refusal;
 
 pub mod budgets;
+pub mod forms;
 mod judge;
 pub mod place;
 mod read;
@@ -27,7 +28,7 @@ pub mod verdict;
 mod why;
 
 pub use judge::{Cell, Finding, FindingKind, Judgement, Setting, judge, texts};
-pub use read::load;
+pub use read::{load, read};
 pub use why::{Reason, reasons};
 
 use place::Pattern;

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Detector, Entry, Level, Link, Mask};
+use fieldgate::policy::model::{Entry, Level, Link, Mask};
+use fieldgate_workbench::suite::forms;
 use fieldgate_workbench::suite::verdict::{Verdict, client_entry, word};
 
 use super::changes::{Change, Direction, key};
@@ -169,10 +170,8 @@ fn form_change(level: Level, was: &Entry, is: &Entry) -> Option<(Direction, Stri
         }
         Level::Pseudonym if was.pseudonym != is.pseudonym => {
             let text = |entry: &Entry| {
-                entry.pseudonym.as_ref().map_or("pseudonym".to_owned(), |form| {
-                    let all = if form.link == Link::All { " linked for all" } else { "" };
-                    format!("pseudonym {}{all}", form.namespace)
-                })
+                let form = entry.pseudonym.as_ref();
+                form.map_or("pseudonym".to_owned(), |form| format!("pseudonym {}", forms::pseudonym(form)))
             };
             let link = |entry: &Entry| entry.pseudonym.as_ref().map(|form| form.link);
             let direction = match (link(was), link(is)) {
@@ -192,13 +191,7 @@ fn form_change(level: Level, was: &Entry, is: &Entry) -> Option<(Direction, Stri
     }
 }
 
-/// The detectors of an entry, a policy's own with what they find: under one name another pattern is another detector. Each region
-/// of telephone numbers is one.
+/// The detectors of an entry, a policy's own with what they find: under one name another pattern is another detector.
 fn detectors(entry: &Entry) -> Vec<String> {
-    let of = |detector: &Detector| match detector {
-        Detector::BuiltIn(built_in) => built_in.name().to_owned(),
-        Detector::Phone(region) => format!("phone {region}"),
-        Detector::Custom(custom) => format!("{} /{}/", custom.name, custom.pattern.as_str()),
-    };
-    entry.detect.iter().map(of).collect()
+    entry.detect.iter().map(forms::detector).collect()
 }

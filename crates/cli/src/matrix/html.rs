@@ -82,8 +82,15 @@ fn policy(one: &Loaded, arguments: &Arguments) -> Value {
     let routes: Vec<Value> = any_other
         .iter()
         .map(|cells| {
-            let fields: Vec<Value> =
-                cells.fields.iter().map(|field| json!({"path": field.path, "classes": field.classes})).collect();
+            let fields: Vec<Value> = cells
+                .fields
+                .iter()
+                .map(|field| {
+                    let forms = cells::forms_by_level(&field.forms);
+                    let all = field.forms.to_string();
+                    json!({"path": field.path, "classes": field.classes, "forms": forms, "all": all})
+                })
+                .collect();
             json!({"name": cells.route.name, "match": cells::match_text(cells.route), "fields": fields})
         })
         .collect();

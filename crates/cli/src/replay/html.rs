@@ -66,7 +66,7 @@ fn body(replay: &Replay<'_>) -> String {
 fn table(replay: &Replay<'_>) -> String {
     let head: String = HEAD.iter().map(|title| format!("<th scope=\"col\">{title}</th>")).collect();
     let mut out = format!(
-        "<h2>Who got how much</h2>\n<div class=\"scroll\"><table id=\"rows\"><thead><tr>{head}</tr></thead><tbody>\n"
+        "<h2>Who got how much</h2>\n<div class=\"scroll\" role=\"region\" aria-label=\"Who got how much\" tabindex=\"0\"><table id=\"rows\"><thead><tr>{head}</tr></thead><tbody>\n"
     );
     for row in &replay.rows {
         let total = &row.harvest.total;
@@ -191,7 +191,7 @@ fn summed(row: &Row, of: impl Fn(&Tally) -> u64) -> Vec<(u64, u64)> {
 
 fn svg(id: &str, title: &str, about: &str, inner: &str) -> String {
     format!(
-        "<h2>{title}</h2>\n<div class=\"scroll\"><svg id=\"{id}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"{id}-title {id}-about\"><title id=\"{id}-title\">{title}</title><desc id=\"{id}-about\">{about}</desc>\n{inner}</svg></div>\n"
+        "<h2>{title}</h2>\n<div class=\"scroll\" role=\"region\" aria-label=\"{title}\" tabindex=\"0\"><svg id=\"{id}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"{id}-title {id}-about\"><title id=\"{id}-title\">{title}</title><desc id=\"{id}-about\">{about}</desc>\n{inner}</svg></div>\n"
     )
 }
 

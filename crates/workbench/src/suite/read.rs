@@ -70,11 +70,20 @@ pub fn load(path: &Path) -> Result<Suite, Diagnostics> {
             return Err(Diagnostics::new(vec![diagnostic], Rc::default()));
         }
     };
+    read(path, &text)
+}
+
+/// Reads a suite's text as that of a file at `path`, from whose directory on bodies are named.
+///
+/// # Errors
+/// Every fault of the suite, with its place.
+pub fn read(path: &Path, text: &str) -> Result<Suite, Diagnostics> {
+    let name = path.display().to_string();
     let mut sources = Sources::default();
-    let file = sources.add(Source { name, text: text.as_str().into(), origin: Origin::Text });
+    let file = sources.add(Source { name, text: text.into(), origin: Origin::Text });
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     let mut reader = Reader { directory, found: Vec::new() };
-    let root = fieldgate::policy::yaml::read(&text, file, &mut reader.found);
+    let root = fieldgate::policy::yaml::read(text, file, &mut reader.found);
     let sources = Rc::new(sources);
     let suite = root.and_then(|root| reader.suite(&root, Rc::clone(&sources)));
     match suite {

@@ -273,8 +273,8 @@ fn ceilings(
 
 /// Rule 18: the highest level, no higher than `level`, for which the entries agree on a form (rule 13).
 fn with_form(entries: &[&Entry], level: Level) -> Level {
-    let masks = agreed(entries.iter().filter_map(|entry| entry.mask.as_ref()));
-    let pseudonyms = agreed(entries.iter().filter_map(|entry| entry.pseudonym.as_ref()));
+    let masks = agreed(entries.iter().filter_map(|entry| entry.mask.as_ref())).is_some();
+    let pseudonyms = agreed(entries.iter().filter_map(|entry| entry.pseudonym.as_ref())).is_some();
     match level {
         Level::Mask if masks => Level::Mask,
         Level::Mask | Level::Pseudonym if pseudonyms => Level::Pseudonym,
@@ -283,8 +283,10 @@ fn with_form(entries: &[&Entry], level: Level) -> Level {
     }
 }
 
-fn agreed<T: PartialEq>(mut forms: impl Iterator<Item = T>) -> bool {
-    forms.next().is_some_and(|first| forms.all(|form| form == first))
+/// The one form that all agree on (rule 13).
+pub(super) fn agreed<T: PartialEq>(mut forms: impl Iterator<Item = T>) -> Option<T> {
+    let first = forms.next()?;
+    forms.all(|form| form == first).then_some(first)
 }
 
 /// One scalar of a body, and what the policy says about it.
