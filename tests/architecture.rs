@@ -45,7 +45,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
 ];
 
 /// Foreign crates that one place alone may name.
-const CRATES: [(&str, &str); 14] = [
+const CRATES: [(&str, &str); 17] = [
     ("siphasher", "src/budget/subject"),
     ("proxy_wasm", "crates/plugin/src"),
     ("log", "crates/plugin/src"),
@@ -60,6 +60,9 @@ const CRATES: [(&str, &str); 14] = [
     ("flate2", "crates/cli/src/logs"),
     ("ruzstd", "crates/cli/src/logs"),
     ("clap_mangen", "crates/cli/src/man"),
+    ("lsp_server", "crates/cli/src/lsp"),
+    ("percent_encoding", "crates/cli/src/lsp/editor"),
+    ("terminal_size", "crates/cli/src/terminal"),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

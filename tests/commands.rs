@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Pages with commands. The blocks of `docs/suites.md` are run by `tests/suites.rs`.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 17] = [
     "README.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
@@ -31,6 +31,8 @@ const PAGES: [&str; 15] = [
     "docs/gateways.md",
     "docs/replay.md",
     "docs/ledger.md",
+    "docs/detectors.md",
+    "docs/editors.md",
 ];
 
 fn root() -> PathBuf {

@@ -19,6 +19,7 @@ mod init;
 mod ledger;
 mod load;
 mod logs;
+mod lsp;
 mod man;
 mod matrix;
 mod preview;
@@ -71,9 +72,11 @@ enum Verb {
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
+    Lsp(lsp::Arguments),
 }
 
 fn main() -> ExitCode {
+    completions::answer();
     let cli = Cli::parse();
     let terminal = Terminal::new(cli.color);
     terminal::working();
@@ -103,6 +106,7 @@ fn carry_out(verb: &Verb, terminal: Terminal) -> Result<Exit, Failure> {
         Verb::Schema(arguments) => schema::run(arguments, terminal),
         Verb::Completions(arguments) => completions::run(arguments, terminal),
         Verb::Man(arguments) => man::run(arguments, terminal),
+        Verb::Lsp(arguments) => lsp::run(arguments),
     }
 }
 

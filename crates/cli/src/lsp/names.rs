@@ -1,0 +1,257 @@
+//! The names that may stand at a place, and where a name is declared: two tables say which kind of name it is. Keys and words
+//! of the language come from its reference.
+
+use std::collections::BTreeMap;
+
+use fieldgate::diagnostic::Span;
+use fieldgate::diagnostic::rules::{Key, keys};
+use fieldgate::policy::model::BuiltIn;
+use fieldgate::policy::{Member, Node, PolicyDoc};
+use serde_json::{Value, json};
+
+use super::Looked;
+use super::cursor::{Cursor, Slot};
+use super::editor::{range, uri_of};
+
+/// What a name is a name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Area,
+    Class,
+    Client,
+    Detector,
+    /// A field path of the shape whose name is the key above.
+    Path,
+    /// A field path of any shape.
+    AnyPath,
+    /// Method and path of a route.
+    Request,
+    Route,
+    Scope,
+    Shape,
+    /// A kind of subject.
+    Subject,
+}
+
+/// Keys that are names of something declared elsewhere.
+const KEYS: [(&str, Kind); 10] = [
+    ("canaries.*", Kind::Subject),
+    ("clients.*.ceiling.*", Kind::Class),
+    ("clients.*.deny.*", Kind::Shape),
+    ("routes.*.ceiling.*", Kind::Class),
+    ("routes.*.subject.*", Kind::Subject),
+    ("scopes.*.fields.*", Kind::Shape),
+    ("scopes.*.fields.*.*", Kind::Path),
+    ("scopes.*.grant.*", Kind::Class),
+    ("scopes.*.rows.*", Kind::Route),
+    ("tests.expect.*", Kind::AnyPath),
+];
+
+/// Values that are such names.
+const VALUES: [(&str, Kind); 18] = [
+    ("budgets.*.areas", Kind::Area),
+    ("budgets.*.clients", Kind::Client),
+    ("budgets.*.count.distinct", Kind::Subject),
+    ("clients.*.deny.*", Kind::Path),
+    ("clients.*.scopes", Kind::Scope),
+    ("defaults.errors.detect", Kind::Detector),
+    ("defaults.headers.classify.*", Kind::Class),
+    ("defaults.headers.classify.*.class", Kind::Class),
+    ("routes.*.area", Kind::Area),
+    ("scopes.*.areas", Kind::Area),
+    ("scopes.*.when.all_of", Kind::Scope),
+    ("scopes.*.when.any_of", Kind::Scope),
+    ("shapes.*.*", Kind::Class),
+    ("shapes.*.*.class", Kind::Class),
+    ("shapes.*.*.detect", Kind::Detector),
+    ("shapes.*.*.shape", Kind::Shape),
+    ("tests.request.path", Kind::Request),
+    ("tests.request.scopes", Kind::Scope),
+];
+
+/// The client of a row of a suite is a name, too; `*` is none.
+const SUITE_CLIENT: &str = "tests.request.client";
+
+/// Maps that are read as others are.
+const AS: [(&str, &str); 3] =
+    [("routes.*.body", "shapes.*"), ("routes.*.headers", "defaults.headers"), ("tests.sequence", "tests")];
+
+/// What a place is, in the terms of the reference: `scopes.*.grant.*`; none where the language has no such key.
+pub(super) fn pattern<'k>(above: impl IntoIterator<Item = &'k String>) -> Option<String> {
+    let mut pattern = String::new();
+    for key in above {
+        let dot = if pattern.is_empty() { "" } else { "." };
+        let (exact, any) = (format!("{pattern}{dot}{key}"), format!("{pattern}{dot}*"));
+        pattern = if exact.starts_with("tests") {
+            suite_pattern(&exact, any)?
+        } else if keys().any(|known| known.path == exact) {
+            exact
+        } else if keys().any(|known| known.path == any) {
+            any
+        } else {
+            return None;
+        };
+        if let Some((_, other)) = AS.iter().find(|(path, _)| *path == pattern) {
+            pattern = (*other).to_owned();
+        }
+    }
+    Some(pattern)
+}
+
+/// A suite's place: few of them matter here.
+fn suite_pattern(exact: &str, any: String) -> Option<String> {
+    let known = ["tests", "tests.request", "tests.expect", "tests.sequence", SUITE_CLIENT];
+    if known.contains(&exact) || VALUES.iter().any(|(path, _)| *path == exact) {
+        return Some(exact.to_owned());
+    }
+    KEYS.iter().any(|(path, _)| *path == any).then_some(any)
+}
+
+/// The reference's entry for a place.
+pub(super) fn key(pattern: &str) -> Option<Key> {
+    keys().find(|key| key.path == pattern)
+}
+
+/// The pattern of a place with its word, and what the word is a name of.
+pub(super) fn kind(cursor: &Cursor) -> Option<(String, Option<Kind>)> {
+    let find =
+        |table: &[(&str, Kind)], pattern: &str| table.iter().find(|(path, _)| *path == pattern).map(|(_, kind)| *kind);
+    match cursor.slot {
+        Slot::Key => {
+            let pattern = pattern(cursor.keys.iter().chain([&cursor.word]))?;
+            let kind = find(&KEYS, &pattern);
+            Some((pattern, kind))
+        }
+        Slot::Value => {
+            let pattern = pattern(&cursor.keys)?;
+            let kind = if pattern == SUITE_CLIENT { Some(Kind::Client) } else { find(&VALUES, &pattern) };
+            Some((pattern, kind))
+        }
+    }
+}
+
+fn members<'d>(doc: &'d PolicyDoc, section: &str) -> &'d [Member] {
+    doc.root().get(section).and_then(Node::members).unwrap_or_default()
+}
+
+/// Names of a kind, each with a word on it and the span of its declaration.
+fn names(doc: &PolicyDoc, kind: Kind, shape: Option<&String>) -> Vec<(String, String, Option<Span>)> {
+    let section = |name: &str, word: &str| -> Vec<(String, String, Option<Span>)> {
+        let about = |node: &Node| node.get("about").and_then(Node::text).map(str::to_owned);
+        members(doc, name)
+            .iter()
+            .map(|one| (one.key.to_string(), about(&one.node).unwrap_or_else(|| word.to_owned()), Some(one.key_span)))
+            .collect()
+    };
+    let texts = |name: &str, key: &str, word: &str| -> Vec<(String, String, Option<Span>)> {
+        let nodes = members(doc, name).iter().filter_map(|one| one.node.get(key));
+        nodes.filter_map(|node| Some((node.text()?.to_owned(), word.to_owned(), Some(node.span)))).collect()
+    };
+    let paths = |node: &Node, word: &str| -> Vec<(String, String, Option<Span>)> {
+        let places = node.members().unwrap_or_default().iter();
+        places.map(|place| (place.key.to_string(), word.to_owned(), Some(place.key_span))).collect()
+    };
+    let shapes = members(doc, "shapes");
+    match kind {
+        Kind::Area => texts("routes", "area", "area"),
+        Kind::Class => section("classes", "class"),
+        Kind::Client => section("clients", "client"),
+        Kind::Detector => {
+            let built_in = BuiltIn::ALL.into_iter().map(|one| (one.name().to_owned(), "built in".to_owned(), None));
+            section("detectors", "detector").into_iter().chain(built_in).collect()
+        }
+        Kind::Path => shape
+            .and_then(|shape| shapes.iter().find(|one| *one.key == **shape))
+            .map(|one| paths(&one.node, "field"))
+            .unwrap_or_default(),
+        Kind::AnyPath => shapes.iter().flat_map(|one| paths(&one.node, &format!("of shape {}", one.key))).collect(),
+        Kind::Request => texts("routes", "match", "route"),
+        Kind::Route => section("routes", "route"),
+        Kind::Scope => section("scopes", "scope"),
+        Kind::Shape => section("shapes", "shape"),
+        Kind::Subject => {
+            let places = shapes.iter().flat_map(|one| one.node.members().unwrap_or_default());
+            let subjects = places.filter_map(|place| place.node.get("subject"));
+            subjects.filter_map(|node| Some((node.text()?.to_owned(), "subject".to_owned(), Some(node.span)))).collect()
+        }
+    }
+}
+
+/// What may be written at a place.
+pub(super) fn completion(doc: Option<&PolicyDoc>, _path: &str, text: &str, at: usize) -> Value {
+    let Some(cursor) = Cursor::at(text, at) else { return Value::Null };
+    // By label: what it is, and its text in the file.
+    let mut items: BTreeMap<String, (String, bool)> = BTreeMap::new();
+    let above = match cursor.slot {
+        Slot::Key => pattern(&cursor.keys),
+        Slot::Value => pattern(&cursor.keys),
+    };
+    let Some(above) = above else { return json!([]) };
+    match cursor.slot {
+        Slot::Key => {
+            let dot = if above.is_empty() { "" } else { "." };
+            for key in keys() {
+                let name = key.path.strip_prefix(&*above).and_then(|rest| rest.strip_prefix(dot));
+                if let Some(name) = name.filter(|name| !name.contains(['.', '*', '['])) {
+                    items.insert(name.to_owned(), (key.what.to_owned(), false));
+                }
+            }
+        }
+        Slot::Value => {
+            for word in key(&above).iter().flat_map(Key::words) {
+                items.insert(word.to_owned(), ("a word of the language".to_owned(), false));
+            }
+        }
+    }
+    let wanted = match cursor.slot {
+        Slot::Key => KEYS.iter().find(|(path, _)| *path == format!("{above}.*")).map(|(_, kind)| *kind),
+        Slot::Value if above == SUITE_CLIENT => Some(Kind::Client),
+        Slot::Value => VALUES.iter().find(|(path, _)| *path == above).map(|(_, kind)| *kind),
+    };
+    if let (Some(doc), Some(kind)) = (doc, wanted) {
+        for (name, word, _) in names(doc, kind, cursor.keys.last()) {
+            items.entry(name).or_insert((word, true));
+        }
+    }
+    let span = Span {
+        file: 0,
+        start: u32::try_from(cursor.typed.start).unwrap_or(u32::MAX),
+        end: u32::try_from(cursor.typed.end).unwrap_or(u32::MAX),
+    };
+    let range = range(text, span);
+    let in_flow = text.get(..cursor.typed.start).and_then(|before| before.rsplit('\n').next());
+    let in_flow = in_flow.is_some_and(|line| line.contains(['{', '[']));
+    let items: Vec<Value> = items
+        .into_iter()
+        .map(|(label, (about, is_name))| {
+            let plain = cursor.quoted || !needs_quotes(&label, in_flow);
+            let written = if plain { label.clone() } else { format!("\"{label}\"") };
+            // Kinds of the protocol: 6 is a variable, 14 a keyword.
+            json!({
+                "label": label, "detail": about, "kind": if is_name { 6 } else { 14 },
+                "filterText": written, "textEdit": {"range": range, "newText": written},
+            })
+        })
+        .collect();
+    json!(items)
+}
+
+/// Whether YAML reads a name as something else where it has no quotes.
+fn needs_quotes(name: &str, in_flow: bool) -> bool {
+    name.starts_with(['*', '&', '!', '|', '>', '%', '@', '`', '{', '[', '\'', '"', '#'])
+        || name.contains(": ")
+        || name.contains(" #")
+        || (in_flow && name.contains(['[', ']', '{', '}', ',']))
+}
+
+/// Where the name at a place is declared.
+pub(super) fn definition(looked: &Looked, _path: &str, text: &str, at: usize) -> Value {
+    let cursor = Cursor::at(text, at);
+    let (Some(doc), Some(cursor)) = (&looked.doc, cursor) else { return Value::Null };
+    let Some((_, Some(kind))) = self::kind(&cursor) else { return Value::Null };
+    // The shape of a path is the key above it.
+    let found = names(doc, kind, cursor.keys.last()).into_iter().find(|(name, _, _)| *name == cursor.word);
+    let Some((_, _, Some(span))) = found else { return Value::Null };
+    let Some(source) = doc.sources().get(span.file) else { return Value::Null };
+    json!({"uri": uri_of(&source.name), "range": range(&source.text, span)})
+}
