@@ -21,7 +21,9 @@ mod attacks;
 mod budgets;
 mod harvest;
 mod hostile;
+mod keys;
 mod lifecycle;
+mod page;
 mod records;
 mod reloads;
 mod rows;
@@ -46,7 +48,7 @@ type Test = Box<dyn FnOnce(&World) -> Result<(), String> + Send>;
 
 /// Rows, by the beginning of their claims, that take a minute or more each: one of their kind runs always, all with
 /// `FIELDGATE_ROWS=all` (`make matrix`, `make soak`), or when they are asked for by name.
-const LONG: [&str; 15] = [
+const LONG: [&str; 16] = [
     "long bodies stream in constant memory: buffers of 16 KiB",
     "long bodies stream in constant memory: buffers of 1024 KiB",
     "a body that grows arrives whole, and Envoy lives: buffers of 16 KiB",
@@ -63,6 +65,7 @@ const LONG: [&str; 15] = [
     // It needs Prometheus: `make alerts`.
     "promtool and Prometheus take the alerts",
     "Prometheus takes each query of the dashboard",
+    "the key changes in three steps",
 ];
 
 /// How many of the slowest rows are named at the end.
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
     let lifecycle = lifecycle::ALL.into_iter().map(|(claim, test)| trial(claim.to_owned(), Box::new(test)));
     let own = [
         harvest::all(),
+        keys::all(),
         budgets::all(),
         streams::all(),
         twins::all(),
@@ -103,6 +107,7 @@ fn main() -> ExitCode {
         siege::all(),
         attacks::all(),
         traps::all(),
+        page::all(),
         records::all(),
         reloads::all(),
         settings::all(),

@@ -21,7 +21,7 @@ const STOP: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Tools {
     func_e: PathBuf,
-    envoy: PathBuf,
+    pub envoy: PathBuf,
     pub wasm: PathBuf,
 }
 
@@ -136,6 +136,21 @@ impl Envoy {
         key: Option<&str>,
         workers: u32,
     ) -> Result<Self, String> {
+        let key = key.map(|key| ("FIELDGATE_KEY", key));
+        Self::start_keyed(tools, scratch, bootstrap, key.as_slice(), workers)
+    }
+
+    /// Starts Envoy with keys under the names of their environment variables, and waits until it serves.
+    ///
+    /// # Errors
+    /// What Envoy complained of, if it ends instead.
+    pub fn start_keyed(
+        tools: &Tools,
+        scratch: Scratch,
+        bootstrap: &Bootstrap,
+        keys: &[(&str, &str)],
+        workers: u32,
+    ) -> Result<Self, String> {
         let home = scratch.path();
         let config = scratch.write("envoy.json", &bootstrap.text()).map_err(|error| error.to_string())?;
         let (log, admin) = (home.join("envoy.log"), home.join("admin"));
@@ -156,10 +171,8 @@ impl Envoy {
             .env_remove("FIELDGATE_KEY")
             .stdin(Stdio::null())
             .stdout(output.try_clone().map_err(|error| error.to_string())?)
+            .envs(keys.iter().copied())
             .stderr(output);
-        if let Some(key) = key {
-            command.env("FIELDGATE_KEY", key);
-        }
         let func_e = command.spawn().map_err(|error| format!("{}: {error}", tools.func_e.display()))?;
         let mut envoy =
             Self { func_e, admin: SocketAddr::from(([127, 0, 0, 1], 0)), listeners: BTreeMap::new(), log, scratch };

@@ -1,0 +1,102 @@
+//! The lines of `docs/operations.md` that start an Envoy, as they stand there.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::streams::Test;
+use super::support::envoy::Scratch;
+use super::world::World;
+
+pub(crate) fn all() -> Vec<(String, Test)> {
+    vec![("the lines of docs/operations.md start an Envoy that filters".to_owned(), Box::new(lines))]
+}
+
+/// An API that answers every request with an account; where it listens.
+fn api() -> Result<u16, String> {
+    let account = std::fs::read(super::support::root().join("policies/testdata/account.json"));
+    let account = account.map_err(|error| error.to_string())?;
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                head.push(byte[0]);
+            }
+            let length = account.len();
+            // Whoever leaves in the midst of it leaves.
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            );
+            let _ = stream.write_all(&account);
+        }
+    });
+    Ok(port)
+}
+
+fn free() -> Result<u16, String> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .map(|it| it.port())
+        .map_err(|e| e.to_string())
+}
+
+fn lines(world: &World) -> Result<(), String> {
+    let root = super::support::root();
+    let page = std::fs::read_to_string(root.join("docs/operations.md")).map_err(|error| error.to_string())?;
+    let (_, rest) = page.split_once("```sh\n").ok_or("the page has no lines to run")?;
+    let (block, _) = rest.split_once("```").ok_or("the lines have no end")?;
+    let scratch = Scratch::new().map_err(|error| error.to_string())?;
+    let jwks = scratch.write("jwks.json", &world.issuer.jwks()).map_err(|error| error.to_string())?;
+    let (api, port) = (api()?, free()?);
+    let mut script = format!("set -e\ntrap 'kill $(jobs -p) && wait' EXIT\n{block}");
+    // What is this machine's own, and how an Envoy stands beside others.
+    for (from, to) in [
+        ("make wasm ", ": "),
+        ("$PWD/target/wasm32-wasip1/release/fieldgate.wasm", &*world.tools.wasm.to_string_lossy()),
+        ("/etc/fieldgate/jwks.json", &*jwks.to_string_lossy()),
+        ("UPSTREAM_PORT=9000", &format!("UPSTREAM_PORT={api}")),
+        ("8080", &port.to_string()),
+        (".tools/envoy/1.40.0/envoy -c", &format!("{} --disable-hot-restart -l error -c", world.tools.envoy.display())),
+        ("my-envoy.yaml", &*scratch.path().join("my-envoy.yaml").to_string_lossy()),
+        ("ACCESS_LOG=/dev/stdout", "ACCESS_LOG=/dev/stderr"),
+    ] {
+        if !script.contains(from) {
+            return Err(format!("the lines have no `{from}`"));
+        }
+        script = script.replace(from, to);
+    }
+    let command = Path::new(env!("CARGO_BIN_EXE_fieldgate")).parent().ok_or("the command is nowhere")?;
+    let path = format!("{}:{}", command.display(), std::env::var("PATH").unwrap_or_default());
+    let token = world.issuer.token(&json!({"azp": "care-app", "scope": "care.read"}));
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(root)
+        .env("PATH", path)
+        .env("TOKEN", token)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let all = format!("{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    // What it says is of the policy, none of the bootstrap.
+    let (check, body) = told.rsplit_once("tells more.\n").ok_or_else(|| format!("no check, or no answer: {all}"))?;
+    if check.contains("my-envoy.yaml") {
+        return Err(check.to_owned());
+    }
+    let body: Value = serde_json::from_str(body).map_err(|fault| format!("{fault}: {all}"))?;
+    if body["id"] == "ACC-004217"
+        && body["payment"] == json!({"iban": "****1332"})
+        && body.get("internalRiskFlag").is_none()
+    {
+        Ok(())
+    } else {
+        Err(format!("another answer: {body}\n{all}"))
+    }
+}
