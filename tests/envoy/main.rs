@@ -23,6 +23,7 @@ mod harvest;
 mod hostile;
 mod keys;
 mod lifecycle;
+mod mesh;
 mod page;
 mod records;
 mod reloads;
@@ -107,6 +108,7 @@ fn main() -> ExitCode {
         siege::all(),
         attacks::all(),
         traps::all(),
+        mesh::all(),
         page::all(),
         records::all(),
         reloads::all(),
