@@ -305,12 +305,29 @@ fn a_watched_policy_is_checked_again_when_it_changes() {
 }
 
 #[test]
-fn a_preview_of_pseudonyms_needs_a_key_and_says_so() {
+fn a_preview_needs_a_key_where_a_pseudonym_can_come_out_and_only_there() {
     let scratch = Scratch::new("key");
-    scratch.write("small.yaml", &small().replace("$.status: reference", "$.status: {class: reference, pseudonym: a}"));
-    let run = scratch.run(&["preview", "get-account", "-p", "small.yaml", "-s", "care.read"]);
-    assert_eq!(run.status.code(), Some(2));
-    assert!(text(&run.stderr).contains("FIELDGATE_KEY"), "{}", text(&run.stderr));
+    let policy = small().replace("$.status: reference", "$.status: {class: reference, pseudonym: a}");
+    let scopes = "scopes:\n  care.read: {areas: [accounts], grant: {reference: show}}\n";
+    for (claim, changed, needs) in [
+        ("a scope shows it", policy.clone(), false),
+        ("a scope has it as a pseudonym", policy.replace("reference: show}", "reference: pseudonym}"), true),
+        ("a mask that is not there falls to it", policy.replace("reference: show}", "reference: mask}"), true),
+        (
+            "rows may leave it to the scope that has it as a pseudonym",
+            policy.replace(
+                scopes,
+                &format!("{scopes}  all: {{when: always, areas: [accounts], grant: {{reference: pseudonym}}}}\n"),
+            ),
+            true,
+        ),
+        ("a ceiling", policy.replace("body: {$", "ceiling: {reference: pseudonym}, body: {$"), true),
+    ] {
+        scratch.write("small.yaml", &changed);
+        let run = scratch.run(&["preview", "get-account", "-p", "small.yaml", "-s", "care.read"]);
+        assert_eq!(run.status.code() == Some(2), needs, "{claim}: {}", text(&run.stderr));
+        assert_eq!(text(&run.stderr).contains("FIELDGATE_KEY"), needs, "{claim}: {}", text(&run.stderr));
+    }
 }
 
 /// What a shell is offered after these words; the last is the one that is being typed.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Pages with commands. The blocks of `docs/suites.md` are run by `tests/suites.rs`.
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 18] = [
     "README.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
@@ -33,6 +33,7 @@ const PAGES: [&str; 17] = [
     "docs/ledger.md",
     "docs/detectors.md",
     "docs/editors.md",
+    "docs/envoy.md",
 ];
 
 fn root() -> PathBuf {
@@ -187,6 +188,30 @@ fn the_pages_of_breaches_show_what_their_commands_print() {
         }
         assert_eq!(text, out, "{page}: run with UPDATE_GOLDENS=1");
     }
+}
+
+#[test]
+fn an_envoy_of_ones_own_gets_a_bootstrap_that_checks() {
+    let text = read("docs/envoy.md");
+    let scratch = Scratch(std::env::temp_dir().join(format!("fieldgate-own-{}", std::process::id())));
+    drop(fs::remove_dir_all(&scratch.0));
+    copy(&root().join("policies"), &scratch.0.join("policies"));
+    copy(&root().join("envoy"), &scratch.0.join("envoy"));
+    let blocks: Vec<&str> = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 2, "docs/envoy.md has lost its commands");
+    let said = run(&format!("set -eu\n{}", blocks.concat()), &scratch.0);
+    let bootstrap =
+        fs::read_to_string(scratch.0.join("bootstrap.yaml")).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert!(!bootstrap.contains("${"), "something is not filled in");
+    assert!(bootstrap.contains("telco-accounts") && bootstrap.contains("port_value: \"8080\""), "{bootstrap}");
+    // Of the shipped policy alone there are warnings; nothing more is said of the two together.
+    let alone = run("fieldgate check policies/telco.yaml", &scratch.0);
+    assert!(said.ends_with(&alone) && !said.contains("error["), "{said}");
+    let token = fs::read_to_string(scratch.0.join("token")).unwrap();
+    assert_eq!(token.split('.').map(|part| part.len() > 10).collect::<Vec<_>>(), [true; 3], "{token}");
+    let keys = fs::read_to_string(scratch.0.join("jwks.json")).unwrap();
+    // 2,048 bits in base64url.
+    assert!(keys.split('"').any(|part| part.len() == 342), "{keys}");
 }
 
 /// The code spans of a page that are commands of a program, without the line breaks in them.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use fieldgate::diagnostic::{Code, catalogue};
+use fieldgate::diagnostic::{Code, Span, catalogue};
 use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{Budget, Entry, Governed, Level, Route, RouteBody, ScopeId, Step, StepEffect};
+use fieldgate::policy::model::{Budget, Entry, Governed, Level, Route, RouteBody, Scope, ScopeId, Step, StepEffect};
 use fieldgate_workbench::suite::forms::Forms;
 use fieldgate_workbench::suite::verdict::{self, Asker, Because, Decider, Verdict, word};
 use fieldgate_workbench::suite::{budgets, reasons};
@@ -169,6 +169,11 @@ impl<'a> Asked<'a> {
         }
         let mut text = format!("{}\n", self.headline(&self.verdict, terminal));
         text.push_str(&self.lines(&self.verdict, terminal));
+        for (said, place) in self.asleep() {
+            let place = place.map(|span| self.one.sources.location(span).to_string()).unwrap_or_default();
+            text.push_str(format!("  {said}  {}", terminal.paint(Ink::Dim, &place)).trim_end());
+            text.push('\n');
+        }
         for rule in &self.governed.rows {
             if rule.scope.is_none_or(|scope| self.active.contains(&scope)) && rule.array.reaches_into(&self.path) {
                 let place = self.one.sources.location(rule.span);
@@ -191,6 +196,33 @@ impl<'a> Asked<'a> {
         }
         text.push_str(&self.budgets_text(terminal));
         text
+    }
+
+    /// Why each of the caller's scopes does not act here, and where that is written: nothing for one that acts, or that the policy
+    /// does not have.
+    fn asleep(&self) -> Vec<(String, Option<Span>)> {
+        let policy = &self.one.policy;
+        let client = verdict::client_entry(policy, self.asker.client);
+        let client = client.and_then(|id| policy.clients.get(usize::from(id.0)));
+        let of = |(index, scope): (usize, &Scope)| {
+            let acts = self.active.iter().any(|id| usize::from(id.0) == index);
+            if acts || !self.asker.scopes.contains(&scope.name) {
+                return None;
+            }
+            let name = &scope.name;
+            if let Some(client) = client
+                && client.scopes.as_ref().is_some_and(|listed| !listed.contains(name))
+            {
+                let said = format!("{name} is ignored: the entry of client {} lists other scopes", client.name);
+                return Some((said, Some(client.span)));
+            }
+            if !scope.areas.contains(&self.route.area) {
+                let area = &self.route.area;
+                return Some((format!("{name} does not act on area {area}, which is this route's"), Some(scope.span)));
+            }
+            Some((format!("{name} is not active: its `when` does not hold"), Some(scope.span)))
+        };
+        policy.scopes.iter().enumerate().filter_map(of).collect()
     }
 
     /// The budgets that bind the caller here, and what each of their steps makes of the field: nothing where it is hidden anyway.
@@ -380,6 +412,7 @@ impl<'a> Asked<'a> {
             "selected": selected,
             "holds": self.held.iter().map(|(path, at)| json!({"where": path, "level": word(at.level)})).collect::<Vec<_>>(),
             "advice": self.advice(),
+            "asleep": self.asleep().into_iter().map(|(said, _)| said).collect::<Vec<_>>(),
             "bounds": cells::bounds(self.route, self.governed).collect::<Vec<_>>(),
             "budgets": self.steps().iter().map(|(budget, steps)| json!({
                 "budget": budget.name,

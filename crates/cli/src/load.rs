@@ -298,6 +298,17 @@ pub(crate) fn claims(text: Option<&str>) -> Result<Value, Failure> {
     }
 }
 
+/// The key of pseudonyms where the environment has none: known to everybody, so that a suite needs no secret. 32 bytes in base64.
+const TEST_KEY: &str = "ZmllbGRnYXRlIHRlc3Qga2V5LCBub3QgYSBzZWNyZXQ=";
+
+/// That key.
+///
+/// # Errors
+/// None in practice: a test holds that it is one.
+pub(crate) fn test_key() -> Result<PseudonymKey, Failure> {
+    PseudonymKey::from_base64(TEST_KEY).map_err(|fault| Failure::new(format!("the test key: {fault}")))
+}
+
 /// The policy's key (rule 23), from this process's environment.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Answer, Headers, Mode, Request, Response, respond};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Route, RouteId, StepEffect};
+use fieldgate::policy::model::{Level, Route, RouteBody, RouteId, StepEffect};
 use fieldgate::policy::moment::Moment;
 use fieldgate::program::{FieldCount, Program};
 use fieldgate::refusal::Refusal;
@@ -17,7 +17,7 @@ use fieldgate::rewrite::Counts;
 use fieldgate_workbench::suite::budgets;
 use fieldgate_workbench::suite::place::all_places;
 use fieldgate_workbench::suite::texts;
-use fieldgate_workbench::suite::verdict::word;
+use fieldgate_workbench::suite::verdict::{self, Asker, word};
 
 use super::exit::{Exit, Failure};
 use super::load;
@@ -92,10 +92,22 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         Some(used) => budgets::at_share(&one.policy, caller.entry, used),
         None => one.policy.clone(),
     };
-    let program = Program::new(policy, key).map_err(|missing| {
-        Failure::new(missing.to_string())
-            .help(format!("for a trial: export {}=$(openssl rand -base64 32)", missing.variable))
-    })?;
+    // Without a key the policy runs with one that everybody knows, as long as nothing that is keyed can come out.
+    let trial = match &key {
+        None => load::test_key().ok().and_then(|key| Program::new(policy.clone(), Some(key)).ok()),
+        Some(_) => None,
+    };
+    let trial = trial.filter(|program| {
+        let found = program.find(&authority, &method, &target).ok().flatten();
+        !found.is_some_and(|route| may_be_pseudonym(program.policy(), route, &caller))
+    });
+    let program = match trial {
+        Some(program) => program,
+        None => Program::new(policy, key).map_err(|missing| {
+            Failure::new(missing.to_string())
+                .help(format!("for a trial: export {}=$(openssl rand -base64 32)", missing.variable))
+        })?,
+    };
     let program = Rc::new(program);
     if let Some(used) = arguments.used {
         let route = program.find(&authority, &method, &target).ok().flatten();
@@ -111,6 +123,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         .lock()
         .read_to_end(&mut body)
         .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
+    if method == "HEAD" && !body.is_empty() {
+        body.clear();
+        terminal.say("note: a response to HEAD has no body, so what stands on standard input is not sent\n");
+    }
     let now = arguments.now.or_else(|| Moment::of(SystemTime::now()));
     let headers_sent = vec![(b":authority".to_vec(), authority.clone().into_bytes())];
     let asked = Asked { authority: authority.clone(), method: method.clone(), target: target.clone() };
@@ -134,6 +150,25 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         terminal.say(&format!("{} {help}\n", terminal.paint_said(Ink::Good, "help:")));
     }
     Ok(if answer.report.refusal.is_some() { Exit::Findings } else { Exit::Fine })
+}
+
+/// Whether a value of the route can come out as a pseudonym for the caller. Rows may leave it to any one of the active scopes: of
+/// several, the highest level is that of one of them, or of a ceiling.
+fn may_be_pseudonym(policy: &PolicySet, route: RouteId, caller: &Caller) -> bool {
+    let Some(route) = policy.routes.get(usize::from(route.0)) else { return false };
+    let RouteBody::Governed(governed) = &route.body else { return false };
+    let asker = Asker {
+        client: Some(&*caller.client).filter(|id| !id.is_empty()),
+        scopes: &caller.scopes,
+        claims: &caller.claims,
+    };
+    let active = verdict::active(policy, route, asker);
+    let sets = active.iter().map(std::slice::from_ref).chain([active.as_slice()]);
+    sets.into_iter().any(|scopes| {
+        governed.entries.iter().any(|entry| {
+            verdict::at_path(policy, governed, &entry.path, caller.entry, scopes).level == Level::Pseudonym
+        })
+    })
 }
 
 /// What is asked for.
