@@ -290,7 +290,9 @@ impl Exchange {
         if program.counts_cost(*route, caller) {
             view = view.tallied();
         }
-        let most = budgets.most_records(governed, target).unwrap_or(u64::MAX);
+        // Where no budget counts there is nothing reserved that could be exceeded.
+        let counted = !waiting.demands.is_empty();
+        let most = budgets.most_records(governed, target).filter(|_| counted).unwrap_or(u64::MAX);
         let view = self.noting(view, *route, target, most);
         self.spending.client = Some(Rc::clone(&caller.client));
         if view.shows_nothing() && *reads {

@@ -95,7 +95,7 @@ fn policy(budget: &Value) -> String {
     .to_string()
 }
 
-/// An API of accounts that does what its request says: it waits, or spells ids in other ways.
+/// An API of accounts that does what its request says: it waits, is cut off, or spells ids in other ways.
 struct Api {
     address: SocketAddr,
     /// Requests that wait for [`Api::open`].
@@ -146,9 +146,10 @@ impl Api {
     }
 }
 
+/// An account, of which fifty are over 64 KiB: what is less goes whole, when it has ended, and nothing of it before.
 fn account(id: &Value, number: u64, drafts: bool) -> Value {
     let state = if drafts && number.is_multiple_of(2) { "draft" } else { "active" };
-    json!({"id": id, "name": "n".repeat(1000), "state": state})
+    json!({"id": id, "name": "n".repeat(2000), "state": state})
 }
 
 async fn serve(mut socket: TcpStream, waiting: Arc<AtomicU64>, mut open: watch::Receiver<bool>) {
@@ -191,10 +192,22 @@ async fn serve(mut socket: TcpStream, waiting: Arc<AtomicU64>, mut open: watch::
             let _ = open.wait_for(|open| *open).await;
         };
         let body = if method == "HEAD" { "" } else { &body };
+        let (first, then) = body.split_at(body.len() * 3 / 4);
         if manner == "late" {
             wait().await;
         }
-        if socket.write_all(format!("{head}{body}").as_bytes()).await.is_err() {
+        if socket.write_all(format!("{head}{first}").as_bytes()).await.is_err() {
+            return;
+        }
+        match manner {
+            "part" => wait().await,
+            "cut" => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                return;
+            }
+            _ => {}
+        }
+        if socket.write_all(then.as_bytes()).await.is_err() {
             return;
         }
     }
@@ -262,6 +275,19 @@ impl Caller {
         }
         Err(format!("more than {MAX} left"))
     }
+
+    /// Reads what comes of a response until enough has come or nothing more does: the ids in it.
+    async fn ids_in(socket: &mut TcpStream, enough: usize) -> Vec<String> {
+        let mut got = Vec::new();
+        while got.len() < enough {
+            match tokio::time::timeout(PATIENCE, socket.read_buf(&mut got)).await {
+                Ok(Ok(count)) if count > 0 => {}
+                _ => break,
+            }
+        }
+        let text = String::from_utf8_lossy(&got).into_owned();
+        text.split("\"id\":\"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(id, _)| id.to_owned()).collect()
+    }
 }
 
 /// What a row asks, and how much of the budget that takes at least and at most.
@@ -278,7 +304,7 @@ macro_rules! row {
     };
 }
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 14] = [
     row!("an account counts once, by whatever route", |_api, who| {
         for target in ["/accounts/A1", "/accounts/A1/calls", "/own/A1", "/accounts/A1"] {
             who.status(target, 200).await?;
@@ -370,6 +396,20 @@ const ROWS: [Row; 12] = [
         tokio::time::sleep(Duration::from_millis(300)).await;
         api.open().await;
         Ok((PAGE, PAGE))
+    }),
+    row!("who leaves in mid-body has got what was sent", |api, who| {
+        let mut socket = who.send("GET", &Caller::page(PAGE, "part"), "").await;
+        // The first block, and not all of the page.
+        let ids = Caller::ids_in(&mut socket, 40_000).await;
+        drop(socket);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        api.open().await;
+        if ids.is_empty() { Err("nothing was sent".to_owned()) } else { Ok((ids.len() as u64, PAGE)) }
+    }),
+    row!("a response that is cut off has left as far as it came", |_api, who| {
+        let mut socket = who.send("GET", &Caller::page(PAGE, "cut"), "").await;
+        let ids = Caller::ids_in(&mut socket, usize::MAX).await;
+        if ids.is_empty() { Err("nothing was sent".to_owned()) } else { Ok((ids.len() as u64, PAGE)) }
     }),
     row!("a known account stays free at a full budget", |_api, who| {
         for _ in 0..2 {

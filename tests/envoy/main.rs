@@ -22,6 +22,7 @@ mod budgets;
 mod harvest;
 mod hostile;
 mod keys;
+mod ledger;
 mod lifecycle;
 mod mesh;
 mod page;
@@ -111,6 +112,7 @@ fn main() -> ExitCode {
         mesh::all(),
         page::all(),
         records::all(),
+        ledger::all(),
         reloads::all(),
         settings::all(),
         soak::all(),

@@ -13,7 +13,7 @@ use super::lifecycle::until;
 use super::streams::Test;
 use super::support::bootstrap::{Bootstrap, Bypass};
 use super::support::client::{self, Protocol, Request};
-use super::support::envoy::Envoy;
+use super::support::envoy::{Envoy, record_in};
 use super::support::upstream::{SCRIPT, Script, Step};
 use super::world::{KEY, World};
 
@@ -91,8 +91,7 @@ fn line(envoy: &Envoy, after: usize) -> Result<(String, Value), String> {
             if lines.len() > after + 1 {
                 return Err(format!("more than one line: {lines:#?}"));
             }
-            let at = line.find("{\"fieldgate\":1").ok_or_else(|| format!("no record: {line}"))?;
-            let record = serde_json::from_str(&line[at..]).map_err(|fault| format!("{fault}: {line}"))?;
+            let record = record_in(line)?.ok_or_else(|| format!("no record: {line}"))?;
             return Ok((line.clone(), record));
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::support::row::{HeadMode, Policy, Row};
 use super::world::{self, World};
 
-/// A small policy with one of everything that decides how a response travels.
+/// A small policy with one of everything that decides how a response travels, and a budget that has room for all.
 pub(crate) const THINGS: &str = r"
 language: 1
 policy: things
@@ -27,7 +27,7 @@ classes:
   secret:  {about: Granted to nobody}
 shapes:
   thing:
-    $.id:          {class: key, pseudonym: thing}
+    $.id:          {class: key, pseudonym: thing, subject: thing}
     $.name:        plain
     $.price:       plain
     $.made:        {class: plain, mask: year}
@@ -38,6 +38,7 @@ routes:
   get-thing:
     match: GET /things/{id}
     area: things
+    subject: {thing: '{id}'}
     body: {$: {shape: thing}}
   list-things:
     match: GET /things
@@ -45,14 +46,21 @@ routes:
     query: [page]
     body: {'$.items[*]': {shape: thing}, $.next: plain}
     rows: $.items[?@.price > 0]
+    max_records: {at: '$.items[*]', max: 1000, over: truncate}
   put-thing:
     match: PUT /things/{id}
     area: things
+    subject: {thing: '{id}'}
     body: {$: {shape: thing}}
   stream-things:
     match: GET /things/stream
-    area: things
+    area: uncounted
     body: {$: {shape: thing}}
+  all-things:
+    match: GET /things/all
+    area: uncounted
+    body: {'$.items[*]': {shape: thing}, $.next: plain}
+    rows: $.items[?@.price > 0]
   elsewhere:
     match: GET /elsewhere
     area: other
@@ -61,9 +69,11 @@ routes:
     match: GET /health
     pass: It says only whether the process lives
 scopes:
-  things.read: {areas: [things], grant: {plain: show, contact: mask}}
+  things.read: {areas: [things, uncounted], grant: {plain: show, contact: mask}}
   things.link: {areas: [things], grant: {key: pseudonym}}
   elsewhere:   {areas: [other], grant: {plain: show}}
+budgets:
+  things: {areas: [things], count: {distinct: thing}, per: 1d, max: 1000000, steps: {90%: mask}}
 ";
 
 /// Budgets whose first step is reached by the first request, and by all that follow: of two subjects, and up to 99.
@@ -212,7 +222,7 @@ fn sizes() -> Vec<Row> {
         assert_eq!(blank.len(), seen_record.len());
         let of = |record: &str| format!(r#"{{"items":[{}]}}"#, vec![record; count].join(","));
         rows.push(
-            at(&format!("a body of {count} records that grows arrives whole"), "/things")
+            at(&format!("a body of {count} records that grows arrives whole"), "/things/all")
                 .answers(200, of(record))
                 .sees(of(seen_record)),
         );

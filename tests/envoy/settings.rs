@@ -8,20 +8,23 @@ use serde_json::{Value, json};
 
 use super::Test;
 use super::lifecycle::{SHOWS_NAME, ask};
+use super::rows;
 use super::support::bootstrap::Bootstrap;
-use super::support::client::Request;
+use super::support::client::{Protocol, Request};
 use super::support::envoy::Envoy;
-use super::support::row::{HeadMode, Policy};
+use super::support::row::{Carriage, Framing, HeadMode, Policy};
+use super::support::upstream::{Script, Step};
 use super::world::{KEY, World};
 
 pub(crate) fn all() -> Vec<(String, Test)> {
     type Row = fn(&World) -> Result<(), String>;
-    let rows: [(&str, Row); 5] = [
+    let rows: [(&str, Row); 6] = [
         ("CORS before the plugin takes the virtual host's settings", cors),
         ("RBAC before the plugin takes the route's settings over the virtual host's", rbac),
         ("a local rate limit before the plugin takes the virtual host's settings", rate_limit),
         ("ext_authz before the plugin takes the route's settings", authorization),
         ("jwt_authn before the plugin takes the route's settings", token),
+        ("an upstream's reason phrase leaves only where Envoy is told to forward it", reason_phrase),
     ];
     rows.into_iter().map(|(claim, test)| (claim.to_owned(), Box::new(test) as Test)).collect()
 }
@@ -60,6 +63,35 @@ fn expect(
     let answer = ask(world, envoy, "things.read", change);
     let has = |(name, value): (&str, &str)| answer.fields.iter().any(|(n, v)| n == name && v == value.as_bytes());
     if answer.status == status && header.is_none_or(has) { Ok(()) } else { Err(format!("{what}: {answer:?}")) }
+}
+
+/// No filter sees it: `fieldgate check --envoy` says what forwards it (FG065).
+fn reason_phrase(world: &World) -> Result<(), String> {
+    let row = rows::thing("a reason phrase").answers(200, r#"{"name":"lamp"}"#);
+    for (is_told, change) in
+        [(false, (|own| own) as fn(Bootstrap) -> Bootstrap), (true, Bootstrap::with_reason_phrases)]
+    {
+        let envoy = start(world, change)?;
+        let carriage = Carriage {
+            head: HeadMode::Held,
+            framing: Framing::Length,
+            upstream: Protocol::Http1,
+            downstream: Protocol::Http1,
+        };
+        let body = r#"{"name":"lamp"}"#;
+        let head = format!(
+            "HTTP/1.1 200 Ana Lopez\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let script =
+            Script { http1: vec![Step::Bytes([head.as_bytes(), body.as_bytes()].concat())], ..Script::default() };
+        let (answer, _) = world.play(&envoy, &row, carriage, script);
+        let leaves = answer.wire.starts_with(b"HTTP/1.1 200 Ana Lopez\r\n");
+        if answer.status != 200 || leaves != is_told {
+            return Err(format!("forwarded: {is_told}, {:?}", String::from_utf8_lossy(&answer.wire)));
+        }
+    }
+    Ok(())
 }
 
 fn add(request: &mut Request, name: &str, value: &str) {

@@ -579,12 +579,15 @@ fn siege(world: &World) -> Result<(), String> {
     }
     let mut reloads = 0;
     let mut dead = 0;
+    let mut records = 0;
     let mut look = |envoy: &Envoy| {
         match envoy.admin_get("/stats?filter=vm_reload") {
             Some((200, stats)) => reloads += stats.lines().filter(|line| !line.ends_with(": 0")).count(),
             _ => dead += 1,
         }
-        envoy.log().contains(MARK)
+        // All of an attack's markers begin so: in a decision record there is none.
+        records += envoy.access_log().len();
+        envoy.log().contains(MARK) || envoy.access_log().iter().any(|line| line.contains("mrk"))
     };
     let mut logged = envoys.iter().filter(|envoy| look(envoy)).count();
     for (policy, head) in &policies {
@@ -593,7 +596,7 @@ fn siege(world: &World) -> Result<(), String> {
     println!(
         "siege of {:.0} s, seed {}: {} responses, {} sound and whole, {} refused or cut, {} callers left, {} upstreams lost, {} rows of attacks; \
          {} twin pairs; markers leaked: {}, wrong views: {}, twins told apart: {}, not as they should be: {}, hangs: {}, \
-         markers in logs: {logged}, crashes: {dead}, virtual machines that died: {reloads}",
+         markers in logs and in {records} lines of the access log: {logged}, crashes: {dead}, virtual machines that died: {reloads}",
         begun.elapsed().as_secs_f32(),
         world.seed,
         tally.responses,
@@ -761,9 +764,12 @@ fn judge(world: &World, program: &Rc<Program>, batch: Batch, tally: &mut Tally) 
                 }
                 let native = world::respond(program, &shot.row);
                 let (markers, scripted) = (markers.clone(), scripted.clone());
-                if let Err(wrong) =
-                    world::judge(&shot.row, shot.carriage, &native, Fetched { answer, markers, scripted, arrived })
-                {
+                if let Err(wrong) = world::judge(
+                    &shot.row,
+                    shot.carriage,
+                    &native,
+                    Fetched { answer, markers, scripted, arrived, line: None },
+                ) {
                     tally.note(|tally| &mut tally.unsound, &shot, &wrong);
                 }
             }

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 
 use super::support::bootstrap::{Blanks, Bootstrap};
 use super::support::client::{self, Answer, End, Protocol, Request};
-use super::support::envoy::{Envoy, Scratch, Tools};
+use super::support::envoy::{Envoy, Scratch, Tools, record_in};
 use super::support::http1::Field;
 use super::support::marker::{self, Markers};
 use super::support::row::{Carriage, Expected, Framing, HeadMode, Policy, Row, Upstream as Scripted};
@@ -50,6 +50,14 @@ pub(crate) struct Fetched {
     pub(crate) scripted: Scripted,
     /// The request as the upstream got it, if it did.
     pub(crate) arrived: Option<Arrived>,
+    /// The access log's line, with the decision record; where nobody asked for it, none.
+    pub(crate) line: Option<String>,
+}
+
+/// What a client was told, and what the access log says of it.
+pub(crate) struct Told {
+    pub(crate) answer: Answer,
+    pub(crate) record: Option<Value>,
 }
 
 type Slot = Arc<OnceLock<Result<Envoy, String>>>;
@@ -122,7 +130,7 @@ impl World {
     }
 
     /// A token with these claims.
-    fn token(&self, claims: &Value) -> String {
+    pub(crate) fn token(&self, claims: &Value) -> String {
         let mut tokens = self.tokens.lock().unwrap();
         tokens.entry(claims.to_string()).or_insert_with(|| self.issuer.token(claims)).clone()
     }
@@ -154,7 +162,7 @@ impl World {
             let carriages: Vec<_> = Carriage::all().filter(|carriage| carriage.head == head).collect();
             let native = native(&policy, row)?;
             self.with_envoy(&policy, head, |envoy| {
-                let fetched = self.fetch_all(envoy, carriages.iter().map(|carriage| (row, *carriage)));
+                let fetched = self.fetch_logged(envoy, carriages.iter().map(|carriage| (row, *carriage)));
                 for (carriage, fetched) in carriages.iter().zip(fetched) {
                     if let Err(failure) = judge(row, *carriage, &native, fetched) {
                         let _ = writeln!(failures, "{carriage:?}\n  {failure}");
@@ -182,7 +190,7 @@ impl World {
             for (policy, asked) in &by_policy {
                 let program = compile(policy)?;
                 self.with_envoy(policy, head, |envoy| {
-                    let fetched = self.fetch_all(envoy, asked.iter().copied());
+                    let fetched = self.fetch_logged(envoy, asked.iter().copied());
                     let log = envoy.log();
                     for ((row, carriage), fetched) in asked.iter().zip(fetched) {
                         if fetched.markers.any_in(log.as_bytes()) {
@@ -215,6 +223,24 @@ impl World {
         envoy: &Envoy,
         rows: impl IntoIterator<Item = (&'r Row, Carriage)>,
     ) -> Vec<Fetched> {
+        self.fetch_known(envoy, rows).into_iter().map(|(_, fetched)| fetched).collect()
+    }
+
+    /// Asks for each, a few at a time, and for what the access log says of it.
+    fn fetch_logged<'r>(&self, envoy: &Envoy, rows: impl IntoIterator<Item = (&'r Row, Carriage)>) -> Vec<Fetched> {
+        let (ids, mut fetched): (Vec<String>, Vec<Fetched>) = self.fetch_known(envoy, rows).into_iter().unzip();
+        for (fetched, line) in fetched.iter_mut().zip(envoy.lines_of(&ids)) {
+            fetched.line = line;
+        }
+        fetched
+    }
+
+    /// Asks for each, a few at a time; with the ids of the requests.
+    fn fetch_known<'r>(
+        &self,
+        envoy: &Envoy,
+        rows: impl IntoIterator<Item = (&'r Row, Carriage)>,
+    ) -> Vec<(String, Fetched)> {
         let a_few = Arc::new(Semaphore::new(AT_ONCE));
         let mut asked = Vec::new();
         for (row, carriage) in rows {
@@ -237,7 +263,8 @@ impl World {
             let mut fetched = Vec::new();
             for (id, markers, scripted, task) in asked {
                 let answer = task.await.unwrap();
-                fetched.push(Fetched { answer, markers, scripted, arrived: self.upstream.forget(&id) });
+                let arrived = self.upstream.forget(&id);
+                fetched.push((id, Fetched { answer, markers, scripted, arrived, line: None }));
             }
             fetched
         })
@@ -258,8 +285,22 @@ impl World {
         (answer, self.upstream.forget(&id))
     }
 
+    /// Sends rows' requests, a few at a time, each answered by its script; and what the access log says of them.
+    pub(crate) fn tell_all(&self, envoy: &Envoy, asked: Vec<(&Row, Carriage, Script)>) -> Result<Vec<Told>, String> {
+        let (ids, answers): (Vec<String>, Vec<Answer>) = self.play_known(envoy, asked).into_iter().unzip();
+        let told = answers.into_iter().zip(envoy.lines_of(&ids)).map(|(answer, line)| {
+            let record = line.as_deref().map(record_in).transpose()?.flatten();
+            Ok(Told { answer, record })
+        });
+        told.collect()
+    }
+
     /// Sends rows' requests, a few at a time, each answered by its script.
     pub(crate) fn play_all(&self, envoy: &Envoy, asked: Vec<(&Row, Carriage, Script)>) -> Vec<Answer> {
+        self.play_known(envoy, asked).into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    fn play_known(&self, envoy: &Envoy, asked: Vec<(&Row, Carriage, Script)>) -> Vec<(String, Answer)> {
         let a_few = Arc::new(Semaphore::new(AT_ONCE));
         let tasks: Vec<_> = asked
             .into_iter()
@@ -278,16 +319,20 @@ impl World {
         self.runtime.block_on(async {
             let mut answers = Vec::new();
             for (id, task) in tasks {
-                answers.push(task.await.unwrap());
+                let answer = task.await.unwrap();
                 self.upstream.forget(&id);
+                answers.push((id, answer));
             }
             answers
         })
     }
 
-    /// A row's request, with its token, to be answered by the script of that id.
+    /// A row's request, with its token, to be answered by the script of that id, which is the request's own too.
     pub(crate) fn request(&self, row: &Row, id: &str) -> Request {
         let mut request = row.request.clone();
+        if request.fields.iter().all(|(name, _)| name != "x-request-id") {
+            request.fields.push(("x-request-id".to_owned(), id.as_bytes().to_vec()));
+        }
         request.fields.push((SCRIPT.to_owned(), id.as_bytes().to_vec()));
         let token = self.token(&row.claims);
         request.fields.push(("authorization".to_owned(), format!("Bearer {token}").into_bytes()));
@@ -297,7 +342,11 @@ impl World {
 
 /// Whether a row got what it says, in one carriage.
 pub(crate) fn judge(row: &Row, carriage: Carriage, native: &Native, fetched: Fetched) -> Result<(), String> {
-    let Fetched { answer, markers, scripted, arrived } = fetched;
+    let Fetched { answer, markers, scripted, arrived, line } = fetched;
+    // The decision record holds nothing of a response, whatever becomes of it.
+    if let Some(found) = line.as_ref().and_then(|line| markers.found_in(line.as_bytes())) {
+        return Err(format!("{found} in the decision record: {}", line.unwrap_or_default()));
+    }
     if row.asks_upstream.is_some_and(|asks| asks != arrived.is_some()) {
         return Err(format!("asked the upstream: {}, answered {}", arrived.is_some(), shown(&answer)));
     }

@@ -72,6 +72,8 @@ impl Bootstrap {
         let trailers = json!({"enable_trailers": true});
         let manager = self.0.pointer_mut(&format!("{FIRST_LISTENER}{MANAGER}")).unwrap();
         manager["http_protocol_options"] = trailers.clone();
+        // By these ids the access log's lines are found again.
+        manager["preserve_external_request_id"] = json!(true);
 
         let mut listener = self.0.pointer(FIRST_LISTENER).unwrap().clone();
         listener["name"] = json!("api-http2");
@@ -92,6 +94,20 @@ impl Bootstrap {
         second["metadata"] = json!({"filter_metadata": {"fieldgate": {"protocol": "HTTP/2"}}});
         clusters[0]["typed_extension_protocol_options"] = protocol("http_protocol_options", &trailers);
         clusters.push(second);
+        self
+    }
+
+    /// With what the upstream writes behind its status forwarded to HTTP/1 clients.
+    pub fn with_reason_phrases(mut self) -> Self {
+        let kind =
+            "type.googleapis.com/envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig";
+        let formatter =
+            json!({"name": "preserve_case", "typed_config": {"@type": kind, "forward_reason_phrase": true}});
+        let options = json!({"header_key_format": {"stateful_formatter": formatter}});
+        let manager = self.0.pointer_mut(&format!("{FIRST_LISTENER}{MANAGER}")).unwrap();
+        manager["http_protocol_options"] = options.clone();
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut().unwrap();
+        clusters[0]["typed_extension_protocol_options"] = protocol("http_protocol_options", &options);
         self
     }
 

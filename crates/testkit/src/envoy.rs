@@ -1,6 +1,6 @@
 //! A real Envoy, started through func-e and stopped with the value that stands for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -265,26 +265,22 @@ impl Envoy {
         String::from_utf8_lossy(&log).lines().map(str::to_owned).collect()
     }
 
-    /// The access log's only line about the request with that id, once it is written: what stands before the record, and
-    /// the record, if there is one.
-    ///
-    /// # Errors
-    /// If it does not come within ten seconds, or there are several.
-    pub fn record_of(&self, id: &str) -> Result<(String, Option<Value>), String> {
+    /// The access log's lines about the requests with these ids, as soon as all are written; `None` for those of which none
+    /// has come in a second: a request that is none to Envoy has no id.
+    pub fn lines_of(&self, ids: &[String]) -> Vec<Option<String>> {
         let begun = Instant::now();
         loop {
-            let lines = self.access_log();
-            let found: Vec<&String> = lines.iter().filter(|line| line.split(' ').nth(1) == Some(id)).collect();
-            match found.as_slice() {
-                [] if begun.elapsed() < Duration::from_secs(10) => std::thread::sleep(Duration::from_millis(20)),
-                [line] => {
-                    let Some(at) = line.find("{\"fieldgate\":1") else { return Ok(((*line).clone(), None)) };
-                    let (before, record) = line.split_at(at);
-                    let record = serde_json::from_str(record).map_err(|fault| format!("{fault}: {line}"))?;
-                    return Ok((before.to_owned(), Some(record)));
+            let mut lines: HashMap<String, String> = HashMap::new();
+            for line in self.access_log() {
+                if let Some(id) = line.split(' ').nth(1) {
+                    lines.insert(id.to_owned(), line);
                 }
-                _ => return Err(format!("{} lines about {id}", found.len())),
             }
+            let found: Vec<Option<String>> = ids.iter().map(|id| lines.remove(id)).collect();
+            if found.iter().all(Option::is_some) || begun.elapsed() > Duration::from_secs(1) {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -310,6 +306,17 @@ impl Drop for Envoy {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// The decision record in a line of the access log, if there is one.
+///
+/// # Errors
+/// If what looks like one is no JSON.
+pub fn record_in(line: &str) -> Result<Option<Value>, String> {
+    let Some((_, record)) = line.find("{\"fieldgate\":1").and_then(|at| line.split_at_checked(at)) else {
+        return Ok(None);
+    };
+    serde_json::from_str(record).map(Some).map_err(|fault| format!("{fault}: {line}"))
 }
 
 /// Seconds of processor time that a process has had, where the system tells: exactly, as the sum of what its threads have

@@ -474,7 +474,7 @@ pub(crate) fn crumbs(world: &World) -> Result<(), String> {
                             script.http2.into_iter().flat_map(|frame| [frame, Frame::Pause(pause)]).collect();
                     }
                     let (answer, arrived) = world.play(envoy, &row, carriage, script);
-                    let fetched = world::Fetched { answer, markers, scripted, arrived };
+                    let fetched = world::Fetched { answer, markers, scripted, arrived, line: None };
                     world::judge(&row, carriage, &native, fetched).map_err(|error| format!("{carriage:?}: {error}"))?;
                     asked += 1;
                 }
