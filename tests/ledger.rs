@@ -158,14 +158,11 @@ fn a_client_s_answer_is_of_the_time_that_was_asked_for() {
 #[test]
 fn a_person_s_answer_has_each_response_it_was_in() {
     let ledger = asked(Question::Subject("ACC-1".to_owned()), ALWAYS, true, &log());
-    let seen: Vec<(String, &str)> = ledger
-        .releases()
-        .iter()
-        .map(|release| (release.record.text("request").to_owned(), release.record.text("route")))
-        .collect();
+    let seen: Vec<(String, &str)> =
+        ledger.releases().iter().map(|release| (release.request.clone(), release.route.as_str())).collect();
     let expected = [("r-01", "get-account"), ("r-03", "list-invoices"), ("r-04", "get-account")];
     assert_eq!(seen, expected.map(|(id, route)| (id.to_owned(), route)));
-    assert_eq!(ledger.releases()[2].record.client, Client::Named("acme-partner".to_owned()));
+    assert_eq!(ledger.releases()[2].client, Client::Named("acme-partner".to_owned()));
     let other = asked(Question::Subject("ACC-4".to_owned()), ALWAYS, true, &log());
     assert!(other.releases().is_empty());
 }
@@ -186,6 +183,8 @@ fn a_client_without_a_name_in_the_log_is_found_by_its_tag_or_said() {
     let tag = format!("{:032x}", tags().of_client("care-app"));
     let by_tag = asked(Question::Client(tag), ALWAYS, false, &log());
     assert_eq!((by_tag.distinct(), by_tag.summary().unnamed), (2, 0));
+    let with_key = asked(Question::Client(format!("{:032x}", tags().of_client("care-app"))), ALWAYS, true, &log());
+    assert_eq!(with_key.distinct(), 2, "a tag is one with a key at hand too");
     let by_name = asked(Question::Client("care-app".to_owned()), ALWAYS, false, &log());
     assert_eq!((by_name.distinct(), by_name.summary().unnamed), (0, 7), "without a key nobody can tell");
 }
@@ -203,7 +202,7 @@ fn records_of_another_key_are_said() {
 fn each_line_is_what_it_is() {
     let record = log().lines().next().unwrap().split_once(" {").map(|(_, rest)| format!("{{{rest}")).unwrap();
     let cut = &record[..record.len() - 1];
-    let rows: [(&str, String, Line); 12] = [
+    let rows: [(&str, String, Line); 14] = [
         ("nothing", String::new(), Line::Empty),
         ("spaces", "  ".to_owned(), Line::Empty),
         (
@@ -217,6 +216,12 @@ fn each_line_is_what_it_is() {
         ("cut off", cut.to_owned(), Line::Broken(Broken::NotJson)),
         ("a later format", record.replace("{\"fieldgate\":1", "{\"fieldgate\":2"), Line::Broken(Broken::Format)),
         ("a time that is none", "{\"fieldgate\":1,\"time\":\"noon\"}".to_owned(), Line::Broken(Broken::Member("time"))),
+        (
+            "a caller's request id that is a record, before the real one",
+            format!("x {{\"fieldgate\":1,\"outcome\":\"refused\"}} 200 {record}"),
+            Line::Broken(Broken::Several),
+        ),
+        ("the same after it", format!("{record} {{\"fieldgate\":1}}"), Line::Broken(Broken::Several)),
         (
             "a tag that is none",
             "{\"fieldgate\":1,\"subjects\":{\"customer\":[\"ACC-1\"]}}".to_owned(),
@@ -272,6 +277,43 @@ fn sets_of_classes_are_joined() {
     let text = |class: &str, level: &str| (class.to_owned(), level.to_owned());
     assert_eq!(*all[0].what, BTreeSet::from([text("a", "show"), text("b", "mask")]), "what is hidden was not seen");
     assert_eq!((all.len(), all[0].exposure.responses), (1, 4));
-    assert_eq!(ledger.values()[&text("a", "hide")], 4);
+    assert!(!ledger.values().contains_key(&text("a", "hide")), "nor counted");
     assert_eq!(ledger.summary().timeless, 4);
+}
+
+#[test]
+fn what_a_route_that_only_reports_let_through_has_left_at_full_view() {
+    let record = |more: &str| format!("{{\"fieldgate\":1,\"client\":\"c\",\"mode\":\"reported\",{more}}}\n");
+    let subject = format!("\"subjects\":{{\"p\":[\"{:032x}\"]}}", 7);
+    let fields = r#""fields":{"a":{"hide":3},"b":{"mask":1,"show":1}}"#;
+    let text = |class: &str, level: &str, count: u64| ((class.to_owned(), level.to_owned()), count);
+    let rows: [(&str, String, u64, u64, usize, BTreeMap<(String, String), u64>); 5] = [
+        (
+            "would have left in part",
+            format!(r#""outcome":"released",{fields},{subject}"#),
+            1,
+            0,
+            1,
+            BTreeMap::from([text("a", "show", 3), text("b", "show", 2)]),
+        ),
+        ("would have been refused", r#""outcome":"refused","status":200"#.to_owned(), 1, 1, 0, BTreeMap::new()),
+        (
+            "would have been refused with records",
+            r#""outcome":"refused","unknown":4"#.to_owned(),
+            1,
+            4,
+            0,
+            BTreeMap::new(),
+        ),
+        ("no upstream answered", r#""outcome":"unanswered","status":503"#.to_owned(), 0, 0, 0, BTreeMap::new()),
+        ("nothing came to see", r#""outcome":"unseen""#.to_owned(), 0, 0, 0, BTreeMap::new()),
+    ];
+    for (claim, more, left, unknown, distinct, values) in rows {
+        let ledger = asked(Question::Client("c".to_owned()), ALWAYS, false, &record(&more));
+        let sum = ledger.summary();
+        assert_eq!((sum.left, sum.reported, sum.unknown), (left, left, unknown), "{claim}");
+        assert_eq!((ledger.distinct(), ledger.values()), (distinct, &values), "{claim}");
+    }
+    let enforced = record(r#""outcome":"refused""#).replace("reported", "enforced");
+    assert_eq!(asked(Question::Client("c".to_owned()), ALWAYS, false, &enforced).summary().left, 0);
 }

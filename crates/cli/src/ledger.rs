@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fieldgate::diagnostic::plain;
 use fieldgate::policy::moment::Moment;
-use fieldgate::transform::PseudonymKey;
-use fieldgate_workbench::ledger::{Ledger, Question, Release, Tags};
+use fieldgate_workbench::ledger::{Ledger, Question, Tags};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
@@ -67,7 +66,7 @@ enum Format {
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
-    let tags = key(&arguments.key_variable)?.as_ref().map(Tags::new);
+    let tags = if arguments.top { None } else { super::load::key_in(&arguments.key_variable)?.as_ref().map(Tags::new) };
     let needs = |option: &str| {
         Failure::new(format!(
             "`{option}` needs the key that the plugin has, and {} does not hold one",
@@ -101,27 +100,20 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     Ok(if broken > 0 { Exit::Findings } else { Exit::Fine })
 }
 
-/// The key that a variable holds.
-fn key(variable: &str) -> Result<Option<PseudonymKey>, Failure> {
-    let Ok(text) = std::env::var(variable) else { return Ok(None) };
-    PseudonymKey::from_base64(&text).map(Some).map_err(|fault| {
-        Failure::new(format!("{variable} does not hold a key: {fault}"))
-            .help("it is the plugin's: base64 of 32 bytes or more")
-    })
-}
-
 /// The ids of a list that the client got, by their tags: the list is hashed as it is read, and only those are kept.
 fn resolved(file: &Path, ledger: &Ledger) -> Result<HashMap<u128, String>, Failure> {
     let failed = |error: std::io::Error| Failure::io("read", file, &error);
     let mut list = BufReader::new(File::open(file).map_err(failed)?);
     let mut ids = HashMap::new();
-    let mut line = String::new();
+    let mut line = Vec::new();
     loop {
         line.clear();
-        if list.read_line(&mut line).map_err(failed)? == 0 {
+        if list.read_until(b'\n', &mut line).map_err(failed)? == 0 {
             return Ok(ids);
         }
-        let id = line.trim_end_matches(['\n', '\r']);
+        // What is not UTF-8 is no JSON string, and so nobody's id.
+        let Ok(text) = std::str::from_utf8(&line) else { continue };
+        let id = text.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']);
         for kind in ledger.kinds() {
             if let Some(tag) = ledger.is_exposed(kind, id) {
                 ids.insert(tag, id.to_owned());
@@ -147,12 +139,6 @@ struct Answer<'a> {
 fn what(all: &BTreeSet<(String, String)>) -> String {
     let each: Vec<String> = all.iter().map(|(class, level)| format!("{class} {level}")).collect();
     each.join(", ")
-}
-
-/// Classes and levels of one response: what of it left.
-fn what_of(release: &Release) -> String {
-    let left = release.record.fields.iter().filter(|(_, level, _)| level != "hide");
-    what(&left.map(|(class, level, _)| (class.clone(), level.clone())).collect())
 }
 
 impl Answer<'_> {
@@ -201,7 +187,7 @@ impl Answer<'_> {
             (
                 "responses_reported",
                 sum.reported,
-                "responses passed as they came on routes that only report: levels say what would have left",
+                "responses passed as they came on routes that only report: also fields and people that no record names",
             ),
             (
                 "records_of_unnamed_clients",
@@ -245,14 +231,13 @@ impl Answer<'_> {
         }
         if self.arguments.subject.is_some() {
             let rows = ledger.releases().iter().map(|release| {
-                let record = &release.record;
                 vec![
-                    record.time.clone(),
-                    record.client.to_string(),
-                    record.text("request").to_owned(),
-                    record.text("route").to_owned(),
-                    record.text("outcome").to_owned(),
-                    what_of(release),
+                    release.time.clone(),
+                    release.client.to_string(),
+                    release.request.clone(),
+                    release.route.clone(),
+                    release.outcome.clone(),
+                    what(&release.what),
                     release.others.to_string(),
                 ]
             });

@@ -312,19 +312,22 @@ pub(crate) fn test_key() -> Result<PseudonymKey, Failure> {
 /// The policy's key (rule 23), from this process's environment.
 ///
 /// # Errors
-/// When the variable holds something that is not a key. The message holds no part of it.
+/// See [`key_in`].
 pub(crate) fn key(policy: &PolicySet) -> Result<Option<PseudonymKey>, Failure> {
-    let no_key = |name: &str, why: &str| Failure::new(format!("{name} does not hold a key: {why}"));
-    for name in policy.key_variables() {
-        match std::env::var(&name) {
-            Ok(text) => {
-                return PseudonymKey::from_base64(&text)
-                    .map(Some)
-                    .map_err(|fault| no_key(&name, &fault.to_string()).help("make one with: openssl rand -base64 32"));
-            }
-            Err(std::env::VarError::NotPresent) => {}
-            Err(std::env::VarError::NotUnicode(_)) => return Err(no_key(&name, "it is not base64")),
-        }
+    policy.key_variables().iter().find_map(|name| key_in(name).transpose()).transpose()
+}
+
+/// The key that a variable of this process's environment holds, if it is set.
+///
+/// # Errors
+/// When it holds something that is not a key. The message holds no part of it.
+pub(crate) fn key_in(variable: &str) -> Result<Option<PseudonymKey>, Failure> {
+    let no_key = |why: &str| {
+        Failure::new(format!("{variable} does not hold a key: {why}")).help("make one with: openssl rand -base64 32")
+    };
+    match std::env::var(variable) {
+        Ok(text) => PseudonymKey::from_base64(&text).map(Some).map_err(|fault| no_key(&fault.to_string())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(no_key("it is not base64")),
     }
-    Ok(None)
 }

@@ -1,6 +1,7 @@
 //! The questions, and what a log answers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use super::record::{Client, Line, Record};
 use super::tags::Tags;
@@ -30,10 +31,20 @@ pub struct Exposure {
 }
 
 /// One response that a person was in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
-    /// The record.
-    pub record: Record,
+    /// When it was settled, as [`Record::time`].
+    pub time: String,
+    /// Who asked.
+    pub client: Client,
+    /// The request's id.
+    pub request: String,
+    /// The route's name.
+    pub route: String,
+    /// What became of the response.
+    pub outcome: String,
+    /// Classes and levels that left in it.
+    pub what: BTreeSet<(String, String)>,
     /// How many subjects it has besides.
     pub others: u64,
 }
@@ -86,7 +97,7 @@ type Values = BTreeMap<(String, String), u64>;
 /// What is kept of one question.
 #[derive(Debug)]
 pub struct Ledger {
-    question: Question,
+    question: Rc<Question>,
     from: Option<String>,
     to: Option<String>,
     tags: Option<Tags>,
@@ -102,7 +113,8 @@ pub struct Ledger {
     values: Values,
     releases: Vec<Release>,
     clients: HashMap<Client, (Top, HashSet<(u16, u128)>)>,
-    of_client: Option<u128>,
+    /// Tags that the client may have in the log.
+    of_client: Vec<u128>,
     wanted: HashMap<String, u128>,
 }
 
@@ -131,13 +143,12 @@ impl Ledger {
         tags: Option<Tags>,
         kind: Option<String>,
     ) -> Self {
-        let of_client = match (&question, tags) {
-            (Question::Client(id), Some(tags)) => Some(tags.of_client(id)),
-            (Question::Client(id), None) => hexadecimal(id),
-            _ => None,
+        let of_client = match &question {
+            Question::Client(id) => hexadecimal(id).into_iter().chain(tags.map(|tags| tags.of_client(id))).collect(),
+            Question::Subject(_) | Question::Top => Vec::new(),
         };
         Self {
-            question,
+            question: Rc::new(question),
             from,
             to,
             tags,
@@ -203,9 +214,9 @@ impl Ledger {
             };
             self.summary.other_key = self.summary.other_key.saturating_add(u64::from(foreign));
         }
-        match self.question.clone() {
-            Question::Client(id) => self.of_client(&id, &record),
-            Question::Subject(id) => self.about(&id, record),
+        match Rc::clone(&self.question).as_ref() {
+            Question::Client(id) => self.of_client(id, &record),
+            Question::Subject(id) => self.about(id, &record),
             Question::Top => self.for_top(&record),
         }
     }
@@ -219,16 +230,16 @@ impl Ledger {
         }
         sum.left = sum.left.saturating_add(1);
         sum.passed = sum.passed.saturating_add(u64::from(record.passed()));
-        sum.reported = sum.reported.saturating_add(u64::from(record.text("mode") == "reported"));
-        sum.unknown = sum.unknown.saturating_add(record.unknown);
+        sum.reported = sum.reported.saturating_add(u64::from(record.only_reported()));
+        sum.unknown = sum.unknown.saturating_add(record.unknown());
         true
     }
 
     fn of_client(&mut self, id: &str, record: &Record) {
         match &record.client {
             Client::Named(name) if name == id => {}
-            Client::Tagged(tag) if Some(*tag) == self.of_client => {}
-            Client::Tagged(_) if self.of_client.is_none() => {
+            Client::Tagged(tag) if self.of_client.contains(tag) => {}
+            Client::Tagged(_) if self.of_client.is_empty() => {
                 self.summary.unnamed = self.summary.unnamed.saturating_add(1);
                 return;
             }
@@ -238,13 +249,11 @@ impl Ledger {
             return;
         }
         let mut set = BTreeSet::new();
-        for (class, level, count) in &record.fields {
-            let what = (class.clone(), level.clone());
+        for (class, level, count) in record.left() {
+            let what = (class.to_owned(), level.to_owned());
             let sum = self.values.entry(what.clone()).or_default();
-            *sum = sum.saturating_add(*count);
-            if level != "hide" {
-                set.insert(what);
-            }
+            *sum = sum.saturating_add(count);
+            set.insert(what);
         }
         let set = self.set(set);
         for (kind, tags) in &record.subjects {
@@ -308,7 +317,7 @@ impl Ledger {
         number
     }
 
-    fn about(&mut self, id: &str, record: Record) {
+    fn about(&mut self, id: &str, record: &Record) {
         let Some(tags) = self.tags else { return };
         let mut found = false;
         let mut others = 0u64;
@@ -322,9 +331,17 @@ impl Ledger {
             }
             found |= self.wanted.get(kind).is_some_and(|tag| all.contains(tag));
         }
-        self.counts(&record);
-        if found {
-            self.releases.push(Release { record, others: others.saturating_sub(1) });
+        if self.counts(record) && found {
+            let owned = |(class, level, _): (&str, &str, u64)| (class.to_owned(), level.to_owned());
+            self.releases.push(Release {
+                time: record.time.clone(),
+                client: record.client.clone(),
+                request: record.text("request").to_owned(),
+                route: record.text("route").to_owned(),
+                outcome: record.text("outcome").to_owned(),
+                what: record.left().map(owned).collect(),
+                others: others.saturating_sub(1),
+            });
         }
     }
 
@@ -336,7 +353,7 @@ impl Ledger {
             record.subjects.iter().map(|(kind, tags)| (self.kind(kind), tags)).collect();
         let (top, seen) = self.clients.entry(record.client.clone()).or_default();
         top.responses = top.responses.saturating_add(1);
-        top.unknown = top.unknown.saturating_add(record.unknown);
+        top.unknown = top.unknown.saturating_add(record.unknown());
         for (kind, tags) in kinds {
             let Some(kind) = kind else { continue };
             seen.extend(tags.iter().map(|tag| (kind, *tag)));

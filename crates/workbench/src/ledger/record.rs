@@ -35,6 +35,8 @@ pub enum Broken {
     Member(&'static str),
     /// It is longer than any record.
     TooLong,
+    /// A second record begins in it: whoever sent a text that the log prints, such as a request id, may have written one.
+    Several,
 }
 
 impl std::fmt::Display for Broken {
@@ -45,6 +47,7 @@ impl std::fmt::Display for Broken {
             Self::Format => f.write_str("the decision record is of a format that this version does not know"),
             Self::Member(name) => write!(f, "`{name}` of the decision record is not what it has to be"),
             Self::TooLong => f.write_str("it is longer than any decision record"),
+            Self::Several => f.write_str("two decision records begin in it: a caller may have sent one of them"),
         }
     }
 }
@@ -83,8 +86,8 @@ pub struct Record {
     pub fields: Vec<(String, String, u64)>,
     /// Whose data left: the kind of subject, and the tags.
     pub subjects: Vec<(String, Vec<u128>)>,
-    /// Records that left and are nobody's in `subjects`.
-    pub unknown: u64,
+    /// The record's own count of records that left and are nobody's in `subjects`.
+    unknown: u64,
     /// All of it, as it stands.
     pub whole: Value,
 }
@@ -108,10 +111,38 @@ impl Record {
         self.time.get(..19).unwrap_or_default()
     }
 
-    /// Whether something of a response may have left.
+    /// Whether something of a response may have left. On a route that only reports it has, whatever would have become of it.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        !matches!(self.text("outcome"), "refused" | "unanswered" | "unseen")
+        match self.text("outcome") {
+            "unanswered" | "unseen" => false,
+            "refused" => self.only_reported(),
+            _ => true,
+        }
+    }
+
+    /// Whether the route only reported: the response went as it came, and the record says what would have left.
+    #[must_use]
+    pub fn only_reported(&self) -> bool {
+        self.text("mode") == "reported"
+    }
+
+    /// What of the policy's classes the caller got, at which level, and how many values. Where the route only reported that is
+    /// all of them, shown.
+    pub fn left(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        let shown = self.only_reported();
+        self.fields.iter().filter_map(move |(class, level, count)| match (shown, level.as_str()) {
+            (true, _) => Some((class.as_str(), "show", *count)),
+            (false, "hide") => None,
+            (false, level) => Some((class.as_str(), level, *count)),
+        })
+    }
+
+    /// Records that left and are nobody's in [`Self::subjects`]. Of a response that would have been refused, and was not, the
+    /// record says nothing: at least one.
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        if self.only_reported() && self.text("outcome") == "refused" { self.unknown.max(1) } else { self.unknown }
     }
 
     /// Whether the response went as it came, so that nothing of it is in the record.
@@ -132,7 +163,12 @@ pub fn read(line: &[u8]) -> Line {
         let unwritten = memmem::find(line, TRAPPED).is_some() || line.ends_with(b" -");
         return if unwritten { Line::Unwritten(second_of(line)) } else { Line::Broken(Broken::NoRecord) };
     };
-    let mut values = serde_json::Deserializer::from_slice(line.get(at..).unwrap_or_default()).into_iter::<Value>();
+    let from = line.get(at..).unwrap_or_default();
+    // In a record's own strings the quote would be escaped.
+    if memmem::find(from.get(1..).unwrap_or_default(), START).is_some() {
+        return Line::Broken(Broken::Several);
+    }
+    let mut values = serde_json::Deserializer::from_slice(from).into_iter::<Value>();
     match values.next() {
         Some(Ok(value)) => match record(value) {
             Ok(record) => Line::Record(Box::new(record)),
