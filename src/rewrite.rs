@@ -46,6 +46,15 @@ pub struct Counts {
     pub texts: u64,
 }
 
+impl Counts {
+    /// Values that left and say something: as they came, and as masks, pseudonyms or replacement values.
+    #[must_use]
+    pub fn left(&self) -> (u64, u64) {
+        let lowered = self.masked.saturating_add(self.pseudonymised).saturating_add(self.blanked);
+        (self.shown.saturating_add(self.detected), lowered)
+    }
+}
+
 /// Rewrites one body.
 ///
 /// # Examples

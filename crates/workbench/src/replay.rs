@@ -287,10 +287,7 @@ pub fn best_scope(replayed: &Replayed, upstream: &Upstream, harvester: &Harveste
             now: Some(Moment(0)),
         };
         let answer = respond(&program, request, &Response { status: 200, headers: json_type(), body: page.body });
-        let counts = answer.report.counts;
-        let lowered = counts.masked.saturating_add(counts.pseudonymised).saturating_add(counts.blanked);
-        (answer.report.refusal.is_none() && answer.status == 200)
-            .then_some((counts.shown.saturating_add(counts.detected), lowered))
+        (answer.report.refusal.is_none() && answer.status == 200).then(|| answer.report.counts.left())
     };
     let mut best: Option<(String, (u64, u64))> = None;
     for name in names {

@@ -25,29 +25,6 @@ pub(super) struct Player<'a> {
     part: (u64, u64),
 }
 
-/// Customers by number, one bit each: 37 million are 4.6 MB.
-struct Distinct {
-    bits: Vec<u64>,
-    first: u64,
-}
-
-impl Distinct {
-    fn new((first, end): (u64, u64)) -> Self {
-        let words = usize::try_from(end.saturating_sub(first).div_ceil(64)).unwrap_or(usize::MAX);
-        Self { bits: vec![0; words], first }
-    }
-
-    /// Whether it was not there yet.
-    fn insert(&mut self, customer: u64) -> bool {
-        let at = customer.saturating_sub(self.first);
-        let Some(word) = usize::try_from(at / 64).ok().and_then(|at| self.bits.get_mut(at)) else { return false };
-        let bit = 1u64.checked_shl(u32::try_from(at % 64).unwrap_or(0)).unwrap_or(0);
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
-    }
-}
-
 impl<'a> Player<'a> {
     pub(super) fn new(
         program: &'a Rc<Program>,
@@ -84,7 +61,6 @@ impl<'a> Player<'a> {
             return Ok(harvest);
         }
         let mut store = Memory::default();
-        let mut distinct = Distinct::new(self.part);
         let whole = self.whole_page();
         let (mut now, mut page) = (0u64, whole);
         let mut wait = |now: &mut u64, seconds: u64| {
@@ -107,48 +83,36 @@ impl<'a> Player<'a> {
                 continue;
             }
             let answer = self.ask(next, records, now, &mut store);
-            match answer.report.refusal {
-                None if answer.status == 200 => {}
-                Some(Refusal::Budget { retry_after, .. }) => {
-                    harvest.refused = harvest.refused.saturating_add(1);
-                    if self.setting.patience == Patience::Gone {
-                        break;
-                    }
-                    // While less than a page is left, a smaller page may still be had.
-                    if page > 1 && self.upstream.has_pages() {
-                        page /= 2;
-                    } else {
-                        wait(&mut now, u64::from(retry_after));
-                        page = whole;
-                    }
-                    continue;
-                }
+            let wait_for = match answer.report.refusal {
+                None if answer.status == 200 => None,
+                Some(Refusal::Budget { retry_after, .. }) => Some(u64::from(retry_after)),
                 // A step may leave nothing to see, which is refused without a word about when.
                 Some(Refusal::NothingVisible) if answer.account.ceiling < Level::Show => {
-                    harvest.refused = harvest.refused.saturating_add(1);
-                    let Some(seconds) = self.lowers(next, records, now, &mut store) else {
-                        return Err(self.not_served(&answer));
-                    };
-                    if self.setting.patience == Patience::Gone {
-                        break;
-                    }
-                    if page > 1 && self.upstream.has_pages() {
-                        page /= 2;
-                    } else {
-                        wait(&mut now, seconds);
-                        page = whole;
-                    }
-                    continue;
+                    let lowered = self.lowers(next, records, now, &mut store);
+                    Some(lowered.ok_or_else(|| self.not_served(&answer))?)
                 }
                 _ => return Err(self.not_served(&answer)),
+            };
+            if let Some(seconds) = wait_for {
+                harvest.refused = harvest.refused.saturating_add(1);
+                if self.setting.patience == Patience::Gone {
+                    break;
+                }
+                // While less than a page is left, a smaller page may still be had.
+                if page > 1 && self.upstream.has_pages() {
+                    page /= 2;
+                } else {
+                    wait(&mut now, seconds);
+                    page = whole;
+                }
+                continue;
             }
             let released = self.released(&answer, records);
             if released == 0 {
                 return Err(self.nothing());
             }
-            let new = (next..next.saturating_add(released)).filter(|customer| distinct.insert(*customer)).count();
             harvest.answered = harvest.answered.saturating_add(1);
-            harvest.leaves(now, &tally(&answer, u64::try_from(new).unwrap_or(u64::MAX)));
+            harvest.leaves(now, &tally(&answer, released.min(left)));
             next = next.saturating_add(records.saturating_mul(self.upstream.places()));
         }
         on_seconds(self.case.seconds.saturating_sub(now));
@@ -212,7 +176,10 @@ impl<'a> Player<'a> {
         let budgets = self.program.budgets()?;
         let Moment(now) = self.at(now);
         let target = self.upstream.page(first, if self.upstream.has_pages() { records } else { 0 }).target;
-        let demands = budgets.demands(self.program.policy(), self.route, &self.caller, &target);
+        let policy = self.program.policy();
+        let route = policy.routes.get(usize::from(self.route.0))?;
+        let named = self.program.subjects().in_path(route, &target);
+        let demands = budgets.demands(policy, self.route, &self.caller, &target, named);
         let waits = demands.into_iter().filter_map(|demand| {
             let rule = budgets.books().rules().get(usize::from(demand.budget))?;
             let head = budgets.books().head(demand.budget, demand.tag, now, store);
@@ -241,7 +208,7 @@ impl<'a> Player<'a> {
             0 if answer.report.counts.records > 0 => {
                 answer.report.counts.records.saturating_mul(self.upstream.places())
             }
-            0 if answer.report.counts.shown == 0 => 0,
+            0 if answer.report.counts.left() == (0, 0) => 0,
             0 => asked,
             subjects => subjects,
         };
@@ -269,15 +236,10 @@ impl<'a> Player<'a> {
 
 /// What an answer let out, about so many customers that had not been let out before.
 fn tally(answer: &Answer, customers: u64) -> Tally {
-    let counts = answer.report.counts;
+    let (shown, lowered) = answer.report.counts.left();
     let mut by_ceiling = [0; 5];
     if let Some(number) = by_ceiling.get_mut(place(answer.account.ceiling)) {
         *number = customers;
     }
-    Tally {
-        customers,
-        by_ceiling,
-        shown: counts.shown.saturating_add(counts.detected),
-        lowered: counts.masked.saturating_add(counts.pseudonymised).saturating_add(counts.blanked),
-    }
+    Tally { customers, by_ceiling, shown, lowered }
 }

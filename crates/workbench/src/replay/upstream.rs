@@ -122,7 +122,7 @@ impl Upstream {
             values: scalars(&record),
             most: match (array, limits) {
                 (None, _) => 1,
-                (Some(_), Some(limits)) => limits.max,
+                (Some(_), Some(limits)) => limits.max.min(MOST_PAGE),
                 (Some(_), None) => PAGE,
             },
             query: limits.and_then(|limits| limits.query.clone()),
@@ -135,7 +135,7 @@ impl Upstream {
         &self.route
     }
 
-    /// The most records of one page.
+    /// The most records of one page: what the route allows, and no more than 10,000.
     #[must_use]
     pub fn most(&self) -> u64 {
         self.most
@@ -193,6 +193,9 @@ impl Upstream {
 
 /// Records of a page of a list without `max_records`.
 const PAGE: u64 = 100;
+
+/// Records of the largest page that is played: a page is built in memory, and a policy may allow any number.
+const MOST_PAGE: u64 = 10_000;
 
 /// The pieces of a text between customers.
 fn pieces(text: &str) -> Vec<(String, Option<usize>)> {
