@@ -84,7 +84,7 @@ fn added(program: &Rc<Program>, what: &str, route: u16, path: &str, body: &str, 
     let mut lanes: Vec<Box<dyn FnMut() + '_>> = vec![
         Box::new(|| rewrite(Rc::clone(&plain))),
         Box::new(|| {
-            let collector = Collector::new(subjects.key(), Rc::clone(subjects.namespaces()), u64::MAX);
+            let collector = Collector::new(subjects.key(), Rc::clone(subjects.namespaces()), &[]);
             rewrite(Rc::new(View::clone(&plain).recorded().collected(Rc::new(collector))));
         }),
         Box::new(line),

@@ -11,11 +11,12 @@ where=${1:-all}
 [ $# -eq 0 ] || shift
 
 natively() {
-  cargo build --quiet --release --locked -p fieldgate-cli -p fieldgate-benches --bin fieldgate --bin speed --bin cost --bin record
+  cargo build --quiet --release --locked -p fieldgate-cli -p fieldgate-benches --bin fieldgate --bin speed --bin cost --bin record --bin budget
   echo "== natively"
   target/release/speed "$@"
   target/release/cost target/release/fieldgate
   target/release/record
+  target/release/budget
 }
 
 in_v8() {
@@ -32,6 +33,7 @@ in_v8() {
   killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/speed.wasm "$@"
   killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/cost.wasm
   killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/record.wasm
+  killed_when_done "${bench[@]}" target/wasm32-wasip1/bench-wasm/budget.wasm
 }
 
 # bench.mjs kills itself once all is printed, or crashes on the way there: what counts is whether the last line is there,

@@ -5,7 +5,7 @@
 #
 # build leaves  target/wasm32-wasip1/release/fieldgate.wasm
 # trap leaves   target/wasm32-wasip1/trap/fieldgate.wasm, which tests alone use: it traps where a request tells it to
-# bench leaves  target/wasm32-wasip1/bench-wasm/{speed,cost,record,examples/yardstick}.wasm
+# bench leaves  target/wasm32-wasip1/bench-wasm/{speed,cost,record,budget,examples/yardstick}.wasm
 #
 # The compiler, first that works: the installed target; the target that rustup adds; Debian's own Rust, which builds the
 # target's library from source. FIELDGATE_WASM_RUST=debian takes the last at once.
@@ -91,7 +91,7 @@ case ${1:-build} in
     "${cargo[@]}" build --profile trap -p fieldgate-plugin --features trap --locked --target $target "${build_std[@]}"
     ;;
   bench)
-    "${cargo[@]}" build --profile bench-wasm -p fieldgate-benches --bin speed --bin cost --bin record --example yardstick --locked \
+    "${cargo[@]}" build --profile bench-wasm -p fieldgate-benches --bin speed --bin cost --bin record --bin budget --example yardstick --locked \
       --target $target "${build_std[@]}"
     ;;
   lint)
