@@ -435,21 +435,23 @@ impl Exchange {
         }
         let reading = if reads { Reading::Only } else { Reading::AndWriting };
         let forwarded = self.forwarded(headers, reading);
+        let named = self.program.subjects().in_path(route, target);
+        self.spending.path = named;
         let reports = route.reports_at(now);
         // A route that only reports lets everything pass: budgets count what has left, once it has.
         if let (Some(budgets), false) = (self.program.budgets(), reports) {
-            let mut waiting = Waiting::new(budgets, &self.program, id, caller, target, headers, reads);
+            let mut waiting = Waiting::new(budgets, &self.program, id, caller, target, headers, (reads, named));
             waiting.onward = Some(forwarded);
             self.phase = Phase::Reserving(Box::new(waiting));
             return Ok(RequestDirective::Reserve);
         }
-        let view = self.noting(view, id, target, u64::MAX);
+        let view = self.noting(view, id, &[]);
         let view = Rc::new(if reports { view.tallied() } else { view });
         if reports {
             self.counted = Some(Rc::clone(&view));
             let program = Rc::clone(&self.program);
             if let Some(budgets) = program.budgets() {
-                self.counts_only(Waiting::new(budgets, &program, id, caller.clone(), target, headers, reads));
+                self.counts_only(Waiting::new(budgets, &program, id, caller.clone(), target, headers, (reads, named)));
             }
         }
         self.phase = Phase::AwaitingHead(Box::new(Governed { route: id, caller, ceiling: Level::Show, view }));

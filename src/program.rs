@@ -22,7 +22,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-pub use budgets::{Budgets, Demand, Subjects, page, path_subject};
+pub use budgets::{Budgets, Demand, InPath, Subjects, page};
 pub use census::{Census, ClassCount};
 pub use collect::{Collector, Kinds, NamespaceId, TooMany};
 pub use grant::ScalarRule;
@@ -45,9 +45,9 @@ use router::Router;
 use trie::Trie;
 use view::{Automaton, governed};
 
-/// States that kept views have together: some hundred bytes each, out of a gibibyte that a worker's VM has in all. Four of the
-/// largest views, or ten thousand of some twenty places each.
-const KEPT_STATES: usize = 1 << 18;
+/// States, and names of states, that kept views have together: some hundred bytes each, out of a gibibyte that a worker's VM
+/// has in all. The largest view takes it alone; of views of some twenty places each it has room for ten thousand.
+const KEPT_STATES: usize = 1 << 19;
 
 /// A policy made ready to run.
 ///

@@ -19,7 +19,7 @@ use fieldgate::exchange::{
 };
 use fieldgate::policy::model::Level;
 use fieldgate::policy::moment::Moment;
-use fieldgate::program::Program;
+use fieldgate::program::{InPath, Program};
 use fieldgate::refusal::Refusal;
 use fieldgate::transform::PseudonymKey;
 use serde_json::json;
@@ -158,7 +158,7 @@ impl World {
         let caller = self.caller();
         let route = (0u16..).map(fieldgate::policy::model::RouteId).zip(&self.program.policy().routes);
         let (route, _) = route.into_iter().find(|(_, route)| route.name == "one").unwrap();
-        let demand = budgets.demands(self.program.policy(), route, &caller, "/accounts/x")[0];
+        let demand = budgets.demands(self.program.policy(), route, &caller, "/accounts/x", InPath::Nobody)[0];
         let head = budgets.books().head(demand.budget, demand.tag, self.now, &mut self.store).unwrap();
         (head.used, head.reserved)
     }
@@ -635,6 +635,97 @@ fn a_record_that_names_another_kind_only_is_one_more_of_this() {
     assert_eq!(world.counted(), (2, 0), "both customers are unknown");
     world.get("/accounts", &json!({"items": [account(json!("A"), "I-1"), account(json!(null), "I-1")]}));
     assert_eq!(world.counted(), (4, 0));
+}
+
+/// Whatever stands around a subject, it is counted as what it is: once, of its kind, and never for free.
+#[test]
+fn what_stands_around_a_subject_does_not_change_whom_it_names() {
+    let masked = json!({"class": "open", "subject": "line", "mask": {"last": 3}});
+    let line = json!({"class": "key", "subject": "line"});
+    let customer = json!({"class": "key", "subject": "customer"});
+    // What the account's shape has besides, the scope, the path, its answer; how many customers are counted after one request,
+    // and after the same again.
+    type Row = (&'static str, serde_json::Value, &'static str, &'static str, serde_json::Value, [u64; 2]);
+    let rows: Vec<Row> = vec![
+        (
+            "no text in the path, and records of another kind in the body",
+            json!({"$.calls[*].id": line}),
+            "full",
+            "/accounts/%FF/calls",
+            json!({"calls": [{"to": "1", "id": "L-1"}]}),
+            [1, 2],
+        ),
+        (
+            "a member that a filter must see whole",
+            json!({"$[?@.public == true].value": "open"}),
+            "full",
+            "/accounts/1",
+            json!({"id": "A", "x": {"public": true, "value": 1}}),
+            [1, 1],
+        ),
+        (
+            "two subjects of one record, each in a value that a filter must see",
+            json!({"$[?@.public == true].value": "open", "$.from": customer, "$.to": customer}),
+            "full",
+            "/accounts/1",
+            json!({"from": "A", "x": {"public": true, "value": 1}, "to": "B"}),
+            [2, 2],
+        ),
+        (
+            "a boolean where a masked subject of another kind stands",
+            json!({"$.lines[*]": masked}),
+            "full",
+            "/accounts/1",
+            json!({"lines": [true], "id": "A"}),
+            [1, 1],
+        ),
+        (
+            "the same at the step at which it is masked",
+            json!({"$.lines[*]": masked}),
+            "masked",
+            "/accounts/1",
+            json!({"lines": [true, false, null, "123456"], "id": "A"}),
+            [1, 1],
+        ),
+        (
+            "a record of another kind within the record",
+            json!({"$.owner.id": customer, "$.*.num": line}),
+            "full",
+            "/accounts/1",
+            json!({"id": null, "owner": {"id": "A", "num": "1"}}),
+            [1, 1],
+        ),
+    ];
+    for (claim, more, scope, target, body, counted) in rows {
+        let mut text = policy(&hour(100), &json!(null));
+        text["scopes"]["masked"] = json!({"areas": ["a"], "grant": {"key": "show", "open": "mask"}});
+        if target.ends_with("calls") {
+            text["routes"]["calls"]["body"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        } else {
+            text["shapes"]["account"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        }
+        let mut world = world(&text);
+        world.scope = scope;
+        for counted in counted {
+            assert_eq!(world.get(target, &body).status, 200, "{claim}");
+            assert_eq!(world.counted(), (counted, 0), "{claim}");
+        }
+    }
+}
+
+/// `max_records` bounds the records of its own array: others may have as many as they have.
+#[test]
+fn records_of_another_kind_in_another_array_do_not_use_up_the_page() {
+    let mut text = policy(&hour(100), &json!(null));
+    text["routes"]["list"]["body"]["$.items[*].lines[*].msisdn"] = json!({"class": "open", "subject": "line"});
+    let mut world = world(&text);
+    let item = |number: u32| {
+        let lines: Vec<_> = (0..4).map(|line| json!({"msisdn": format!("{number}-{line}")})).collect();
+        json!({"id": number, "state": "active", "lines": lines})
+    };
+    let items: Vec<_> = (0..10).map(item).collect();
+    let page = world.get("/accounts", &json!({"items": items}));
+    assert_eq!((page.status, world.counted()), (200, (10, 0)));
 }
 
 #[test]

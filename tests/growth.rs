@@ -75,6 +75,32 @@ fn answer(program: &Rc<Program>, body: &[u8]) -> u16 {
     respond(program, request, &Response { status: 200, headers, body: body.to_vec() }).status
 }
 
+/// A policy of so many filters, each with a field of its own, beside so many fields that none of them touches.
+fn wide(filters: u32, fields: u32) -> Rc<Program> {
+    let filtered = (0..filters).map(|i| (format!("$.items[?@.f{i} == 1].v{i}"), json!("open")));
+    let fields = (0..fields).map(|i| (format!("$.items[*].w{i}"), json!("open")));
+    let body: Map<String, Value> = filtered.chain(fields).collect();
+    program(&json!({"language": 1, "policy": "test",
+        "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+        "classes": {"open": {}},
+        "routes": {"r": {"match": "GET /r", "area": "x", "body": body}},
+        "scopes": {"s": {"areas": ["x"], "grant": {"open": "show"}}}}))
+}
+
+#[test]
+fn a_view_of_a_wide_shape_is_bounded_by_its_names_and_not_only_by_its_states() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Each of 2^16 combinations would have a table of more than 200 names: about a gibibyte.
+    let program = wide(16, 200);
+    let body = combinations(16, 1 << 13);
+    let mut status = 0;
+    let taken = allocated(|| status = answer(&program, &body));
+    assert!(taken < 600 << 20, "{} MiB", taken >> 20);
+    assert_eq!(status, 500, "a view that is full refuses what it does not know");
+    let narrow = combinations(16, 1 << 10);
+    assert_eq!(answer(&program, &narrow), 200, "a thousand combinations have room");
+}
+
 #[test]
 fn what_new_combinations_of_filters_cost_is_what_their_elements_cost() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

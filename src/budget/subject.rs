@@ -48,9 +48,10 @@ impl SubjectKey {
 
     /// Who a budget is kept for: the client's id, and the texts of the claims that the budget names, in its order.
     #[must_use]
-    pub fn key_tag<'a>(self, budget: &str, parts: impl IntoIterator<Item = &'a str>) -> KeyTag {
+    pub fn key_tag<P: AsRef<str>>(self, budget: &str, parts: impl IntoIterator<Item = P>) -> KeyTag {
         let mut hasher = self.hasher(budget);
         for part in parts {
+            let part = part.as_ref();
             // The length goes first, so that no two lists of parts are written alike.
             hasher.write(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
             hasher.write(part.as_bytes());

@@ -9,7 +9,7 @@ use crate::budget::{
 use crate::caller::Caller;
 use crate::policy::model::{Count, Level, OnError, Rls, RouteId};
 use crate::policy::moment::Moment;
-use crate::program::{Budgets, Collector, Demand, NamespaceId, Program};
+use crate::program::{Budgets, Collector, Demand, InPath, NamespaceId, Program};
 use crate::refusal::{Problem, Refusal};
 use crate::report::BudgetState;
 
@@ -39,8 +39,8 @@ pub(super) struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Spending {
     held: Vec<Reservation>,
-    /// The subject that the path names, and its kind.
-    pub(super) path: Option<(NamespaceId, Subject)>,
+    /// Whom the path names.
+    pub(super) path: InPath,
     pub(super) collector: Option<Rc<Collector>>,
     client: Option<Rc<str>>,
     /// Whether something of a record may have left.
@@ -108,9 +108,9 @@ impl Waiting {
         caller: Caller,
         target: &str,
         headers: &Headers,
-        reads: bool,
+        (reads, named): (bool, InPath),
     ) -> Self {
-        let demands = budgets.demands(program.policy(), route, &caller, target);
+        let demands = budgets.demands(program.policy(), route, &caller, target, named);
         let declared = head::single(headers, "content-length").ok().flatten().and_then(|text| text.parse().ok());
         Self { route, caller, target: target.to_owned(), reads, onward: None, declared, demands, asked: None, asks: 0 }
     }
@@ -206,10 +206,13 @@ impl Exchange {
                 RequestDirective::Ask(question)
             }
             Progress::Refused(refusal) => self.refuse_request(refusal, &waiting.target),
-            Progress::Admitted => match self.admitted(&waiting, budgets) {
-                Ok(directive) => directive,
-                Err(refusal) => self.refuse_request(refusal, &waiting.target),
-            },
+            Progress::Admitted => {
+                let target = std::mem::take(&mut waiting.target);
+                match self.admitted(waiting, &target) {
+                    Ok(directive) => directive,
+                    Err(refusal) => self.refuse_request(refusal, &target),
+                }
+            }
         }
     }
 
@@ -279,34 +282,33 @@ impl Exchange {
     }
 
     /// The request is admitted: what it may see is decided now, for the whole response.
-    fn admitted(&mut self, waiting: &Waiting, budgets: &Budgets) -> Result<RequestDirective, Refusal> {
-        let Waiting { route, caller, target, reads, .. } = waiting;
+    fn admitted(&mut self, waiting: Waiting, target: &str) -> Result<RequestDirective, Refusal> {
+        let Waiting { route, caller, reads, onward, demands, .. } = waiting;
         let program = Rc::clone(&self.program);
-        let mut view = program.view_under(*route, caller, self.spending.account.ceiling)?;
-        let governed = program.policy().governed(*route).ok_or(Refusal::Internal)?;
-        if let Some(records) = &governed.max_records {
-            view = view.with_most_records(crate::program::page(records, target));
+        let ceiling = self.spending.account.ceiling;
+        let mut view = program.view_under(route, &caller, ceiling)?;
+        let governed = program.policy().governed(route).ok_or(Refusal::Internal)?;
+        let page = governed.max_records.as_ref().map(|records| crate::program::page(records, target));
+        if let Some(page) = page {
+            view = view.with_most_records(page);
         }
-        if program.counts_cost(*route, caller) {
+        if program.counts_cost(route, &caller) {
             view = view.tallied();
         }
         // Where no budget counts there is nothing reserved that could be exceeded.
-        let counted = !waiting.demands.is_empty();
-        let most = budgets.most_records(governed, target).filter(|_| counted).unwrap_or(u64::MAX);
-        let view = self.noting(view, *route, target, most);
+        let most = match demands.as_slice() {
+            [] => Vec::new(),
+            _ => program.subjects().most_records(route, page.unwrap_or(u64::MAX)),
+        };
+        let view = self.noting(view, route, &most);
         self.spending.client = Some(Rc::clone(&caller.client));
-        if view.shows_nothing() && *reads {
+        if view.shows_nothing() && reads {
             return Err(Refusal::NothingVisible);
         }
         let view = Rc::new(view);
         self.counted = Some(Rc::clone(&view));
-        self.phase = Phase::AwaitingHead(Box::new(Governed {
-            route: *route,
-            caller: caller.clone(),
-            ceiling: self.spending.account.ceiling,
-            view,
-        }));
-        waiting.onward.clone().ok_or(Refusal::Internal)
+        self.phase = Phase::AwaitingHead(Box::new(Governed { route, caller, ceiling, view }));
+        onward.ok_or(Refusal::Internal)
     }
 
     /// [`Self::reserve`] with a rate limit service that has nobody else to serve, for the command line and for tests.
@@ -436,7 +438,7 @@ impl Exchange {
     /// Records that left: of a route whose path names the subject, the one.
     fn records(&self) -> u64 {
         match &self.spending.collector {
-            Some(collector) if self.spending.path.is_none() => collector.records().max(1),
+            Some(collector) if self.spending.path == InPath::Nobody => collector.records().max(1),
             _ => 1,
         }
     }
@@ -445,8 +447,10 @@ impl Exchange {
     fn subjects(&self, namespace: Option<NamespaceId>) -> (Vec<u64>, u64) {
         let of_kind = self.spending.left.iter().filter(|(of, _)| Some(*of) == namespace);
         let known: Vec<u64> = of_kind.map(|(_, subject)| subject.short()).collect();
-        if self.spending.path.is_some_and(|(of, _)| Some(of) == namespace) {
-            return (known, 0);
+        match self.spending.path {
+            InPath::Somebody(of, _) if Some(of) == namespace => return (known, 0),
+            InPath::Unknown(of) if Some(of) == namespace => return (known, 1),
+            _ => {}
         }
         let (Some(collector), Some(kind)) = (&self.spending.collector, namespace) else { return (known, 1) };
         // Something of somebody has left, and no record says of whom.

@@ -175,7 +175,8 @@ impl Exchange {
             Phase::Sniffing(sniffing) => sniffing.kept(),
             _ => 0,
         };
-        self.share.keep(kept)?;
+        let subjects = self.spending.collector.as_ref().map_or(0, |collector| collector.size());
+        self.share.keep(kept.saturating_add(subjects))?;
         self.phase = decided.next;
         if let Some(counts) = decided.counts {
             self.report.counts = counts;

@@ -7,7 +7,7 @@ use crate::budget::Subject;
 use crate::caller::Caller;
 use crate::policy::PolicySet;
 use crate::policy::model::{ClientId, RouteId, ScopeId};
-use crate::program::{Census, Collector, NamespaceId, Program, View, path_subject};
+use crate::program::{Census, Collector, InPath, NamespaceId, Program, View};
 use crate::report::{Client, MOST_SUBJECTS, Outcome, Record, Ruling, Stamp, request_id};
 
 /// What the record needs of an exchange, besides what is kept anyway. It holds nothing of a body.
@@ -46,8 +46,9 @@ impl Noted {
 }
 
 impl Exchange {
-    /// The view of a response, counting and collecting for the record. No more records than `most` may leave.
-    pub(super) fn noting(&mut self, view: View, route: RouteId, target: &str, most: u64) -> View {
+    /// The view of a response, counting and collecting for the record. No more records of each kind, by number, than `most`
+    /// may leave.
+    pub(super) fn noting(&mut self, view: View, route: RouteId, most: &[u64]) -> View {
         let program = Rc::clone(&self.program);
         let subjects = program.subjects();
         let Some(governed) = program.policy().governed(route) else { return view };
@@ -58,12 +59,6 @@ impl Exchange {
             self.spending.collector = Some(Rc::clone(&collector));
             view = view.collected(collector);
         }
-        self.spending.path = governed.subject.as_ref().and_then(|subject| {
-            let text = path_subject(program.policy(), route, target)?;
-            Some((subjects.namespace(&subject.namespace)?, subjects.key()?.subject(&subject.namespace, &text)))
-        });
-        // Without a key there is no tag of whom the path names.
-        self.spending.unnamed |= governed.subject.is_some() && self.spending.path.is_none();
         view
     }
 
@@ -155,30 +150,34 @@ impl Exchange {
     /// How many records left, as far as anything counts them.
     fn left(&self) -> u64 {
         match (self.report.counts.records, &self.spending.collector) {
-            (0, Some(collector)) if self.spending.path.is_none() => collector.records(),
-            (0, _) => u64::from(self.spending.path.is_some()),
+            (0, Some(collector)) if self.spending.path == InPath::Nobody => collector.records(),
+            (0, _) => u64::from(self.spending.path != InPath::Nobody),
             (counted, _) => counted,
         }
     }
 
     /// How many records left that are nobody's.
     fn nobodys(&self) -> u64 {
-        match (&self.spending.collector, self.spending.path) {
-            (Some(collector), path) => {
-                let unnamed = collector.records() == 0 && self.spending.unnamed && path.is_none();
-                collector.nameless().saturating_add(u64::from(unnamed))
+        let in_body = match (&self.spending.collector, self.spending.path) {
+            (Some(collector), InPath::Nobody) => {
+                collector.nameless().saturating_add(u64::from(collector.records() == 0 && self.spending.unnamed))
             }
-            (None, Some(_)) => 0,
-            (None, None) => self.report.counts.records.max(1),
-        }
+            (Some(collector), _) => collector.nameless(),
+            (None, InPath::Nobody) => self.report.counts.records.max(1),
+            (None, _) => 0,
+        };
+        // Whom the path names has left, and nothing says who it is.
+        if matches!(self.spending.path, InPath::Unknown(_)) { in_body.max(1) } else { in_body }
     }
 
-    /// The subjects that left, each once, in order.
+    /// The subjects that left, each once, in order: they are handed over.
     pub(super) fn all_subjects(&self) -> Vec<(NamespaceId, Subject)> {
-        let mut all = self.spending.collector.as_ref().map(|collector| collector.subjects()).unwrap_or_default();
-        all.extend(self.spending.path);
-        all.sort_unstable();
-        all.dedup();
+        let mut all = self.spending.collector.as_ref().map(|collector| collector.take_subjects()).unwrap_or_default();
+        if let InPath::Somebody(kind, subject) = self.spending.path
+            && let Err(at) = all.binary_search(&(kind, subject))
+        {
+            all.insert(at, (kind, subject));
+        }
         all
     }
 }

@@ -1,5 +1,6 @@
 //! [`Budgets`]: a policy's budgets made ready to be kept: what each request asks of which (rules 34 to 37).
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -7,12 +8,12 @@ use serde_json::Value;
 use super::collect::NamespaceId;
 use super::fit::fit;
 use super::router;
-use crate::budget::{Books, Granter, KeyTag, Ladder, Need, Period, Rule, Service, SubjectKey, Unit};
+use crate::budget::{Books, Granter, KeyTag, Ladder, Need, Period, Rule, Service, Subject, SubjectKey, Unit};
 use crate::caller::Caller;
 use crate::policy::PolicySet;
 use crate::policy::model::{
-    Budget, BudgetKey, ClaimPath, Count, Entry, Governed, MaxRecords, OnError, RouteId, Store, SubjectPlace,
-    innermost_array,
+    Budget, BudgetKey, ClaimPath, Count, Governed, MaxRecords, OnError, PathSubject, Route, RouteId, Store,
+    SubjectPlace, innermost_array, without_filters,
 };
 use crate::transform::PseudonymKey;
 
@@ -33,11 +34,57 @@ pub struct Budgets {
 pub struct Subjects {
     key: Option<SubjectKey>,
     namespaces: Rc<[Rc<str>]>,
+    /// Of each route, by number: where its records stand, of each kind, by number.
+    places: Rc<[Vec<Places>]>,
+}
+
+/// Where the records of one kind stand in a route's body.
+#[derive(Debug, Clone, Copy, Default)]
+struct Places {
+    root: bool,
+    /// In the array of `max_records`.
+    listed: bool,
+    /// In another array.
+    elsewhere: bool,
+}
+
+impl Places {
+    fn of(governed: &Governed, kind: &str) -> Self {
+        let listed = governed.max_records.as_ref().map(|records| without_filters(&records.at));
+        let mut places = Self::default();
+        for entry in governed.subject_entries(Some(kind)) {
+            match innermost_array(&entry.path) {
+                None => places.root = true,
+                Some(array) if listed.as_ref() == Some(&array) => places.listed = true,
+                Some(_) => places.elsewhere = true,
+            }
+        }
+        places
+    }
+
+    /// The records that may leave, where so many of `max_records` may.
+    fn most(self, page: u64) -> u64 {
+        let listed = if self.listed { page } else { 0 };
+        if self.elsewhere { u64::MAX } else { listed.saturating_add(u64::from(self.root)) }
+    }
 }
 
 impl Subjects {
     pub(super) fn new(policy: &PolicySet, key: Option<&PseudonymKey>) -> Self {
-        Self { key: key.map(SubjectKey::derive), namespaces: namespaces(policy).into() }
+        let namespaces = namespaces(policy);
+        let places = policy.routes.iter().map(|route| match super::view::governed_body(&route.body) {
+            Some(governed) => namespaces.iter().map(|kind| Places::of(governed, kind)).collect(),
+            None => Vec::new(),
+        });
+        Self { key: key.map(SubjectKey::derive), places: places.collect(), namespaces: namespaces.into() }
+    }
+
+    /// The records of each kind, by number, that a response of a route may release, where so many of `max_records` may: those,
+    /// and one at the root. Of records in another array nothing bounds the number.
+    #[must_use]
+    pub fn most_records(&self, route: RouteId, page: u64) -> Vec<u64> {
+        let places = self.places.get(usize::from(route.0)).map_or(&[][..], Vec::as_slice);
+        places.iter().map(|places| places.most(page)).collect()
     }
 
     /// The key of subjects.
@@ -52,12 +99,37 @@ impl Subjects {
         &self.namespaces
     }
 
+    /// Whom the path of a request for a route names (rule 34).
+    #[must_use]
+    pub fn in_path(&self, route: &Route, target: &str) -> InPath {
+        let Some(named) = super::view::governed_body(&route.body).and_then(|body| body.subject.as_ref()) else {
+            return InPath::Nobody;
+        };
+        let Some(kind) = self.namespace(&named.namespace) else { return InPath::Nobody };
+        match (self.key, path_text(route, named, target)) {
+            (Some(key), Some(text)) => InPath::Somebody(kind, key.subject(&named.namespace, &text)),
+            _ => InPath::Unknown(kind),
+        }
+    }
+
     /// The number of a kind of subject.
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<NamespaceId> {
         let index = self.namespaces.iter().position(|known| &**known == name)?;
         u8::try_from(index).ok().map(NamespaceId)
     }
+}
+
+/// Whom a request's path names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum InPath {
+    /// The route's path names nobody.
+    #[default]
+    Nobody,
+    /// This subject, of a kind.
+    Somebody(NamespaceId, Subject),
+    /// Somebody of this kind, who cannot be told: the parameter is not UTF-8, or there is no key.
+    Unknown(NamespaceId),
 }
 
 /// What a request asks of one budget.
@@ -107,68 +179,51 @@ impl Budgets {
         self.canaries.map(|book| (book, self.key.key_tag("canaries", [client])))
     }
 
-    /// What a request asks of each budget that binds it, in the policy's order.
+    /// What a request asks of each budget that binds it, in the policy's order. `named` is whom its path names.
     #[must_use]
-    pub fn demands(&self, policy: &PolicySet, route: RouteId, caller: &Caller, target: &str) -> Vec<Demand> {
+    pub fn demands(
+        &self,
+        policy: &PolicySet,
+        route: RouteId,
+        caller: &Caller,
+        target: &str,
+        named: InPath,
+    ) -> Vec<Demand> {
         let Some(governed) = super::view::governed(policy, route) else { return Vec::new() };
         let bound = policy.budgets_on(route).filter(|(_, budget)| budget.binds(caller.entry));
         bound
             .map(|(id, budget)| Demand {
                 budget: id.0,
                 tag: self.tag(budget, caller),
-                need: self.need(policy, route, governed, budget, target),
+                need: need(governed, budget, target, named),
                 on_error: budget.on_error,
             })
             .collect()
     }
 
     fn tag(&self, budget: &Budget, caller: &Caller) -> KeyTag {
-        let parts: Vec<String> = budget
-            .by
-            .iter()
-            .map(|key| match key {
-                BudgetKey::Client => caller.client.to_string(),
-                BudgetKey::Claim(path) => claim_text(&caller.claims, path),
-            })
-            .collect();
-        self.key.key_tag(&budget.name, parts.iter().map(String::as_str))
+        let parts = budget.by.iter().map(|key| match key {
+            BudgetKey::Client => Cow::Borrowed(&*caller.client),
+            BudgetKey::Claim(path) => claim_text(&caller.claims, path),
+        });
+        self.key.key_tag(&budget.name, parts)
     }
+}
 
-    /// Rule 34a.
-    fn need(&self, policy: &PolicySet, route: RouteId, governed: &Governed, budget: &Budget, target: &str) -> Need {
-        let namespace = match &budget.count {
-            Count::Distinct(namespace) => Some(&**namespace),
-            Count::Records => None,
-            Count::Cost => return Need::Count(0),
-        };
-        match (governed.subjects_of(namespace), namespace) {
-            (SubjectPlace::Path(_), Some(namespace)) => match path_subject(policy, route, target) {
-                Some(text) => Need::Subject(self.key.subject(namespace, &text)),
-                None => Need::Count(1),
-            },
-            (SubjectPlace::Array(_), _) => {
-                let most = governed.max_records.as_ref().map_or(u64::MAX, |records| page(records, target));
-                Need::Count(most.saturating_mul(governed.in_one_record(&budget.count)))
-            }
-            _ => Need::Count(governed.most(&budget.count)),
+/// Rule 34a.
+fn need(governed: &Governed, budget: &Budget, target: &str, named: InPath) -> Need {
+    let namespace = match &budget.count {
+        Count::Distinct(namespace) => Some(&**namespace),
+        Count::Records => None,
+        Count::Cost => return Need::Count(0),
+    };
+    match (governed.subjects_of(namespace), named) {
+        (SubjectPlace::Path(_), InPath::Somebody(_, subject)) if namespace.is_some() => Need::Subject(subject),
+        (SubjectPlace::Array(_), _) => {
+            let most = governed.max_records.as_ref().map_or(u64::MAX, |records| page(records, target));
+            Need::Count(most.saturating_mul(governed.in_one_record(&budget.count)))
         }
-    }
-
-    /// The records that one response may release, of a route whose subjects are in its body: `None` where nothing there says
-    /// whose data it is.
-    #[must_use]
-    pub fn most_records(&self, governed: &Governed, target: &str) -> Option<u64> {
-        let mut entries = governed.subject_entries(None).peekable();
-        entries.peek()?;
-        // Of one kind the records are in one place; another kind's may be in another.
-        let in_array = |entry: &Entry| innermost_array(&entry.path).is_some();
-        let (arrays, roots): (Vec<&Entry>, Vec<&Entry>) = entries.partition(|entry| in_array(entry));
-        let listed = match &governed.max_records {
-            _ if arrays.is_empty() => 0,
-            Some(records) => page(records, target),
-            None => u64::MAX,
-        };
-        Some(listed.saturating_add(u64::from(!roots.is_empty())))
+        _ => Need::Count(governed.most(&budget.count)),
     }
 }
 
@@ -180,10 +235,7 @@ pub fn page(records: &MaxRecords, target: &str) -> u64 {
 }
 
 /// The text of the path parameter that names the subject, percent-decoded.
-#[must_use]
-pub fn path_subject(policy: &PolicySet, route: RouteId, target: &str) -> Option<String> {
-    let route = policy.routes.get(usize::from(route.0))?;
-    let subject = super::view::governed_body(&route.body)?.subject.as_ref()?;
+fn path_text(route: &Route, subject: &PathSubject, target: &str) -> Option<String> {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     let values = fit(&route.template, path)?;
     let before = route.template.segments.iter().take(subject.segment);
@@ -191,11 +243,11 @@ pub fn path_subject(policy: &PolicySet, route: RouteId, target: &str) -> Option<
 }
 
 /// A claim's text: a string as it is, anything else as JSON text, an absent claim as nothing.
-fn claim_text(claims: &Value, path: &ClaimPath) -> String {
+fn claim_text<'c>(claims: &'c Value, path: &ClaimPath) -> Cow<'c, str> {
     match path.0.iter().try_fold(claims, |value, name| value.as_object()?.get(name)) {
-        None => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+        None => Cow::Borrowed(""),
+        Some(Value::String(text)) => Cow::Borrowed(text),
+        Some(other) => Cow::Owned(other.to_string()),
     }
 }
 

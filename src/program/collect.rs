@@ -35,60 +35,79 @@ pub struct Collector {
     /// Without one nobody can be told from anybody: each record is one without a subject.
     key: Option<SubjectKey>,
     namespaces: Rc<[Rc<str>]>,
-    /// Records that may leave. More never do but by a defect: the need was reserved for no more.
-    most: u64,
+    /// One may be there more than once.
     subjects: RefCell<Vec<(NamespaceId, Subject)>>,
-    /// Of each kind, by number, records that have begun and of which no subject has come.
-    unnamed: RefCell<Vec<u64>>,
-    /// Records that have begun.
+    /// The records of each kind, by number.
+    kinds: RefCell<Vec<Records>>,
+    /// Records that have begun, of whatever kinds.
     records: Cell<u64>,
 }
+
+/// The records of one kind.
+#[derive(Debug, Clone, Copy)]
+struct Records {
+    /// How many may leave. More never do but by a defect: the need was reserved for no more.
+    most: u64,
+    begun: u64,
+    /// Those of which no subject has come.
+    unnamed: u64,
+}
+
+/// Subjects from which on repeated ones are put out before more room is taken.
+const MANY: usize = 1024;
 
 /// More records would leave than the response may release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany;
 
 impl Collector {
-    /// For a response of at most so many records.
+    /// For a response of at most so many records of each kind, by number; of a kind that is not there, any number.
     #[must_use]
-    pub fn new(key: Option<SubjectKey>, namespaces: Rc<[Rc<str>]>, most: u64) -> Self {
-        let unnamed = RefCell::new(vec![0; namespaces.len()]);
-        Self { key, namespaces, most, subjects: RefCell::default(), unnamed, records: Cell::new(0) }
+    pub fn new(key: Option<SubjectKey>, namespaces: Rc<[Rc<str>]>, most: &[u64]) -> Self {
+        let most = (0..namespaces.len()).map(|kind| most.get(kind).copied().unwrap_or(u64::MAX));
+        let kinds = RefCell::new(most.map(|most| Records { most, begun: 0, unnamed: 0 }).collect());
+        Self { key, namespaces, subjects: RefCell::default(), kinds, records: Cell::new(0) }
     }
 
     /// A record of these kinds begins that leaves.
     ///
     /// # Errors
-    /// If it is one too many: it must not leave.
+    /// If it is one too many of a kind: it must not leave.
     pub fn begin(&self, kinds: &[NamespaceId]) -> Result<(), TooMany> {
-        let records = self.records.get().saturating_add(1);
-        if records > self.most {
-            return Err(TooMany);
+        let Ok(mut all) = self.kinds.try_borrow_mut() else { return Err(TooMany) };
+        for kind in kinds {
+            let Some(records) = all.get_mut(usize::from(kind.0)) else { return Err(TooMany) };
+            if records.begun >= records.most {
+                return Err(TooMany);
+            }
+            records.begun = records.begun.saturating_add(1);
+            records.unnamed = records.unnamed.saturating_add(1);
         }
-        self.records.set(records);
-        kinds.iter().for_each(|kind| self.change(*kind, |unnamed| unnamed.saturating_add(1)));
+        self.records.set(self.records.get().saturating_add(1));
         Ok(())
     }
 
-    /// A subject of a record that has begun, of these kinds; `named` has those of which one of that record has come. A token
+    /// A subject of a record of this kind that has begun; `named` has the kinds of which one of that record has come. A token
     /// that is neither a string nor a number names nobody, and without a key none does.
-    pub fn subject(&self, kinds: &[NamespaceId], token: &[u8], named: &mut Kinds) {
-        let Ok(mut subjects) = self.subjects.try_borrow_mut() else { return };
+    pub fn subject(&self, kind: NamespaceId, token: &[u8], named: &mut Kinds) {
+        let (Ok(mut subjects), Ok(mut all)) = (self.subjects.try_borrow_mut(), self.kinds.try_borrow_mut()) else {
+            return;
+        };
         let (Some(text), Some(key)) = (decoded(token), self.key) else { return };
-        for kind in kinds {
-            let Some(namespace) = self.namespaces.get(usize::from(kind.0)) else { continue };
-            subjects.push((*kind, key.subject(namespace, &text)));
-            if named.add(*kind) {
-                self.change(*kind, |unnamed| unnamed.saturating_sub(1));
+        let index = usize::from(kind.0);
+        let (Some(namespace), Some(records)) = (self.namespaces.get(index), all.get_mut(index)) else { return };
+        // A long body may say the same few over and over.
+        if subjects.len() == subjects.capacity() && subjects.len() >= MANY {
+            subjects.sort_unstable();
+            subjects.dedup();
+            if subjects.len() > subjects.capacity() / 2 {
+                let room = subjects.capacity();
+                subjects.reserve_exact(room);
             }
         }
-    }
-
-    fn change(&self, kind: NamespaceId, change: impl FnOnce(u64) -> u64) {
-        if let Ok(mut unnamed) = self.unnamed.try_borrow_mut()
-            && let Some(unnamed) = unnamed.get_mut(usize::from(kind.0))
-        {
-            *unnamed = change(*unnamed);
+        subjects.push((kind, key.subject(namespace, &text)));
+        if named.add(kind) {
+            records.unnamed = records.unnamed.saturating_sub(1);
         }
     }
 
@@ -101,19 +120,30 @@ impl Collector {
     /// Records that hold a subject of a kind and named none: those that ended so, and those that were cut short before it came.
     #[must_use]
     pub fn unknown(&self, kind: NamespaceId) -> u64 {
-        self.unnamed.try_borrow().map_or(u64::MAX, |all| all.get(usize::from(kind.0)).copied().unwrap_or(0))
+        self.kinds.try_borrow().map_or(u64::MAX, |all| all.get(usize::from(kind.0)).map_or(0, |of| of.unnamed))
     }
 
     /// The most records that named no subject of some kind that they hold.
     #[must_use]
     pub fn nameless(&self) -> u64 {
-        self.unnamed.try_borrow().map_or(u64::MAX, |all| all.iter().copied().max().unwrap_or(0))
+        self.kinds.try_borrow().map_or(u64::MAX, |all| all.iter().map(|of| of.unnamed).max().unwrap_or(0))
     }
 
-    /// The subjects so far, in the order in which they came; one may be there more than once.
+    /// Hands over the subjects so far, each once, in order.
     #[must_use]
-    pub fn subjects(&self) -> Vec<(NamespaceId, Subject)> {
-        self.subjects.try_borrow().map(|subjects| subjects.clone()).unwrap_or_default()
+    pub fn take_subjects(&self) -> Vec<(NamespaceId, Subject)> {
+        let mut subjects =
+            self.subjects.try_borrow_mut().map(|mut subjects| std::mem::take(&mut *subjects)).unwrap_or_default();
+        subjects.sort_unstable();
+        subjects.dedup();
+        subjects
+    }
+
+    /// Bytes that the subjects so far take.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let room = self.subjects.try_borrow().map_or(0, |subjects| subjects.capacity());
+        room.saturating_mul(size_of::<(NamespaceId, Subject)>())
     }
 }
 
@@ -127,10 +157,9 @@ mod tests {
         let key = PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
         let key = SubjectKey::derive(&key);
         let of = |token: &[u8]| {
-            let collector = Collector::new(Some(key), vec!["customer".into()].into(), 1);
-            collector.subject(&[NamespaceId(0)], token, &mut Kinds::default());
-            let subjects = collector.subjects();
-            subjects.first().map(|(_, subject)| *subject)
+            let collector = Collector::new(Some(key), vec!["customer".into()].into(), &[1]);
+            collector.subject(NamespaceId(0), token, &mut Kinds::default());
+            collector.take_subjects().first().map(|(_, subject)| *subject)
         };
         let is = Some(key.subject("customer", "ACC-42"));
         let rows: [(&str, &[u8], bool); 6] = [
@@ -154,19 +183,38 @@ mod tests {
         let key = PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
         let (customer, invoice) = (NamespaceId(0), NamespaceId(1));
         let collector =
-            Collector::new(Some(SubjectKey::derive(&key)), vec!["customer".into(), "invoice".into()].into(), 2);
+            Collector::new(Some(SubjectKey::derive(&key)), vec!["customer".into(), "invoice".into()].into(), &[2, 1]);
         let mut named = Kinds::default();
         assert_eq!(collector.begin(&[customer]), Ok(()));
         assert_eq!(collector.unknown(customer), 1, "nothing of it has said whose it is");
-        collector.subject(&[customer], b"1", &mut named);
-        collector.subject(&[customer], b"2", &mut named);
+        collector.subject(customer, b"1", &mut named);
+        collector.subject(customer, b"2", &mut named);
         assert_eq!(collector.unknown(customer), 0);
         let mut named = Kinds::default();
         assert_eq!(collector.begin(&[customer, invoice]), Ok(()));
-        collector.subject(&[invoice], b"7", &mut named);
-        collector.subject(&[customer], b"null", &mut named);
+        collector.subject(invoice, b"7", &mut named);
+        collector.subject(customer, b"null", &mut named);
         assert_eq!((collector.unknown(customer), collector.unknown(invoice)), (1, 0), "each kind for itself");
         assert_eq!(collector.records(), 2);
         assert_eq!(collector.begin(&[customer]), Err(TooMany), "no more than the need");
+        assert_eq!(collector.begin(&[invoice]), Err(TooMany), "of each kind");
+    }
+
+    #[test]
+    fn a_body_that_says_the_same_few_over_and_over_takes_little() {
+        let key = PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
+        let rows = [("one of nine", 9u32, 2 * MANY), ("each another", 100_000, 1 << 18)];
+        for (claim, distinct, most) in rows {
+            let collector = Collector::new(Some(SubjectKey::derive(&key)), vec!["customer".into()].into(), &[]);
+            for number in 0..100_000u32 {
+                let mut named = Kinds::default();
+                collector.begin(&[NamespaceId(0)]).unwrap();
+                collector.subject(NamespaceId(0), (number % distinct).to_string().as_bytes(), &mut named);
+            }
+            let room = collector.size() / size_of::<(NamespaceId, Subject)>();
+            assert!(room <= most, "{claim}: room for {room}");
+            assert_eq!(collector.take_subjects().len(), usize::try_from(distinct).unwrap(), "{claim}");
+            assert_eq!((collector.size(), collector.records()), (0, 100_000), "{claim}: handed over");
+        }
     }
 }

@@ -29,6 +29,10 @@ use crate::transform::PseudonymKey;
 /// view that is full refuses what it does not know (rule 39), and goes on with what it knows.
 const MAX_STATES: usize = 1 << 16;
 
+/// Names that the states of one view may have together: each takes some hundred bytes, and each state of a wide shape has all
+/// of the shape's.
+const MAX_NAMES: usize = 1 << 19;
+
 /// What a view takes besides its states, in states.
 const OF_A_VIEW: usize = 4;
 
@@ -459,6 +463,8 @@ struct Table {
     added: Vec<Rc<State>>,
     index: HashMap<Rc<Place>, StateId>,
     visible: HashMap<Rc<Place>, bool>,
+    /// The names of all states.
+    names: usize,
     /// No room is left: no place is added any more.
     full: bool,
 }
@@ -471,6 +477,11 @@ impl Table {
     /// How many places have a state.
     fn len(&self) -> usize {
         self.made.len().saturating_add(self.added.len())
+    }
+
+    /// What it takes of the room that all views have: its states, and their names.
+    fn size(&self) -> usize {
+        self.len().saturating_add(self.names)
     }
 
     /// Forgets the places that have no state, for want of room: a state whose children are not all there would hide them.
@@ -542,7 +553,7 @@ impl Automaton {
         self.intern(&mut table, root);
         self.close(&mut table);
         table.made = Rc::new(std::mem::take(&mut table.added));
-        self.room.take(table.made.len().saturating_add(OF_A_VIEW));
+        self.room.take(table.size().saturating_add(OF_A_VIEW));
         let full = table.full;
         self.lengthens = table
             .made
@@ -648,10 +659,10 @@ impl Automaton {
         if table.full {
             return None;
         }
-        let before = table.len();
+        let before = table.size();
         let next = self.intern(&mut table, next);
         self.close(&mut table);
-        self.room.take(table.len().saturating_sub(before));
+        self.room.take(table.size().saturating_sub(before));
         (!table.full).then_some(next)
     }
 
@@ -792,6 +803,11 @@ impl Automaton {
         }
         let known: BTreeSet<&str> =
             self.nodes(place).flat_map(|node| node.members.keys()).map(|name| &**name).collect();
+        table.names = table.names.saturating_add(known.len());
+        if table.names > MAX_NAMES {
+            table.full = true;
+            return state;
+        }
         let child = |table: &mut Table, step| {
             let next = self.follow(place, step, place.scopes.clone(), |_| false);
             self.intern(table, next)

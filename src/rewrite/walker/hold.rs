@@ -68,7 +68,10 @@ impl Walker {
             Some(inner) => inner,
             None => Box::new(Inner { walker: Self::with_root(Rc::clone(&self.view), Root::Held, id), out: Vec::new() }),
         };
+        // What is held may name the subject of a record that began outside.
+        std::mem::swap(&mut self.records, &mut inner.walker.records);
         inner.walk(id, self, bytes)?;
+        std::mem::swap(&mut self.records, &mut inner.walker.records);
         self.counts = inner.walker.counts;
         self.effort = inner.walker.effort;
         if !inner.out.is_empty() {
@@ -148,7 +151,6 @@ impl Walker {
         self.frame = Frame::around_root(outer.frame.muted, Rc::clone(self.states.get(StateId::DEAD)));
         self.outer.clear();
         self.seen.clear();
-        self.records.clear();
         self.taken.clear();
         self.start = 0;
         self.counts = outer.counts;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::super::sink::Sink;
-use super::{Halt, Phase, Walker};
+use super::{Halt, Phase, Walker, record};
 use crate::program::{ContainerRule, ScalarRule, Standing};
 use crate::transform::{Searched, detect, mask, pseudonym};
 
@@ -16,7 +16,7 @@ impl Walker {
     pub(super) fn scalar(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
         let null = byte == b'n';
         let state = self.states.get(self.here);
-        if let (ScalarRule::Subject { .. }, b'"' | b'-' | b'0'..=b'9') = (&state.scalar, byte) {
+        if let (ScalarRule::Subject { .. }, true) = (&state.scalar, record::names(byte)) {
             if let Some(kinds) = state.record.clone() {
                 let muted = self.frame.muted || *state.scalar.fate() == ScalarRule::Hide;
                 self.begin_record(&kinds, muted)?;
@@ -116,7 +116,9 @@ impl Walker {
         if let Some(token) = token {
             self.subject(namespaces, token);
         }
-        if state.record.is_some() {
+        // A literal name is no subject: its record has begun and ended already. What is too long to be kept is none.
+        let began = token.and_then(|token| token.first()).is_none_or(|first| record::names(*first));
+        if began && state.record.is_some() {
             self.end_record();
         }
         if self.frame.muted || **then == ScalarRule::Hide {
