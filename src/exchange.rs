@@ -365,7 +365,7 @@ impl Exchange {
     /// The host could not do what it was told: nothing more of the response may go, and this is the reply where its head has
     /// not gone.
     pub fn host_fails(&mut self) -> Problem {
-        if !self.head_is_sent() {
+        if !self.noted.head_gone {
             self.releases_nothing();
         }
         self.refused(Refusal::Host);
@@ -399,7 +399,8 @@ impl Exchange {
             // The request goes out as when enforced, or the upstream would answer another question.
             decided => {
                 let forwarded = self.forwarded(headers, Reading::AndWriting);
-                let aside = mem::replace(self, Self::new(Rc::clone(&self.program)));
+                let mut aside = mem::replace(self, Self::new(Rc::clone(&self.program)));
+                aside.spending.passes = true;
                 self.phase = Phase::Reporting(Box::new(aside));
                 decided.unwrap_or(forwarded)
             }

@@ -852,6 +852,43 @@ fn a_route_that_only_reports_counts_and_never_refuses() {
 }
 
 #[test]
+fn a_canary_in_what_a_route_that_only_reports_would_have_refused_is_a_hit() {
+    let tag = SubjectKey::derive(&key()).subject("customer", "ACC-666").short();
+    let canaries = json!({"customer": [format!("c1_{tag:016x}")], "ceiling": "blank"});
+    let mut text = policy(&hour(100), &canaries);
+    text["routes"]["one"]["report_until"] = json!("2027-03-01");
+    let whole = account(&json!("ACC-666")).to_string();
+    let long = account(&json!("ACC-666")).to_string().replace("Ana Lopez", &"x".repeat(9000));
+    // The parts that come; whether the last one ends the body, or the client leaves.
+    let rows: [(&str, Vec<&str>, End); 3] = [
+        ("no JSON behind it", vec![&whole, " x"], End::Last),
+        ("the client leaves while the body would be held back", vec![&whole[..whole.len() - 1]], End::More),
+        ("the client leaves in the midst of a long body", vec![&long[..8000], &long[8000..8500]], End::More),
+    ];
+    for (claim, parts, last) in rows {
+        let mut world = world(&text);
+        let mut exchange = Exchange::new(Rc::clone(&world.program));
+        let pairs = |pairs: &[(&str, &str)]| -> Headers {
+            pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+        };
+        let now = Some(Moment(world.now));
+        let request = pairs(&[(":method", "GET"), (":path", "/accounts/1")]);
+        assert!(matches!(exchange.on_request(&request, world.caller(), now), RequestDirective::Forward { .. }));
+        let head = pairs(&[(":status", "200"), ("content-type", "application/json"), ("content-length", "10000")]);
+        exchange.on_response_head(&head, End::More);
+        for (at, part) in parts.iter().enumerate() {
+            let end = if at + 1 == parts.len() { last } else { End::More };
+            exchange.on_response_body(part.as_bytes(), part.len(), end);
+            exchange.taken();
+        }
+        exchange.settle(now, &mut world.store);
+        assert_eq!(exchange.account().canaries, 1, "{claim}");
+        let record = String::from_utf8(exchange.record(None).line()).unwrap();
+        assert!(record.contains("\"canaries\"") && record.contains("\"subjects\""), "{claim}: {record}");
+    }
+}
+
+#[test]
 fn a_canary_that_leaves_by_a_route_that_only_reports_is_a_hit() {
     let tag = SubjectKey::derive(&key()).subject("customer", "ACC-666").short();
     let canaries = json!({"customer": [format!("c1_{tag:016x}")], "ceiling": "blank"});

@@ -45,6 +45,8 @@ pub(super) struct Spending {
     client: Option<Rc<str>>,
     /// Whether something of a record may have left.
     pub(super) released: bool,
+    /// Whether all passes, whatever is decided: the route only reports.
+    pub(super) passes: bool,
     /// Whether something left that does not say of whom it is.
     pub(super) unnamed: bool,
     pub(super) account: Account,
@@ -345,9 +347,9 @@ impl Exchange {
         self.spending.unnamed = true;
     }
 
-    /// The response is refused before anything of it has left.
+    /// The response is refused before anything of it has left; where all passes, what has come has left.
     pub(super) fn releases_nothing(&mut self) {
-        self.spending.released = false;
+        self.spending.released &= self.spending.passes;
     }
 
     /// A route that only reports reserves nothing, is not lowered and never refused by a budget (rule 38): what budgets would

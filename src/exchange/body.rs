@@ -71,6 +71,7 @@ impl Exchange {
     /// than the chunk only while it holds back what the last [`BodyDirective::Hold`] put there.
     pub fn on_response_body(&mut self, chunk: &[u8], host_has: usize, end: End) -> BodyDirective<'_> {
         let sent = self.head_is_sent();
+        self.noted.head_gone |= sent;
         let part = Part { chunk, host_has, end };
         let decided = match mem::take(&mut self.phase) {
             phase @ (Phase::Passed | Phase::Answered | Phase::Opaque) => {
@@ -130,6 +131,7 @@ impl Exchange {
     /// The response's trailers: they end its body, and never pass themselves (rule 31).
     pub fn on_response_trailers(&mut self) -> TrailersDirective<'_> {
         let sent = self.head_is_sent();
+        self.noted.head_gone |= sent;
         let decided = match mem::take(&mut self.phase) {
             phase @ (Phase::Passed | Phase::Answered) => {
                 self.phase = phase;

@@ -19,6 +19,8 @@ pub(super) struct Noted {
     census: Option<Rc<Census>>,
     /// The status that the caller gets.
     pub(super) status: Option<u16>,
+    /// Whether the response's head had gone before the last event.
+    pub(super) head_gone: bool,
     /// Whether a body of the upstream's is read.
     pub(super) has_body: bool,
 }
@@ -144,7 +146,7 @@ impl Exchange {
     pub(super) fn has_released(&self) -> bool {
         // What the host still holds back has not left.
         let waits = matches!(self.phase, Phase::Holding(_) | Phase::AwaitingHead(_) | Phase::Asking(_));
-        self.spending.released && !waits
+        self.spending.released && (self.spending.passes || !waits)
     }
 
     /// How many records left, as far as anything counts them.

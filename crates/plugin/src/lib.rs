@@ -97,6 +97,7 @@ impl RootContext for Plugin {
             exchange: self.program.as_ref().map(|program| Exchange::new(Rc::clone(program))),
             program: self.program.clone(),
             waits: false,
+            reserved: Vec::new(),
             metrics: Rc::clone(&self.metrics),
             lines: Rc::clone(&self.lines),
         };
@@ -143,6 +144,8 @@ struct Stream {
     exchange: Option<Exchange>,
     /// Whether the request waits for the rate limit service.
     waits: bool,
+    /// What the gauge of open reservations has of this stream: the number of each budget, and how much.
+    reserved: Vec<(u16, u64)>,
     metrics: Rc<Metrics>,
     lines: Rc<RefCell<Bounded>>,
 }
@@ -164,7 +167,8 @@ impl Context for Stream {
             directive = exchange.on_answer(None, now, &mut HostStore);
         }
         self.waits = false;
-        self.metrics.reserved(program.policy(), &exchange.reservations(), 1);
+        self.reserved = exchange.reservations();
+        self.metrics.reserved(program.policy(), &self.reserved, 1);
         let obeyed = obey(&directive);
         match obeyed {
             Some(true) if hostcalls::resume_http_request().is_ok() => {}
@@ -194,7 +198,8 @@ impl HttpContext for Stream {
             }
             directive = exchange.on_answer(None, now, &mut HostStore);
         }
-        self.metrics.reserved(program.policy(), &exchange.reservations(), 1);
+        self.reserved = exchange.reservations();
+        self.metrics.reserved(program.policy(), &self.reserved, 1);
         match obey(&directive) {
             Some(true) => Action::Continue,
             Some(false) => Action::Pause,
@@ -282,7 +287,7 @@ impl HttpContext for Stream {
         let time = hostcalls::get_current_time().ok();
         let (Some(program), Some(exchange)) = (&self.program, &mut self.exchange) else { return unconfigured(time) };
         let policy = program.policy();
-        self.metrics.reserved(policy, &exchange.reservations(), -1);
+        self.metrics.reserved(policy, &self.reserved, -1);
         exchange.settle(time.and_then(Moment::of), &mut HostStore);
         let record = exchange.record(time.and_then(Stamp::of));
         // Without it the line of the access log says that the VM did not write it.
