@@ -41,6 +41,8 @@ pub struct Caller {
     pub scopes: Vec<String>,
     /// The claims, for `when: {claims: …}` (rule 8).
     pub claims: Value,
+    /// Where several payloads are named in `identity`: the one that the claims came from, by its place.
+    pub payload: Option<usize>,
     /// The scopes that are active on the route that was asked for first: a request has one, and asks for each header.
     active: OnceCell<(RouteId, Rc<[ScopeId]>)>,
 }
@@ -124,7 +126,7 @@ impl Caller {
         let client = client.unwrap_or_else(|| "".into());
         scopes.sort_unstable();
         scopes.dedup();
-        Self { entry: entry(policy, &client), client, scopes, claims, active: OnceCell::new() }
+        Self { entry: entry(policy, &client), client, scopes, claims, payload: None, active: OnceCell::new() }
     }
 
     /// A client whose scopes are those of its entry (rule 7, mTLS).

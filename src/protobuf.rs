@@ -71,14 +71,15 @@ impl Struct {
 const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
 
 /// The claims of the verified token, out of a request's dynamic metadata: the one member of what `jwt_authn` wrote that is named
-/// in `payloads`. Where two are, nobody can say whose the request is: none.
+/// in `payloads`, and which of them it is. Where two are, nobody can say whose the request is: none.
 #[must_use]
-pub fn verified_claims(metadata: &[u8], payloads: &[String]) -> Option<Json> {
+pub fn verified_claims(metadata: &[u8], payloads: &[String]) -> Option<(usize, Json)> {
     let mut metadata = Metadata::decode(metadata).ok()?;
     let mut verified = metadata.filter_metadata.remove(JWT_AUTHN)?;
-    let mut found = payloads.iter().filter_map(|payload| verified.fields.remove(payload));
-    match (found.next()?.kind, found.next()) {
-        (Some(Kind::Struct(claims)), None) => Some(object(claims)),
+    let mut found =
+        payloads.iter().enumerate().filter_map(|(at, payload)| Some((at, verified.fields.remove(payload)?.kind)));
+    match (found.next()?, found.next()) {
+        ((at, Some(Kind::Struct(claims))), None) => Some((at, object(claims))),
         _ => None,
     }
 }
@@ -117,19 +118,19 @@ mod tests {
     fn only_what_the_filter_verified_is_a_claim() {
         let claims = |scope: &str| Kind::Struct(one("scope", Kind::Text(scope.into())));
         let rows = [
-            ("the payload", JWT_AUTHN, one("jwt", claims("a")), Some(json!({"scope": "a"}))),
+            ("the payload", JWT_AUTHN, one("jwt", claims("a")), Some((0, json!({"scope": "a"})))),
             ("another payload", JWT_AUTHN, one("other", claims("a")), None),
             ("another filter's metadata", "envoy.lb", one("jwt", claims("a")), None),
             ("a payload that is a text", JWT_AUTHN, one("jwt", Kind::Text("scope".into())), None),
             ("a payload that is a list", JWT_AUTHN, one("jwt", Kind::List(List { values: Vec::new() })), None),
-            ("the second issuer's", JWT_AUTHN, one("jwt2", claims("a")), Some(json!({"scope": "a"}))),
+            ("the second issuer's", JWT_AUTHN, one("jwt2", claims("a")), Some((1, json!({"scope": "a"})))),
             ("two issuers' at once", JWT_AUTHN, two("jwt", claims("a"), "jwt2", claims("b")), None),
             ("two, one of them a text", JWT_AUTHN, two("jwt", claims("a"), "jwt2", Kind::Text("b".into())), None),
             (
                 "one and a stranger's",
                 JWT_AUTHN,
                 two("jwt", claims("a"), "other", claims("b")),
-                Some(json!({"scope": "a"})),
+                Some((0, json!({"scope": "a"}))),
             ),
         ];
         let payloads = ["jwt".to_owned(), "jwt2".to_owned()];

@@ -45,7 +45,8 @@ const ARROWS: [(&str, &[&str]); 19] = [
 ];
 
 /// Foreign crates that one place alone may name.
-const CRATES: [(&str, &str); 17] = [
+const CRATES: [(&str, &str); 18] = [
+    ("rustc_hash", "src/"),
     ("siphasher", "src/budget/subject"),
     ("proxy_wasm", "crates/plugin/src"),
     ("log", "crates/plugin/src"),

@@ -547,6 +547,26 @@ fn nothing_of_a_body_or_a_header_gets_into_a_record() {
     }
 }
 
+/// Of several issuers the record names the one whose token was verified.
+#[test]
+fn of_several_issuers_the_one_that_vouched_is_named() {
+    let mut policy = policy(json!({}));
+    policy["identity"]["payload"] = json!(["staff", "partners"]);
+    let program = program(&policy, true);
+    for (claim, payload, issuer) in
+        [("the first", Some(0), Some("staff")), ("the second", Some(1), Some("partners")), ("none", None, None)]
+    {
+        let mut exchange = Exchange::new(Rc::clone(&program));
+        let mut caller = Caller::new(program.policy(), "crm-app", vec!["care".to_owned()], Value::Null);
+        caller.payload = payload;
+        let request = headers(&[(":method", "GET"), (":path", "/accounts/1"), (":authority", "api.example")]);
+        exchange.on_request(&request, caller, None);
+        exchange.settle(None, &mut Memory::default());
+        let record: Value = serde_json::from_slice(&exchange.record(None).line()).unwrap();
+        assert_eq!(record.get("issuer").and_then(Value::as_str), issuer, "{claim}");
+    }
+}
+
 #[test]
 fn only_a_plain_request_id_is_repeated() {
     let long = "a".repeat(65);

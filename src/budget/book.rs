@@ -6,7 +6,7 @@ use super::head::Head;
 use super::ladder::Ladder;
 use super::log::{Mirrors, NotAppended, TRIES};
 use super::service::{Answer, Ask, Service};
-use super::slot::{Found, Missing, Slot, Span, find};
+use super::slot::{Found, Missing, Slot, find};
 use super::store::{Shared, Swap};
 use super::subject::{KeyTag, Subject};
 use crate::policy::model::Level;
@@ -188,11 +188,11 @@ impl Books {
     ) -> Verdict {
         let Some(rule) = self.rule(budget) else { return Verdict::Failed };
         for _ in 0..TRIES {
-            let found = match find(store, &rule.prefix, tag, rule.span(), now) {
+            let found = match find(store, &rule.prefix, tag, rule.length(), now) {
                 Ok(found) => found,
                 Err(missing) => return rule.without_head(missing, now),
             };
-            let Found { slot, head, version } = found;
+            let (slot, head) = (found.slot, found.head);
             let (need, counted) = match need {
                 Need::Count(count) => (count, false),
                 Need::Subject(subject) => match self.has(rule, budget, &found, subject, store) {
@@ -228,7 +228,7 @@ impl Books {
                 return Verdict::Ask(service.ask(&head, missing));
             }
             let reserved = Head { reserved: head.reserved.saturating_add(need), ..head };
-            match store.swap(&slot.head(&rule.prefix), &reserved.write(), version) {
+            match store.swap(&found.name, &reserved.write(), found.version) {
                 Ok(Swap::Done) => return Verdict::Admitted(reservation),
                 Ok(Swap::Lost) => {}
                 Err(_) => return Verdict::Failed,
@@ -242,7 +242,7 @@ impl Books {
     pub fn answered(&self, budget: u16, ask: &Ask, answer: Answer, now: u64, store: &mut dyn Shared) -> bool {
         let Some(rule) = self.rule(budget) else { return false };
         for _ in 0..TRIES {
-            let Ok(Found { slot, head, version }) = find(store, &rule.prefix, ask.tag, rule.span(), now) else {
+            let Ok(Found { name, head, version, .. }) = find(store, &rule.prefix, ask.tag, rule.length(), now) else {
                 return false;
             };
             if head.window != ask.window {
@@ -260,7 +260,7 @@ impl Books {
                 closed: matches!(answer, Answer::Over { .. }),
                 ..head
             };
-            match store.swap(&slot.head(&rule.prefix), &next.write(), version) {
+            match store.swap(&name, &next.write(), version) {
                 Ok(Swap::Done) => return true,
                 Ok(Swap::Lost) => {}
                 Err(_) => return false,
@@ -302,8 +302,9 @@ impl Books {
             let (used, reserved) = held.seen;
             return Settled::At { used, reserved };
         }
+        let name = held.slot.head(&rule.prefix);
         for _ in 0..TRIES {
-            let Ok(value) = store.read(&held.slot.head(&rule.prefix)) else { return Settled::Failed };
+            let Ok(value) = store.read(&name) else { return Settled::Failed };
             let Ok(Some(head)) = Head::read(&value.bytes) else { return Settled::Failed };
             if (head.window, head.tag) != (held.window, held.tag) {
                 return Settled::Over;
@@ -313,7 +314,7 @@ impl Books {
                 reserved: head.reserved.saturating_sub(held.need),
                 ..head
             };
-            match store.swap(&held.slot.head(&rule.prefix), &settled.write(), value.version) {
+            match store.swap(&name, &settled.write(), value.version) {
                 Ok(Swap::Done) => return Settled::At { used: settled.used, reserved: settled.reserved },
                 Ok(Swap::Lost) => {}
                 Err(_) => return Settled::Failed,
@@ -325,7 +326,7 @@ impl Books {
     /// A key's numbers in its present window; `None` where nothing was counted in it.
     pub fn head(&self, budget: u16, tag: KeyTag, now: u64, store: &mut dyn Shared) -> Option<Head> {
         let rule = self.rule(budget)?;
-        find(store, &rule.prefix, tag, rule.span(), now).ok().map(|found| found.head)
+        find(store, &rule.prefix, tag, rule.length(), now).ok().map(|found| found.head)
     }
 
     fn rule(&self, budget: u16) -> Option<&Rule> {
@@ -361,8 +362,9 @@ impl Books {
 }
 
 impl Rule {
-    fn span(&self) -> Span {
-        Span { per: self.per.max(1) }
+    /// Seconds of a window, at least 1.
+    fn length(&self) -> u64 {
+        self.per.max(1)
     }
 
     /// Whether the budget has no room: then, for how many seconds at least. What needs nothing is never refused, but for a
@@ -405,7 +407,7 @@ impl Rule {
         match missing {
             Missing::Store => Verdict::Failed,
             Missing::Malformed => {
-                let per = self.per.max(1);
+                let per = self.length();
                 let since = now.checked_rem(per).unwrap_or(0);
                 Verdict::Refused { retry_after: per.saturating_sub(since).max(1) }
             }

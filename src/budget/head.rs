@@ -8,6 +8,7 @@ pub(super) const FORMAT: u8 = 0xF1;
 
 /// Numbers of a head, eight bytes each, after the format byte.
 const NUMBERS: usize = 8;
+const SIZE: usize = 1 + 8 * NUMBERS;
 
 /// One key's numbers in one window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,13 +49,13 @@ impl Head {
         Taken { taken: all.max(own), max }
     }
 
-    pub(super) fn write(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(1 + 8 * NUMBERS);
-        bytes.push(FORMAT);
+    pub(super) fn write(&self) -> [u8; SIZE] {
+        let mut bytes = [FORMAT; SIZE];
         let numbers: [u64; NUMBERS] =
             [self.tag.0, self.window, self.ends, self.used, self.reserved, self.granted, self.left, self.closed.into()];
-        for number in numbers {
-            bytes.extend_from_slice(&number.to_le_bytes());
+        let (places, _) = bytes.get_mut(1..).unwrap_or_default().as_chunks_mut::<8>();
+        for (place, number) in places.iter_mut().zip(numbers) {
+            *place = number.to_le_bytes();
         }
         bytes
     }
@@ -67,11 +68,11 @@ impl Head {
             _ => return Err(Malformed),
         };
         let (numbers, []) = rest.as_chunks::<8>() else { return Err(Malformed) };
-        let [tag, window, ends, used, reserved, granted, left, closed @ (0 | 1)] =
-            numbers.iter().map(|number| u64::from_le_bytes(*number)).collect::<Vec<_>>()[..]
-        else {
+        let numbers = <&[[u8; 8]; NUMBERS]>::try_from(numbers).map_err(|_| Malformed)?;
+        let [tag, window, ends, used, reserved, granted, left, closed] = numbers.map(u64::from_le_bytes);
+        if closed > 1 {
             return Err(Malformed);
-        };
+        }
         let tag = KeyTag(tag);
         Ok(Some(Self { tag, window, ends, used, reserved, granted, left, closed: closed == 1 }))
     }
@@ -99,7 +100,7 @@ mod tests {
         for length in 1..bytes.len() {
             assert_eq!(Head::read(&bytes[..length]), Err(Malformed), "{length} bytes of it");
         }
-        assert_eq!(Head::read(&[bytes.as_slice(), b"x"].concat()), Err(Malformed), "one byte more");
+        assert_eq!(Head::read(&[&bytes, b"x".as_slice()].concat()), Err(Malformed), "one byte more");
         assert_eq!(Head::read(b"{}"), Err(Malformed), "another plugin's");
         let mut odd = bytes;
         odd[1 + 7 * 8] = 2;

@@ -4,12 +4,11 @@
 //! counter can disagree. A segment of an old window is overwritten where it is: nothing expires, nothing is deleted. A worker
 //! reads only what has been appended since it last read.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::head::{FORMAT, Malformed};
 use super::slot::{Missing, Slot};
-use super::store::{Shared, Swap};
+use super::store::{Shared, Swap, Value};
 use super::subject::KeyTag;
 
 /// Subjects of one segment: 4 KiB, since a store copies a value whole, under a lock.
@@ -24,36 +23,17 @@ pub(super) const TRIES: usize = 64;
 /// Subjects that one worker's mirrors hold together, at 16 to 32 bytes each. A mirror that was let go is read again.
 const MIRRORED: usize = 1 << 20;
 
-/// Hashes are keyed already: their bits are as good as any.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
-}
-
-type Subjects = HashSet<u64, BuildHasherDefault<AsItIs>>;
-
 /// What a worker has read of one log.
 #[derive(Debug, Default)]
 struct Mirror {
     window: u64,
     tag: u64,
-    subjects: Subjects,
+    /// Hashes with a key that callers do not know: no choice of ids makes them collide.
+    subjects: FxHashSet<u64>,
     /// Segments that are full and read.
     full: u32,
+    /// The name of the next one, once it was asked for.
+    name: String,
     /// Subjects read of the next one.
     partly: usize,
     /// When it was last asked for.
@@ -63,7 +43,7 @@ struct Mirror {
 /// The mirrors of one worker: of each budget, by its number, and slot.
 #[derive(Debug, Default)]
 pub(super) struct Mirrors {
-    mirrors: HashMap<(u16, Slot), Mirror>,
+    mirrors: FxHashMap<(u16, Slot), Mirror>,
     asked: u64,
 }
 
@@ -114,7 +94,7 @@ impl Mirrors {
     /// Lets go of the mirrors that were not asked for longest, half of them, when all together hold too much.
     fn make_room(&mut self) {
         // A mirror without a subject takes room too.
-        let held = |mirrors: &HashMap<_, Mirror>| {
+        let held = |mirrors: &FxHashMap<_, Mirror>| {
             mirrors.values().fold(0usize, |sum, mirror| sum.saturating_add(mirror.subjects.len()).saturating_add(8))
         };
         // Summed now and then only: between two sums, each request adds one response's subjects.
@@ -128,10 +108,9 @@ impl Mirrors {
     }
 }
 
-/// The last segment of a log, which is not full.
+/// The last segment of a log, which is not full: its bytes in this window, before them those that every segment has.
 struct Tail {
-    number: u32,
-    subjects: Vec<u8>,
+    bytes: Vec<u8>,
     version: Option<u32>,
 }
 
@@ -156,15 +135,14 @@ impl Log<'_> {
             if self.mirror.subjects.len() > known {
                 left = self.unknown(&left);
             }
-            let room = SEGMENT.saturating_sub(tail.subjects.len() / 8);
+            let Tail { mut bytes, version } = tail;
+            let room = SEGMENT.saturating_sub(bytes.len().saturating_sub(LEAD) / 8);
             let (now, later) = left.split_at(left.len().min(room));
             if now.is_empty() {
                 break;
             }
-            let mut bytes = self.lead();
-            bytes.extend_from_slice(&tail.subjects);
             bytes.extend(now.iter().flat_map(|subject| subject.to_le_bytes()));
-            match self.store.swap(&self.slot.segment(self.prefix, tail.number), &bytes, tail.version)? {
+            match self.store.swap(&self.mirror.name, &bytes, version)? {
                 Swap::Done => {
                     appended = appended.saturating_add(u64::try_from(now.len()).unwrap_or(u64::MAX));
                     self.read_on(&bytes)?;
@@ -189,17 +167,16 @@ impl Log<'_> {
     /// Reads what has been appended since it was last read.
     fn tail(&mut self) -> Result<Tail, NotAppended> {
         loop {
-            let number = self.mirror.full;
-            let value = self.store.read(&self.slot.segment(self.prefix, number))?;
-            let subjects = match self.subjects(&value.bytes)? {
-                Some(subjects) => subjects.to_vec(),
-                // Of an older window, or never written.
-                None => Vec::new(),
-            };
-            if self.read_on(&value.bytes)? {
+            if self.mirror.name.is_empty() {
+                self.mirror.name = self.slot.segment(self.prefix, self.mirror.full);
+            }
+            let Value { bytes, version } = self.store.read(&self.mirror.name)?;
+            if self.read_on(&bytes)? {
                 continue;
             }
-            return Ok(Tail { number, subjects, version: value.version });
+            // Of an older window, or never written: it begins anew.
+            let bytes = if self.subjects(&bytes)?.is_some() { bytes } else { self.lead() };
+            return Ok(Tail { bytes, version });
         }
     }
 
@@ -210,6 +187,9 @@ impl Log<'_> {
         let new = subjects.get(self.mirror.partly..).unwrap_or_default();
         self.mirror.subjects.extend(new.iter().map(|bytes| u64::from_le_bytes(*bytes)));
         let full = subjects.len() >= SEGMENT;
+        if full {
+            self.mirror.name.clear();
+        }
         (self.mirror.full, self.mirror.partly) =
             if full { (self.mirror.full.saturating_add(1), 0) } else { (self.mirror.full, subjects.len()) };
         Ok(full)

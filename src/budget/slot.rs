@@ -32,9 +32,11 @@ impl Slot {
 }
 
 /// A key's slot, and its head as it now is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Found {
     pub(super) slot: Slot,
+    /// The head's name in shared data.
+    pub(super) name: String,
     pub(super) head: Head,
     pub(super) version: Option<u32>,
 }
@@ -60,34 +62,25 @@ impl From<Malformed> for Missing {
     }
 }
 
-/// How long windows are.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
-    /// Seconds of a window, at least 1.
-    pub(super) per: u64,
-}
-
-impl Span {
-    /// The head of a key's window that begins now, after `before`.
-    fn begun(self, tag: KeyTag, now: u64, before: Option<&Head>) -> Head {
-        let by_clock = now.checked_div(self.per).unwrap_or(0);
-        let window = before.map_or(by_clock, |before| by_clock.max(before.window.saturating_add(1)));
-        let ends = by_clock.saturating_add(1).saturating_mul(self.per);
-        Head::new(tag, window, ends)
-    }
+/// The head of a key's window of so many seconds that begins now, after `before`.
+fn begun(per: u64, tag: KeyTag, now: u64, before: Option<&Head>) -> Head {
+    let by_clock = now.checked_div(per).unwrap_or(0);
+    let window = before.map_or(by_clock, |before| by_clock.max(before.window.saturating_add(1)));
+    let ends = by_clock.saturating_add(1).saturating_mul(per);
+    Head::new(tag, window, ends)
 }
 
 /// How often a key's slots are looked at anew because a window turned out to have begun meanwhile.
 const SCANS: usize = 4;
 
-/// Finds the slot of a key. A window lasts until its end has come; a clock that steps back stays in it.
+/// Finds the slot of a key, whose windows are of `per` seconds, at least 1. A window lasts until its end has come; a clock that steps back stays in it.
 ///
 /// A clock that was read before another worker saw a window begin would find this key's slot gone to another, and begin the
 /// older window anew in a slot of its own: so it is put on to the newest window that is seen.
-pub(super) fn find(store: &mut dyn Shared, prefix: &str, tag: KeyTag, span: Span, now: u64) -> Result<Found, Missing> {
+pub(super) fn find(store: &mut dyn Shared, prefix: &str, tag: KeyTag, per: u64, now: u64) -> Result<Found, Missing> {
     let mut now = now;
     for _ in 0..SCANS {
-        match scan(store, prefix, tag, span, now)? {
+        match scan(store, prefix, tag, per, now)? {
             Scanned::Found(found) => return Ok(found),
             Scanned::Later(later) => now = later,
         }
@@ -103,25 +96,26 @@ enum Scanned {
 
 /// Looks at all slots that a key may have for its own live one before one whose window is over is taken: or a slot that has
 /// become free would begin the key's window anew.
-fn scan(store: &mut dyn Shared, prefix: &str, tag: KeyTag, span: Span, now: u64) -> Result<Scanned, Missing> {
+fn scan(store: &mut dyn Shared, prefix: &str, tag: KeyTag, per: u64, now: u64) -> Result<Scanned, Missing> {
     let mut free: Option<Found> = None;
     let mut latest = now;
     for probe in 0..PROBES {
         let number = tag.0.wrapping_add(probe) % SLOTS;
         let slot = Slot(u32::try_from(number).unwrap_or(0));
-        let value = store.read(&slot.head(prefix))?;
+        let name = slot.head(prefix);
+        let value = store.read(&name)?;
         let version = value.version;
         let Some(head) = Head::read(&value.bytes)? else {
             // Nobody ever went beyond a slot that was never used.
-            free = free.or(Some(Found { slot, head: span.begun(tag, now, None), version }));
+            free = free.or(Some(Found { slot, name, head: begun(per, tag, now, None), version }));
             break;
         };
         if now >= head.ends {
-            free = free.or(Some(Found { slot, head: span.begun(tag, now, Some(&head)), version }));
+            free = free.or(Some(Found { slot, name, head: begun(per, tag, now, Some(&head)), version }));
         } else if head.tag == tag {
-            return Ok(Scanned::Found(Found { slot, head, version }));
+            return Ok(Scanned::Found(Found { slot, name, head, version }));
         } else {
-            latest = latest.max(head.ends.saturating_sub(span.per));
+            latest = latest.max(head.ends.saturating_sub(per));
         }
     }
     if latest > now {
@@ -130,10 +124,11 @@ fn scan(store: &mut dyn Shared, prefix: &str, tag: KeyTag, span: Span, now: u64)
     if let Some(found) = free {
         return Ok(Scanned::Found(found));
     }
-    let value = store.read(&OVERFLOW.head(prefix))?;
+    let name = OVERFLOW.head(prefix);
+    let value = store.read(&name)?;
     let head = match Head::read(&value.bytes)? {
         Some(head) if now < head.ends => head,
-        before => span.begun(OVERFLOW_TAG, now, before.as_ref()),
+        before => begun(per, OVERFLOW_TAG, now, before.as_ref()),
     };
-    Ok(Scanned::Found(Found { slot: OVERFLOW, head, version: value.version }))
+    Ok(Scanned::Found(Found { slot: OVERFLOW, name, head, version: value.version }))
 }

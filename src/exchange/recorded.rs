@@ -6,7 +6,7 @@ use super::{Exchange, Headers, Phase, head};
 use crate::budget::Subject;
 use crate::caller::Caller;
 use crate::policy::PolicySet;
-use crate::policy::model::{ClientId, RouteId, ScopeId};
+use crate::policy::model::{ClientId, Identity, RouteId, ScopeId};
 use crate::program::{Census, Collector, InPath, NamespaceId, Program, View};
 use crate::report::{Client, MOST_SUBJECTS, Outcome, Record, Ruling, Stamp, request_id};
 
@@ -31,6 +31,7 @@ struct Who {
     client: Rc<str>,
     entry: Option<ClientId>,
     scopes: Rc<[ScopeId]>,
+    payload: Option<usize>,
 }
 
 impl Noted {
@@ -42,8 +43,12 @@ impl Noted {
 
     /// A governed request's caller is known.
     pub(super) fn caller(&mut self, program: &Program, route: RouteId, caller: &Caller) {
-        let (client, entry, scopes) = (Rc::clone(&caller.client), caller.entry, program.active_scopes(route, caller));
-        self.who = Some(Who { client, entry, scopes });
+        self.who = Some(Who {
+            client: Rc::clone(&caller.client),
+            entry: caller.entry,
+            scopes: program.active_scopes(route, caller),
+            payload: caller.payload,
+        });
     }
 }
 
@@ -91,6 +96,9 @@ impl Exchange {
             record.client = self.client(policy, who);
             record.scopes = &who.scopes;
         }
+        if matches!(record.ruling, Some(Ruling::Enforced)) {
+            record.issuer = issuer(policy, self.noted.who.as_ref().and_then(|who| who.payload));
+        }
         record.budgets = &self.spending.states;
         record.step = self.spending.account.ceiling;
         record.failures = self.spending.account.failures;
@@ -111,13 +119,13 @@ impl Exchange {
         record
     }
 
-    fn client<'a>(&self, policy: &'a PolicySet, who: &Who) -> Client<'a> {
+    fn client(&self, policy: &PolicySet, who: &Who) -> Client {
         if who.client.is_empty() {
             return Client::Unknown;
         }
         let entry = who.entry.filter(|entry| Some(*entry) != policy.any_client);
-        if let Some(named) = entry.and_then(|id| policy.clients.get(usize::from(id.0))) {
-            return Client::Named(&named.name);
+        if let Some(named) = entry {
+            return Client::Named(named);
         }
         match self.program.subjects().key() {
             Some(key) => Client::Tagged(key.subject("client", &who.client)),
@@ -181,5 +189,15 @@ impl Exchange {
             all.insert(at, (kind, subject));
         }
         all
+    }
+}
+
+/// The payload that the caller's claims come from: where the policy names one, that one.
+fn issuer(policy: &PolicySet, payload: Option<usize>) -> Option<&str> {
+    let Identity::JwtAuthn { payloads, .. } = &policy.identity else { return None };
+    match (payloads.as_slice(), payload) {
+        ([only], _) => Some(only),
+        (several, Some(at)) => several.get(at).map(String::as_str),
+        (_, None) => None,
     }
 }

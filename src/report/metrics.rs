@@ -7,7 +7,9 @@
 use std::fmt::Write as _;
 
 use super::record::{Client, Outcome, Record, Ruling, level_word};
-use crate::policy::model::{ClassId, Level, PolicySet, RouteId, ScopeId};
+use rustc_hash::FxHashMap;
+
+use crate::policy::model::{ClassId, ClientId, Level, PolicySet, RouteId, ScopeId};
 use crate::program::FieldCount;
 use crate::refusal::Refusal;
 
@@ -86,7 +88,7 @@ enum Value {
     Word(&'static str),
     Route(RouteId),
     Class(ClassId),
-    Client(u16),
+    Client(ClientId),
     Budget(u16),
     PolicyName,
     Digest,
@@ -99,8 +101,20 @@ pub struct Series {
     values: [Value; 4],
 }
 
+/// The host's numbers of series: asked for a dozen times a response.
+pub type Numbers = FxHashMap<Series, u32>;
+
 /// What a budget stands at, in parts of its `max`, once a response is settled.
-const USES: [(u64, &str); 5] = [(50, "0-50"), (80, "50-80"), (95, "80-95"), (100, "95-100"), (u64::MAX, "over")];
+const USES: [(u64, &str); 4] = [(50, "0-50"), (80, "50-80"), (95, "80-95"), (100, "95-100")];
+
+/// The word for so much of a budget: a border is in the part above it, but for the whole.
+fn used(taken: u64, max: u64) -> &'static str {
+    if taken > max {
+        return "over";
+    }
+    let share = u128::from(taken).saturating_mul(100).checked_div(max.into()).unwrap_or(0);
+    USES.iter().find(|(below, _)| share < u128::from(*below)).map_or("95-100", |(_, word)| word)
+}
 
 impl Series {
     fn new(id: Id, values: [Value; 4]) -> Self {
@@ -143,7 +157,7 @@ impl Series {
                 Value::Word(word) => word,
                 Value::Route(id) => policy.routes.get(usize::from(id.0)).map_or("-", |route| &route.name),
                 Value::Class(id) => policy.classes.get(usize::from(id.0)).map_or("-", |class| &class.name),
-                Value::Client(id) => policy.clients.get(usize::from(*id)).map_or("-", |client| &client.name),
+                Value::Client(id) => policy.clients.get(usize::from(id.0)).map_or("-", |client| &client.name),
                 Value::Budget(id) => policy.budgets.get(usize::from(*id)).map_or("-", |budget| &budget.name),
                 Value::PolicyName => &policy.name,
                 Value::Digest => &policy.digest,
@@ -217,12 +231,9 @@ impl Record<'_> {
         // What another filter answered is nothing that the plugin decided, nor let pass.
         let Some(ruling) = self.ruling else { return };
         let (route, mode) = (self.route.map_or(Value::None, Value::Route), Value::Word(ruling.word()));
-        let client = match (self.client, self.policy) {
-            (Client::Named(name), Some(policy)) => {
-                let at = policy.clients.iter().position(|client| client.name == name);
-                at.and_then(|at| u16::try_from(at).ok()).map_or(Value::None, Value::Client)
-            }
-            _ => Value::None,
+        let client = match self.client {
+            Client::Named(id) => Value::Client(id),
+            Client::Tagged(_) | Client::Unknown => Value::None,
         };
         let none = Value::None;
         raise(Series::new(Id::Responses, [route, Value::Word(self.outcome.word()), mode, client]), 1);
@@ -266,10 +277,7 @@ impl Record<'_> {
         }
         for state in self.budgets.iter().filter(|state| Some(state.budget) != refused) {
             let max = self.policy.and_then(|policy| policy.budgets.get(usize::from(state.budget)));
-            let taken = state.used.saturating_add(state.reserved).saturating_mul(100);
-            let share = max.and_then(|budget| taken.checked_div(budget.max)).unwrap_or(0);
-            let word = USES.iter().find(|(below, _)| share < *below).map_or("over", |(_, word)| word);
-            let word = if share == 100 { "95-100" } else { word };
+            let word = used(state.used.saturating_add(state.reserved), max.map_or(0, |budget| budget.max));
             raise(Series::new(Id::BudgetUse, [Value::Budget(state.budget), Value::Word(word), none, none]), 1);
         }
         if self.step < Level::Show {
@@ -297,6 +305,25 @@ mod tests {
             assert_eq!(Series::new(id, [Value::None; 4]).metric().name, name);
         }
         assert_eq!(METRICS.len(), Id::Overflow as usize + 1);
+    }
+
+    #[test]
+    fn a_budget_s_use_is_told_in_parts_of_its_max() {
+        let rows = [
+            (0, 1000, "0-50"),
+            (499, 1000, "0-50"),
+            (500, 1000, "50-80"),
+            (949, 1000, "80-95"),
+            (950, 1000, "95-100"),
+            (1000, 1000, "95-100"),
+            (1001, 1000, "over"),
+            (1005, 1000, "over"),
+            (u64::MAX, u64::MAX, "95-100"),
+            (1, 0, "over"),
+        ];
+        for (taken, max, word) in rows {
+            assert_eq!(used(taken, max), word, "{taken} of {max}");
+        }
     }
 
     #[test]

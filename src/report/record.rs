@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::stamp::Stamp;
 use crate::budget::Subject;
-use crate::policy::model::{Identity, Level, PolicySet, RouteId, ScopeId};
+use crate::policy::model::{ClientId, Level, PolicySet, RouteId, ScopeId};
 use crate::program::{ClassCount, NamespaceId};
 use crate::refusal::Refusal;
 
@@ -90,11 +90,11 @@ impl Ruling {
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Client<'a> {
+pub enum Client {
     /// Nobody, or somebody whom no key could make a tag of.
     Unknown,
     /// A client that the policy names.
-    Named(&'a str),
+    Named(ClientId),
     /// Another, by the tag of its id.
     Tagged(Subject),
 }
@@ -132,7 +132,9 @@ pub struct Record<'a> {
     /// The governed route.
     pub route: Option<RouteId>,
     /// Who asked.
-    pub client: Client<'a>,
+    pub client: Client,
+    /// The `payload` of the policy that the caller's verified claims were found under.
+    pub issuer: Option<&'a str>,
     /// The scopes of the policy that were active.
     pub scopes: &'a [ScopeId],
     /// Records that left.
@@ -181,6 +183,7 @@ impl<'a> Record<'a> {
             status: None,
             route: None,
             client: Client::Unknown,
+            issuer: None,
             scopes: &[],
             records: 0,
             classes: Vec::new(),
@@ -258,11 +261,14 @@ impl<'a> Record<'a> {
     }
 
     fn write_caller(&self, out: &mut Vec<u8>) {
+        let Some(policy) = self.policy else { return };
         match self.client {
             Client::Unknown => {}
-            Client::Named(name) => {
-                out.extend_from_slice(br#","client":"#);
-                write_text(name, out);
+            Client::Named(id) => {
+                if let Some(client) = policy.clients.get(usize::from(id.0)) {
+                    out.extend_from_slice(br#","client":"#);
+                    write_text(&client.name, out);
+                }
             }
             Client::Tagged(tag) => {
                 out.extend_from_slice(br#","client":{"tag":""#);
@@ -270,14 +276,9 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(br#""}"#);
             }
         }
-        let Some(policy) = self.policy else { return };
-        if let (Identity::JwtAuthn { payloads, .. }, Some(Ruling::Enforced | Ruling::Reported)) =
-            (&policy.identity, self.ruling)
-            // Of several it is not known here which one it was.
-            && let [payload] = payloads.as_slice()
-        {
+        if let Some(issuer) = self.issuer {
             out.extend_from_slice(br#","issuer":"#);
-            write_text(payload, out);
+            write_text(issuer, out);
         }
         let scopes = self.scopes.iter().filter_map(|id| policy.scopes.get(usize::from(id.0)));
         write_list(br#","scopes":["#, scopes, |scope, out| write_text(&scope.name, out), out);

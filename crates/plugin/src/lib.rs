@@ -31,7 +31,6 @@ use log::{Level, log, log_enabled};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, MapType};
-use serde_json::Value;
 
 use metrics::Metrics;
 use store::HostStore;
@@ -393,8 +392,10 @@ fn identify(program: &Program, headers: &Headers) -> Caller {
     match &policy.identity {
         Identity::JwtAuthn { payloads, .. } => {
             let metadata = hostcalls::get_property(vec!["metadata"]).ok().flatten();
-            let claims: Option<Value> = metadata.and_then(|metadata| verified_claims(&metadata, payloads));
-            Caller::identify(policy, claims.map_or(Evidence::Nothing, Evidence::Claims), headers)
+            let (payload, claims) = metadata.and_then(|metadata| verified_claims(&metadata, payloads)).unzip();
+            let mut caller = Caller::identify(policy, claims.map_or(Evidence::Nothing, Evidence::Claims), headers);
+            caller.payload = payload;
+            caller
         }
         Identity::Mtls => {
             let uri = hostcalls::get_property(vec!["connection", "uri_san_peer_certificate"]).ok().flatten();
