@@ -25,7 +25,7 @@ use fieldgate_workbench::suite::{
 use super::exit::{Exit, Failure};
 use super::load;
 use super::report;
-use super::terminal::{Progress, Terminal};
+use super::terminal::{Ink, Progress, Terminal};
 use super::watch;
 use coverage::Coverage;
 
@@ -137,6 +137,9 @@ struct Run {
     suites: Vec<SuiteRan>,
     policies: Vec<Ready>,
     assertions: usize,
+    /// Scopes of rows that no policy has and that are nearly one of its own: such a caller gets nothing, and a row that expects a
+    /// refusal passes for ever.
+    misspelt: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
@@ -160,7 +163,7 @@ fn once(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let mut runner = Runner {
         key,
         index: BTreeMap::new(),
-        run: Run { suites: Vec::new(), policies: Vec::new(), assertions: 0 },
+        run: Run { suites: Vec::new(), policies: Vec::new(), assertions: 0, misspelt: Vec::new() },
         only: arguments.only.as_deref(),
     };
     let mut progress = Progress::new(terminal, "suites", files.len());
@@ -174,6 +177,9 @@ fn once(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
         return update::run(&run, arguments.yes, terminal);
     }
     terminal.print(&output::render(&run, arguments.format, arguments.coverage, terminal))?;
+    for said in &run.misspelt {
+        terminal.say(&format!("{} {said}\n", terminal.paint_said(Ink::Doubtful, "warning:")));
+    }
     Ok(match (exit(&run, terminal), arguments.coverage_at_least) {
         (Exit::Fine, Some(least)) if !run.covers(least) => {
             let (asserted, all) = (run.asserted(), run.cells());
@@ -296,6 +302,20 @@ impl Runner<'_> {
         let cases: Vec<&Case> = suite.cases.iter().filter(wanted).collect();
         let Some(ready) = self.run.policies.get_mut(policy) else { return Vec::new() };
         let now = suite.now.or_else(|| Moment::of(SystemTime::now()));
+        let program = ready.program();
+        let known: Vec<&str> = program.policy().scopes.iter().map(|scope| scope.name.as_str()).collect();
+        let steps = suite.sequences.iter().flat_map(|sequence| &sequence.steps).map(|step| &step.case);
+        for case in suite.cases.iter().chain(steps) {
+            let unknown = case.request.scopes.iter().filter(|scope| !known.contains(&scope.as_str()));
+            let slips: Vec<_> = unknown.filter_map(|scope| Some((scope, load::near(scope, &known)?))).collect();
+            // A row with several of them is about look-alikes.
+            let [(scope, near)] = slips.as_slice() else { continue };
+            let place = suite.sources.location(case.request.client_span);
+            let said = format!("{place}: the policy has no scope `{scope}`; did you mean `{near}`?");
+            if !self.run.misspelt.contains(&said) {
+                self.run.misspelt.push(said);
+            }
+        }
         let mut rows = Vec::new();
         for case in cases {
             let (judgement, _) =
