@@ -85,6 +85,12 @@ alerts: wasm ## Alerts and dashboard: promtool tests the alerts, a real Promethe
 dashboard: ## The dashboard, read strictly by Grafana's own types (needs Go)
 	@scripts/dashboard.sh
 
+.PHONY: otel
+otel: wasm ## Decision records and metrics to a real OpenTelemetry collector (builds one with Go)
+	@scripts/envoy.sh $(ENVOY_NEWEST)
+	@scripts/otel.sh
+	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy -- "OpenTelemetry"
+
 .PHONY: soak
 soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, mixed load for SOAK_MINUTES (2; 30 is the claim), a siege of SIEGE_RESPONSES (20000)
 	@scripts/envoy.sh $(ENVOY_NEWEST)

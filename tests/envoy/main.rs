@@ -25,6 +25,7 @@ mod keys;
 mod ledger;
 mod lifecycle;
 mod mesh;
+mod otel;
 mod page;
 mod records;
 mod reloads;
@@ -50,7 +51,7 @@ type Test = Box<dyn FnOnce(&World) -> Result<(), String> + Send>;
 
 /// Rows, by the beginning of their claims, that take a minute or more each: one of their kind runs always, all with
 /// `FIELDGATE_ROWS=all` (`make matrix`, `make soak`), or when they are asked for by name.
-const LONG: [&str; 16] = [
+const LONG: [&str; 17] = [
     "long bodies stream in constant memory: buffers of 16 KiB",
     "long bodies stream in constant memory: buffers of 1024 KiB",
     "a body that grows arrives whole, and Envoy lives: buffers of 16 KiB",
@@ -68,6 +69,8 @@ const LONG: [&str; 16] = [
     "promtool and Prometheus take the alerts",
     "Prometheus takes each query of the dashboard",
     "the key changes in three steps",
+    // It needs a collector: `make otel`.
+    "an OpenTelemetry collector gets",
 ];
 
 /// How many of the slowest rows are named at the end.
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
         attacks::all(),
         traps::all(),
         mesh::all(),
+        otel::all(),
         page::all(),
         records::all(),
         ledger::all(),
