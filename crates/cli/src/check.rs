@@ -13,7 +13,7 @@ use super::change;
 use super::exit::{Exit, Failure};
 use super::init;
 use super::load::{self, Loaded};
-use super::report::{self, Format, number};
+use super::report::{self, Format, number, number_of};
 use super::terminal::{Ink, Terminal};
 use super::watch;
 
@@ -112,21 +112,25 @@ fn policies(arguments: &Arguments) -> Result<load::Found, Failure> {
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    let reads_input = arguments.paths.iter().any(|path| path == Path::new(INPUT));
+    if arguments.watch && reads_input {
+        return Err(Failure::new("`--watch` waits for files to change, and standard input is read once")
+            .help("name a file in the place of `-`"));
+    }
+    let given = if reads_input { Given::read_input()? } else { Given::default() };
     if !arguments.watch {
-        return once(arguments, terminal, arguments.fix);
+        return once(arguments, &given, terminal, arguments.fix);
     }
     let mut paths = arguments.paths.clone();
     if paths.is_empty() {
         paths.push(PathBuf::from(POLICIES));
     }
     paths.extend(arguments.openapi.iter().chain(&arguments.envoy).cloned());
-    watch::over(&paths, terminal, || once(arguments, terminal, false))
+    watch::over(&paths, terminal, || once(arguments, &given, terminal, false))
 }
 
-fn once(arguments: &Arguments, terminal: Terminal, fix: bool) -> Result<Exit, Failure> {
+fn once(arguments: &Arguments, given: &Given, terminal: Terminal, fix: bool) -> Result<Exit, Failure> {
     let found = policies(arguments)?;
-    let is_input = found.roots.iter().any(|root| root == INPUT);
-    let given = if is_input { Given::read_input()? } else { Given::default() };
     let surroundings = Surroundings::read(&arguments.envoy)?;
     let description = match arguments.openapi.as_slice() {
         [] => None,
@@ -142,7 +146,7 @@ fn once(arguments: &Arguments, terminal: Terminal, fix: bool) -> Result<Exit, Fa
             all.push(other);
             continue;
         }
-        match load::one(&given, root) {
+        match load::one(given, root) {
             Ok(one) => {
                 read.extend(one.sources.files().iter().map(|source| source.name.clone()));
                 let policy = &one.policy;
@@ -159,7 +163,7 @@ fn once(arguments: &Arguments, terminal: Terminal, fix: bool) -> Result<Exit, Fa
                     one.name,
                     number(policy.routes.len(), "route"),
                     number(fields, "field"),
-                    number(policy.classes.len(), "class").replace("classs", "classes"),
+                    number_of(policy.classes.len(), "class", "classes"),
                     number(policy.scopes.len(), "scope"),
                 ));
                 loaded.push((one.name.clone(), policy.clone(), policy::digest(&one.doc)));
@@ -183,7 +187,7 @@ fn once(arguments: &Arguments, terminal: Terminal, fix: bool) -> Result<Exit, Fa
     }
     if fix && written(&all, arguments.yes, terminal)? {
         // What is left is said of the files as they are now.
-        return once(arguments, terminal, false);
+        return once(arguments, given, terminal, false);
     }
     if !surroundings.0.is_empty() {
         let reviewed = loaded.iter().map(|(name, policy, digest)| Reviewed { name, policy, digest: digest.clone() });
@@ -211,7 +215,7 @@ fn written(all: &[Diagnostics], yes: bool, terminal: Terminal) -> Result<bool, F
     let shown: String =
         fixed.iter().map(|fixed| change::difference(&fixed.name, &fixed.before, &fixed.after, terminal)).collect();
     terminal.say(&shown);
-    let fixes = if count == 1 { "1 fix".to_owned() } else { format!("{count} fixes") };
+    let fixes = number_of(count, "fix", "fixes");
     if !yes && !change::asked(terminal, &fixes) {
         terminal.say("Nothing was written.\n");
         return Ok(false);

@@ -1,5 +1,6 @@
 //! From what the command line names to policies: finding files, loading them, and what to say when that fails.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -76,7 +77,9 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
             return Err(missing(path));
         }
     }
-    found.roots.dedup();
+    // A file may be named twice, by itself and by its directory.
+    let mut seen = HashSet::new();
+    found.roots.retain(|root| seen.insert(root.clone()));
     if found.roots.is_empty() && found.others.is_empty() && found.broken.is_empty() {
         return Err(no_policy(paths));
     }
@@ -259,7 +262,12 @@ pub(crate) fn known(what: &str, name: &str, names: &[&str]) -> Result<(), Failur
 }
 
 pub(crate) fn unknown(what: &str, name: &str, names: &[&str]) -> Failure {
-    let failure = Failure::new(format!("the policy has no {what} `{name}`"));
+    unknown_of("the policy", what, name, names)
+}
+
+/// As [`unknown`], of something else than the policy.
+pub(crate) fn unknown_of(whose: &str, what: &str, name: &str, names: &[&str]) -> Failure {
+    let failure = Failure::new(format!("{whose} has no {what} `{name}`"));
     match near(name, names) {
         Some(near) => failure.help(format!("did you mean `{near}`?")),
         None => {

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
             Some(found) => found.clone(),
             None => {
                 let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-                return Err(super::load::unknown("verb", verb, &verbs));
+                return Err(super::load::unknown_of("fieldgate", "verb", verb, &verbs));
             }
         },
     };

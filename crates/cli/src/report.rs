@@ -70,7 +70,12 @@ pub(crate) fn counted(all: &[Diagnostics], terminal: Terminal) -> String {
 
 /// `1 error`, `2 errors`.
 pub(crate) fn number(count: usize, thing: &str) -> String {
-    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+    number_of(count, thing, &format!("{thing}s"))
+}
+
+/// As [`number`], of what makes its plural in another way.
+pub(crate) fn number_of(count: usize, one: &str, several: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {several}") }
 }
 
 fn human(diagnostics: &Diagnostics, terminal: Terminal) -> String {

@@ -4,7 +4,7 @@ mod coverage;
 mod output;
 mod update;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -242,7 +242,8 @@ fn suites(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             return Err(load::missing(path));
         }
     }
-    found.dedup();
+    let mut seen = BTreeSet::new();
+    found.retain(|file| seen.insert(file.clone()));
     Ok(found)
 }
 
@@ -266,8 +267,8 @@ impl Runner<'_> {
                 ran.sources = Rc::clone(&suite.sources);
                 match self.policy(&suite)? {
                     Err(diagnostics) => ran.broken = Some(diagnostics),
-                    Ok(None) => ran.unable = Some("its policy cannot run".to_owned()),
-                    Ok(Some(policy)) => ran.rows = self.rows(&suite, policy),
+                    Ok(Err(missing)) => ran.unable = Some(format!("its policy cannot run: {missing}")),
+                    Ok(Ok(policy)) => ran.rows = self.rows(&suite, policy),
                 }
             }
         }
@@ -276,10 +277,10 @@ impl Runner<'_> {
     }
 
     /// The index of the suite's policy, loaded once.
-    fn policy(&mut self, suite: &Suite) -> Result<Result<Option<usize>, Diagnostics>, Failure> {
+    fn policy(&mut self, suite: &Suite) -> Result<Result<Result<usize, String>, Diagnostics>, Failure> {
         let path = load::slashes(&suite.policy);
         if let Some(known) = self.index.get(&path) {
-            return Ok(known.clone().map(Some));
+            return Ok(known.clone().map(Ok));
         }
         let loaded = match load::one(&Disk, &path) {
             Ok(loaded) => loaded,
@@ -290,11 +291,14 @@ impl Runner<'_> {
         };
         let coverage = Coverage::new(&loaded.policy);
         let key = load::key(&loaded.policy)?.unwrap_or_else(|| self.key.clone());
-        let Ok(program) = Program::new(loaded.policy, Some(key.clone())) else { return Ok(Ok(None)) };
+        let program = match Program::new(loaded.policy, Some(key.clone())) {
+            Ok(program) => program,
+            Err(missing) => return Ok(Ok(Err(missing.to_string()))),
+        };
         let index = self.run.policies.len();
         self.run.policies.push(Ready { program: Rc::new(program), key, doc: loaded.doc, coverage });
         self.index.insert(path, Ok(index));
-        Ok(Ok(Some(index)))
+        Ok(Ok(Ok(index)))
     }
 
     fn rows(&mut self, suite: &Suite, policy: usize) -> Vec<Ran> {

@@ -75,3 +75,16 @@ fn a_cell_of_a_table_is_no_formula_and_stays_one_cell() {
         assert_eq!(cell(text), expected);
     }
 }
+
+#[test]
+fn each_reason_of_a_refusal_has_a_meaning() {
+    let page = include_str!("../../../docs/suites.md");
+    let (_, table) = page.split_once("<!-- reasons -->").expect("a table of reasons");
+    let (table, _) = table.split_once("<!-- /reasons -->").expect("its end");
+    let reasons: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert!(reasons.len() > 20, "{reasons:?}");
+    for reason in reasons {
+        assert!(super::why::meaning(reason).is_some(), "{reason}");
+    }
+    assert_eq!(super::why::meaning("json"), None);
+}

@@ -54,6 +54,10 @@ pub(crate) fn over(
 
 fn look(paths: &[PathBuf]) -> Seen {
     let mut seen = Seen::new();
+    // What is named is looked at, whatever its name and however many files are beside it.
+    for path in paths {
+        see(path, &mut seen);
+    }
     for path in paths {
         // What a policy includes, and what a suite names, is usually beside it.
         let beside = path
@@ -65,17 +69,26 @@ fn look(paths: &[PathBuf]) -> Seen {
     seen
 }
 
+/// Looks at one file, or at what a link leads to.
+fn see(path: &Path, seen: &mut Seen) {
+    if let Ok(about) = fs::metadata(path)
+        && about.is_file()
+    {
+        seen.insert(path.to_owned(), (about.modified().ok(), about.len()));
+    }
+}
+
 fn add(folder: &Path, seen: &mut Seen) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let (path, Ok(about)) = (entry.path(), entry.metadata()) else { continue };
+        let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
         if hidden || entry.file_name() == "target" || seen.len() >= MOST {
             continue;
         }
-        if about.is_dir() {
+        if kind.is_dir() {
             add(&path, seen);
         } else {
-            seen.insert(path, (about.modified().ok(), about.len()));
+            see(&path, seen);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::terminal::{Ink, Terminal};
 /// Say why a response was what it was: its decision record in words, with the policy's lines that decide
 ///
 /// `fieldgate why access.log 6f1c0a52-… -p policies/telco.yaml`: the id is the `x-request-id` that a support case names. It exits with
-/// 1 if no line has it, or if another policy decided.
+/// 1 if no line has it, if another policy decided, or if a line cannot be read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The access log: plain, gzip or zstd; `-` for standard input
@@ -35,27 +35,27 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let one = load::only(&arguments.policy, "one of them decided", terminal)?;
     let mut found: Vec<Record> = Vec::new();
-    let mut unwritten = false;
+    let (mut unwritten, mut unreadable) = (false, false);
     let wanted = memmem::Finder::new(arguments.request.as_bytes()).into_owned();
-    logs::each_line(std::slice::from_ref(&arguments.log), terminal, |line, bytes| match line {
+    let broken = logs::each_line(std::slice::from_ref(&arguments.log), terminal, |line, bytes| match line {
         Line::Record(record) if record.text("request") == arguments.request => found.push(*record),
         Line::Unwritten(_) => unwritten |= wanted.find(bytes).is_some(),
+        Line::Broken(_) => unreadable |= wanted.find(bytes).is_some(),
         _ => {}
     })?;
     if found.is_empty() {
         let log = arguments.log.display();
-        return if unwritten {
-            terminal.say(&format!(
-                "{log}: the line of {} has no record: the plugin's VM had trapped, and the stream ended\n",
-                plain(&arguments.request)
-            ));
-            Ok(Exit::Findings)
+        let id = plain(&arguments.request);
+        terminal.say(&if unwritten {
+            format!("{log}: the line of {id} has no record: the plugin's VM had trapped, and the stream ended\n")
+        } else if unreadable {
+            format!("{log}: the line of {id} cannot be read\n")
         } else {
-            terminal.say(&format!("{log}: no line has the request id {}\n", plain(&arguments.request)));
-            Ok(Exit::Findings)
-        };
+            format!("{log}: no line has the request id {id}\n")
+        });
+        return Ok(Exit::Findings);
     }
-    let mut exit = Exit::Fine;
+    let mut exit = if broken > 0 { Exit::Findings } else { Exit::Fine };
     for record in &found {
         let told = Told { record, one: &one };
         terminal.print(&told.text(terminal))?;
@@ -67,13 +67,14 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
 }
 
 /// What reasons of a refusal mean, and what to look at. Those of the text itself all begin with `json_`.
-const REASONS: [(&str, &str); 17] = [
+const REASONS: [(&str, &str); 22] = [
     ("no_identity", "nothing that is verified said who asked (rule 7)"),
     (
         "nothing_visible",
         "nothing is visible to this caller: no active scope grants a class of the route, or a budget's step hides all",
     ),
-    ("no_route", "no route of the policy has this method and path, or it can be read in two ways (rules 4, 5)"),
+    ("no_route", "no route of the policy has this method and path (rules 4, 5)"),
+    ("not_canonical", "the path can be read in more than one way, so that no route is told by it (rule 3)"),
     ("bad_request", "the request cannot be read in one way only (rule 4)"),
     ("query_parameter", "a query parameter that the route does not list (rule 6)"),
     ("too_many_records", "more records than `max_records` lets through, with `over: reject` (rule 28)"),
@@ -85,10 +86,23 @@ const REASONS: [(&str, &str); 17] = [
     ("record_too_large", "an element that a filter must see whole is larger than `limits` allow (rule 40)"),
     ("budget", "a budget of this caller is spent: it may ask again in the next window (rule 34)"),
     ("budget_store", "a budget's store did not answer (rule 36)"),
+    (
+        "request_too_large",
+        "the request's body may not wait for a budget's store: over 16 KiB, or of no declared length (rule 36)",
+    ),
+    ("write_budget", "the rewritten body is larger than what Envoy can take in the place of the upstream's"),
+    ("memory", "all streams of the worker kept as much as they may together, and this one was the newest (rule 40)"),
+    ("host", "Envoy did not do what the plugin told it, or the plugin had no policy"),
     ("upgrade", "an upgrade or a tunnel, of which nothing can be rewritten"),
     ("internal", "a state that should not exist: report it"),
     ("json_", "the upstream's body is not strict JSON, or has a known member name twice (rule 25)"),
 ];
+
+/// What a reason means.
+pub(crate) fn meaning(reason: &str) -> Option<&'static str> {
+    let is = |known: &str| known == reason || (known.ends_with('_') && reason.starts_with(known));
+    REASONS.iter().find(|(known, _)| is(known)).map(|(_, means)| *means)
+}
 
 struct Told<'a> {
     record: &'a Record,
@@ -159,10 +173,7 @@ impl Told<'_> {
         text.push('\n');
         if !record.text("reason").is_empty() {
             let reason = record.text("reason");
-            let means = REASONS
-                .iter()
-                .find(|(known, _)| *known == reason || (known.ends_with('_') && reason.starts_with(known)))
-                .map_or("", |(_, means)| means);
+            let means = meaning(reason).unwrap_or("a reason of another version");
             let at = if record.whole.get("offset").is_some() {
                 format!(", at byte {}", record.number("offset"))
             } else {

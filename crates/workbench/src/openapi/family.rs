@@ -10,6 +10,10 @@ use super::document::Document;
 /// Most schemas of one family.
 const MAX_MEMBERS: usize = 2_000;
 
+/// Most members of all families together: a chain of schemas, each of which extends the one before, has half the square of its
+/// length. A family that comes after so many has only its mapping.
+const MAX_ALL: usize = 200_000;
+
 /// Schemas by reference, each with those that may stand where it is named.
 #[derive(Debug, Default)]
 pub(super) struct Families {
@@ -44,9 +48,13 @@ impl Families {
                 }
             }
         }
+        let mut all = 0usize;
         for reference in open {
             let mut members = mapped.remove(&reference).unwrap_or_default();
-            members.extend(families.below(&reference));
+            if all < MAX_ALL {
+                members.extend(families.below(&reference));
+            }
+            all = all.saturating_add(members.len());
             members.remove(&reference);
             if !members.is_empty() {
                 families.members.insert(reference, members);

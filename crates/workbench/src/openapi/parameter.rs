@@ -1,5 +1,7 @@
 //! Query parameters that an operation takes (rule 6).
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::document::{Document, Layers};
@@ -78,16 +80,24 @@ fn content<'d>(parameter: &Layers<'d>) -> Option<&'d Value> {
 
 /// The members that a parameter's schema names, however it is put together.
 fn members(document: &Document, schema: Option<&Value>) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found: Vec<String> = Vec::new();
+    let mut known = HashSet::new();
     let mut left: Vec<(&Value, usize)> = schema.into_iter().map(|schema| (schema, 0)).collect();
+    // Parts may name each other, many times over: each is looked at once.
+    let mut seen: HashSet<*const Value> = HashSet::new();
     while let Some((schema, depth)) = left.pop() {
-        let layers = document.layers(schema);
         if depth > 4 {
             continue;
         }
-        for (word, value) in layers.members() {
+        for (word, value) in document.layers(schema).members() {
+            if !seen.insert(std::ptr::from_ref(value)) {
+                continue;
+            }
             match word.as_str() {
-                "properties" => found.extend(value.as_object().into_iter().flat_map(|all| all.keys().cloned())),
+                "properties" => {
+                    let names = value.as_object().into_iter().flat_map(|all| all.keys());
+                    found.extend(names.filter(|name| known.insert(*name)).cloned());
+                }
                 "allOf" | "anyOf" | "oneOf" => {
                     left.extend(
                         value.as_array().into_iter().flatten().rev().map(|part| (part, depth.saturating_add(1))),
