@@ -149,7 +149,7 @@ fn a_client_s_answer_has_each_person_once_with_what_was_seen() {
 
 #[test]
 fn a_client_s_answer_is_of_the_time_that_was_asked_for() {
-    let window = (Some("2026-11-28T14:01:00"), Some("2026-11-28T14:11:40"));
+    let window = (Some("2026-11-28T14:01:02"), Some("2026-11-28T14:11:40"));
     let ledger = asked(Question::Client("care-app".to_owned()), window, true, &log());
     let responses: Vec<u64> = ledger.subjects(&HashMap::new()).iter().map(|named| named.exposure.responses).collect();
     assert_eq!(responses, [1, 1], "from is in it, to is not");
@@ -162,6 +162,8 @@ fn a_person_s_answer_has_each_response_it_was_in() {
         ledger.releases().iter().map(|release| (release.request.clone(), release.route.as_str())).collect();
     let expected = [("r-01", "get-account"), ("r-03", "list-invoices"), ("r-04", "get-account")];
     assert_eq!(seen, expected.map(|(id, route)| (id.to_owned(), route)));
+    let others: Vec<u64> = ledger.releases().iter().map(|release| release.others).collect();
+    assert_eq!(others, [0, 0, 0], "each is about one person");
     assert_eq!(ledger.releases()[2].client, Client::Named("acme-partner".to_owned()));
     let other = asked(Question::Subject("ACC-4".to_owned()), ALWAYS, true, &log());
     assert!(other.releases().is_empty());
@@ -202,7 +204,7 @@ fn records_of_another_key_are_said() {
 fn each_line_is_what_it_is() {
     let record = log().lines().next().unwrap().split_once(" {").map(|(_, rest)| format!("{{{rest}")).unwrap();
     let cut = &record[..record.len() - 1];
-    let rows: [(&str, String, Line); 14] = [
+    let rows: [(&str, String, Line); 15] = [
         ("nothing", String::new(), Line::Empty),
         ("spaces", "  ".to_owned(), Line::Empty),
         (
@@ -225,6 +227,11 @@ fn each_line_is_what_it_is() {
         (
             "a tag that is none",
             "{\"fieldgate\":1,\"subjects\":{\"customer\":[\"ACC-1\"]}}".to_owned(),
+            Line::Broken(Broken::Member("subjects")),
+        ),
+        (
+            "a tag that is cut off",
+            "{\"fieldgate\":1,\"subjects\":{\"customer\":[\"4b88db90\"]}}".to_owned(),
             Line::Broken(Broken::Member("subjects")),
         ),
         (
