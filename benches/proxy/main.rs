@@ -49,7 +49,7 @@ enum Filter {
     Nothing,
     /// A WebAssembly filter that puts each part of the body back as it is.
     Echo,
-    /// The same, which besides makes fieldgate's calls to the host and uses nothing of their answers.
+    /// A filter as `Echo`, which besides makes fieldgate's calls to the host and uses nothing of their answers.
     Calls,
     /// fieldgate's engine in such a filter, with no call but echo's.
     Engine,

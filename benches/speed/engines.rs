@@ -40,7 +40,7 @@ pub(crate) struct Engine {
 enum How {
     /// The rewriter, with chunks of at most so many bytes.
     Rewriter(usize),
-    /// The same, with a collector of subjects.
+    /// The rewriter, in chunks of 64 KiB, with a collector of subjects.
     Subjects(Box<(Program, Caller)>),
     /// `serde_json::Value`, edited.
     Value(Vec<Rc<Plan>>),

@@ -30,7 +30,7 @@ pub struct Page {
     pub example: Example,
     /// A fragment that yields the code.
     pub wrong: &'static str,
-    /// The same, mended.
+    /// The fragment mended, so that it does not yield the code.
     pub right: &'static str,
 }
 

@@ -16,7 +16,7 @@ pub fn unescape(raw: &[u8]) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(decoded))
 }
 
-/// The same, into room that is used again and again.
+/// Decodes a name or string, as [`unescape`] does, into room that is used again and again.
 #[must_use]
 pub fn unescape_into<'a>(raw: &[u8], room: &'a mut String) -> Option<&'a str> {
     room.clear();

@@ -198,7 +198,7 @@ impl Validator {
         found
     }
 
-    /// The same of a block in which the top or the limit may be reached.
+    /// Where containers open and close in a block in which the top or the limit of their depth may be reached.
     #[inline(never)]
     fn nesting_to_the_limits(&mut self, block: Block<'_>, tokens: &Tokens) -> Nesting {
         let mut found = Nesting {

@@ -88,10 +88,10 @@ pub fn check(doc: &PolicyDoc) -> Result<(PolicySet, Diagnostics), Diagnostics> {
     check_at(doc, None)
 }
 
-/// The same at a moment, for what is to be said of dates (rule 38).
+/// Judges a document, as [`check`] does, at a moment, for what is to be said of dates (rule 38).
 ///
 /// # Errors
-/// The same.
+/// As [`check`]: all that is wrong with it.
 pub fn check_at(doc: &PolicyDoc, now: Option<Moment>) -> Result<(PolicySet, Diagnostics), Diagnostics> {
     let mut reader = Reader { found: doc.found.clone(), classes: Section::Read };
     let policy = policy(&mut reader, doc);

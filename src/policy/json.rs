@@ -13,7 +13,7 @@ pub(super) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option
     read_within(text, file, found, super::MAX_DEPTH)
 }
 
-/// The same, of a document that may have another number of containers open at once.
+/// Reads a document, as [`read`] does, that may have another number of containers open at once.
 pub(super) fn read_within(text: &str, file: u16, found: &mut Vec<Diagnostic>, max_depth: usize) -> Option<Node> {
     let mut reader = Reader { text, at: 0, file, found, depth: 0, max_depth };
     let node = reader.value()?;

@@ -124,7 +124,7 @@ impl Census {
         }
     }
 
-    /// The same of a state that a filter has added since.
+    /// Counts at a state that a filter has added since the bins were made.
     #[cold]
     fn add_new(&self, id: StateId, standing: Standing, by: u64) {
         let bin = self.automaton.with_bins(|bins| bins.of(id));

@@ -172,7 +172,7 @@ impl Names {
         self.find_by_ends(name, Ends::of(name))
     }
 
-    /// The same, of a name whose ends are at hand.
+    /// Finds a name whose ends are at hand.
     #[must_use]
     #[inline(always)]
     pub fn find_by_ends(&self, name: &[u8], ends: Ends) -> Option<Found> {

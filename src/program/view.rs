@@ -320,13 +320,13 @@ impl View {
         self.automaton.select(from, step, child)
     }
 
-    /// The same view, counting what becomes of each place (rule 38).
+    /// This view, which now counts what becomes of each place (rule 38).
     #[must_use]
     pub fn tallied(self) -> Self {
         Self { tally: Some(Rc::default()), ..self }
     }
 
-    /// The same view, counting what becomes of each class for the decision record.
+    /// This view, which now counts what becomes of each class for the decision record.
     #[must_use]
     pub fn recorded(self) -> Self {
         Self { census: Some(Rc::new(Census::new(Rc::clone(&self.automaton)))), ..self }

@@ -76,7 +76,7 @@ enum Phase {
     After,
     /// A member or element that is to be removed whatever its value, which may have begun, but if so is no container.
     Drop,
-    /// The same of an element, when all elements are.
+    /// An element that is to be removed, when all elements are: it may have begun, but if so is no container.
     DropElements,
     /// In a container that is removed.
     Skip,

@@ -63,7 +63,7 @@ pub fn customers_policy() -> Value {
     policy_of(documents::CUSTOMERS)
 }
 
-/// The same where each request names one customer in its path (`GET /r/{id}`); with a budget of so many, or none.
+/// The policy of customers where each request names one customer in its path (`GET /r/{id}`); with a budget of so many, or none.
 #[allow(dead_code, reason = "for the bench in Envoy")]
 pub fn one_customer_policy(max: Option<u64>) -> Value {
     let mut policy = customers_policy();

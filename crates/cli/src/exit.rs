@@ -44,7 +44,7 @@ impl Failure {
         Self { message: message.into(), help: None }
     }
 
-    /// The same failure with advice.
+    /// This failure with advice.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self

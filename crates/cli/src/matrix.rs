@@ -144,7 +144,7 @@ impl Arguments {
         self.cells_at(policy, client, self.used)
     }
 
-    /// The same, when so many percent of each budget are used.
+    /// The routes and fields of [`Self::cells_of`], when so many percent of each budget are used.
     fn cells_at<'p>(&self, policy: &'p PolicySet, client: Option<ClientId>, used: Option<u8>) -> Vec<RouteCells<'p>> {
         let mut routes = cells::at_share(policy, client, used);
         routes.retain(|cells| wanted(&self.routes, &cells.route.name));

@@ -96,7 +96,7 @@ enum Code {
 struct Filling<'a> {
     /// The policy's JSON document.
     json: String,
-    /// The same without space: a resource may not be any size.
+    /// The document without space: a resource may not be any size.
     compact: String,
     /// Where the plugin is.
     wasm: &'a str,

@@ -72,7 +72,7 @@ impl Terminal {
         self.out
     }
 
-    /// The same terminal for a text that is made with [`Self::paint`] and goes to standard error.
+    /// This terminal for a text that is made with [`Self::paint`] and goes to standard error.
     pub(crate) fn on_error(self) -> Self {
         Self { out: self.err, err: self.err }
     }

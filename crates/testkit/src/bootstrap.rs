@@ -266,7 +266,7 @@ fn discovered(config: Value) -> Value {
     }]})
 }
 
-/// The same response with another policy.
+/// A discovery response with another policy in the place of its own.
 pub fn with_policy(mut discovered: Value, policy: &str) -> Value {
     *discovered.pointer_mut("/resources/0/typed_config/config/configuration/value").unwrap() = json!(policy);
     discovered

@@ -271,7 +271,7 @@ impl Row {
 }
 
 impl Upstream {
-    /// The same with markers in their places.
+    /// This upstream, with markers in their places.
     pub fn marked(&self, markers: &mut Markers) -> Self {
         let fields = self.fields.iter().map(|(name, value)| (name.clone(), markers.fill(value))).collect();
         Self { fields, body: markers.fill(&self.body), ..self.clone() }

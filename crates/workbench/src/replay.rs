@@ -98,7 +98,7 @@ pub struct Setting {
 pub struct Tally {
     /// Distinct customers.
     pub customers: u64,
-    /// The same, by the ceiling under which they were shown: hide, blank, pseudonym, mask, show.
+    /// Distinct customers by the ceiling under which they were shown: hide, blank, pseudonym, mask, show.
     pub by_ceiling: [u64; 5],
     /// Values that left as they came.
     pub shown: u64,

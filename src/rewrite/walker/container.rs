@@ -215,7 +215,7 @@ impl Walker {
         }
     }
 
-    /// The same before a root.
+    /// Writes what stands before a root: the separator of a sequence of texts.
     #[cold]
     fn lead_root(&self, sink: &mut Sink<'_>) {
         if self.root == Root::Texts(Texts::Sequence) {
@@ -242,7 +242,7 @@ impl Walker {
         }
     }
 
-    /// The same, with a name that is not in this chunk.
+    /// Writes comma, name and colon of a member whose name is not in this chunk.
     #[cold]
     fn lead_saved(&self, sink: &mut Sink<'_>, comma: bool) {
         if comma {

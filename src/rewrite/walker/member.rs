@@ -29,7 +29,7 @@ impl Walker {
         Phase::Drop
     }
 
-    /// The same of a name that began in an earlier block or has escapes.
+    /// Decides a member whose name began in an earlier block or has escapes.
     #[inline(never)]
     pub(super) fn unusually_named(&mut self, sink: &Sink<'_>, at: usize) -> Result<Phase, Halt> {
         if let (Name::Chunk { start, .. }, false) = (self.name, self.name_escaped)

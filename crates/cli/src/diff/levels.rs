@@ -35,7 +35,7 @@ pub(super) fn compare(old: &PolicySet, new: &Loaded, changes: &mut Vec<Change>) 
     changes.extend(together(base, new.policy.scopes.len()));
 }
 
-/// The same change for all scopes is one change.
+/// A change that all scopes share is one change.
 fn together(changes: Vec<Change>, scopes: usize) -> Vec<Change> {
     let mut kept: Vec<Change> = Vec::new();
     for change in &changes {

@@ -106,7 +106,7 @@ pub(super) fn of_any(look: &mut Look, any: &Node, given: &Demands) -> Demands {
     }
 }
 
-/// The same, of a policy that stands in a resource as a tree.
+/// What a policy demands that stands in a resource as a tree.
 pub(super) fn of_config(look: &mut Look, node: &Node, given: &Demands) -> Demands {
     let embedded = if node.text().is_some() { of_text(look, node) } else { of_tree(look, node) };
     demands(look, embedded, node.span, given)

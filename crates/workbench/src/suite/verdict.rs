@@ -424,7 +424,7 @@ pub fn covering(governed: &Governed, path: &FieldPath) -> Vec<usize> {
     entries.filter(|(_, entry)| covers(&entry.path, path)).map(|(index, _)| index).collect()
 }
 
-/// The same as [`at_path`], where the entries that are [`covering`] the path are known.
+/// The verdict of [`at_path`], where the entries that are [`covering`] the path are known.
 #[must_use]
 pub fn at_entries(
     policy: &PolicySet,
