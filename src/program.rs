@@ -2,6 +2,7 @@
 //! [`View`] for each kind of caller, kept for the next caller of the kind.
 
 mod activation;
+mod automaton;
 mod budgets;
 mod census;
 mod collect;
@@ -38,12 +39,12 @@ use crate::policy::model::{
 use crate::refusal::Refusal;
 use crate::transform::PseudonymKey;
 use activation::Activation;
+use automaton::{Automaton, governed};
 use grant::Grants;
 use kept::Kept;
 use memory::Memory;
 use router::Router;
 use trie::Trie;
-use view::{Automaton, governed};
 
 /// States, and names of states, that kept views have together: some hundred bytes each, out of a gibibyte that a worker's VM
 /// has in all. The largest view takes it alone; of views of some twenty places each it has room for ten thousand.

@@ -294,7 +294,9 @@ fn what_a_route_that_only_reports_let_through_has_left_at_full_view() {
     let subject = format!("\"subjects\":{{\"p\":[\"{:032x}\"]}}", 7);
     let fields = r#""fields":{"a":{"hide":3},"b":{"mask":1,"show":1}}"#;
     let text = |class: &str, level: &str, count: u64| ((class.to_owned(), level.to_owned()), count);
-    let rows: [(&str, String, u64, u64, usize, BTreeMap<(String, String), u64>); 5] = [
+    // The rest of the record; whether something left; records that are nobody's, people, and values by class and level.
+    type Row<'a> = (&'a str, String, u64, u64, usize, BTreeMap<(String, String), u64>);
+    let rows: [Row<'_>; 5] = [
         (
             "would have left in part",
             format!(r#""outcome":"released",{fields},{subject}"#),

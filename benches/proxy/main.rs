@@ -116,6 +116,10 @@ fn main() {
     budgets(&runtime, &tools, effort.small, effort.turns);
 }
 
+/// Requests of each lane before the first turn. V8 compiles a function for good once it has run for some megabytes of its code:
+/// what runs once a request, as admission does, takes tens of thousands of requests to get there, minutes of a busy worker.
+const WARM: usize = 40_000;
+
 /// What an active local budget adds to a response of 2 KB, over the same policy without it. The listeners take turns.
 fn budgets(runtime: &tokio::runtime::Runtime, tools: &Tools, requests: usize, turns: usize) {
     let added = with_budgets(runtime, tools, requests, turns).unwrap_or_else(|fault| {
@@ -151,7 +155,7 @@ fn with_budgets(
     let lanes = [("plain", Path::Known), ("budget", Path::Known), ("budget", Path::New), ("plain", Path::New)];
     let mut taken: [Vec<f64>; 4] = Default::default();
     for (name, path) in lanes {
-        runtime.block_on(load::run(envoy.listener(name), 400, path)).ok_or("no answer")?;
+        runtime.block_on(load::run(envoy.listener(name), WARM, path)).ok_or("no answer")?;
     }
     for turn in 0..turns {
         for place in 0..lanes.len() {

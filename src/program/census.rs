@@ -8,8 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use super::automaton::Automaton;
 use super::tally::Standing;
-use super::view::{Automaton, StateId};
+use super::view::StateId;
 use crate::policy::model::{ClassId, Level};
 
 /// Most combinations of classes and level that one view tells apart. A policy has some twenty; what is over is not counted.

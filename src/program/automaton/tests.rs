@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::caller::Caller;
-use crate::program::Program;
+use crate::program::{Program, View};
 
 /// The view of a route whose elements have one field behind each of eight filters.
 fn view() -> View {
