@@ -272,6 +272,27 @@ fn fixes_are_written_until_nothing_is_left_that_leaves_no_choice() {
     assert_eq!(scratch.read("policies/slips.yaml"), mended);
 }
 
+/// A help that shows how such a value looks is not one that says which.
+#[test]
+fn an_example_in_a_help_is_not_written_into_a_policy() {
+    let mtls =
+        small().replace("{source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}", "{source: mtls}");
+    let budgets = |of: &str, budget: &str| {
+        format!("{of}budgets:\n  hour:\n    areas: [accounts]\n    count: {{records: true}}\n    max: 10\n{budget}")
+    };
+    for (claim, text) in [
+        ("a number where a list of areas stands", small().replace("areas: [accounts]", "areas: 5")),
+        ("a boolean where a window stands", budgets(&small(), "    per: true\n")),
+        ("a claim of who has none, in lines of its own", budgets(&mtls, "    per: 1h\n    by:\n      - claim: sub\n")),
+    ] {
+        let scratch = Scratch::new("example");
+        scratch.write("policies/a.yaml", &text);
+        let said = scratch.run(&["check", "--fix", "--yes", "--format", "compact"]);
+        assert!(self::text(&said.stdout).contains("error["), "{claim}: {}", self::text(&said.stdout));
+        assert_eq!(scratch.read("policies/a.yaml"), text, "{claim}");
+    }
+}
+
 /// A child that is ended when the test is, however that ends.
 struct Child(std::process::Child);
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Diagnostic, Sources, Span};
+use super::{Code, Diagnostic, Sources, Span};
 
 /// An edit: the text at the span becomes another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,10 @@ impl Diagnostic {
         if super::catalogue::page(self.code).is_none_or(|page| page.example == super::catalogue::Example::Deployment) {
             return None;
         }
+        // What to write in the place of another kind of value is an example: what is meant only its author knows.
+        if self.code == Code::WrongKind {
+            return None;
+        }
         let help = self.help.as_deref()?;
         let word = help
             .strip_prefix("did you mean `")
@@ -35,7 +39,9 @@ impl Diagnostic {
         let text = &sources.get(span.file)?.text;
         let (start, end) = (usize::try_from(span.start).ok()?, usize::try_from(span.end).ok()?);
         let (before, old) = (text.get(..start)?, text.get(start..end)?);
-        if old.is_empty() || old.contains('\n') || old.starts_with(['{', '[']) {
+        // Of a map in lines of its own the span is the first of them.
+        let is_map = !old.starts_with(['"', '\'']) && old.contains(": ");
+        if old.is_empty() || old.contains('\n') || old.starts_with(['{', '[']) || is_map {
             return None;
         }
         let line = before.rsplit('\n').next().unwrap_or_default();
