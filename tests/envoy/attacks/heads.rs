@@ -12,7 +12,7 @@ const BODY: &str = r#"{"name":"lamp","code":"@@","extra":{"@@":[##,"@@"]},"owner
 const SEEN: &str = r#"{"name":"lamp","owner":{}}"#;
 
 /// Types that say JSON.
-const JSON: [&str; 22] = [
+const JSON: [&str; 24] = [
     "application/json",
     "application/json; charset=utf-8",
     "application/json;charset=UTF-8",
@@ -35,10 +35,12 @@ const JSON: [&str; 22] = [
     "image/svg+json",
     "application/json;",
     "application/json; boundary=@@",
+    "application/x-json",
+    "text/x-json",
 ];
 
 /// Types that say something else.
-const OTHER: [&str; 51] = [
+const OTHER: [&str; 49] = [
     "text/html",
     "text/html; charset=utf-8",
     "text/plain",
@@ -46,7 +48,6 @@ const OTHER: [&str; 51] = [
     "text/xml",
     "text/javascript",
     "text/event-stream",
-    "text/x-json",
     "text/yaml",
     "text/markdown",
     "application/javascript",
@@ -75,7 +76,6 @@ const OTHER: [&str; 51] = [
     "application/stream",
     "application/jsonx",
     "application/xjson",
-    "application/x-json",
     "application/json5",
     "application/hjson",
     "application/jsonp",
