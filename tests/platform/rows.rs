@@ -261,13 +261,19 @@ fn deleted() -> Result<(), String> {
     closed(&seen)
 }
 
-fn deleted_without_gate() -> Result<(), String> {
+/// A gateway of its own whose route is filtered, with the gate or without.
+fn filtering(gate: bool) -> Result<Gateway, String> {
     site()?;
-    let gateway = Gateway::start(false)?;
+    let gateway = Gateway::start(gate)?;
     gateway.render(&rendered())?;
     gateway.apply_plugin()?;
     gateway.apply_route()?;
     gateway.filters()?;
+    Ok(gateway)
+}
+
+fn deleted_without_gate() -> Result<(), String> {
+    let gateway = filtering(false)?;
     gateway.delete("04-fieldgate.yaml")?;
     let open = site::within(super::gateway::PATIENCE, || {
         site::ask("/accounts/42", Some(&gateway.token)).1.contains(site::MARKER)
@@ -276,12 +282,7 @@ fn deleted_without_gate() -> Result<(), String> {
 }
 
 fn changed() -> Result<(), String> {
-    site()?;
-    let gateway = Gateway::start(true)?;
-    gateway.render(&rendered())?;
-    gateway.apply_plugin()?;
-    gateway.apply_route()?;
-    gateway.filters()?;
+    let gateway = filtering(true)?;
     let callers = vec![Some(gateway.token.clone()); 4];
     let watch = Watch::start("/accounts/42", callers, Duration::ZERO);
     for change in 1..=3 {
@@ -300,12 +301,7 @@ const COUNTED: &str =
     r#"fieldgate_responses_total{route="get-account",outcome="released",mode="enforced",client="-"} "#;
 
 fn recorded() -> Result<(), String> {
-    site()?;
-    let gateway = Gateway::start(true)?;
-    gateway.render(&rendered())?;
-    gateway.apply_plugin()?;
-    gateway.apply_route()?;
-    gateway.filters()?;
+    let gateway = filtering(true)?;
     // Envoy Gateway's log has Envoy's standard output, a moment later.
     let found = || gateway.records().into_iter().find(|(_, record)| record["outcome"] == "released");
     if !site::within(super::gateway::PATIENCE, || found().is_some()) {
