@@ -73,7 +73,8 @@ fn begun(per: u64, tag: KeyTag, now: u64, before: Option<&Head>) -> Head {
 /// How often a key's slots are looked at anew because a window turned out to have begun meanwhile.
 const SCANS: usize = 4;
 
-/// Finds the slot of a key, whose windows are of `per` seconds, at least 1. A window lasts until its end has come; a clock that steps back stays in it.
+/// Finds the slot of a key, whose windows are of `per` seconds, at least 1. A window lasts until its end has come; a clock that
+/// steps back stays in it.
 ///
 /// A clock that was read before another worker saw a window begin would find this key's slot gone to another, and begin the
 /// older window anew in a slot of its own: so it is put on to the newest window that is seen.
