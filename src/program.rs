@@ -204,10 +204,20 @@ impl Program {
             return Err(Refusal::NotCanonical);
         }
         match (self.router.find(authority, method, path), self.policy.defaults.unmatched_route) {
+            (Some(id), _) if self.lets_by(id, path) => Err(Refusal::NoRoute),
             (Some(id), _) => Ok(Some(id)),
             (None, Unmatched::Pass) if !self.router.may_be_governed(path) => Ok(None),
             (None, Unmatched::Pass | Unmatched::Reject) => Err(Refusal::NoRoute),
         }
+    }
+
+    /// Whether a route that passes would let by what somebody could take for a request of a governed route: `/Accounts/1` by
+    /// `GET /{page+}`.
+    fn lets_by(&self, id: RouteId, path: &str) -> bool {
+        self.route(id).is_some_and(|route| match route.body {
+            RouteBody::Governed(_) => false,
+            RouteBody::Pass(_) => self.router.may_be_governed_before(&route.template, path),
+        })
     }
 
     /// Whether the route lists every query parameter of the request (rule 6).
@@ -445,6 +455,53 @@ mod tests {
         let program = program(r#""unmatched_route": "pass""#);
         for (claim, authority, method, target, expected) in rows {
             assert_eq!(program.way(authority, method, target), expected, "{claim}: {method} {authority}{target}");
+        }
+    }
+
+    #[test]
+    fn a_route_that_passes_lets_nothing_by_that_somebody_could_take_for_a_governed_route() {
+        let text = r#"{"language": 1, "policy": "test",
+            "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+            "classes": {"open": {}},
+            "routes": {
+                "account": {"match": "GET /accounts/{id}", "area": "a", "body": {"$.a": "open"}},
+                "lines": {"match": "GET /accounts/{id}/lines", "area": "a", "body": {"$.a": "open"}},
+                "report": {"match": "GET /files/report", "area": "a", "body": {"$.a": "open"}},
+                "thing": {"match": "GET /things/{id}", "area": "a", "body": {"$.a": "open"}},
+                "app": {"match": "GET /{path+}", "pass": "why"},
+                "writes": {"match": "POST /{path+}", "pass": "why"},
+                "write": {"match": "PUT /accounts/{id}", "pass": "why"},
+                "health": {"match": "GET /accounts/health", "pass": "why"},
+                "parts": {"match": "GET /accounts/{id}/{part+}", "pass": "why"},
+                "file": {"match": "GET /files/{name}", "pass": "why"},
+                "slash": {"match": "GET /things/{id}/", "pass": "why"}},
+            "scopes": {"care": {"areas": ["a"], "grant": {"open": "show"}}}}"#;
+        let (policy, _) = crate::policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+        let program = Program::new(policy, None).unwrap();
+        let (passes, refused) = (Ok(Way::Pass), Err(Refusal::NoRoute));
+        let rows = [
+            ("what nobody takes for another", "GET", "/app.js", passes),
+            ("some segments of it", "GET", "/static/a/b.css", passes),
+            ("the governed route itself", "GET", "/accounts/1", Ok(Way::Governed(RouteId(0)))),
+            ("another case", "GET", "/Accounts/1", refused),
+            ("a slash more", "GET", "/accounts/1/", refused),
+            ("parameters that are decoded", "GET", "/accounts%3Bv=1/1", refused),
+            ("a slash that is decoded twice", "GET", "/accounts%252F1", refused),
+            ("what cannot be read to its end", "GET", "/%C0%AF", refused),
+            ("another method of the governed path", "POST", "/accounts/1", refused),
+            ("another method, elsewhere", "POST", "/orders", passes),
+            ("a method that the policy lets pass at that very path", "PUT", "/accounts/1", passes),
+            ("a path that the policy names", "GET", "/accounts/health", passes),
+            ("in another case it is an account", "GET", "/accounts/Health", Ok(Way::Governed(RouteId(0)))),
+            ("below a governed path", "GET", "/accounts/1/logo", passes),
+            ("below it, and another case of a governed one", "GET", "/accounts/1/LINES", refused),
+            ("a parameter beside a governed name", "GET", "/files/a.pdf", passes),
+            ("a parameter in whose place a governed name stands", "GET", "/files/Report", refused),
+            ("a governed name with an extension", "GET", "/files/report.json", refused),
+            ("the governed path with a slash, which the policy lets pass", "GET", "/things/1/", refused),
+        ];
+        for (claim, method, target, expected) in rows {
+            assert_eq!(program.way("api.example", method, target), expected, "{claim}: {method} {target}");
         }
     }
 

@@ -411,7 +411,7 @@ pub const PAGES: &[Page] = &[
     page_of(
         Code::PassRoute,
         "a route that is forwarded untouched",
-        "The route's responses are not filtered, for the reason given (rule 5).",
+        "The route's responses are not filtered, for the reason given (rule 5); what somebody could take for a request of a governed route is refused.",
         "It is listed so that a reviewer sees all of them together.",
         "routes:\n  health: {match: GET /health, pass: \"says only up or down\"}\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n",
         "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n",

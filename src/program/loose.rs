@@ -1,5 +1,5 @@
-//! How others may read a path (rule 5): where unmatched requests pass, none may pass that an upstream could take for a governed
-//! route's.
+//! How others may read a path (rule 5): where unmatched requests pass, or a route with a parameter lets its own pass, none may
+//! pass that an upstream could take for a governed route's.
 //!
 //! Upstreams differ in what they call one path: in the case of letters, in slashes that are doubled or at the end, in whether
 //! an extension or `;parameters` belong to a segment, in how often they decode. So all of these readings are tried, and the
@@ -25,6 +25,7 @@ pub(super) struct Loose {
 /// A template's segments.
 #[derive(Debug)]
 struct Pieces {
+    template: Template,
     pieces: Vec<Piece>,
     /// Whether the last one is several.
     open: bool,
@@ -46,6 +47,7 @@ impl Loose {
     pub(super) fn new<'t>(governed: impl Iterator<Item = &'t Template>) -> Self {
         let pieces = |template: &Template| Pieces {
             pieces: template.segments.iter().map(piece).collect(),
+            template: template.clone(),
             open: matches!(template.segments.last(), Some(TemplateSegment::Rest(_))),
         };
         Self { templates: governed.map(pieces).collect() }
@@ -53,24 +55,36 @@ impl Loose {
 
     /// Whether some reading of a canonical path is a governed route's. A path that cannot be read to its end may be.
     pub(super) fn may_be_governed(&self, path: &str) -> bool {
-        readings(path).map_or(true, |readings| readings.iter().any(|text| self.reads(text)))
+        self.may_be(path, |_| true)
     }
 
-    fn reads(&self, text: &str) -> bool {
-        // What follows is no part of the path for whoever takes it for a query, a fragment, or the end of a text.
-        let cut = text.split(['?', '#', '\0']).next().unwrap_or_default();
-        [text, cut].into_iter().any(|text| {
-            let segments: Vec<&str> = text.split(['/', '\\']).filter(|segment| !segment.is_empty()).collect();
-            self.fits(&segments) || self.fits(&resolved(&segments))
-        })
+    /// Whether some reading of a canonical path that fits `passed` is that of a governed route which would go before it, or
+    /// could as well. A route of another method at the same path would not: who lets that one pass has named the path.
+    pub(super) fn may_be_governed_before(&self, passed: &Template, path: &str) -> bool {
+        self.may_be(path, |governed| governed.rank() <= passed.rank() && !governed.is_alike(passed))
     }
 
-    fn fits(&self, segments: &[&str]) -> bool {
-        self.templates.iter().any(|Pieces { pieces, open }| {
-            let as_many = pieces.len() == segments.len() || (*open && pieces.len() < segments.len());
-            as_many && pieces.iter().zip(segments).all(|(piece, segment)| piece.reads(segment))
-        })
+    fn may_be(&self, path: &str, counts: impl Fn(&Template) -> bool) -> bool {
+        let templates: Vec<&Pieces> = self.templates.iter().filter(|pieces| counts(&pieces.template)).collect();
+        !templates.is_empty()
+            && readings(path).map_or(true, |readings| readings.iter().any(|text| reads(&templates, text)))
     }
+}
+
+fn reads(templates: &[&Pieces], text: &str) -> bool {
+    // What follows is no part of the path for whoever takes it for a query, a fragment, or the end of a text.
+    let cut = text.split(['?', '#', '\0']).next().unwrap_or_default();
+    [text, cut].into_iter().any(|text| {
+        let segments: Vec<&str> = text.split(['/', '\\']).filter(|segment| !segment.is_empty()).collect();
+        fits(templates, &segments) || fits(templates, &resolved(&segments))
+    })
+}
+
+fn fits(templates: &[&Pieces], segments: &[&str]) -> bool {
+    templates.iter().any(|Pieces { pieces, open, .. }| {
+        let as_many = pieces.len() == segments.len() || (*open && pieces.len() < segments.len());
+        as_many && pieces.iter().zip(segments).all(|(piece, segment)| piece.reads(segment))
+    })
 }
 
 impl Piece {

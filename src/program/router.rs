@@ -43,6 +43,12 @@ impl Router {
         self.loose.may_be_governed(path)
     }
 
+    /// Whether somebody could take a path that fits a route which passes for one of a governed route that would go before it
+    /// (rule 5).
+    pub(super) fn may_be_governed_before(&self, passed: &Template, path: &str) -> bool {
+        self.loose.may_be_governed_before(passed, path)
+    }
+
     /// The route of a request, by authority, method and path (without its query).
     pub(super) fn find(&self, authority: &str, method: &str, path: &str) -> Option<RouteId> {
         if !self.governs(authority) || !is_canonical(path) {
@@ -143,7 +149,6 @@ fn lists(listed: &str, name: &str) -> bool {
     listed == name || form.is_some_and(|stem| name.strip_prefix(stem).is_some_and(|rest| rest.ends_with(']')))
 }
 
-/// Percent-decodes a query name; `None` if it is malformed or not UTF-8.
 /// The value of a query parameter, as it is spelt; `None` if it is not there, or more than once.
 pub(super) fn query_value<'t>(target: &'t str, name: &str) -> Option<&'t str> {
     let (_, query) = target.split_once('?')?;
@@ -161,6 +166,7 @@ pub(super) fn decode_path(segment: &str) -> Option<String> {
     decode(&segment.replace('+', "%2B"))
 }
 
+/// Percent-decodes a query name; `None` if it is malformed or not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();

@@ -54,6 +54,14 @@ impl Template {
         self.segments.iter().map(TemplateSegment::rank).collect()
     }
 
+    /// Whether both fit the same paths: they are the same but for the names of their parameters.
+    #[must_use]
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        self.trailing_slash == other.trailing_slash
+            && self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(|(one, other)| one.is_alike(other))
+    }
+
     /// How two templates of one method stand to each other.
     #[must_use]
     pub fn relation(&self, other: &Self) -> Relation {

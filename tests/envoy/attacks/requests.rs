@@ -125,7 +125,7 @@ pub(crate) fn unmatched() -> Vec<Row> {
     let body = r#"{"name":"lamp","code":"@@"}"#;
     let ask = |claim: &str, policy, path: &str| Row::get(claim, Policy::Text(policy), path).answers(200, body);
     let mut rows = Vec::new();
-    for (policy, hosts) in [(PASSING, "no hosts"), (PASSING_BY_HOST, "hosts")] {
+    for (policy, hosts) in [(PASSING, "no hosts"), (PASSING_BY_HOST, "hosts"), (LETTING_BY, "a route that passes")] {
         for path in [
             "/Things/1",
             "/THINGS/1",
@@ -177,6 +177,19 @@ classes: {plain: {about: Anybody may know it}}
 routes:
   get-thing: {match: 'GET /things/{id}', area: things, body: {$.name: plain}}
   list-things: {match: 'GET /things', area: things, body: {$.name: plain}}
+scopes: {things.read: {areas: [things], grant: {plain: show}}}
+";
+
+/// Requests that match no governed route are those of a route that passes.
+const LETTING_BY: &str = r"
+language: 1
+policy: letting-by
+identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
+classes: {plain: {about: Anybody may know it}}
+routes:
+  get-thing: {match: 'GET /things/{id}', area: things, body: {$.name: plain}}
+  list-things: {match: 'GET /things', area: things, body: {$.name: plain}}
+  app: {match: 'GET /{path+}', pass: pictures and scripts of the app}
 scopes: {things.read: {areas: [things], grant: {plain: show}}}
 ";
 
