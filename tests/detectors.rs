@@ -478,7 +478,9 @@ mod naive {
                 r"\d{4}G\d{6}G\d{4,5}",
                 r"\d{6}G\d{6,13}",
                 r"\d{4}G\d{8,12}",
-                r"\d{4}(?:G\d{4})+G(?:\d{5}|\d{7})",
+                r"(?:\d{4}|\d{8})(?:G\d{4})+G(?:\d{5}|\d{7}|\d{8})",
+                r"\d{8}(?:G\d{4})+(?:G\d{1,4})?",
+                r"\d{8}G(?:\d{8}|\d{11})",
             ];
             let forms = forms.map(|form| Regex::new(&format!("^(?:{})$", form.replace('G', gap))).unwrap());
             Self { forms: forms.into(), before: Regex::new(r"\d\.$").unwrap(), name: "card", holds: is_card }

@@ -1,6 +1,6 @@
 //! Payment cards (ISO/IEC 7812-1): a prefix and a length that a network issues, and a Luhn sum that is a multiple of ten.
 //!
-//! Digits are together, or in groups as cards are printed: of four, of 4-6-5 and 4-6-4, or of six and the rest. Between
+//! Digits are together, or in groups as cards are printed: of four or eight, of 4-6-5 and 4-6-4, or of six and the rest. Between
 //! groups are one to three spaces, or a dash, dot, slash or underscore with or without spaces. A find is no part of a longer
 //! run of digits, of a decimal, or of a hexadecimal identifier with dashes.
 //!
@@ -105,8 +105,11 @@ impl Grouping {
             (Self::One(4) | Self::Fours(4), 1..=4) => Self::Fours(digits),
             (Self::One(4), 6) => Self::FourSix,
             (Self::FourSix, 4 | 5) | (Self::One(6), 6..=13) | (Self::One(4), 8..=12) => Self::Rest,
-            // 4-4-5 and 4-4-4-7: American Express and long numbers as some print them.
-            (Self::Fours(4), 5 | 7) => Self::Rest,
+            // 4-4-5 and 4-4-4-7: American Express and long numbers as some print them; 4-4-8: as fields of a fixed width cut them.
+            (Self::Fours(4), 5 | 7 | 8) => Self::Rest,
+            // Eight are two fours.
+            (Self::One(8), 8 | 11) => Self::Rest,
+            (Self::One(8), 4) => Self::Fours(4),
             _ => return None,
         })
     }
@@ -116,7 +119,7 @@ impl Grouping {
     }
 
     fn go_on(self) -> bool {
-        matches!(self, Self::One(4 | 6) | Self::Fours(4) | Self::FourSix)
+        matches!(self, Self::One(4 | 6 | 8) | Self::Fours(4) | Self::FourSix)
     }
 }
 
