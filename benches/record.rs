@@ -80,12 +80,12 @@ fn added(program: &Rc<Program>, what: &str, route: u16, path: &str, body: &str, 
         });
         black_box(record.line());
     };
-    let subjects = program.subjects();
     let mut lanes: Vec<Box<dyn FnMut() + '_>> = vec![
         Box::new(|| rewrite(Rc::clone(&plain))),
         Box::new(|| {
-            let collector = Collector::new(subjects.key(), Rc::clone(subjects.namespaces()), &[]);
-            rewrite(Rc::new(View::clone(&plain).recorded().collected(Rc::new(collector))));
+            let collector = Rc::new(Collector::new(program.subjects(), &[]));
+            rewrite(Rc::new(View::clone(&plain).recorded().collected(Rc::clone(&collector))));
+            black_box(collector.take_subjects());
         }),
         Box::new(line),
     ];

@@ -38,7 +38,7 @@ pub use head::Head;
 pub use ladder::Ladder;
 pub use service::{Answer, Ask, METHOD, Period, SERVICE, Service};
 pub use store::{Memory, Shared, StoreFailure, Swap, Value};
-pub use subject::{KeyTag, Subject, SubjectKey};
+pub use subject::{KeyTag, Subject, SubjectHasher, SubjectKey};
 
 #[cfg(test)]
 mod tests;

@@ -151,8 +151,7 @@ impl Engine {
 
 /// A view as a request gets it, with a collector of its own.
 fn collecting((program, caller): &(Program, Caller)) -> Rc<View> {
-    let subjects = program.subjects();
-    let collector = Collector::new(subjects.key(), Rc::clone(subjects.namespaces()), &[100_000]);
+    let collector = Collector::new(program.subjects(), &[100_000]);
     Rc::new(program.view(RouteId(0), caller).expect("the one route").collected(Rc::new(collector)))
 }
 

@@ -16,6 +16,11 @@ const UNIT_SEPARATOR: &[u8] = &[0x1f];
 #[derive(Clone, Copy)]
 pub struct SubjectKey(u64, u64);
 
+/// One kind of subjects under a key: its name is hashed once, and each record's text from there on. Its `Debug` form shows
+/// neither.
+#[derive(Clone)]
+pub struct SubjectHasher(SipHasher24);
+
 /// Whose data a record is: 128 bits of a keyed hash of its namespace and text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(u128);
@@ -41,9 +46,13 @@ impl SubjectKey {
     /// The subject of a record: a string as the text that it stands for, however it is escaped, or a number's JSON text.
     #[must_use]
     pub fn subject(self, namespace: &str, text: &str) -> Subject {
-        let mut hasher = self.hasher(namespace);
-        hasher.write(text.as_bytes());
-        Subject::of(hasher.finish128())
+        self.of_kind(namespace).subject(text)
+    }
+
+    /// What makes subjects of one kind.
+    #[must_use]
+    pub fn of_kind(self, namespace: &str) -> SubjectHasher {
+        SubjectHasher(self.hasher(namespace))
     }
 
     /// Who a budget is kept for: the client's id, and the texts of the claims that the budget names, in its order.
@@ -76,6 +85,22 @@ impl SubjectKey {
 impl std::fmt::Debug for SubjectKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SubjectKey(withheld)")
+    }
+}
+
+impl SubjectHasher {
+    /// [`SubjectKey::subject`] of this kind.
+    #[must_use]
+    pub fn subject(&self, text: &str) -> Subject {
+        let mut hasher = self.0;
+        hasher.write(text.as_bytes());
+        Subject::of(hasher.finish128())
+    }
+}
+
+impl std::fmt::Debug for SubjectHasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SubjectHasher(withheld)")
     }
 }
 

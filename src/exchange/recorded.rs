@@ -57,12 +57,11 @@ impl Exchange {
     /// may leave.
     pub(super) fn noting(&mut self, view: View, route: RouteId, most: &[u64]) -> View {
         let program = Rc::clone(&self.program);
-        let subjects = program.subjects();
         let Some(governed) = program.policy().governed(route) else { return view };
         let mut view = view.recorded();
         self.noted.census = view.census().cloned();
         if governed.subject_entries(None).next().is_some() {
-            let collector = Rc::new(Collector::new(subjects.key(), Rc::clone(subjects.namespaces()), most));
+            let collector = Rc::new(Collector::new(program.subjects(), most));
             self.spending.collector = Some(Rc::clone(&collector));
             view = view.collected(collector);
         }

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::collect::NamespaceId;
 use super::fit::fit;
 use super::router;
-use crate::budget::{Books, Granter, KeyTag, Ladder, Need, Period, Rule, Service, Subject, SubjectKey, Unit};
+use crate::budget::{
+    Books, Granter, KeyTag, Ladder, Need, Period, Rule, Service, Subject, SubjectHasher, SubjectKey, Unit,
+};
 use crate::caller::Caller;
 use crate::policy::PolicySet;
 use crate::policy::model::{
@@ -34,6 +36,8 @@ pub struct Budgets {
 pub struct Subjects {
     key: Option<SubjectKey>,
     namespaces: Rc<[Rc<str>]>,
+    /// Of each kind, by number; none without a key.
+    hashers: Rc<[SubjectHasher]>,
     /// Of each route, by number: where its records stand, of each kind, by number.
     places: Rc<[Vec<Places>]>,
 }
@@ -76,7 +80,16 @@ impl Subjects {
             Some(governed) => namespaces.iter().map(|kind| Places::of(governed, kind)).collect(),
             None => Vec::new(),
         });
-        Self { key: key.map(SubjectKey::derive), places: places.collect(), namespaces: namespaces.into() }
+        let key = key.map(SubjectKey::derive);
+        let hashers = hashers(key, &namespaces);
+        Self { key, hashers, places: places.collect(), namespaces: namespaces.into() }
+    }
+
+    /// Of these kinds, and no route.
+    #[cfg(test)]
+    pub(super) fn of(key: Option<SubjectKey>, kinds: &[&str]) -> Self {
+        let namespaces: Vec<Rc<str>> = kinds.iter().map(|kind| Rc::from(*kind)).collect();
+        Self { key, hashers: hashers(key, &namespaces), places: Rc::default(), namespaces: namespaces.into() }
     }
 
     /// The records of each kind, by number, that a response of a route may release, where so many of `max_records` may: those,
@@ -99,6 +112,10 @@ impl Subjects {
         &self.namespaces
     }
 
+    pub(super) fn hashers(&self) -> &Rc<[SubjectHasher]> {
+        &self.hashers
+    }
+
     /// Whom the path of a request for a route names (rule 34).
     #[must_use]
     pub fn in_path(&self, route: &Route, target: &str) -> InPath {
@@ -106,8 +123,8 @@ impl Subjects {
             return InPath::Nobody;
         };
         let Some(kind) = self.namespace(&named.namespace) else { return InPath::Nobody };
-        match (self.key, path_text(route, named, target)) {
-            (Some(key), Some(text)) => InPath::Somebody(kind, key.subject(&named.namespace, &text)),
+        match (self.hashers.get(usize::from(kind.0)), path_text(route, named, target)) {
+            (Some(hasher), Some(text)) => InPath::Somebody(kind, hasher.subject(&text)),
             _ => InPath::Unknown(kind),
         }
     }
@@ -118,6 +135,10 @@ impl Subjects {
         let index = self.namespaces.iter().position(|known| &**known == name)?;
         u8::try_from(index).ok().map(NamespaceId)
     }
+}
+
+fn hashers(key: Option<SubjectKey>, namespaces: &[Rc<str>]) -> Rc<[SubjectHasher]> {
+    key.into_iter().flat_map(|key| namespaces.iter().map(move |kind| key.of_kind(kind))).collect()
 }
 
 /// Whom a request's path names.

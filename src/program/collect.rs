@@ -7,7 +7,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::budget::{Subject, SubjectKey};
+use super::budgets::Subjects;
+use crate::budget::{Subject, SubjectHasher};
 use crate::transform::decoded;
 
 /// Index of a kind of subject among those that a policy has.
@@ -32,9 +33,9 @@ impl Kinds {
 /// What one response has released so far: it can be asked at any time, also when the response ends early.
 #[derive(Debug)]
 pub struct Collector {
-    /// Without one nobody can be told from anybody: each record is one without a subject.
-    key: Option<SubjectKey>,
-    namespaces: Rc<[Rc<str>]>,
+    /// Of each kind, by number. Without a key there are none and nobody can be told from anybody: each record is one without
+    /// a subject.
+    hashers: Rc<[SubjectHasher]>,
     /// One may be there more than once.
     subjects: RefCell<Vec<(NamespaceId, Subject)>>,
     /// The records of each kind, by number.
@@ -63,10 +64,10 @@ pub struct TooMany;
 impl Collector {
     /// For a response of at most so many records of each kind, by number; of a kind that is not there, any number.
     #[must_use]
-    pub fn new(key: Option<SubjectKey>, namespaces: Rc<[Rc<str>]>, most: &[u64]) -> Self {
-        let most = (0..namespaces.len()).map(|kind| most.get(kind).copied().unwrap_or(u64::MAX));
+    pub fn new(subjects: &Subjects, most: &[u64]) -> Self {
+        let most = (0..subjects.namespaces().len()).map(|kind| most.get(kind).copied().unwrap_or(u64::MAX));
         let kinds = RefCell::new(most.map(|most| Records { most, begun: 0, unnamed: 0 }).collect());
-        Self { key, namespaces, subjects: RefCell::default(), kinds, records: Cell::new(0) }
+        Self { hashers: Rc::clone(subjects.hashers()), subjects: RefCell::default(), kinds, records: Cell::new(0) }
     }
 
     /// A record of these kinds begins that leaves.
@@ -93,9 +94,9 @@ impl Collector {
         let (Ok(mut subjects), Ok(mut all)) = (self.subjects.try_borrow_mut(), self.kinds.try_borrow_mut()) else {
             return;
         };
-        let (Some(text), Some(key)) = (decoded(token), self.key) else { return };
         let index = usize::from(kind.0);
-        let (Some(namespace), Some(records)) = (self.namespaces.get(index), all.get_mut(index)) else { return };
+        let (Some(hasher), Some(records)) = (self.hashers.get(index), all.get_mut(index)) else { return };
+        let Some(text) = decoded(token) else { return };
         // A long body may say the same few over and over.
         if subjects.len() == subjects.capacity() && subjects.len() >= MANY {
             subjects.sort_unstable();
@@ -105,7 +106,7 @@ impl Collector {
                 subjects.reserve_exact(room);
             }
         }
-        subjects.push((kind, key.subject(namespace, &text)));
+        subjects.push((kind, hasher.subject(&text)));
         if named.add(kind) {
             records.unnamed = records.unnamed.saturating_sub(1);
         }
@@ -150,18 +151,21 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::SubjectKey;
     use crate::transform::PseudonymKey;
+
+    fn key() -> SubjectKey {
+        SubjectKey::derive(&PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap())
+    }
 
     #[test]
     fn a_subject_is_the_text_however_it_is_spelt() {
-        let key = PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
-        let key = SubjectKey::derive(&key);
         let of = |token: &[u8]| {
-            let collector = Collector::new(Some(key), vec!["customer".into()].into(), &[1]);
+            let collector = Collector::new(&Subjects::of(Some(key()), &["customer"]), &[1]);
             collector.subject(NamespaceId(0), token, &mut Kinds::default());
             collector.take_subjects().first().map(|(_, subject)| *subject)
         };
-        let is = Some(key.subject("customer", "ACC-42"));
+        let is = Some(key().subject("customer", "ACC-42"));
         let rows: [(&str, &[u8], bool); 6] = [
             ("a string", br#""ACC-42""#, true),
             ("an escape is decoded", br#""\u0041CC-42""#, true),
@@ -180,10 +184,8 @@ mod tests {
 
     #[test]
     fn a_record_that_is_cut_short_counts() {
-        let key = PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
         let (customer, invoice) = (NamespaceId(0), NamespaceId(1));
-        let collector =
-            Collector::new(Some(SubjectKey::derive(&key)), vec!["customer".into(), "invoice".into()].into(), &[2, 1]);
+        let collector = Collector::new(&Subjects::of(Some(key()), &["customer", "invoice"]), &[2, 1]);
         let mut named = Kinds::default();
         assert_eq!(collector.begin(&[customer]), Ok(()));
         assert_eq!(collector.unknown(customer), 1, "nothing of it has said whose it is");
@@ -202,10 +204,9 @@ mod tests {
 
     #[test]
     fn a_body_that_says_the_same_few_over_and_over_takes_little() {
-        let key = PseudonymKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
         let rows = [("one of nine", 9u32, 2 * MANY), ("each another", 100_000, 1 << 18)];
         for (claim, distinct, most) in rows {
-            let collector = Collector::new(Some(SubjectKey::derive(&key)), vec!["customer".into()].into(), &[]);
+            let collector = Collector::new(&Subjects::of(Some(key()), &["customer"]), &[]);
             for number in 0..100_000u32 {
                 let mut named = Kinds::default();
                 collector.begin(&[NamespaceId(0)]).unwrap();

@@ -234,7 +234,7 @@ impl<'a> Record<'a> {
         }
         if let Some(key) = self.key {
             out.extend_from_slice(br#","key":""#);
-            write_hex(&key.to_be_bytes(), out);
+            write_hex(key.to_be_bytes(), out);
             out.push(b'"');
         }
     }
@@ -272,7 +272,7 @@ impl<'a> Record<'a> {
             }
             Client::Tagged(tag) => {
                 out.extend_from_slice(br#","client":{"tag":""#);
-                write_hex(&tag.long().to_be_bytes(), out);
+                write_hex(tag.long().to_be_bytes(), out);
                 out.extend_from_slice(br#""}"#);
             }
         }
@@ -327,7 +327,7 @@ impl<'a> Record<'a> {
                 open = Some(*id);
             }
             out.push(b'"');
-            write_hex(&subject.long().to_be_bytes(), out);
+            write_hex(subject.long().to_be_bytes(), out);
             out.push(b'"');
         }
         if open.is_some() {
@@ -353,7 +353,7 @@ impl<'a> Record<'a> {
         }
         let write = |canary: &Subject, out: &mut Vec<u8>| {
             out.push(b'"');
-            write_hex(&canary.short().to_be_bytes(), out);
+            write_hex(canary.short().to_be_bytes(), out);
             out.push(b'"');
         };
         write_list(br#","canaries":["#, self.canaries.iter(), write, out);
@@ -434,9 +434,8 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends bytes in hexadecimal.
-fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or(b'0');
-    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+/// Appends bytes in hexadecimal, in small letters.
+fn write_hex<const N: usize>(bytes: [u8; N], out: &mut Vec<u8>) {
+    let digit = |half: u8| half.wrapping_add(if half < 10 { b'0' } else { b'a' - 10 });
+    out.extend_from_slice(bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)]).as_flattened());
 }

@@ -98,8 +98,11 @@ impl Walker {
         let kept = self.names_subject(short.then_some(token));
         if kept {
             self.lead(sink, self.start);
-            let fits = short && self.write_transformed(token, sink.out());
-            if !fits {
+            // A subject that is shown is a span like what stands around it.
+            if taken.is_empty() && short && matches!(self.state().scalar.fate(), ScalarRule::Show) {
+                self.counts.shown = self.counts.shown.wrapping_add(1);
+                sink.copy(self.start, end);
+            } else if !(short && self.write_transformed(token, sink.out())) {
                 self.blank(sink);
             }
         }
@@ -121,7 +124,7 @@ impl Walker {
         if began && state.record.is_some() {
             self.end_record();
         }
-        if self.frame.muted || **then == ScalarRule::Hide {
+        if self.frame.muted || matches!(**then, ScalarRule::Hide) {
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
             let misplaced = !matches!(state.container, ContainerRule::Drop | ContainerRule::Mute);
             self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(u64::from(misplaced));
