@@ -1,6 +1,9 @@
 //! What the decision record adds to a response: counting and collecting while its body is rewritten, and the line itself.
 //!
-//! usage: record [--quick]
+//! usage: record [--quick] [--turns LANE N]
+//!
+//! `--turns` does one lane of the page (0: without a record, 1: with one, 2: its line) so many times and measures nothing, for a
+//! profiler.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,8 +30,8 @@ use fieldgate_benches::clock::{Effort, race};
 use serde_json::{Value, json};
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let effort = if quick { Effort::QUICK } else { Effort::FULL };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let effort = if arguments.iter().any(|argument| argument == "--quick") { Effort::QUICK } else { Effort::FULL };
     let policy = json!({
         "language": 1, "policy": "bench",
         "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
@@ -47,6 +50,15 @@ fn main() {
     let (set, _) = policy::from_json(policy.to_string().as_bytes()).unwrap_or_else(|found| panic!("{found}"));
     let key = PseudonymKey::from_base64("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").unwrap();
     let program = Rc::new(Program::new(set, Some(key)).unwrap());
+    let items: Vec<Value> = (0..100).map(|id| json!({"id": format!("A-{id}"), "status": "active"})).collect();
+    let page = json!({"items": items}).to_string();
+    if let [flag, lane, turns] = arguments.as_slice()
+        && flag == "--turns"
+    {
+        let response = Response::new(&program, 1, "/accounts", &page);
+        let mut lanes = response.lanes();
+        return (0..turns.parse().unwrap()).for_each(|_| lanes[lane.parse::<usize>().unwrap()]());
+    }
     println!(
         "\n{:<38}{:>10}{:>10}{:>10}{:>10}{:>8}",
         "what the record adds, µs", "body", "line", "together", "bytes", "most"
@@ -56,42 +68,56 @@ fn main() {
         r#"{{"id":"A-1","status":"active","name":"Ana","email":"ana@example.org","iban":"PT50","address":{{"city":"Porto",
             "street":"Main"}},"lines":[{{"number":"1","state":"on"}},{{"number":"2","state":"on"}}]{more}}}"#
     );
-    let items: Vec<Value> = (0..100).map(|id| json!({"id": format!("A-{id}"), "status": "active"})).collect();
-    let page = json!({"items": items}).to_string();
-    let first = added(&program, "one account of 2 KB", 0, "/accounts/A-1", &account, 3.0, effort);
-    let second = added(&program, "a page of 100 subjects", 1, "/accounts", &page, 8.0, effort);
+    let first = added("one account of 2 KB", &Response::new(&program, 0, "/accounts/A-1", &account), 3.0, effort);
+    let second = added("a page of 100 subjects", &Response::new(&program, 1, "/accounts", &page), 8.0, effort);
     println!("what the record adds: {}", if first && second { "holds" } else { "MISSED" });
 }
 
-fn added(program: &Rc<Program>, what: &str, route: u16, path: &str, body: &str, most: f64, effort: Effort) -> bool {
-    let caller = || Caller::new(program.policy(), "app", vec!["care".to_owned()], Value::Null);
-    let plain = Rc::new(program.view(RouteId(route), &caller()).unwrap());
-    let rewrite = |view: Rc<View>| {
-        let mut out = Vec::with_capacity(body.len());
-        let rewriter = Rewriter::new(view, Texts::One).push(body.as_bytes(), &mut out).unwrap();
+/// A response, as it is rewritten without a record and with one.
+struct Response<'a> {
+    program: &'a Rc<Program>,
+    body: &'a str,
+    plain: Rc<View>,
+    settled: Exchange,
+}
+
+impl<'a> Response<'a> {
+    fn new(program: &'a Rc<Program>, route: u16, path: &str, body: &'a str) -> Self {
+        let caller = Caller::new(program.policy(), "app", vec!["care".to_owned()], Value::Null);
+        let plain = Rc::new(program.view(RouteId(route), &caller).unwrap());
+        Self { program, body, plain, settled: exchange(program, path, body) }
+    }
+
+    fn rewrite(&self, view: Rc<View>) {
+        let mut out = Vec::with_capacity(self.body.len());
+        let rewriter = Rewriter::new(view, Texts::One).push(self.body.as_bytes(), &mut out).unwrap();
         rewriter.finish(&mut out).unwrap();
         black_box(out);
-    };
-    let settled = exchange(program, path, body);
-    let line = || {
-        let record = settled.record(Some(Stamp(1_795_874_661_123)));
-        record.count(|series, by| {
-            black_box((series, by));
-        });
-        black_box(record.line());
-    };
-    let mut lanes: Vec<Box<dyn FnMut() + '_>> = vec![
-        Box::new(|| rewrite(Rc::clone(&plain))),
-        Box::new(|| {
-            let collector = Rc::new(Collector::new(program.subjects(), &[]));
-            rewrite(Rc::new(View::clone(&plain).recorded().collected(Rc::clone(&collector))));
-            black_box(collector.take_subjects());
-        }),
-        Box::new(line),
-    ];
-    let taken = race(&mut lanes, effort);
+    }
+
+    fn lanes(&self) -> Vec<Box<dyn FnMut() + '_>> {
+        vec![
+            Box::new(|| self.rewrite(Rc::clone(&self.plain))),
+            Box::new(|| {
+                let collector = Rc::new(Collector::new(self.program.subjects(), &[]));
+                self.rewrite(Rc::new(View::clone(&self.plain).recorded().collected(Rc::clone(&collector))));
+                black_box(collector.take_subjects());
+            }),
+            Box::new(|| {
+                let record = self.settled.record(Some(Stamp(1_795_874_661_123)));
+                record.count(|series, by| {
+                    black_box((series, by));
+                });
+                black_box(record.line());
+            }),
+        ]
+    }
+}
+
+fn added(what: &str, response: &Response<'_>, most: f64, effort: Effort) -> bool {
+    let taken = race(&mut response.lanes(), effort);
     let (counting, line) = ((taken[1] - taken[0]) * 1e6, taken[2] * 1e6);
-    let bytes = settled.record(Some(Stamp(0))).line().len();
+    let bytes = response.settled.record(Some(Stamp(0))).line().len();
     let holds = counting + line <= most;
     let mark = if holds { "holds" } else { "MISSED" };
     println!("{what:<38}{counting:>10.2}{line:>10.2}{:>10.2}{bytes:>10}{most:>8}  {mark}", counting + line);

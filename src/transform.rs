@@ -26,4 +26,4 @@ mod text;
 pub use detect::{Searched, detect};
 pub use mask::mask;
 pub use pseudonym::{KeyFault, PseudonymKey, pseudonym};
-pub use text::decoded;
+pub use text::{decoded, plain};

@@ -46,7 +46,7 @@ impl SubjectKey {
     /// The subject of a record: a string as the text that it stands for, however it is escaped, or a number's JSON text.
     #[must_use]
     pub fn subject(self, namespace: &str, text: &str) -> Subject {
-        self.of_kind(namespace).subject(text)
+        self.of_kind(namespace).subject(text.as_bytes())
     }
 
     /// What makes subjects of one kind.
@@ -89,11 +89,11 @@ impl std::fmt::Debug for SubjectKey {
 }
 
 impl SubjectHasher {
-    /// [`SubjectKey::subject`] of this kind.
+    /// [`SubjectKey::subject`] of this kind, of a text's bytes.
     #[must_use]
-    pub fn subject(&self, text: &str) -> Subject {
+    pub fn subject(&self, text: &[u8]) -> Subject {
         let mut hasher = self.0;
-        hasher.write(text.as_bytes());
+        hasher.write(text);
         Subject::of(hasher.finish128())
     }
 }

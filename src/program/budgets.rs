@@ -124,7 +124,7 @@ impl Subjects {
         };
         let Some(kind) = self.namespace(&named.namespace) else { return InPath::Nobody };
         match (self.hashers.get(usize::from(kind.0)), path_text(route, named, target)) {
-            (Some(hasher), Some(text)) => InPath::Somebody(kind, hasher.subject(&text)),
+            (Some(hasher), Some(text)) => InPath::Somebody(kind, hasher.subject(text.as_bytes())),
             _ => InPath::Unknown(kind),
         }
     }

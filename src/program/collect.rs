@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::budgets::Subjects;
 use crate::budget::{Subject, SubjectHasher};
-use crate::transform::decoded;
+use crate::transform::{decoded, plain};
 
 /// Index of a kind of subject among those that a policy has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,8 +36,6 @@ pub struct Collector {
     /// Of each kind, by number. Without a key there are none and nobody can be told from anybody: each record is one without
     /// a subject.
     hashers: Rc<[SubjectHasher]>,
-    /// One may be there more than once.
-    subjects: RefCell<Vec<(NamespaceId, Subject)>>,
     /// The records of each kind, by number.
     kinds: RefCell<Vec<Records>>,
     /// Records that have begun, of whatever kinds.
@@ -45,13 +43,34 @@ pub struct Collector {
 }
 
 /// The records of one kind.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Records {
     /// How many may leave. More never do but by a defect: the need was reserved for no more.
     most: u64,
     begun: u64,
     /// Those of which no subject has come.
     unnamed: u64,
+    /// Whose they are. One may be there more than once.
+    subjects: Vec<Subject>,
+}
+
+impl Records {
+    fn add(&mut self, subject: Subject) {
+        // A long body may say the same few over and over.
+        if self.subjects.len() == self.subjects.capacity() && self.subjects.len() >= MANY {
+            self.put_out_repeated();
+            if self.subjects.len() > self.subjects.capacity() / 2 {
+                let room = self.subjects.capacity();
+                self.subjects.reserve_exact(room);
+            }
+        }
+        self.subjects.push(subject);
+    }
+
+    fn put_out_repeated(&mut self) {
+        self.subjects.sort_unstable();
+        self.subjects.dedup();
+    }
 }
 
 /// Subjects from which on repeated ones are put out before more room is taken.
@@ -66,8 +85,9 @@ impl Collector {
     #[must_use]
     pub fn new(subjects: &Subjects, most: &[u64]) -> Self {
         let most = (0..subjects.namespaces().len()).map(|kind| most.get(kind).copied().unwrap_or(u64::MAX));
-        let kinds = RefCell::new(most.map(|most| Records { most, begun: 0, unnamed: 0 }).collect());
-        Self { hashers: Rc::clone(subjects.hashers()), subjects: RefCell::default(), kinds, records: Cell::new(0) }
+        let none = |most| Records { most, begun: 0, unnamed: 0, subjects: Vec::new() };
+        let kinds = RefCell::new(most.map(none).collect());
+        Self { hashers: Rc::clone(subjects.hashers()), kinds, records: Cell::new(0) }
     }
 
     /// A record of these kinds begins that leaves.
@@ -91,22 +111,17 @@ impl Collector {
     /// A subject of a record of this kind that has begun; `named` has the kinds of which one of that record has come. A token
     /// that is neither a string nor a number names nobody, and without a key none does.
     pub fn subject(&self, kind: NamespaceId, token: &[u8], named: &mut Kinds) {
-        let (Ok(mut subjects), Ok(mut all)) = (self.subjects.try_borrow_mut(), self.kinds.try_borrow_mut()) else {
-            return;
-        };
+        let Ok(mut all) = self.kinds.try_borrow_mut() else { return };
         let index = usize::from(kind.0);
         let (Some(hasher), Some(records)) = (self.hashers.get(index), all.get_mut(index)) else { return };
-        let Some(text) = decoded(token) else { return };
-        // A long body may say the same few over and over.
-        if subjects.len() == subjects.capacity() && subjects.len() >= MANY {
-            subjects.sort_unstable();
-            subjects.dedup();
-            if subjects.len() > subjects.capacity() / 2 {
-                let room = subjects.capacity();
-                subjects.reserve_exact(room);
-            }
-        }
-        subjects.push((kind, hasher.subject(&text)));
+        let subject = match plain(token) {
+            Some(text) => hasher.subject(text),
+            None => match decoded(token) {
+                Some(text) => hasher.subject(text.as_bytes()),
+                None => return,
+            },
+        };
+        records.add(subject);
         if named.add(kind) {
             records.unnamed = records.unnamed.saturating_sub(1);
         }
@@ -133,18 +148,20 @@ impl Collector {
     /// Hands over the subjects so far, each once, in order.
     #[must_use]
     pub fn take_subjects(&self) -> Vec<(NamespaceId, Subject)> {
-        let mut subjects =
-            self.subjects.try_borrow_mut().map(|mut subjects| std::mem::take(&mut *subjects)).unwrap_or_default();
-        subjects.sort_unstable();
-        subjects.dedup();
-        subjects
+        let Ok(mut all) = self.kinds.try_borrow_mut() else { return Vec::new() };
+        let mut taken = Vec::with_capacity(all.iter().map(|records| records.subjects.len()).sum());
+        for (id, records) in (0u8..).zip(all.iter_mut()) {
+            records.put_out_repeated();
+            taken.extend(std::mem::take(&mut records.subjects).into_iter().map(|subject| (NamespaceId(id), subject)));
+        }
+        taken
     }
 
     /// Bytes that the subjects so far take.
     #[must_use]
     pub fn size(&self) -> usize {
-        let room = self.subjects.try_borrow().map_or(0, |subjects| subjects.capacity());
-        room.saturating_mul(size_of::<(NamespaceId, Subject)>())
+        let room = |records: &Records| records.subjects.capacity().saturating_mul(size_of::<Subject>());
+        self.kinds.try_borrow().map_or(0, |all| all.iter().map(room).sum())
     }
 }
 
@@ -212,7 +229,7 @@ mod tests {
                 collector.begin(&[NamespaceId(0)]).unwrap();
                 collector.subject(NamespaceId(0), (number % distinct).to_string().as_bytes(), &mut named);
             }
-            let room = collector.size() / size_of::<(NamespaceId, Subject)>();
+            let room = collector.size() / size_of::<Subject>();
             assert!(room <= most, "{claim}: room for {room}");
             assert_eq!(collector.take_subjects().len(), usize::try_from(distinct).unwrap(), "{claim}");
             assert_eq!((collector.size(), collector.records()), (0, 100_000), "{claim}: handed over");

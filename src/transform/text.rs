@@ -25,6 +25,17 @@ pub fn decoded(token: &[u8]) -> Option<Cow<'_, str>> {
     })
 }
 
+/// The bytes of the text of a checked token that says it as it is: a number, or a string without an escape; `None` for any other
+/// token.
+#[must_use]
+pub fn plain(token: &[u8]) -> Option<&[u8]> {
+    match token {
+        [b'"', text @ .., b'"'] => memchr::memchr(b'\\', text).is_none().then_some(text),
+        [b'-' | b'0'..=b'9', ..] => Some(token),
+        _ => None,
+    }
+}
+
 /// Part of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
@@ -251,6 +262,9 @@ mod tests {
         ];
         for (token, text) in rows {
             assert_eq!(decoded(token).as_deref(), *text, "{token}");
+            if let Some(plain) = super::plain(token.as_bytes()) {
+                assert_eq!(std::str::from_utf8(plain).ok(), *text, "{token}");
+            }
         }
         assert_eq!(Text::of(b"\"\xff\""), None);
     }
