@@ -234,7 +234,7 @@ impl<'a> Record<'a> {
         }
         if let Some(key) = self.key {
             out.extend_from_slice(br#","key":""#);
-            out.extend_from_slice(&digits(key));
+            out.extend_from_slice(hexadecimal(key.to_be_bytes()).as_flattened());
             out.push(b'"');
         }
     }
@@ -272,7 +272,7 @@ impl<'a> Record<'a> {
             }
             Client::Tagged(tag) => {
                 out.extend_from_slice(br#","client":{"tag":""#);
-                write_subject(tag, out);
+                out.extend_from_slice(hexadecimal(tag.long().to_be_bytes()).as_flattened());
                 out.extend_from_slice(br#""}"#);
             }
         }
@@ -327,7 +327,7 @@ impl<'a> Record<'a> {
                 open = Some(*id);
             }
             out.push(b'"');
-            write_subject(*subject, out);
+            out.extend_from_slice(hexadecimal(subject.long().to_be_bytes()).as_flattened());
             out.push(b'"');
         }
         if open.is_some() {
@@ -353,7 +353,7 @@ impl<'a> Record<'a> {
         }
         let write = |canary: &Subject, out: &mut Vec<u8>| {
             out.push(b'"');
-            write_hex(canary.short(), out);
+            out.extend_from_slice(hexadecimal(canary.short().to_be_bytes()).as_flattened());
             out.push(b'"');
         };
         write_list(br#","canaries":["#, self.canaries.iter(), write, out);
@@ -434,29 +434,10 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a subject's tag.
-fn write_subject(subject: Subject, out: &mut Vec<u8>) {
-    write_hex(subject.short(), out);
-    write_hex(subject.long() as u64, out);
-}
-
-/// Appends a number in hexadecimal, all its digits, in small letters.
-fn write_hex(number: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(&digits((number >> 32) as u32));
-    out.extend_from_slice(&digits(number as u32));
-}
-
-/// The eight digits of a number, all at once: each half of a byte in a byte of its own, and to each what makes it a digit, and a
-/// letter where it is ten or more.
-fn digits(number: u32) -> [u8; 8] {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let spread = u64::from(number);
-    let spread = (spread | (spread << 16)) & 0x0000_FFFF_0000_FFFF;
-    let spread = (spread | (spread << 8)) & 0x00FF_00FF_00FF_00FF;
-    let halves = (spread | (spread << 4)) & (ONES.wrapping_mul(0x0F));
-    let letters = (halves.wrapping_add(ONES.wrapping_mul(6)) >> 4) & ONES;
-    let shift = u64::from(b'a' - b'0' - 10);
-    halves.wrapping_add(ONES.wrapping_mul(u64::from(b'0'))).wrapping_add(letters.wrapping_mul(shift)).to_be_bytes()
+/// Bytes in hexadecimal, in small letters.
+fn hexadecimal<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
+    let digit = |half: u8| half.wrapping_add(if half < 10 { b'0' } else { b'a' - 10 });
+    bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)])
 }
 
 #[cfg(test)]
@@ -465,10 +446,9 @@ mod tests {
 
     #[test]
     fn hexadecimal_is_what_the_standard_library_writes() {
-        for number in [0, 9, 10, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, u64::MAX, 0x9a9a_a9a9_0f0f_f0f0] {
-            let mut out = Vec::new();
-            write_hex(number, &mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), format!("{number:016x}"));
+        let all = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210_u128;
+        for number in [0_u128, 9, 10, all, all.rotate_left(4), u128::MAX, 0x9a9a_a9a9_0f0f_f0f0] {
+            assert_eq!(hexadecimal(number.to_be_bytes()).as_flattened(), format!("{number:032x}").as_bytes());
         }
     }
 }

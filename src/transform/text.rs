@@ -30,7 +30,7 @@ pub fn decoded(token: &[u8]) -> Option<Cow<'_, str>> {
 #[must_use]
 pub fn plain(token: &[u8]) -> Option<&[u8]> {
     match token {
-        [b'"', text @ .., b'"'] => memchr::memchr(b'\\', text).is_none().then_some(text),
+        [b'"', text @ .., b'"'] => (!text.contains(&b'\\')).then_some(text),
         [b'-' | b'0'..=b'9', ..] => Some(token),
         _ => None,
     }
