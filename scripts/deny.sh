@@ -17,7 +17,8 @@ say() { printf '%s\n' "deny: $*" >&2; }
 
 built() {
   say "cargo-deny $CARGO_DENY_VERSION: building it (some minutes)"
-  cargo install --quiet --locked "cargo-deny@$CARGO_DENY_VERSION" --root "$tools" >&2
+  # It runs for seconds: what an optimised build would save there, it costs many times over.
+  CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --debug --locked "cargo-deny@$CARGO_DENY_VERSION" --root "$tools" >&2
 }
 
 if ! command -v cargo-deny >/dev/null && ! built; then
