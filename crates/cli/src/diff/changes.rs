@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::rc::Rc;
 
 use fieldgate::policy::model::{
-    Governed, HeaderNames, Identity, OtherContent, PolicySet, QueryRule, Route, RouteBody, Unmatched,
+    Condition, Governed, HeaderNames, Identity, OtherContent, PolicySet, QueryRule, Route, RouteBody, Unmatched, When,
 };
 use fieldgate::policy::moment::Day;
 
@@ -131,15 +132,25 @@ fn settings(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
     let searched = |policy: &PolicySet| -> Vec<String> {
         policy.defaults.errors.detect.iter().map(|detector| detector.name().to_owned()).collect()
     };
-    // What is no longer taken out comes out.
-    listed("", "errors.detect", &searched(new), &searched(old), changes);
+    let (before, after) = (searched(old), searched(new));
+    for name in before.iter().filter(|name| !after.contains(name)) {
+        changes.push(setting("", &format!("errors.detect {name}"), Direction::Gain, "taken out", "passes"));
+    }
+    for name in after.iter().filter(|name| !before.contains(name)) {
+        changes.push(setting("", &format!("errors.detect {name}"), Direction::Loss, "passes", "taken out"));
+    }
     headers("", (&old.defaults.headers, old), (&new.defaults.headers, new), changes);
     if old.identity != new.identity {
         changes.push(setting("", "identity", Direction::Gain, identity(&old.identity), identity(&new.identity)));
     }
-    if old.hosts != new.hosts {
-        let text = |hosts: &[String]| if hosts.is_empty() { "any".to_owned() } else { hosts.join(", ") };
-        changes.push(setting("", "hosts", Direction::Other, text(&old.hosts), text(&new.hosts)));
+    hosts(&old.hosts, &new.hosts, changes);
+    for class in &new.classes {
+        let Some(before) = old.classes.iter().find(|before| before.name == class.name) else { continue };
+        if before.blank != class.blank {
+            let text = |blank: &Option<Rc<str>>| blank.as_deref().unwrap_or("null").to_owned();
+            let what = format!("blank of class {}", class.name);
+            changes.push(setting("", &what, Direction::Other, text(&before.blank), text(&class.blank)));
+        }
     }
     if old.head != new.head {
         changes.push(setting("", "head", Direction::Other, debug(&old.head), debug(&new.head)));
@@ -155,10 +166,20 @@ fn settings(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
                 "",
                 &format!("when of {}", scope.name),
                 Direction::Gain,
-                debug(&before.when),
-                debug(&scope.when),
+                when(&before.when),
+                when(&scope.when),
             ));
         }
+    }
+}
+
+/// Authorities that are answered: where a policy names some, all others get 403 (rules 4 and 5).
+fn hosts(old: &[String], new: &[String], changes: &mut Vec<Change>) {
+    match (old, new) {
+        ([], []) => {}
+        ([], new) => changes.push(setting("", "hosts", Direction::Loss, "any", new.join(", "))),
+        (old, []) => changes.push(setting("", "hosts", Direction::Gain, old.join(", "), "any")),
+        (old, new) => listed("", "hosts", old, new, changes),
     }
 }
 
@@ -191,6 +212,20 @@ fn headers(
     }
     for name in new.echo.iter().filter(|name| !old.echo.contains(name)) {
         changes.push(setting(route, &format!("headers.echo {name}"), Direction::Other, "no", "yes"));
+    }
+}
+
+/// Who has a scope, as the policy would say it.
+fn when(when: &When) -> String {
+    let condition = |condition: &Condition| match condition {
+        Condition::AllOf(names) => format!("all_of: [{}]", names.join(", ")),
+        Condition::AnyOf(names) => format!("any_of: [{}]", names.join(", ")),
+        Condition::Claim(path, values) => format!("claim {}: [{}]", path.0.join("."), values.join(", ")),
+    };
+    match when {
+        When::Named => "its own name".to_owned(),
+        When::Always => "always".to_owned(),
+        When::All(conditions) => conditions.iter().map(condition).collect::<Vec<_>>().join(" and "),
     }
 }
 

@@ -187,6 +187,13 @@ fn form_change(level: Level, was: &Entry, is: &Entry) -> Option<(Direction, Stri
             let text = |entry: &Entry| format!("show, detect [{}]", detectors(entry).join(", "));
             Some((if gone { Direction::Gain } else { Direction::Loss }, text(was), text(is)))
         }
+        Level::Blank if was.blank != is.blank => {
+            // One that says nothing falls to its class, whose change is a line of its own.
+            let text = |entry: &Entry| {
+                entry.blank.as_ref().map_or_else(|| "blank of its class".to_owned(), |blank| format!("blank {blank}"))
+            };
+            Some((Direction::Other, text(was), text(is)))
+        }
         _ => None,
     }
 }
