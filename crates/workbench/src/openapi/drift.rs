@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::expand::{self, Expanded};
 use super::{Api, Kind, Operation, template};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
-use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{Entry, Governed, Mask, Route, RouteBody};
+use fieldgate::policy::field_path::{FieldPath, Segment};
+use fieldgate::policy::model::{Entry, Governed, Mask, QueryRule, Route, RouteBody};
 use fieldgate::policy::{PolicyDoc, PolicySet};
 
 /// Names that one sentence lists.
@@ -22,6 +22,12 @@ pub fn matched(api: &Api, policy: &PolicySet) -> usize {
 #[must_use]
 pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    if let Some(first) = policy.routes.first().filter(|_| !api.operations.is_empty() && matched(api, policy) == 0) {
+        let message = format!("no route of the policy is in {source}, which begins with `{}`", example(api));
+        let help =
+            "say what stands in front of its paths at the proxy, as in `--prefix /v1`; or name the right description";
+        return vec![Diagnostic::at(Code::NotInApi, first.span, message).help(help)];
+    }
     // An entry of a shape is one line of the policy, wherever the shape is mounted.
     let mut entries: BTreeMap<Span, Judged<'_>> = BTreeMap::new();
     let mut misfits: BTreeMap<Span, String> = BTreeMap::new();
@@ -34,6 +40,7 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
             continue;
         };
         let RouteBody::Governed(governed) = &route.body else { continue };
+        found.extend(unknown_query(route, operation, source));
         let expanded = expand::of(api, operation);
         found.extend(unnamed(route, governed, &expanded, source));
         found.extend(not_compared(route, governed, &expanded, source));
@@ -46,7 +53,10 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
                 routes: Vec::new(),
                 known: false,
                 container: false,
+                array: None,
             });
+            judged.array =
+                judged.array.take().or_else(|| Some((route.name.as_str(), array_on_the_way(entry, &expanded)?)));
             judged.routes.push(&route.name);
             let container = expanded.scalars.iter().any(|scalar| scalar.reaches_into(&entry.path));
             // Where the description is silent, be it above or below, it does not contradict.
@@ -57,7 +67,19 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
             judged.container |= container;
         }
     }
+    let mut arrays: BTreeSet<String> = BTreeSet::new();
     for (span, judged) in entries.into_iter().filter(|(_, judged)| !judged.known) {
+        if let Some((route, array)) = judged.array {
+            // Of all that is below one array, once.
+            if arrays.insert(array.clone()) {
+                let message =
+                    format!("`{array}` is an array in {source}, and the policy reads it as an object: `{route}`");
+                found.push(
+                    Diagnostic::at(Code::NotInApi, span, message).help(format!("write its elements: `{array}[*]`")),
+                );
+            }
+            continue;
+        }
         let routes = listed(judged.routes.iter().map(|name| format!("`{name}`")));
         let message = if judged.container {
             format!(
@@ -80,6 +102,11 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
     }));
     found.extend(unrouted(api, source, policy, doc));
     found
+}
+
+/// The first operation of a description.
+fn example(api: &Api) -> String {
+    api.operations.first().map(|first| format!("{} {}", first.method, first.path)).unwrap_or_default()
 }
 
 /// Why no value of a field, as the description has it, fits the entry's form at mask (rules 20 to 22).
@@ -112,6 +139,10 @@ fn fits(mask: &Mask, kind: &Kind) -> bool {
         "boolean" => (false, false),
         _ => (true, true),
     };
+    // One of a few words is no amount, no date and no address.
+    if kind.listed && text && !number && matches!(mask, Mask::Round(_) | Mask::Year | Mask::Month | Mask::Email) {
+        return false;
+    }
     // Formats of OpenAPI's registry whose values are never dates, numbers or addresses.
     let never = |formats: &[&str]| formats.contains(&kind.format.as_str());
     match mask {
@@ -158,6 +189,47 @@ struct Judged<'p> {
     routes: Vec<&'p str>,
     known: bool,
     container: bool,
+    /// A route, and an array of its body through which the path goes as through an object.
+    array: Option<(&'p str, String)>,
+}
+
+/// The first place of a path where the description has an array, and the path a member.
+fn array_on_the_way(entry: &Entry, expanded: &Expanded) -> Option<String> {
+    let segments = &entry.path.segments;
+    (1..segments.len()).find_map(|at| {
+        let (stem, rest) = segments.split_at_checked(at)?;
+        let is_member = matches!(rest.first(), Some(Segment::Member(_)));
+        let stem = FieldPath { segments: stem.to_vec(), open: false };
+        let mut elements = stem.clone();
+        elements.segments.push(Segment::Any);
+        // A map's members are written with the same sign as elements: only where no member of that name is, it is one.
+        let is_array = expanded.scalars.iter().any(|scalar| {
+            scalar.segments.len() > at
+                && matches!(scalar.segments.get(at), Some(Segment::Any))
+                && scalar.reaches_into(&stem)
+        });
+        (is_member && is_array).then(|| stem.to_string())
+    })
+}
+
+/// Query parameters that callers may send and the operation does not take.
+fn unknown_query(route: &Route, operation: &Operation, source: &str) -> Option<Diagnostic> {
+    let QueryRule::Only(names) = &route.query else { return None };
+    let stem = |name: &str| name.split('[').next().unwrap_or(name).to_owned();
+    let unknown: Vec<&String> = names
+        .iter()
+        .filter(|name| !operation.query.iter().any(|known| known == *name || stem(known) == stem(name)))
+        .collect();
+    if unknown.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "route `{}` lets callers send query parameters that {source} does not have there: {}",
+        route.name,
+        listed(unknown.into_iter().map(|name| format!("`{name}`")))
+    );
+    let help = "take out what the API does not take, look for a slip, or bring the description up to date";
+    Some(Diagnostic::at(Code::NotInApi, route.span, message).help(help))
 }
 
 fn unnamed(route: &Route, governed: &Governed, expanded: &Expanded, source: &str) -> Option<Diagnostic> {
