@@ -30,12 +30,23 @@ impl Files for Disk {
     }
 }
 
-/// The bytes of a file, wherever it is.
+/// The bytes of a regular file, wherever it is; or of what was opened for this process: `/dev/stdin`, `/dev/fd/63`.
 ///
 /// # Errors
-/// If it is over `most` bytes, or cannot be read.
+/// If it is no such file, is over `most` bytes, or cannot be read.
 pub fn read_whole(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    if !OPENED.iter().any(|opened| path.starts_with(opened)) {
+        regular(path)?;
+    }
     bounded(File::open(path)?, most)
+}
+
+/// Where a shell puts what it opens for a process: a pipe there has somebody who writes.
+const OPENED: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
+
+/// A pipe or a device would keep the reader waiting, or never end.
+fn regular(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.is_file() { Ok(()) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
 /// The bytes of a regular file whose real place, links followed, is below one of `directories`.
@@ -59,10 +70,7 @@ pub fn place_below(directories: &[&Path], path: &Path) -> io::Result<PathBuf> {
     if !directories.iter().any(below) {
         return Err(io::Error::other("it is, or leads, outside of the directory of the file that names it"));
     }
-    // A pipe or a device would keep the reader waiting, or never end.
-    if !fs::metadata(&place)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+    regular(&place)?;
     Ok(place)
 }
 
@@ -71,7 +79,7 @@ fn bounded(file: File, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > most {
-        return Err(io::Error::other(format!("it is over {most} bytes")));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is over {most} bytes")));
     }
     Ok(bytes)
 }

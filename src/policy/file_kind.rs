@@ -127,7 +127,17 @@ pub fn unread(name: &str, bytes: &[u8]) -> Diagnostics {
 #[must_use]
 pub fn not_a_policy(name: &str, bytes: &[u8]) -> Option<Diagnostics> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let tree = tree(text, is_json(name))?;
+    // A description of an API may be deeper than a policy is read: its first member says what it is.
+    let Some(tree) = tree(text, is_json(name)) else {
+        let head = text.trim_start().strip_prefix('{')?.trim_start();
+        let is_api = head.starts_with("\"openapi\"") || head.starts_with("\"swagger\"");
+        let (what, help) = foreign(&|key: &str| is_api && key == "openapi")?;
+        let mut sources = Sources::default();
+        let file = sources.add(Source { name: name.to_owned(), text: text.into(), origin: Origin::Text });
+        let place = Span { file, start: 0, end: 0 };
+        let found = Diagnostic::at(Code::UnreadFile, place, format!("`{name}` is {what}, not a policy")).help(help);
+        return Some(Diagnostics::new(vec![found], Rc::new(sources)));
+    };
     let has = |key: &str| tree.get(key).is_some();
     let (what, help) = match (FileKind::of(name, bytes), foreign(&has)) {
         (FileKind::Suite, _) => ("a suite of tests", format!("run it: `fieldgate test {name}`")),
@@ -153,7 +163,10 @@ fn foreign(has: &dyn Fn(&str) -> bool) -> Option<(&'static str, &'static str)> {
         return Some(("a resource of Kubernetes", help));
     }
     if has("openapi") || has("swagger") {
-        return Some(("a description of an API", "compare a policy with it: `fieldgate check --openapi FILE`"));
+        return Some((
+            "a description of an API",
+            "make a policy from it: `fieldgate init --openapi FILE`; or compare one with it: `fieldgate check --openapi FILE`",
+        ));
     }
     if has("static_resources") || has("dynamic_resources") || has("typed_config") {
         return Some(("a configuration of Envoy", "look at it with `fieldgate check --envoy FILE`"));

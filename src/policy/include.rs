@@ -92,6 +92,10 @@ impl Loader<'_> {
             None => self.files.read(path),
         };
         let text = match bytes.map(String::from_utf8) {
+            Ok(Ok(text)) if is_utf16(text.as_bytes()) => {
+                self.not_utf8(path, 0, text.as_bytes());
+                return None;
+            }
             Ok(Ok(text)) => text,
             Ok(Err(error)) => {
                 self.not_utf8(path, error.utf8_error().valid_up_to(), error.as_bytes());
@@ -103,7 +107,11 @@ impl Loader<'_> {
                     Some(span) => Diagnostic::at(Code::Unreadable, span, message),
                     None => Diagnostic::nowhere(Code::Unreadable, message),
                 };
-                self.found.push(diagnostic.help("check its name, whether it is a file, and who may read it"));
+                let help = match error.kind() {
+                    io::ErrorKind::FileTooLarge => "a policy is at most 8 MiB: look whether this is another file",
+                    _ => "check its name, whether it is a file, and who may read it",
+                };
+                self.found.push(diagnostic.help(help));
                 self.broken = true;
                 return None;
             }
@@ -223,13 +231,21 @@ impl Loader<'_> {
             }
             at = next;
         }
+        let itself = at.iter().any(|path| path == root);
         at.retain(|path| path != root && !path.ends_with(".test.yaml") && !path.ends_with(".test.yml"));
         at.sort();
         if at.is_empty() {
-            self.found.push(
+            self.found.push(if itself {
+                Diagnostic::at(
+                    Code::Include,
+                    node.span,
+                    format!("`{pattern}` finds this file alone, which is the root"),
+                )
+                .help("take it out: the root file is read anyway")
+            } else {
                 Diagnostic::at(Code::Include, node.span, format!("`{pattern}` finds no file"))
-                    .help("patterns are relative to the root file; `*.test.yaml` files are never included"),
-            );
+                    .help("patterns are relative to the root file; `*.test.yaml` files are never included")
+            });
         }
         at
     }
@@ -266,10 +282,13 @@ impl Loader<'_> {
     }
 }
 
-/// Whether a file starts with the byte order mark of UTF-16, in either order.
+/// Whether a file starts with the byte order mark of UTF-16, in either order, or with a letter of ASCII as UTF-16 has it.
 #[must_use]
 pub fn is_utf16(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
+    let letter = |byte: u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    bytes.starts_with(b"\xff\xfe")
+        || bytes.starts_with(b"\xfe\xff")
+        || matches!(bytes, [0, first, 0, second, ..] | [first, 0, second, 0, ..] if letter(*first) && letter(*second))
 }
 
 /// Whether a section's members may come from several files.

@@ -27,6 +27,10 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    if arguments.id.trim().is_empty() {
+        return Err(Failure::new("the id is empty: no subject has that")
+            .help("write the id of a seeded subject, as the upstream spells it: ACC-000666"));
+    }
     let one = load::only(&arguments.policy, "a tag is one policy's", terminal)?;
     let known = namespaces(&one.policy);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();

@@ -66,7 +66,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         return code(arguments, terminal);
     };
     let loaded = load::valid(&arguments.policies, terminal)?;
-    let (one, route) = load::route(&loaded, &arguments.target)?;
+    let (one, route) = match arguments.target.split_once(' ') {
+        Some((method, target)) => load::route_for(&loaded, method, target.trim())?,
+        None => load::route(&loaded, &arguments.target)?,
+    };
     let RouteBody::Governed(governed) = &route.body else {
         return Err(Failure::new(format!(
             "the route `{}` is forwarded untouched: whatever is in its bodies is shown",
@@ -93,6 +96,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         terminal
             .say(&format!("note: `{}` only reports until {until}: before, its responses pass unchanged\n", route.name));
     }
+    if let Some(note) = arguments.client.as_deref().and_then(|client| load::client_note(&[&one.policy], client)) {
+        terminal.say(&note);
+    }
     for name in &arguments.scopes {
         if let (Some(near), false) = (load::near(name, &known), known.contains(&name.as_str())) {
             terminal.say(&format!("note: the policy has no scope `{name}`; did you mean `{near}`?\n"));
@@ -104,6 +110,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
 fn code(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let page = Code::parse(&arguments.target).and_then(catalogue::page);
     let Some(page) = page else {
+        if let Some(failure) = route_alone(arguments, terminal) {
+            return Err(failure);
+        }
         return Err(Failure::new(format!("`{}` is no code, and no field of a route is named", arguments.target)).help(
             "codes are FG and three digits, rules a number; to explain a field, name a route and a path: fieldgate explain get-account '$.email' --scope care.read",
         ));
@@ -113,6 +122,32 @@ fn code(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
         Format::Json => pretty(&super::code::json(page)),
     })?;
     Ok(Exit::Fine)
+}
+
+/// What to say of a route, or nearly one, without a field.
+fn route_alone(arguments: &Arguments, terminal: Terminal) -> Option<Failure> {
+    const SHOWN: usize = 12;
+    if !arguments.policies.iter().all(|path| path.exists()) {
+        return None;
+    }
+    let loaded = load::valid(&arguments.policies, terminal).ok()?;
+    let name = arguments.target.as_str();
+    let Ok((_, route)) = load::route(&loaded, name) else {
+        let routes: Vec<&str> =
+            loaded.iter().flat_map(|one| &one.policy.routes).map(|route| route.name.as_str()).collect();
+        return load::near(name, &routes).map(|_| load::unknown("route", name, &routes));
+    };
+    let RouteBody::Governed(governed) = &route.body else { return None };
+    let fields: Vec<String> = governed.entries.iter().map(|entry| entry.path.to_string()).collect();
+    let shown = fields.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let more = match fields.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(
+        Failure::new(format!("no field of route `{name}` is named"))
+            .help(format!("name one behind it, in quotes for the shell: {shown}{more}")),
+    )
 }
 
 /// A step, by its share in percent, and what it makes of the field.

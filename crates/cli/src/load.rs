@@ -10,6 +10,7 @@ use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
 use fieldgate::policy::model::Route;
 use fieldgate::policy::moment::Moment;
 use fieldgate::policy::{self, Disk, FileKind, Files, PolicyDoc, PolicySet, disk};
+use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;
 use fieldgate_workbench::suite::place::nearest_of;
 use serde_json::{Map, Value};
@@ -251,6 +252,36 @@ pub(crate) fn route<'l>(loaded: &'l [Loaded], name: &str) -> Result<(&'l Loaded,
             Err(unknown("route", name, &names))
         }
     }
+}
+
+/// The route of a request, such as `GET /accounts/42`, of the first policy that has one.
+///
+/// # Errors
+/// When no policy has a route for it.
+pub(crate) fn route_for<'l>(
+    loaded: &'l [Loaded],
+    method: &str,
+    target: &str,
+) -> Result<(&'l Loaded, &'l Route), Failure> {
+    for one in loaded {
+        // Only routes are looked for: nothing is made with the key.
+        let Ok(program) = Program::new(one.policy.clone(), Some(test_key()?)) else { continue };
+        let authority = one.policy.hosts.first().map_or("localhost", String::as_str);
+        let found = program.find(authority, method, target).ok().flatten();
+        if let Some(route) = found.and_then(|id| one.policy.routes.get(usize::from(id.0))) {
+            return Ok((one, route));
+        }
+    }
+    Err(Failure::new(format!("no route is for `{method} {target}`"))
+        .help("a request is `GET /accounts/42?page=2`, with query parameters that the route lists"))
+}
+
+/// What to say of a client id that has no entry and is nearly one.
+pub(crate) fn client_note(policies: &[&PolicySet], client: &str) -> Option<String> {
+    let names: Vec<&str> =
+        policies.iter().flat_map(|policy| &policy.clients).map(|client| client.name.as_str()).collect();
+    let near = near(client, &names).filter(|near| *near != client && !names.contains(&client))?;
+    Some(format!("note: no entry is for client `{client}`, so `*` is its entry; did you mean `{near}`?\n"))
 }
 
 /// Refuses a name that is not known.

@@ -100,6 +100,12 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
             load::known(what, name, &known)?;
         }
     }
+    if let Some(client) = &arguments.client {
+        let policies: Vec<&PolicySet> = loaded.iter().map(|one| &one.policy).collect();
+        if let Some(note) = load::client_note(&policies, client) {
+            terminal.say(&note);
+        }
+    }
     let drawn = || loaded.iter().map(|one| draw(one, arguments)).collect::<Vec<_>>();
     let text = match arguments.format {
         Format::Term => drawn().iter().map(|one| term(one, terminal)).collect::<Vec<_>>().join("\n") + LEGEND,

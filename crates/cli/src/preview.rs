@@ -81,6 +81,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         let near = load::near(scope, &known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         terminal.say(&format!("note: the policy has no scope `{scope}`, so it grants nothing{near}\n"));
     }
+    if let Some(note) = load::client_note(&[&one.policy], &arguments.client) {
+        terminal.say(&note);
+    }
     if arguments.scopes.is_empty() {
         // Scopes are said with `--scope` alone, so that one spelling of a token's claims is not two.
         terminal.say("note: no `--scope` is given, so only scopes with `when: always` or claims can be active\n");
@@ -129,6 +132,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     }
     let now = arguments.now.or_else(|| Moment::of(SystemTime::now()));
     let headers_sent = vec![(b":authority".to_vec(), authority.clone().into_bytes())];
+    let found = program.find(&authority, &method, &target).ok().flatten();
     let asked = Asked { authority: authority.clone(), method: method.clone(), target: target.clone() };
     let request = Request { method, target, headers: headers_sent, caller, now };
     let upstream = Response { status: arguments.status, headers, body };
@@ -145,7 +149,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     terminal.print_bytes(&out)?;
     // The bytes are exact, so they may end without a line end; the summary starts on a line of its own all the same.
     let gap = if io::stdout().is_terminal() && !answer.body.ends_with(b"\n") { "\n" } else { "" };
-    terminal.say(&format!("{gap}{}", summary(&answer, &upstream.body, &program, terminal)));
+    terminal.say(&format!("{gap}{}", summary(&answer, &upstream.body, found, &program, terminal)));
     if let Some(help) = answer.report.refusal.and_then(|refusal| reason(refusal, &program, &asked)) {
         terminal.say(&format!("{} {help}\n", terminal.paint_said(Ink::Good, "help:")));
     }
@@ -286,16 +290,18 @@ fn place(arguments: &Arguments, loaded: &[load::Loaded]) -> Result<(usize, Strin
     Ok((index, route.method.clone(), route.template.example("0")))
 }
 
-fn summary(answer: &Answer, upstream: &[u8], program: &Program, terminal: Terminal) -> String {
+fn summary(answer: &Answer, upstream: &[u8], found: Option<RouteId>, program: &Program, terminal: Terminal) -> String {
     let report = answer.report;
     if let Some(refusal) = report.refusal {
         return format!("{} with {}: {refusal}\n", terminal.paint_said(Ink::Bad, "refused"), answer.status);
     }
     let Some(route) = report.route.and_then(|id| program.policy().routes.get(usize::from(id.0))) else {
-        return format!(
-            "{}: no rule of the policy speaks about this request\n",
-            terminal.paint_said(Ink::Doubtful, "passed untouched")
-        );
+        let found = found.and_then(|id| program.policy().routes.get(usize::from(id.0)));
+        let why = match found.map(|route| (&route.name, &route.body)) {
+            Some((name, RouteBody::Pass(why))) => format!("so says route {name}: {why}"),
+            _ => "no rule of the policy speaks about this request".to_owned(),
+        };
+        return format!("{}: {why}\n", terminal.paint_said(Ink::Doubtful, "passed untouched"));
     };
     if let Mode::Reported { would_refuse } = report.mode {
         return reported(answer, route, would_refuse, terminal);
