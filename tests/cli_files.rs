@@ -284,13 +284,129 @@ fn an_example_in_a_help_is_not_written_into_a_policy() {
         ("a number where a list of areas stands", small().replace("areas: [accounts]", "areas: 5")),
         ("a boolean where a window stands", budgets(&small(), "    per: true\n")),
         ("a claim of who has none, in lines of its own", budgets(&mtls, "    per: 1h\n    by:\n      - claim: sub\n")),
+        ("a claim's name where a budget's key stands", budgets(&small(), "    per: 1h\n    by: sub\n")),
+        (
+            "a count that is said not to be",
+            budgets(&small(), "    per: 1h\n").replace("records: true", "records: false"),
+        ),
+        ("a word where a condition stands", small().replace("areas: [accounts]", "when: staff, areas: [accounts]")),
+        (
+            "a class that differs in a digit",
+            small()
+                .replace("classes:\n", "classes:\n  kind1: {about: x}\n")
+                .replace("grant: {", "grant: {kind2: show, "),
+        ),
+        (
+            "a row condition that a policy already has a meaning with",
+            small().replace(
+                "body: {$: {shape: account}}",
+                "body: {\"$.items[*]\": {shape: account}}, rows: \"$.items[*][?@.status == 'x']\"",
+            ),
+        ),
+        ("a mask without a space after its colon", small().replace("reference: show", "reference:show")),
     ] {
         let scratch = Scratch::new("example");
         scratch.write("policies/a.yaml", &text);
         let said = scratch.run(&["check", "--fix", "--yes", "--format", "compact"]);
-        assert!(self::text(&said.stdout).contains("error["), "{claim}: {}", self::text(&said.stdout));
+        let found = self::text(&said.stdout);
+        assert!(found.contains("error[") || found.contains("warning[FG146]"), "{claim}: {found}");
         assert_eq!(scratch.read("policies/a.yaml"), text, "{claim}");
     }
+}
+
+#[test]
+fn a_difference_is_said_in_its_direction() {
+    let with = |line: &str| small().replace("classes:\n", &format!("{line}\nclasses:\n"));
+    let errors = |detect: &str| with(&format!("defaults: {{errors: {{show: [message], detect: [{detect}]}}}}"));
+    let blank = |blank: &str| small().replace("quote: \\\"\"", &format!("quote: \\\"\", blank: {blank}"));
+    let when = |when: &str| small().replace("areas: [accounts]", &format!("when: {when}, areas: [accounts]"));
+    for (claim, old, new, line, exit) in [
+        (
+            "a detector that is gone lets pass",
+            errors("card, iban"),
+            errors("card"),
+            "errors.detect iban taken out -> passes",
+            4,
+        ),
+        (
+            "a detector that comes takes out",
+            errors("card"),
+            errors("card, iban"),
+            "errors.detect iban passes -> taken out",
+            0,
+        ),
+        ("hosts that are gone answer any authority", with("hosts: [a.example]"), small(), "hosts a.example -> any", 4),
+        (
+            "a host more is answered",
+            with("hosts: [a.example]"),
+            with("hosts: [a.example, b.example]"),
+            "hosts b.example no -> yes",
+            4,
+        ),
+        ("hosts that come refuse others", small(), with("hosts: [a.example]"), "hosts any -> a.example", 0),
+        (
+            "a blank of a class is another",
+            blank("X"),
+            blank("John Smith"),
+            "blank of class reference \"X\" -> \"John Smith\"",
+            0,
+        ),
+        (
+            "a condition is said as it is written",
+            when("{any_of: [care.read, staff]}"),
+            when("{all_of: [care.read], claims: {acr: [sca]}}"),
+            "when of care.read any_of: [care.read, staff] -> all_of: [care.read] and claim acr: [sca]",
+            4,
+        ),
+    ] {
+        let scratch = Scratch::new("direction");
+        scratch.write("old.yaml", &old);
+        scratch.write("new.yaml", &new);
+        let run = scratch.run(&["diff", "old.yaml", "new.yaml", "--fail-on-gain"]);
+        let said = text(&run.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(line), "{claim}: {said} {}", text(&run.stderr));
+        assert_eq!(run.status.code(), Some(exit), "{claim}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_as_it_is_called_is_named() {
+    let scratch = Scratch::new("named");
+    scratch.write("policies/small.yaml", &small());
+    scratch.write("policies/itself.yaml", &small().replace("policy: small", "policy: itself\ninclude: [itself.yaml]"));
+    let utf16: Vec<u8> = small().bytes().flat_map(|byte| [byte, 0]).collect();
+    fs::write(scratch.0.join("utf16.yaml"), utf16).expect("a file");
+    scratch.write("large.yaml", &format!("{}# {}\n", small(), "x".repeat(8 << 20)));
+    let deep = format!("{{\"openapi\": \"3.0.0\", \"x\": {}1{}}}", "[".repeat(80), "]".repeat(80));
+    scratch.write("api.json", &deep);
+    for (arguments, says) in [
+        (&["check", "/dev/null"][..], "it is not a regular file"),
+        (&["check", "utf16.yaml"], "it is UTF-16: save it as UTF-8"),
+        (&["check", "large.yaml"], "a policy is at most 8 MiB"),
+        (&["check", "api.json"], "is a description of an API, not a policy"),
+        (&["check", "policies/itself.yaml"], "finds this file alone, which is the root"),
+        (&["canary", ""], "the id is empty"),
+        (&["explain", "get-account", "-p", "policies/small.yaml"], "$.status"),
+        (&["explain", "get-acount", "-p", "policies/small.yaml"], "did you mean `get-account`?"),
+        (&["explain", "GET /accounts/42", "$.status", "-s", "care.read", "-p", "policies/small.yaml"], "SHOWN"),
+        (&["explain", "GET /nothing", "$.status", "-s", "care.read", "-p", "policies/small.yaml"], "no route is for"),
+    ] {
+        let run = scratch.run(arguments);
+        let said = text(&run.stdout) + &text(&run.stderr);
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_client_that_is_nearly_an_entry_is_asked_for() {
+    let scratch = Scratch::new("nearly");
+    scratch.write("policies/small.yaml", &format!("{}clients: {{\"*\": {{}}, support-app: {{}}}}\n", small()));
+    let matrix = |client| text(&scratch.run(&["matrix", "-c", client]).stderr);
+    assert!(matrix("suport-app").contains("did you mean `support-app`?"), "{}", matrix("suport-app"));
+    assert_eq!(matrix("support-app"), "");
+    assert_eq!(matrix("another"), "");
+    let run = scratch.run(&["explain", "get-account", "$.status", "-s", "care.read", "-c", "suport-app"]);
+    assert!(text(&run.stderr).contains("did you mean `support-app`?"), "{}", text(&run.stderr));
 }
 
 /// A child that is ended when the test is, however that ends.

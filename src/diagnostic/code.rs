@@ -77,6 +77,9 @@ codes! {
         47 NotInApi "A route or field that the API's description does not have.",
         48 LongReport "A route that only reports for more than 90 days to come (rule 38).",
         155 SlowPattern "A detector's pattern that a text can make slow (rule 27).",
+        156 MaskShowsMost "A mask that leaves most of a value (rules 20 and 22).",
+        157 LinkBesidePseudonym "A link at show beside the pseudonym of what it names (rule 23).",
+        158 LooseBudget "A budget that binds nobody, or leaves out a route with what it counts (rule 34).",
     }
     Note {
         50 OpenSubtree "`..*`: everything below, future members included (rule 12).",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Code, Diagnostic, Sources, Span};
+use super::{Code, Diagnostic, Severity, Sources, Span};
 
 /// An edit: the text at the span becomes another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Fix {
 
 impl Diagnostic {
     /// The edit that the help asks for. Only a help that says nothing else is one: "write `…`" or "did you mean `…`?". What has
-    /// a choice in it, or a reason to think, is for people.
+    /// a choice in it, or a reason to think, is for people. Only errors have one: a policy that loads has a meaning already.
     #[must_use]
     pub fn fix(&self, sources: &Sources) -> Option<Fix> {
         // What surrounds a policy is other people's, and its helps say what to add.
@@ -23,14 +23,12 @@ impl Diagnostic {
             return None;
         }
         // What to write in the place of another kind of value is an example: what is meant only its author knows.
-        if self.code == Code::WrongKind {
+        if self.code == Code::WrongKind || self.severity() != Severity::Error {
             return None;
         }
         let help = self.help.as_deref()?;
-        let word = help
-            .strip_prefix("did you mean `")
-            .and_then(|rest| rest.strip_suffix("`?"))
-            .or_else(|| help.strip_prefix("write `").and_then(|rest| rest.strip_suffix('`')))?;
+        let asked = help.strip_prefix("did you mean `").and_then(|rest| rest.strip_suffix("`?"));
+        let word = asked.or_else(|| help.strip_prefix("write `").and_then(|rest| rest.strip_suffix('`')))?;
         // Two words in backticks are two things.
         if word.is_empty() || word.contains('`') || word.contains('…') {
             return None;
@@ -42,6 +40,11 @@ impl Diagnostic {
         // Of a map in lines of its own the span is the first of them.
         let is_map = !old.starts_with(['"', '\'']) && old.contains(": ");
         if old.is_empty() || old.contains('\n') || old.starts_with(['{', '[']) || is_map {
+            return None;
+        }
+        // `address1` beside `address2` is another name that is missing, not the other one misspelt.
+        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+        if asked.is_some() && digits(word) != digits(old) {
             return None;
         }
         let line = before.rsplit('\n').next().unwrap_or_default();

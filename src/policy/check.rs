@@ -206,7 +206,7 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     let canaries = budgets::canaries(reader, &known, keys.member("canaries"));
     let key = budgets::key(reader, keys.get("key"));
     let routes = resolver.routes(reader);
-    counting::routes(reader, &budgets, &routes);
+    counting::routes(reader, &budgets, &routes, &known.namespaces, keys.get("routes"));
     let any_client = clients.iter().position(|client| client.name == "*").and_then(resolve::client_id);
     Some(PolicySet {
         name: name?,

@@ -10,6 +10,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 mod budgets;
 mod clients;
 mod detectors;
+mod leaks;
 mod levels;
 mod paths;
 mod reports;
@@ -26,6 +27,7 @@ pub(super) fn lint(policy: &PolicySet, doc: &PolicyDoc, now: Option<Moment>, fou
     lint.reports(now);
     lint.paths();
     lint.levels();
+    lint.leaks();
     lint.detectors();
     if whole {
         lint.nobody_sees();

@@ -36,6 +36,22 @@ pub(crate) fn first(text: &str) -> Option<Lookalike> {
     })
 }
 
+/// What is odd in a name that somebody typed: a character that cannot be seen, or letters of two alphabets in one word.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn odd(name: &str) -> Option<String> {
+    let unseen = first(name).filter(|found| found.what == "a character that cannot be seen");
+    let greek_or_cyrillic = |c: &char| matches!(c, '\u{370}'..='\u{52f}');
+    let mixed = || {
+        let mut words = name.split(|c: char| !c.is_alphabetic());
+        let word = words.find(|word| {
+            word.contains(|c: char| c.is_ascii_alphabetic()) && word.chars().any(|c| greek_or_cyrillic(&c))
+        })?;
+        let letter = word.chars().find(greek_or_cyrillic)?;
+        Some(format!("its `{letter}` is U+{:04X}, among letters of another alphabet", u32::from(letter)))
+    };
+    unseen.map(Lookalike::help).or_else(mixed)
+}
+
 /// Why a word that reads like this name is not this name, where the eye cannot tell.
 pub(crate) fn beside(word: &str, name: &str) -> Option<String> {
     if let Some(found) = first(word) {

@@ -168,6 +168,15 @@ pub(super) fn guess(text: &str) -> PathFault {
     if digits > 15 {
         return number();
     }
+    let member = |rest: &str| {
+        let name: String = rest.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let called = rest.trim_start().get(name.len()..).is_some_and(|rest| rest.starts_with('('));
+        (!called && name.starts_with(char::is_alphabetic)).then_some(name)
+    };
+    if let Some(name) = bare.split("[?").nth(1).and_then(member) {
+        return PathFault::syntax(format!("its filter has `{name}` without `@`"))
+            .help(format!("write `@.{name}`, which is that member of each element"));
+    }
     if bare.contains("=~") {
         return PathFault::syntax("its filter has a regular expression")
             .help("compare with `==`, one value at a time, joined by `||`");
@@ -219,6 +228,10 @@ pub(super) fn guess(text: &str) -> PathFault {
         // Brackets that were left out may stand within the step: then it is in no such place to be quoted.
         return if quoted == text {
             PathFault::syntax("it has a character that is in no path").help("quote a member's name: `['a^b']`")
+        } else if step.contains('/') {
+            let parted = text.replacen(step, &step.replace('/', "."), 1);
+            PathFault::syntax(format!("`.{step}` has a character that needs quotes"))
+                .help(format!("write `{parted}` for a member of a member, or `{quoted}` for one name"))
         } else {
             PathFault::syntax(format!("`.{step}` has a character that needs quotes")).help(format!("write `{quoted}`"))
         };
@@ -306,6 +319,12 @@ pub(super) fn mended(text: &str) -> Option<String> {
         return None;
     }
     let text = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    // A mixture with JSON Pointer: its slashes are full stops, unless a name has one.
+    let slashed = text
+        .strip_prefix("$/")
+        .filter(|rest| !rest.contains(['.', '[', '~']))
+        .map(|rest| format!("$.{}", rest.replace('/', ".")));
+    let text = slashed.as_deref().unwrap_or(text);
     let text = operators(&text.replace("[]", "[*]").replace(".[", "["));
     let rest = text.strip_prefix('$').unwrap_or(&text);
     let mut out = "$".to_owned();
@@ -394,7 +413,8 @@ fn step(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> 
         // More likely an element than a member of that name.
         _ if name.bytes().all(|byte| byte.is_ascii_digit()) => Some("[*]".to_owned()),
         "*" => Some("[*]".to_owned()),
-        _ if name.contains(['\'', '\\']) => None,
+        // A slash may part two members, or be of a name.
+        _ if name.contains(['\'', '\\', '/']) => None,
         _ if plain => Some(format!(".{name}")),
         _ => Some(format!("['{name}']")),
     }

@@ -284,8 +284,16 @@ impl Reader<'_> {
             self.put_key(key);
             return;
         }
+        if plain && self.cut_by_comment(text, end) {
+            self.found.push(
+                Diagnostic::at(Code::PathSyntax, span, "the path ends where ` #` starts a comment")
+                    .help("quote the whole value, in single quotes where it has double ones"),
+            );
+            self.put(Node { span, value: Tree::Refused });
+            return;
+        }
         let value = if plain { self.plain(text, span) } else { Tree::Text { text: text.into(), plain: false } };
-        let node = Node { span, value };
+        let node = if plain && start == end { self.parted(span) } else { Node { span, value } };
         self.name(anchor, &node);
         self.put(node);
     }
@@ -360,6 +368,47 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether a comment starts in the midst of a path: a quote or a bracket is still open.
+    fn cut_by_comment(&self, text: &str, end: usize) -> bool {
+        let rest = self.text.get(end..).unwrap_or_default();
+        let comment = rest.trim_start_matches([' ', '\t']).starts_with('#');
+        let count = |sign: char| text.matches(sign).count();
+        let odd = |sign: char| count(sign).checked_rem(2) == Some(1);
+        let path = self.subset == Subset::Policy && text.starts_with('$');
+        path && comment && (odd('"') || odd('\'') || count('[') > count(']'))
+    }
+
+    /// The value of a key that has none: in `{last:4}` it is a part of the key, as there is no space after the colon.
+    fn parted(&mut self, span: Span) -> Node {
+        let null = Node { span, value: Tree::Null };
+        let whole = match self.stack.last() {
+            Some(Open { kind: OpenKind::Map(_, Some(Some((key, key_span)))), start, .. })
+                if self.subset == Subset::Policy && self.text.as_bytes().get(*start) == Some(&b'{') =>
+            {
+                (Rc::clone(key), *key_span)
+            }
+            _ => return null,
+        };
+        let (text, at) = whole;
+        let written = usize::try_from(at.start).ok().zip(usize::try_from(at.end).ok());
+        let bare = written.and_then(|(start, end)| self.text.get(start..end)) == Some(&*text);
+        let Some((key, value)) = text
+            .split_once(':')
+            .filter(|(key, value)| bare && !key.is_empty() && !value.is_empty() && !value.starts_with('/'))
+        else {
+            return null;
+        };
+        self.found.push(
+            Diagnostic::at(Code::UnknownKey, at, format!("`{text}` is one word to YAML, a key without a value"))
+                .help(format!("write a space after the colon: `{key}: {value}`")),
+        );
+        // What was meant is taken for said, so that nothing follows from it: the policy is refused either way.
+        let behind = u32::try_from(key.len()).unwrap_or(0);
+        let after = Span { start: at.start.saturating_add(behind).saturating_add(1), ..at };
+        self.put_key(Some((key.into(), Span { end: at.start.saturating_add(behind), ..at })));
+        Node { span: after, value: self.plain(value, after) }
+    }
+
     fn close(&mut self, end: usize) {
         let Some(open) = self.stack.pop() else { return };
         // A block collection ends where the parser noticed: on a later line. It is written up to its last child.
@@ -411,6 +460,15 @@ impl Reader<'_> {
             // An alias that was meant to be an asterisk, most likely: what follows from it helps nobody.
             return;
         }
+        if let Some((open, sign)) = self.unclosed(at) {
+            let what = if matches!(sign, '"' | '\'') { "quote" } else { "bracket" };
+            let span = self.span(open, open.saturating_add(1));
+            self.found.push(
+                Diagnostic::at(Code::Syntax, span, format!("this is not YAML: the {what} `{sign}` here is not closed"))
+                    .help("close it on its line: what follows is read as a part of it"),
+            );
+            return;
+        }
         // What a tab does is noticed where its line cannot go on, or later.
         let (at, tab) = match self.tab(at) {
             Some(tab) => (tab, true),
@@ -441,16 +499,49 @@ impl Reader<'_> {
             None if self.text.get(at..).is_some_and(|rest| rest.starts_with('*')) => {
                 diagnostic.help("quote the asterisk: \"*\"")
             }
-            None => match self.slip(at) {
+            None if self.control(at).is_some() => {
+                let c = self.control(at).map_or(0, u32::from);
+                diagnostic.help(format!("take out the character U+{c:04X}, which no YAML text has"))
+            }
+            None => match self.quotes_in_quotes(at).or_else(|| self.slip(at)) {
                 Some(slip) => diagnostic.help(slip),
                 None => diagnostic.help("look at the quotes, brackets and indentation on this line and the one above"),
             },
         });
     }
 
-    /// The tab in the indentation of the last line with one, up to that offset.
+    /// The quote or bracket of an earlier line that is still open at an offset, where its line looks as if it had ended: the lines
+    /// after it have keys, and are indented no further.
+    fn unclosed(&self, at: usize) -> Option<(usize, char)> {
+        let line_end = self.text.get(at..)?.find('\n').map_or(self.text.len(), |line| at.saturating_add(line));
+        let line_start = self.text.get(..at)?.rfind('\n').map_or(0, |line| line.saturating_add(1));
+        let signs = Signs::of(self.text.get(..line_end)?);
+        let has_key = |start: usize, end: usize| {
+            self.text
+                .get(start..end)
+                .is_some_and(|inside| inside.split_once('\n').is_some_and(|(_, rest)| rest.contains(':')))
+        };
+        if let Some((start, end)) = signs.long.filter(|(start, end)| *end > line_start && has_key(*start, *end)) {
+            let sign = self.text.get(start..end)?.chars().next()?;
+            return Some((start, sign));
+        }
+        let signs = Signs::of(self.text.get(..at)?);
+        let open = *signs.open.last().filter(|open| **open < line_start)?;
+        let indent = |at: usize| self.line_of(at).chars().take_while(|c| *c == ' ').count();
+        let sign = self.text.get(open..)?.chars().next()?;
+        (indent(at) <= indent(open) && self.line_of(at).contains(": ")).then_some((open, sign))
+    }
+
+    /// The tab in the indentation of the last line with one, up to that offset, or of the line after it.
     fn tab(&self, at: usize) -> Option<usize> {
         let end = self.text.get(at..)?.find('\n').map_or(self.text.len(), |line| at.saturating_add(line));
+        let next = end.saturating_add(1);
+        let below = self.text.get(next..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let indent = below.len().saturating_sub(below.trim_start().len());
+        if let Some(tab) = below.get(..indent).and_then(|indent| indent.find('\t')).filter(|_| !below.trim().is_empty())
+        {
+            return Some(next.saturating_add(tab));
+        }
         let mut start = end;
         self.text.get(..end)?.rsplit('\n').find_map(|line| {
             start = start.saturating_sub(line.len());
@@ -494,10 +585,31 @@ impl Reader<'_> {
             if here_in < above_in && !lines.any(|line| indent(line) == here_in) {
                 return Some(format!("this line is indented by {here_in} spaces, as none above it is"));
             }
-            let value = here.trim().split_once(": ")?.1;
+            // Inside of a map in braces, of the pair that the error is in.
+            let column = at.saturating_sub(self.text.get(..at)?.rfind('\n').map_or(0, |line| line.saturating_add(1)));
+            let before = here.get(..column).unwrap_or(here);
+            let start = before.rfind(['{', '[', ',']).map_or(0, |open| open.saturating_add(1));
+            let pair = here.get(start..)?;
+            let pair = if start > 0 { pair.split(['}', ']', ',']).next()? } else { pair };
+            let value = pair.trim().split_once(": ")?.1;
             let bare = !value.starts_with(['"', '\'', '{', '[', '|', '>']) && value.contains(": ");
             bare.then(|| format!("quote the value, which has a colon and a space in it: \"{value}\""))
         })
+    }
+
+    /// A path in double quotes that has double quotes in it: in single ones it is what was meant.
+    fn quotes_in_quotes(&self, at: usize) -> Option<String> {
+        let (_, value) = self.line_of(at).split_once(": ")?;
+        let inner = value.trim().strip_prefix('"')?.strip_suffix('"')?;
+        let path = inner.starts_with('$') && inner.contains('"') && !inner.contains(['\'', '\\']);
+        path.then(|| format!("write single quotes inside: \"{}\"", inner.replace('"', "'")))
+    }
+
+    /// A character that no YAML text has, on the error's line or the one above.
+    fn control(&self, at: usize) -> Option<char> {
+        let end = self.text.get(at..)?.find('\n').map_or(self.text.len(), |line| at.saturating_add(line));
+        let near = self.text.get(..end)?.lines().rev().take(2);
+        near.flat_map(str::chars).find(|c| c.is_control() && !matches!(c, '\t' | '\r'))
     }
 
     /// A path with brackets that stands without quotes on the error's line or the one above, which YAML takes apart
@@ -538,6 +650,61 @@ impl Reader<'_> {
             }
             path.get(..stop).map(|path| path.replace('"', "'"))
         })
+    }
+}
+
+/// Quotes and brackets of a text, as far as YAML would take them for such.
+#[derive(Debug, Default)]
+struct Signs {
+    /// The last text in quotes that goes over several lines, or is not closed at all: its offset, and that of its end.
+    long: Option<(usize, usize)>,
+    /// Offsets of brackets that are open at the end.
+    open: Vec<usize>,
+}
+
+impl Signs {
+    fn of(text: &str) -> Self {
+        let mut signs = Self::default();
+        let mut chars = text.char_indices().peekable();
+        // Whether a value or a key may begin here, and the character before.
+        let (mut begins, mut before) = (true, '\n');
+        while let Some((at, c)) = chars.next() {
+            let next = chars.peek().map(|(_, next)| *next);
+            match c {
+                '"' | '\'' if begins => {
+                    let mut end = text.len();
+                    while let Some((inside, of)) = chars.next() {
+                        if of == '\\' && c == '"'
+                            || of == c && c == '\'' && chars.peek().is_some_and(|(_, of)| *of == c)
+                        {
+                            chars.next();
+                        } else if of == c {
+                            end = inside.saturating_add(1);
+                            break;
+                        }
+                    }
+                    if text.get(at..end).is_some_and(|quoted| quoted.contains('\n')) {
+                        signs.long = Some((at, end));
+                    }
+                    begins = false;
+                }
+                '#' if before.is_whitespace() => while chars.next_if(|(_, c)| *c != '\n').is_some() {},
+                '[' | '{' if begins || !signs.open.is_empty() => {
+                    signs.open.push(at);
+                    begins = true;
+                }
+                ']' | '}' if !signs.open.is_empty() => {
+                    signs.open.pop();
+                    begins = false;
+                }
+                ',' if !signs.open.is_empty() => begins = true,
+                '\n' => begins = true,
+                ':' | '-' if next.is_none_or(char::is_whitespace) => begins = true,
+                _ => begins &= c.is_whitespace(),
+            }
+            before = c;
+        }
+        signs
     }
 }
 

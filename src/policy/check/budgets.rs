@@ -8,6 +8,7 @@ use super::super::model::{
     Budget, BudgetClients, BudgetKey, Canaries, Class, ClientId, Count, Identity, Level, OnError, Per, Rls, Step,
     StepEffect, Store,
 };
+use super::super::similar::nearest;
 use super::read::{Keys, Reader, choice};
 use super::resolve::client_id;
 use super::scopes::ClientDraft;
@@ -116,8 +117,17 @@ fn budget(reader: &mut Reader, known: &Known<'_, '_>, member: &Member) -> Option
 /// `by`: `client`, or a list that starts with it.
 fn by(reader: &mut Reader, known: &Known<'_, '_>, node: &Node) -> Option<Vec<BudgetKey>> {
     const HELP: &str = "write `client`, or `[client, {claim: sub}]` to count each user of a client by itself";
+    let is_client = |reader: &mut Reader, node: &Node, what: &str| {
+        if let Some(text) = node.text().filter(|text| nearest(text, ["client"]).is_none()) {
+            // Which of the two was meant only the author knows: a claim, most likely.
+            let message = format!("{what} cannot be `{text}`");
+            reader.push(Diagnostic::at(Code::BadValue, node.span, message).help(HELP));
+            return None;
+        }
+        reader.word(node, what, &[("client", ())])
+    };
     if node.text().is_some() {
-        return reader.word(node, "`by`", &[("client", ())]).map(|()| vec![BudgetKey::Client]);
+        return is_client(reader, node, "`by`").map(|()| vec![BudgetKey::Client]);
     }
     if node.members().is_some() {
         reader.push(Diagnostic::at(Code::WrongKind, node.span, "`by` is a map, not a list").help(HELP));
@@ -127,7 +137,7 @@ fn by(reader: &mut Reader, known: &Known<'_, '_>, node: &Node) -> Option<Vec<Bud
     let mut by = Vec::new();
     for element in elements {
         if element.members().is_none() {
-            reader.word(element, "an element of `by`", &[("client", ())])?;
+            is_client(reader, element, "an element of `by`")?;
             by.push((BudgetKey::Client, element.span));
             continue;
         }
@@ -137,7 +147,7 @@ fn by(reader: &mut Reader, known: &Known<'_, '_>, node: &Node) -> Option<Vec<Bud
         if known.identity.is_some_and(|identity| !matches!(identity, Identity::JwtAuthn { .. })) {
             reader.push(
                 Diagnostic::at(Code::Incompatible, element.span, "`by` can name a claim only with `source: jwt_authn`")
-                    .help("write `by: client`"),
+                    .help("write `by: client`, or take `by` out"),
             );
             return None;
         }
@@ -263,7 +273,10 @@ fn count(reader: &mut Reader, known: &Known<'_, '_>, node: &Node) -> Option<Coun
     }
     if value.value != Tree::Bool(true) {
         let message = format!("`{one}` can only be `true`");
-        reader.push(Diagnostic::at(Code::BadValue, value.span, message).help("write `true`"));
+        reader.push(
+            Diagnostic::at(Code::BadValue, value.span, message)
+                .help(format!("write `{one}: true`, or count something else")),
+        );
         return None;
     }
     if *one == "records" {
@@ -312,8 +325,12 @@ fn duration(
     }
     let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
     let smallest = names.first().copied().unwrap_or_default();
-    let help = if value.is_some() {
-        format!("stay between {}{smallest} and {}{smallest}", range.start(), range.end())
+    let help = if value.is_some() || number.bytes().all(|byte| byte == b'0') && factor.is_some() {
+        // The largest unit that the end is a whole number of.
+        let most = units.iter().rev().find(|(_, factor)| range.end().checked_rem(*factor) == Some(0));
+        let (unit, factor) = most.copied().unwrap_or((smallest, 1));
+        let most = range.end().checked_div(factor).unwrap_or(0);
+        format!("stay between {}{smallest} and {most}{unit}", range.start())
     } else {
         format!("write a whole number and {}: `{example}`", choice(&names))
     };
@@ -343,6 +360,8 @@ fn steps(reader: &mut Reader, node: &Node, what: &str) -> Vec<Step> {
     }
     let mut steps: Vec<(Step, Span)> = Vec::new();
     for member in members {
+        // A share without its sign is a number to YAML: in quotes it would be no share either.
+        reader.found.retain(|found| found.code != Code::NotAString || found.span != Some(member.key_span));
         let digits = member.key.strip_suffix('%').filter(|digits| !digits.starts_with('0') && digits.len() <= 3);
         let percent = digits.and_then(|digits| digits.parse::<u8>().ok().filter(|_| !digits.starts_with('+')));
         let then = reader.word(&member.node, &format!("the step at `{}`", member.key), &EFFECTS);
@@ -488,19 +507,27 @@ pub(super) fn canaries(reader: &mut Reader, known: &Known<'_, '_>, member: Optio
             continue;
         }
         known.namespace(reader, &namespace.key, namespace.key_span, "`canaries` names");
+        let no_tag = |reader: &mut Reader, text: &str, span: Span| {
+            let message = format!("`{text}` is not the tag of a canary");
+            reader.push(Diagnostic::at(Code::CanaryTag, span, message).help(format!(
+                "`fieldgate canary ID --namespace {}` prints one: `c1_` and 16 digits of 0-9 and a-f",
+                namespace.key
+            )));
+        };
+        let elements = namespace.node.elements().unwrap_or_default();
+        if let Some((number, span)) = elements.iter().find_map(|element| match &element.value {
+            Tree::Number(number) => Some((number, element.span)),
+            _ => None,
+        }) {
+            no_tag(reader, number, span);
+            continue;
+        }
         for (text, span) in reader.texts(&namespace.node, &format!("the canaries of `{}`", namespace.key)) {
             match Canaries::read(text) {
                 Some(tag) => {
                     tags.insert((Rc::clone(&namespace.key), tag), span);
                 }
-                None => reader.push(
-                    Diagnostic::at(Code::CanaryTag, span, format!("`{text}` is not the tag of a canary")).help(
-                        format!(
-                            "`fieldgate canary ID --namespace {}` prints one: `c1_` and 16 digits of 0-9 and a-f",
-                            namespace.key
-                        ),
-                    ),
-                ),
+                None => no_tag(reader, text, span),
             }
         }
     }

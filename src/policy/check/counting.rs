@@ -1,6 +1,7 @@
 //! What budgets ask of routes: that the most a response can release is known before it is asked for (rules 34 and 34a).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::super::document::Node;
 use super::super::field_path::FieldPath;
@@ -8,6 +9,7 @@ use super::super::model::{
     Budget, Count, Governed, PathSubject, QueryRule, Route, RouteBody, SubjectPlace, Template, TemplateSegment,
     innermost_array, without_filters,
 };
+use super::super::similar::nearest;
 use super::read::Reader;
 use crate::diagnostic::{Code, Diagnostic, Span};
 
@@ -75,10 +77,24 @@ pub(super) fn page_size(reader: &mut Reader, name: &str, span: Span, query: &Que
 }
 
 /// Everything that keeps the release of a route from being bounded before its upstream is asked.
-pub(super) fn routes(reader: &mut Reader, budgets: &[Budget], routes: &[Route]) {
+///
+/// Nothing is said that only follows from another fault: a kind of subject that does not exist (`namespaces` has those that do), a
+/// `max_records` that cannot be read, a body of which nothing could be made.
+pub(super) fn routes(
+    reader: &mut Reader,
+    budgets: &[Budget],
+    routes: &[Route],
+    namespaces: &BTreeMap<Rc<str>, Span>,
+    written: Option<&Node>,
+) {
     for route in routes {
         let RouteBody::Governed(governed) = &route.body else { continue };
         subjects(reader, route, governed);
+        let members = written.and_then(|routes| routes.get(&route.name)).and_then(Node::members).unwrap_or_default();
+        let limited = members.iter().any(|member| nearest(&member.key, ["max_records"]).is_some());
+        if governed.entries.is_empty() || (limited && governed.max_records.is_none()) {
+            continue;
+        }
         let mut told: BTreeSet<(Option<&str>, Span)> = BTreeSet::new();
         for budget in budgets.iter().filter(|budget| budget.areas.contains(&route.area)) {
             let namespace = match &budget.count {
@@ -87,6 +103,9 @@ pub(super) fn routes(reader: &mut Reader, budgets: &[Budget], routes: &[Route]) 
                 // It is charged afterwards (rule 34b): nothing has to be known before.
                 Count::Cost => continue,
             };
+            if namespace.is_some_and(|namespace| !namespaces.contains_key(namespace)) {
+                continue;
+            }
             // Of several budgets that count one thing, the first is named.
             if told.insert((namespace, route.span)) {
                 countable(reader, budget, namespace, route, governed);

@@ -6,7 +6,7 @@ use super::super::document::Node;
 use super::super::model::{BuiltIn, CustomDetector, Detector};
 use super::super::pattern::{Pattern, PatternFault};
 use super::super::region::Region;
-use super::super::similar::nearest;
+use super::super::similar::question;
 use super::read::{Reader, choice};
 use crate::diagnostic::{Code, Diagnostic};
 
@@ -106,8 +106,8 @@ pub(super) fn named(reader: &mut Reader, known: &[DetectorDraft], node: &Node) -
                 names.push(built_in.name());
             }
             names.sort_unstable();
-            let help = match nearest(text, names.iter().copied()) {
-                Some(similar) => format!("did you mean `{similar}`?"),
+            let help = match question(text, names.iter().copied()) {
+                Some(similar) => similar,
                 None if names.len() > 12 => "declare it under `detectors`".to_owned(),
                 None => format!("write {}, or declare it under `detectors`", choice(&names)),
             };

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::super::document::{Node, Tree};
 use super::super::json;
 use super::super::model::{ClassId, Detector, Link, Mask, Pseudonym, RoundTo};
+use super::super::similar::nearest;
 use super::detectors;
 use super::read::Reader;
 use super::shapes::{self, Declared};
@@ -76,6 +77,13 @@ pub(super) fn field(reader: &mut Reader, declared: Declared<'_>, node: &Node, wh
 fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
     const WORDS: [(&str, Mask); 4] =
         [("email", Mask::Email), ("year", Mask::Year), ("month", Mask::Month), ("initials", Mask::Initials)];
+    const FORMS: &str =
+        "write `{last: n}`, `{first: n}`, `{first: n, last: n}`, `{round: n}`, `email`, `year`, `month` or `initials`";
+    // A word and its number, in another spelling than a map's.
+    let as_map = |word: &str, number: &str| {
+        let is_form = matches!(word, "first" | "last" | "round") && json::is_number(number);
+        if is_form { format!("write it as a map: `mask: {{{word}: {number}}}`") } else { FORMS.to_owned() }
+    };
     let Tree::Map(members) = &node.value else {
         if matches!(node.text(), Some("first" | "last" | "round")) {
             let word = node.text().unwrap_or_default();
@@ -90,6 +98,21 @@ fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
                 Diagnostic::at(Code::BadValue, node.span, format!("`mask: {number}` does not say of which end"))
                     .help(format!("write `mask: {{last: {number}}}` or `mask: {{first: {number}}}`")),
             );
+            return None;
+        }
+        if let Some(text) = node.text().filter(|text| nearest(text, WORDS.map(|(word, _)| word)).is_none()) {
+            let help = text.split_once(' ').map_or_else(|| FORMS.to_owned(), |(word, number)| as_map(word, number));
+            reader.push(Diagnostic::at(Code::BadValue, node.span, format!("`mask` cannot be `{text}`")).help(help));
+            return None;
+        }
+        if let Tree::List(elements) = &node.value {
+            let help = match elements.as_slice() {
+                [Node { value: Tree::Text { text: word, .. }, .. }, Node { value: Tree::Number(number), .. }] => {
+                    as_map(word, number)
+                }
+                _ => FORMS.to_owned(),
+            };
+            reader.push(Diagnostic::at(Code::WrongKind, node.span, "`mask` is a list").help(help));
             return None;
         }
         return reader.word(node, "`mask`", &WORDS);

@@ -10,6 +10,11 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 pub(super) fn name(reader: &mut Reader, text: &str, span: Span) -> Option<String> {
     // RFC 9110 §5.6.2: a token.
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if text.contains('*') {
+        let message = format!("`{text}` names no header: names have no wildcards");
+        reader.push(Diagnostic::at(Code::Header, span, message).help("name each header"));
+        return None;
+    }
     if text.is_empty() || !text.bytes().all(token) {
         reader.push(
             Diagnostic::at(Code::Header, span, format!("`{text}` is no header name (RFC 9110 §5.1)"))

@@ -7,7 +7,7 @@ use super::super::field_path::FieldPath;
 use super::super::lookalike;
 use super::super::model::Level;
 use super::super::path_fault::{self, PathFaultKind};
-use super::super::similar::nearest;
+use super::super::similar::{all_nearest, nearest, question};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// Collects findings while reading.
@@ -96,13 +96,13 @@ impl Reader {
             }
             // A key that is there already would be there twice.
             let free = allowed.iter().copied().filter(|key| !members.iter().any(|other| *other.key == **key));
-            let similar = nearest(&member.key, free);
+            let similar = question(&member.key, free);
             let taken = nearest(&member.key, allowed.iter().copied()).filter(|_| similar.is_none());
             let odd = lookalike::first(&member.key).map(lookalike::Lookalike::help);
             let help = match (empty, similar) {
                 _ if odd.is_some() => odd.unwrap_or_default(),
                 (Some(section), _) => format!("indent it by two spaces if it belongs below `{}`", section.key),
-                (None, Some(similar)) => format!("did you mean `{similar}`?"),
+                (None, Some(similar)) => similar,
                 (None, None) => match taken {
                     Some(key) => format!("`{key}` is there already: put what is meant into that"),
                     None => format!("{what} has {}", list(allowed)),
@@ -215,10 +215,11 @@ impl Reader {
             return Some(*value);
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let help = match nearest(text, names.iter().copied()) {
-            Some(similar) => format!("did you mean `{similar}`?"),
-            None => format!("write {}", choice(&names)),
-        };
+        let help = question(text, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
+            // That it is the only word does not make it the one that was meant.
+            [only] => format!("`{only}` is the only word for it"),
+            _ => format!("write {}", choice(&names)),
+        });
         self.push(Diagnostic::at(Code::BadValue, node.span, format!("{what} cannot be `{text}`")).help(help));
         None
     }
@@ -324,18 +325,18 @@ impl Reader {
     ) {
         let known: Vec<(&str, Span)> = known.into_iter().collect();
         let diagnostic = Diagnostic::at(code, span, message);
-        let similar = nearest(word, known.iter().map(|(name, _)| *name));
-        let similar = similar.and_then(|name| known.iter().find(|(known, _)| *known == name));
         let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-        self.push(match similar {
-            Some((name, place)) => {
+        let similar = all_nearest(word, names.iter().copied());
+        let places = known.iter().filter(|(name, _)| similar.contains(name));
+        self.push(match (similar.first(), question(word, names.iter().copied())) {
+            (Some(name), Some(asked)) => {
                 let beside = lookalike::beside(word, name).map(|why| format!(" ({why})")).unwrap_or_default();
-                diagnostic
-                    .help(format!("did you mean `{name}`?{beside}"))
-                    .label(*place, "a similar name is declared here")
+                places.fold(diagnostic.help(format!("{asked}{beside}")), |diagnostic, (_, place)| {
+                    diagnostic.label(*place, "a similar name is declared here")
+                })
             }
-            None if !names.is_empty() && names.len() <= 12 => diagnostic.help(format!("there is {}", list(&names))),
-            None => diagnostic.help(none),
+            _ if !names.is_empty() && names.len() <= 12 => diagnostic.help(format!("there is {}", list(&names))),
+            _ => diagnostic.help(none),
         });
     }
 }

@@ -7,7 +7,7 @@ use super::super::field_path::{FieldPath, Segment};
 use super::super::model::{
     ClientId, Condition, Entry, Governed, Identity, Level, Route, RouteBody, RowRule, ScopeId, When,
 };
-use super::super::similar::nearest;
+use super::super::similar::{nearest, question};
 use super::forms::Leaf;
 use super::read::Reader;
 use super::routes::{self, BodyDraft, GovernedDraft, RouteDraft};
@@ -415,5 +415,5 @@ impl<'a, 'd> Resolver<'a, 'd> {
 fn similar(path: &FieldPath, expansion: &Expansion<'_>) -> Option<String> {
     let known: Vec<String> = expansion.places.iter().map(|place| place.path.to_string()).collect();
     let word = path.to_string();
-    nearest(&word, known.iter().map(String::as_str)).map(|similar| format!("did you mean `{similar}`?"))
+    question(&word, known.iter().map(String::as_str))
 }

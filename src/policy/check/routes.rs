@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::document::{Member, Node};
+use super::super::document::{Member, Node, Tree};
 use super::super::field_path::{FieldPath, Filter, Segment};
 use super::super::model::{
     Ceiling, HeaderNames, MaxRecords, OtherContent, Over, PathSubject, QueryRule, Relation, TemplateSegment,
@@ -127,7 +127,10 @@ fn pass_body(reader: &mut Reader, keys: &Keys<'_>, pass: &Member, what: &str) ->
             );
         }
     }
-    let text = reader.text(&pass.node, "`pass`")?;
+    let text = match pass.node.value {
+        Tree::Bool(_) => "",
+        _ => reader.text(&pass.node, "`pass`")?,
+    };
     if text.trim().is_empty() {
         reader.push(
             Diagnostic::at(Code::BadValue, pass.node.span, "`pass` gives no reason")
@@ -202,7 +205,15 @@ fn query(reader: &mut Reader, node: &Node) -> QueryRule {
         }
         None => {}
     }
-    QueryRule::Only(reader.texts(node, "`query`").into_iter().map(|(text, _)| text.to_owned()).collect())
+    let names = reader.texts(node, "`query`");
+    for (text, span) in names.iter().filter(|(text, _)| text.contains('*') && !text.ends_with("[*]")) {
+        let message = format!("`{text}` names no parameter: names have no wildcards");
+        reader.push(
+            Diagnostic::at(Code::BadValue, *span, message)
+                .help("name each, `filter[*]` for every `filter[…]`; or write `query: any`"),
+        );
+    }
+    QueryRule::Only(names.into_iter().map(|(text, _)| text.to_owned()).collect())
 }
 
 /// A day (rule 38). One that cannot be read is an error, never "for ever" or "not at all".

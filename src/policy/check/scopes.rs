@@ -154,8 +154,15 @@ fn overrides<'d>(reader: &mut Reader, node: &'d Node) -> Vec<Override<'d>> {
 /// `when` (rule 8). One that cannot be read holds for nobody.
 fn when(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> When {
     let never = When::All(vec![Condition::AnyOf(Vec::new())]);
-    if node.text().is_some() {
-        return reader.word(node, "`when`", &[("always", ())]).map_or(never, |()| When::Always);
+    if let Some(text) = node.text() {
+        if text == "always" {
+            return When::Always;
+        }
+        // `always` opens the scope to everybody: it is nothing to be written for any other word.
+        let message = format!("`when` cannot be `{text}`");
+        let help = "write conditions, as in `when: {any_of: [care.read]}`, or `when: always` if everybody is meant";
+        reader.push(Diagnostic::at(Code::BadValue, node.span, message).help(help));
+        return never;
     }
     let keys = reader.keys(node, "`when`", &["all_of", "any_of", "claims"]);
     let mut conditions = Vec::new();

@@ -167,6 +167,12 @@ fn errors(reader: &mut Reader, declared: Declared<'_>, node: &Node) -> Errors {
     for (text, span) in keys.get("show").map(|show| reader.texts(show, "`show`")).unwrap_or_default() {
         let path = if text.starts_with('$') {
             reader.path(text, span).filter(|path| is_error_place(reader, path, text, span))
+        } else if text.contains('*') && !text.contains(['.', '[']) {
+            let message = format!("`{text}` names no member: names have no wildcards");
+            reader.push(
+                Diagnostic::at(Code::PathSyntax, span, message).help("name each member, or place: `$.errors[*].code`"),
+            );
+            None
         } else if text.contains(['.', '[']) {
             let path = format!("$.{text}");
             let help = match FieldPath::parse(&path) {
@@ -292,7 +298,7 @@ pub(super) fn limits(reader: &mut Reader, node: Option<&Node>) -> Limits {
 
 /// A size: bytes, or a number of KiB, MiB or GiB.
 fn size(reader: &mut Reader, node: &Node, what: &str, most: u64) -> Option<u64> {
-    let help = "write bytes, or a whole number of `KiB` or `MiB`: `256KiB`";
+    let help = "write bytes, or a whole number of `KiB`, `MiB` or `GiB`: `256KiB`";
     let text = match &node.value {
         Tree::Number(text) | Tree::Text { text, .. } => text,
         _ => {

@@ -28,8 +28,10 @@ pub(super) fn matched(reader: &mut Reader, node: &Node) -> Option<Matched> {
     // RFC 9110 §5.6.2: a token. Methods are case-sensitive (§9.1).
     let token = !method.is_empty()
         && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+    // No method of the registry has another sign than a hyphen: such a one was meant as several, or as any.
+    let token = token && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     let finding = if !token {
-        let several = method.contains([',', '|']).then(|| "write a route for each method".to_owned());
+        let several = method.contains([',', '|', '*']).then(|| "write a route for each method".to_owned());
         let help = lookalike::first(method).map(lookalike::Lookalike::help).or(several);
         Some(fault(format!("`{method}` is no method"), help.unwrap_or_else(|| ONE.to_owned())))
     } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
@@ -38,7 +40,10 @@ pub(super) fn matched(reader: &mut Reader, node: &Node) -> Option<Matched> {
             format!("write `{} {path}`", method.to_ascii_uppercase()),
         ))
     } else if method == "HEAD" {
-        Some(fault("HEAD requests use the GET route".to_owned(), format!("write `GET {path}`")))
+        Some(fault(
+            "HEAD requests use the GET route".to_owned(),
+            format!("write `GET {path}`, or take the route out if there is one for GET"),
+        ))
     } else if matches!(method, "CONNECT" | "TRACE") {
         Some(fault(
             format!("`{method}` cannot be filtered"),
@@ -227,6 +232,13 @@ fn literal(text: &str) -> Result<(), (String, String)> {
             // RFC 3986 §3.3: pchar.
             _ if unreserved(byte) || b"!$&'()*+,=:@".contains(&byte) => {}
             _ => {
+                if text.contains(['[', '(', '+', '^', '\\', '*']) {
+                    return fault(
+                        format!("the segment `{text}` has a character that has to be encoded"),
+                        "write a parameter if it stands for any segment, `{id}`: paths have no regular expressions"
+                            .to_owned(),
+                    );
+                }
                 let encoded: String = text
                     .bytes()
                     .map(|byte| if unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })

@@ -1,12 +1,18 @@
 //! Budgets that hold, but less than their author may think (rules 34 to 36).
 
-use super::super::model::{Budget, BudgetId, Count, RouteBody, RouteId, Store};
+use super::super::model::{Budget, BudgetId, BudgetKey, ClaimPath, Count, RouteBody, RouteId, Store, SubjectPlace};
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
 
 /// Requests that a budget should have room for: fewer lists at a time than that, and the reservations of a few parallel
 /// requests fill it.
 const ROOM: u64 = 10;
+
+/// Most that a budget may allow in a day and still bind somebody: a harvester that takes as much has everything.
+const MOST_A_DAY: u64 = 10_000_000;
+
+/// Claims that are another in each token (RFC 7519 §4.1, OpenID Connect Core §2): a count by one starts anew with each.
+const FRESH: [&str; 9] = ["at_hash", "auth_time", "c_hash", "exp", "iat", "jti", "nbf", "nonce", "s_hash"];
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
@@ -15,6 +21,7 @@ impl Lint<'_> {
     pub(super) fn budgets(&mut self) {
         for (id, budget) in (0u16..).map(BudgetId).zip(&self.policy.budgets) {
             self.small(id, budget);
+            self.loose(budget);
             if budget.store == Store::Local && budget.per.seconds > DAY {
                 let place = self.node(&["budgets", &budget.name, "per"]).map_or(budget.span, |node| node.span);
                 let message = format!(
@@ -26,6 +33,60 @@ impl Lint<'_> {
                         .help("write `store: rls`, which counts elsewhere, or a window of a day at most"),
                 );
             }
+        }
+        self.uncounted_routes();
+    }
+
+    /// A budget that nobody comes near the end of.
+    fn loose(&mut self, budget: &Budget) {
+        let place = |key: &str| self.node(&["budgets", &budget.name, key]).map_or(budget.span, |node| node.span);
+        let (by, max) = (place("by"), place("max"));
+        let name = &budget.name;
+        let fresh = budget.by.iter().find_map(|key| match key {
+            BudgetKey::Claim(ClaimPath(names)) => names.last().filter(|name| FRESH.contains(&name.as_str())),
+            BudgetKey::Client => None,
+        });
+        if let Some(claim) = fresh {
+            let message = format!(
+                "budget `{name}` counts by `{claim}`, which is another in each token: each new token has a new count"
+            );
+            self.push(
+                Diagnostic::at(Code::LooseBudget, by, message)
+                    .help("count by who the user is: `by: [client, {claim: sub}]`"),
+            );
+        }
+        let a_day = budget.max.saturating_mul(DAY).checked_div(budget.per.seconds.max(1)).unwrap_or(u64::MAX);
+        if budget.count != Count::Cost && a_day > MOST_A_DAY {
+            let message = format!("budget `{name}` allows {} per {}, which is {a_day} a day", budget.max, budget.per);
+            self.push(
+                Diagnostic::at(Code::LooseBudget, max, message)
+                    .help("allow what an honest caller needs, in a window of an hour or a day"),
+            );
+        }
+    }
+
+    /// Routes with subjects that some budget counts, which no budget counts there.
+    fn uncounted_routes(&mut self) {
+        let policy = self.policy;
+        for (id, route) in (0u16..).map(RouteId).zip(&policy.routes) {
+            let RouteBody::Governed(governed) = &route.body else { continue };
+            if policy.budgets_on(id).next().is_some() {
+                continue;
+            }
+            let counts = |budget: &&Budget| match &budget.count {
+                Count::Distinct(namespace) => governed.subjects_of(Some(namespace)) != SubjectPlace::Nowhere,
+                Count::Records | Count::Cost => false,
+            };
+            let Some(budget) = policy.budgets.iter().find(counts) else { continue };
+            let message = format!(
+                "route `{}` has subjects that budget `{}` counts elsewhere, and no budget counts its area `{}`",
+                route.name, budget.name, route.area
+            );
+            self.push(
+                Diagnostic::at(Code::LooseBudget, route.span, message)
+                    .label(budget.span, "the budget")
+                    .help("add the area to the budget's `areas`: what is not counted here is taken here"),
+            );
         }
     }
 

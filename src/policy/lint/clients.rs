@@ -1,5 +1,6 @@
 //! Client entries beside `"*"` (rule 9).
 
+use super::super::lookalike;
 use super::super::model::{ClassId, Client, ClientId, Identity, PolicySet, RouteBody};
 use super::{Lint, some};
 use crate::diagnostic::{Code, Diagnostic};
@@ -9,6 +10,15 @@ impl Lint<'_> {
     /// way than the entry, gets more than the entry gives.
     pub(super) fn clients(&mut self) {
         let policy = self.policy;
+        for client in &policy.clients {
+            let name = client.name.as_str();
+            let spaced = (name.trim() != name).then(|| "it starts or ends with a space".to_owned());
+            let Some(odd) = spaced.or_else(|| lookalike::odd(name)) else { continue };
+            let message = format!("no caller is most likely called `{name}`: {odd}");
+            self.push(Diagnostic::at(Code::NoEffect, client.span, message).help(
+                "write the client id again as the token has it: without an entry of its own it falls under `\"*\"`",
+            ));
+        }
         let Some((any, star)) = policy.any_client.and_then(|id| Some((id, policy.clients.get(usize::from(id.0))?)))
         else {
             return;

@@ -50,7 +50,7 @@ impl Lint<'_> {
     }
 
     /// Scopes that act on a route, with their ids.
-    fn scopes_on<'r>(&self, route: &'r Route) -> impl Iterator<Item = (ScopeId, &Scope)> + use<'_, 'r> {
+    pub(super) fn scopes_on<'r>(&self, route: &'r Route) -> impl Iterator<Item = (ScopeId, &Scope)> + use<'_, 'r> {
         self.policy
             .scopes
             .iter()
@@ -79,8 +79,7 @@ impl Lint<'_> {
                         Level::Pseudonym => entry.pseudonym.is_some(),
                         Level::Show | Level::Blank | Level::Hide => true,
                     };
-                    // A field's own `blank` says that its author thought of it.
-                    if has_form || entry.blank.is_some() {
+                    if has_form || self.blank_is_written(entry) {
                         continue;
                     }
                     let decider = decider.map_or_else(|| Decider::Field(self.field_span(scope, entry)), Decider::Grant);
@@ -109,10 +108,18 @@ impl Lint<'_> {
                     Diagnostic::at(Code::FallsToBlank, span, message)
                 }
             };
-            self.push(
-                diagnostic.help(format!("give each a `{form}` form, or a `blank` of its own to say that it is meant")),
-            );
+            self.push(diagnostic.help(format!(
+                "give each a `{form}` form, or a `blank` of its own or of its class to say that it is meant"
+            )));
         }
+    }
+
+    /// Whether somebody wrote down what the entry is at blank: for the field, or for a class, where its classes agree (rule 18).
+    fn blank_is_written(&self, entry: &Entry) -> bool {
+        let of_class = |id: &ClassId| self.policy.classes.get(usize::from(id.0)).and_then(|class| class.blank.as_ref());
+        let mut blanks = entry.classes.iter().filter_map(of_class);
+        let first = blanks.next();
+        entry.blank.is_some() || first.is_some_and(|first| blanks.all(|other| other == first))
     }
 
     /// Ceilings of clients and routes that lower a field to a level for which it has no form (rules 17 and 18).
@@ -153,7 +160,7 @@ impl Lint<'_> {
                         Level::Show | Level::Blank | Level::Hide => true,
                     };
                     let lowers = level(entry, id, scope).is_some_and(|(granted, _)| granted > most);
-                    if lowers && !has_form && entry.blank.is_none() {
+                    if lowers && !has_form && !self.blank_is_written(entry) {
                         falls.entry(most).or_default().insert(entry.span, entry.path.to_string());
                     }
                 }
@@ -166,8 +173,9 @@ impl Lint<'_> {
                 count(fields.len(), "field"),
                 some(fields.values().map(String::as_str))
             );
-            Diagnostic::at(Code::FallsToBlank, place, message)
-                .help(format!("give each a `{form}` form, or a `blank` of its own to say that it is meant"))
+            Diagnostic::at(Code::FallsToBlank, place, message).help(format!(
+                "give each a `{form}` form, or a `blank` of its own or of its class to say that it is meant"
+            ))
         });
         said.collect()
     }
@@ -229,7 +237,7 @@ impl Lint<'_> {
 }
 
 /// What a scope alone gives of an entry (rule 15), and the class that decides; `None` for a class where `fields` does.
-fn level(entry: &Entry, id: ScopeId, scope: &Scope) -> Option<(Level, Option<ClassId>)> {
+pub(super) fn level(entry: &Entry, id: ScopeId, scope: &Scope) -> Option<(Level, Option<ClassId>)> {
     if let Some((_, level)) = entry.overrides.iter().find(|(of, _)| *of == id) {
         return Some((*level, None));
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::super::field_path::{FieldPath, Segment};
 use super::super::model::{Entry, Governed, RouteBody};
-use super::super::{Member, Node};
+use super::super::{Member, Node, lookalike};
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic, Span};
 
@@ -32,6 +32,7 @@ impl Lint<'_> {
             }
         }
         self.rows_below_elements();
+        self.records_of_objects();
         self.form_conflicts();
     }
 
@@ -41,6 +42,15 @@ impl Lint<'_> {
         let Ok(path) = FieldPath::parse(text) else { return };
         self.unguarded(&path, member.key_span);
         self.length_members(&path, member.key_span);
+        if let Some(odd) = path.segments.iter().find_map(|segment| match segment {
+            Segment::Member(name) => lookalike::odd(name),
+            Segment::Any | Segment::Filtered(_) => None,
+        }) {
+            let message = format!("`{text}` is most likely in no body: {odd}");
+            self.push(
+                Diagnostic::at(Code::NoEffect, member.key_span, message).help("write the name again as the API has it"),
+            );
+        }
         if path.open {
             self.push(
                 Diagnostic::at(
@@ -133,6 +143,29 @@ impl Lint<'_> {
                         ),
                     )
                     .help(format!("write `{elements}[?{}]`", rows.filter.as_str())),
+                );
+            }
+        }
+    }
+
+    /// `max_records` of an array through which the body goes as through an object: no element of it comes, so none is counted.
+    fn records_of_objects(&mut self) {
+        for route in &self.policy.routes {
+            let RouteBody::Governed(governed) = &route.body else { continue };
+            let Some(records) = &governed.max_records else { continue };
+            let Some((_, array)) = records.at.segments.split_last() else { continue };
+            let mut below = governed.entries.iter().filter(|entry| entry.path.reaches_into(&records.at)).peekable();
+            let member = |entry: &Entry| matches!(entry.path.segments.get(array.len()), Some(Segment::Member(_)));
+            if below.peek().is_some() && below.all(member) {
+                let array = FieldPath { segments: array.to_vec(), open: false };
+                let span = self.node(&["routes", &route.name, "max_records"]).map_or(route.span, |node| node.span);
+                let message = format!(
+                    "`max_records` counts elements of `{array}`, which the body of route `{}` reads as an object",
+                    route.name
+                );
+                self.push(
+                    Diagnostic::at(Code::NoEffect, span, message)
+                        .help(format!("name its elements in the body: `{}`", records.at)),
                 );
             }
         }

@@ -1,13 +1,16 @@
 //! What passes unfiltered or unproved: pass routes, `any`, headers (rules 5 to 8, 30, 31).
 
+use std::collections::BTreeMap;
+
 use super::super::field_path::Segment;
 use super::super::media::MediaRange;
 use super::super::model::{
     Entry, Governed, Identity, OtherContent, QueryRule, RouteBody, TemplateSegment, Unmatched, When,
 };
+use super::super::similar::question;
 use super::super::{Node, PolicySet};
 use super::{Lint, some};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// Query parameters by which many APIs let a caller choose, rename, expand, filter or order by fields, withheld ones too.
 const TELLING: [&str; 41] = [
@@ -67,6 +70,30 @@ const REVEALING: [&str; 9] = [
     "x-total-pages",
 ];
 
+/// Words in the names of headers that hold personal data, or what is for an upstream's developers.
+const PERSONAL: [&str; 10] =
+    ["account", "customer", "debug", "email", "iban", "msisdn", "phone", "psu", "subscriber", "user"];
+
+/// Methods of IANA's registry that clients of an API send, and `PURGE`.
+const METHODS: [&str; 16] = [
+    "GET",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "QUERY",
+    "REPORT",
+    "SEARCH",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LINK",
+    "PURGE",
+];
+
 /// Members of errors that are for an upstream's developers.
 const INTERNALS: [&str; 14] = [
     "backtrace",
@@ -99,6 +126,9 @@ const PROSE: [&str; 11] = [
     "text",
     "usermessage",
 ];
+
+/// What a sentence of an error may quote, and a detector finds.
+const SEARCHED: [&str; 4] = ["card", "email", "iban", "phone"];
 
 fn of_types(ranges: &[MediaRange]) -> String {
     let names: Vec<String> = ranges.iter().map(|range| format!("`{range}`")).collect();
@@ -144,18 +174,37 @@ impl Lint<'_> {
     fn kept_headers(&mut self, place: &[&str], revealing: &[&str]) {
         for name in self.node(place).and_then(Node::elements).unwrap_or_default() {
             let Some(text) = name.text() else { continue };
-            if revealing.contains(&text.to_ascii_lowercase().as_str()) {
-                self.push(
-                    Diagnostic::at(Code::RevealingHeader, name.span, format!("the header `{text}` may tell what the body withholds"))
-                        .help("keep it only if its value says nothing that a caller may not know; or give it a class under `classify`"),
-                );
-            }
+            let lower = text.to_ascii_lowercase();
+            let (why, help) = if lower == "set-cookie" && revealing.contains(&"set-cookie") {
+                (
+                    "hands out the upstream's sessions".to_owned(),
+                    "leave it out: who holds such a cookie may be able to ask the upstream by another way",
+                )
+            } else if revealing.contains(&lower.as_str()) {
+                (
+                    "may tell what the body withholds".to_owned(),
+                    "keep it only if its value says nothing that a caller may not know; or give it a class under `classify`",
+                )
+            } else if let Some(word) = stem_words(&lower).iter().find(|word| PERSONAL.contains(&word.as_str())) {
+                (
+                    format!("goes to everybody, and its name speaks of `{word}`"),
+                    "give it a class under `classify`: a scope that is granted the class gets it",
+                )
+            } else {
+                continue;
+            };
+            self.push(
+                Diagnostic::at(Code::RevealingHeader, name.span, format!("the header `{text}` {why}")).help(help),
+            );
         }
     }
 
     /// Parts of an upstream's error that are written for developers, or in free text.
     fn errors(&mut self, policy: &PolicySet) {
-        let searched = !policy.defaults.errors.detect.is_empty();
+        let missing: Vec<&str> = SEARCHED
+            .into_iter()
+            .filter(|name| policy.defaults.errors.detect.iter().all(|detector| detector.name() != *name))
+            .collect();
         for place in self.node(&["defaults", "errors", "show"]).and_then(Node::elements).unwrap_or_default() {
             let Some(text) = place.text() else { continue };
             let last = text.rsplit(['.', '\'', '[']).find(|part| part.contains(|c: char| c.is_alphanumeric()));
@@ -163,13 +212,18 @@ impl Lint<'_> {
                 last.unwrap_or(text).chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
             let (why, help) = if INTERNALS.contains(&name.as_str()) {
                 (
-                    "tells how the upstream works, and often what it worked on",
-                    "leave it out: callers need a code and a title",
+                    "tells how the upstream works, and often what it worked on".to_owned(),
+                    "leave it out: callers need a code and a title".to_owned(),
                 )
-            } else if PROSE.contains(&name.as_str()) && !searched {
+            } else if PROSE.contains(&name.as_str()) && missing.len() == SEARCHED.len() {
                 (
-                    "is free text, which may quote what a caller may not see",
-                    "leave it out, or have it searched: `detect: [email, phone]`",
+                    "is free text, which may quote what a caller may not see".to_owned(),
+                    "leave it out, or have it searched: `detect: [card, email, iban, phone]`".to_owned(),
+                )
+            } else if PROSE.contains(&name.as_str()) && !missing.is_empty() {
+                (
+                    format!("is free text, and is not searched for {}", some(missing.iter().copied())),
+                    "leave it out, or have it searched for all: `detect: [card, email, iban, phone]`".to_owned(),
                 )
             } else {
                 continue;
@@ -209,6 +263,16 @@ impl Lint<'_> {
 
     fn route(&mut self, route: &super::super::model::Route) {
         let name = route.name.as_str();
+        if !METHODS.contains(&route.method.as_str())
+            && let Some(node) = self.node(&["routes", name, "match"])
+        {
+            let message =
+                format!("no usual request has the method `{}`, so route `{name}` is never used", route.method);
+            let help = question(&route.method, METHODS).unwrap_or_else(|| {
+                "write GET, POST, PUT, PATCH or DELETE; a route for each where there are several".to_owned()
+            });
+            self.push(Diagnostic::at(Code::NoEffect, node.span, message).help(help));
+        }
         let elsewhere: Vec<&str> = REVEALING.into_iter().filter(|name| *name != "location").collect();
         self.kept_headers(&["routes", name, "headers", "keep"], &elsewhere);
         match &route.body {
@@ -244,6 +308,8 @@ impl Lint<'_> {
                     ),
                 );
             }
+            // Both ends of one range are one thing to look at.
+            let mut ranges: BTreeMap<String, (Span, Vec<&str>)> = BTreeMap::new();
             for element in node.elements().unwrap_or_default() {
                 let Some(text) = element.text() else { continue };
                 let lower = text.to_lowercase();
@@ -251,14 +317,7 @@ impl Lint<'_> {
                 if let RouteBody::Governed(governed) = &route.body
                     && let Some(field) = bounded(stem_words(text), governed)
                 {
-                    self.push(
-                        Diagnostic::at(
-                            Code::QueryName,
-                            element.span,
-                            format!("the query parameter `{text}` of route `{name}` may ask for bounds of `{field}`, which not every caller sees as it is: who is found tells its value"),
-                        )
-                        .help("make sure that the upstream applies it only for callers who may see the field"),
-                    );
+                    ranges.entry(field).or_insert_with(|| (element.span, Vec::new())).1.push(text);
                 }
                 if TELLING.contains(&stem) {
                     self.push(
@@ -270,6 +329,20 @@ impl Lint<'_> {
                         .help("make sure that the upstream applies it only to fields that every caller of the route may see"),
                     );
                 }
+            }
+            for (field, (span, names)) in ranges {
+                let (names, it) = match names.as_slice() {
+                    [one] => (format!("the query parameter `{one}`"), "it"),
+                    _ => (format!("the query parameters {}", some(names.iter().copied())), "them"),
+                };
+                self.push(
+                    Diagnostic::at(
+                        Code::QueryName,
+                        span,
+                        format!("{names} of route `{name}` may ask for bounds of `{field}`, which not every caller sees as it is: who is found tells its value"),
+                    )
+                    .help(format!("make sure that the upstream applies {it} only for callers who may see the field")),
+                );
             }
         }
         for segment in &route.template.segments {

@@ -134,6 +134,12 @@ impl RoundTo {
         self.places
     }
 
+    /// Whether it is 0.01 or less.
+    #[must_use]
+    pub fn is_a_hundredth_at_most(self) -> bool {
+        u128::from(self.digits).saturating_mul(100) <= 10u128.saturating_pow(u32::from(self.places))
+    }
+
     /// Whether each of its multiples is one of the other's.
     fn is_multiple_of(self, other: Self) -> bool {
         let scaled = |step: Self| {
@@ -180,6 +186,13 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(RoundTo::parse(text).map(|step| step.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hundredth_is_a_small_step() {
+        for (text, small) in [("0.01", true), ("0.001", true), ("0.02", false), ("0.1", false), ("1", false)] {
+            assert_eq!(RoundTo::parse(text).unwrap().is_a_hundredth_at_most(), small, "{text}");
         }
     }
 
