@@ -37,9 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// All tests of this file.
 pub(crate) fn all() -> Vec<(String, Test)> {
     type Plain = fn(&World) -> Result<(), String>;
-    let tests: [(&str, Plain); 8] = [
+    let tests: [(&str, Plain); 9] = [
         ("what a harvester tries at Envoy is counted", tries),
-        ("a policy that is reloaded while a page is out settles it", reloaded),
+        ("a policy that is reloaded while a page is out settles it", |world| reloaded(world, Plugin::Discovered)),
+        ("a listener that is replaced while a page is out settles it", |world| reloaded(world, Plugin::ListenedFor)),
         ("a VM that traps keeps what was reserved, and no more leaves", trapped),
         ("a VM that traps in the service's answer ends the request by the idle timeout", trapped_in_answer),
         ("a rate limit service that is killed in mid-call ends in on_error", |world| killed(world, Part::Service)),
@@ -541,6 +542,8 @@ enum Plugin {
     Shipped,
     /// Its configuration is discovered.
     Discovered,
+    /// Its listener is.
+    ListenedFor,
     Trapping,
 }
 
@@ -558,9 +561,12 @@ fn start(world: &World, policy: &str, plugin: Plugin, service: Option<u16>) -> R
     if plugin == Plugin::Trapping {
         bootstrap = bootstrap.with_idle_timeout("3s");
     }
-    if plugin == Plugin::Discovered {
+    if matches!(plugin, Plugin::Discovered | Plugin::ListenedFor) {
         let file = scratch.path().join("fieldgate.json");
-        let (discovering, response) = bootstrap.with_discovery(&file);
+        let (discovering, response) = match plugin {
+            Plugin::ListenedFor => bootstrap.with_listener_discovery(&file),
+            _ => bootstrap.with_discovery(&file),
+        };
         scratch.write("fieldgate.json", &response.to_string()).map_err(|error| error.to_string())?;
         scratch.write("response.json", &response.to_string()).map_err(|error| error.to_string())?;
         bootstrap = discovering;
@@ -575,7 +581,8 @@ fn start(world: &World, policy: &str, plugin: Plugin, service: Option<u16>) -> R
 fn reload(envoy: &Envoy, policy: &str) -> Result<(), String> {
     let path = envoy.scratch.path().join("response.json");
     let response: Value = std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap();
-    let reloads = || envoy.stat(".*extension_config_discovery.*config_reload");
+    let reloads =
+        || envoy.stat(".*extension_config_discovery.*config_reload") + envoy.stat("listener_manager.listener_modified");
     let before = reloads();
     envoy
         .scratch
@@ -584,8 +591,8 @@ fn reload(envoy: &Envoy, policy: &str) -> Result<(), String> {
     until("the next policy is there", || reloads() > before)
 }
 
-fn reloaded(world: &World) -> Result<(), String> {
-    let (api, envoy) = start(world, &policy(&budget()), Plugin::Discovered, None)?;
+fn reloaded(world: &World, plugin: Plugin) -> Result<(), String> {
+    let (api, envoy) = start(world, &policy(&budget()), plugin, None)?;
     let caller = Caller { envoy: envoy.listener("api"), token: token(world, "reloaded") };
     let (own, page) = (caller.clone(), Caller::page(PAGE, "late"));
     let page = world.runtime.spawn(async move { own.status(&page, 200).await.map(|got| got.body) });

@@ -195,6 +195,15 @@ impl Bootstrap {
         (self, discovered(config))
     }
 
+    /// With its first listener in a file of its own, which Envoy watches. Returns the file's content.
+    pub fn with_listener_discovery(mut self, file: &Path) -> (Self, Value) {
+        let mut listener = self.0.pointer_mut("/static_resources/listeners").unwrap().as_array_mut().unwrap().remove(0);
+        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+        self.0["dynamic_resources"] =
+            json!({"lds_config": {"path_config_source": {"path": file}, "resource_api_version": "V3"}});
+        (self, json!({"resources": [listener]}))
+    }
+
     /// Without the gate: a request that the filter has not seen reaches the API.
     pub fn without_gate(mut self) -> Self {
         let filters = self.filters_mut();
@@ -266,9 +275,14 @@ fn discovered(config: Value) -> Value {
     }]})
 }
 
-/// A discovery response with another policy in the place of its own.
+/// A discovery response, of the filter's configuration or of its listener, with another policy in the place of its own.
 pub fn with_policy(mut discovered: Value, policy: &str) -> Value {
-    *discovered.pointer_mut("/resources/0/typed_config/config/configuration/value").unwrap() = json!(policy);
+    let resource = discovered.pointer_mut("/resources/0").unwrap();
+    let filter = match resource.pointer_mut(&format!("{MANAGER}/http_filters")).and_then(Value::as_array_mut) {
+        Some(filters) => filters.iter_mut().find(|filter| filter["name"] == "envoy.filters.http.wasm").unwrap(),
+        None => discovered.pointer_mut("/resources/0").unwrap(),
+    };
+    *filter.pointer_mut("/typed_config/config/configuration/value").unwrap() = json!(policy);
     discovered
 }
 
