@@ -32,7 +32,7 @@ use crate::json::Texts;
 use crate::policy::model::{Level, RouteBody, RouteId, ScopeId};
 use crate::policy::moment::Moment;
 use crate::program::memory::Share;
-use crate::program::{FieldCount, Program, View};
+use crate::program::{FieldCount, Person, Program, View};
 use crate::refusal::{Problem, Refusal};
 use crate::rewrite::{Counts, Rewriter};
 use admission::{Spending, Waiting};
@@ -438,6 +438,7 @@ impl Exchange {
         let forwarded = self.forwarded(headers, reading);
         let named = self.program.subjects().in_path(route, target);
         self.spending.path = named;
+        self.noted.somebody = Person::in_path(self.program.policy(), id, target);
         let reports = route.reports_at(now);
         // A route that only reports lets everything pass: budgets count what has left, once it has.
         if let (Some(budgets), false) = (self.program.budgets(), reports) {

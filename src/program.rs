@@ -6,6 +6,7 @@ mod automaton;
 mod budgets;
 mod census;
 mod collect;
+mod drift;
 mod fit;
 mod grant;
 mod kept;
@@ -26,6 +27,7 @@ use serde_json::Value;
 pub use budgets::{Budgets, Demand, InPath, Subjects, page};
 pub use census::{Census, ClassCount};
 pub use collect::{Collector, Kinds, NamespaceId, TooMany};
+pub use drift::{Drift, JsonType, Person, Sightings, Undeclared};
 pub use grant::ScalarRule;
 pub use names::{Ends, Found, Names, hint_within};
 pub use router::{is_canonical, is_canonical_segment};
@@ -85,6 +87,7 @@ pub struct Program {
     activation: Activation,
     views: RefCell<Kept<Kind, Automaton>>,
     memory: Memory,
+    drift: Drift,
 }
 
 /// What the levels of a caller on a route depend on.
@@ -157,6 +160,7 @@ impl Program {
             tries,
             errors: Automaton::for_errors(Rc::clone(&policy)).map(Rc::new),
             activation: Activation::new(&policy),
+            drift: Drift::new(&policy),
             views: RefCell::new(Kept::new(KEPT_STATES)),
             policy,
             memory: Memory::default(),
@@ -178,6 +182,12 @@ impl Program {
     #[must_use]
     pub fn policy(&self) -> &PolicySet {
         &self.policy
+    }
+
+    /// What it has told, and is to tell, of members that no shape names.
+    #[must_use]
+    pub fn drift(&self) -> &Drift {
+        &self.drift
     }
 
     /// Where a request goes (rules 3 to 6). `target` is the request's path with its query, as it came.

@@ -21,6 +21,9 @@ use fieldgate::report::{METRICS, Outcome, Record, Stamp, request_id};
 use fieldgate::transform::PseudonymKey;
 use serde_json::{Value, json};
 
+#[path = "record/drift.rs"]
+mod drift;
+
 const KEY: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
 const NOW: Moment = Moment(1_795_874_661);
 

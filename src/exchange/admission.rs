@@ -392,6 +392,7 @@ impl Exchange {
         let released = self.has_released();
         if released {
             self.spending.left = self.all_subjects();
+            self.tell_drift();
         }
         let Some(budgets) = program.budgets() else { return };
         let admitted = !released || self.admits_reported(budgets, now, store);

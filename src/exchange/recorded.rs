@@ -1,5 +1,6 @@
 //! What of an exchange goes into its decision record.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::{Exchange, Headers, Phase, head};
@@ -7,7 +8,7 @@ use crate::budget::Subject;
 use crate::caller::Caller;
 use crate::policy::PolicySet;
 use crate::policy::model::{ClientId, Identity, RouteId, ScopeId};
-use crate::program::{Census, Collector, InPath, NamespaceId, Program, View};
+use crate::program::{Census, Collector, InPath, NamespaceId, Person, Program, Sightings, Undeclared, View};
 use crate::report::{Client, MOST_SUBJECTS, Outcome, Record, Ruling, Stamp, request_id};
 
 /// What the record needs of an exchange, besides what is kept anyway. It holds nothing of a body.
@@ -17,6 +18,11 @@ pub(super) struct Noted {
     request: Option<String>,
     who: Option<Who>,
     census: Option<Rc<Census>>,
+    sightings: Option<Rc<Sightings>>,
+    /// Whom the request's path names, where no subject of the policy's says so.
+    pub(super) somebody: Option<Person>,
+    /// What the record tells of members that no shape names.
+    drift: Vec<Undeclared>,
     /// The status that the caller gets.
     pub(super) status: Option<u16>,
     /// Whether the response's head had gone before the last event.
@@ -58,14 +64,31 @@ impl Exchange {
     pub(super) fn noting(&mut self, view: View, route: RouteId, most: &[u64]) -> View {
         let program = Rc::clone(&self.program);
         let Some(governed) = program.policy().governed(route) else { return view };
-        let mut view = view.recorded();
+        let mut view = view.recorded().watched(program.drift(), route);
         self.noted.census = view.census().cloned();
+        self.noted.sightings = view.sightings().cloned();
         if governed.subject_entries(None).next().is_some() {
             let collector = Rc::new(Collector::new(program.subjects(), most));
             self.spending.collector = Some(Rc::clone(&collector));
             view = view.collected(collector);
         }
         view
+    }
+
+    /// Makes known what the response had that no shape names: what of it is new goes into the record.
+    pub(super) fn tell_drift(&mut self) {
+        let (Some(sightings), Some(route)) = (self.noted.sightings.take(), self.report.route) else { return };
+        let subjects = self.program.subjects();
+        let people: Vec<Person> = if subjects.key().is_some() && !subjects.namespaces().is_empty() {
+            // A record that is nobody's may be anybody's.
+            let left = self.spending.left.iter().filter(|_| self.nobodys() == 0);
+            let people: BTreeSet<Person> = left.map(|(kind, subject)| Person::subject(*kind, *subject)).collect();
+            people.into_iter().collect()
+        } else {
+            self.noted.somebody.into_iter().collect()
+        };
+        let people: Option<Rc<[Person]>> = (!people.is_empty()).then(|| people.into());
+        self.noted.drift = self.program.drift().tell(route, &sightings, people.as_ref());
     }
 
     /// The decision record, once the exchange is settled. `now` is when that was.
@@ -108,6 +131,7 @@ impl Exchange {
             record.classes = census.classes();
             record.undeclared = census.undeclared();
         }
+        record.drift = &self.noted.drift;
         record.mismatches = self.report.counts.shape_mismatch;
         record.records = self.left();
         record.subjects = self.spending.left.get(..MOST_SUBJECTS).unwrap_or(&self.spending.left);

@@ -30,7 +30,7 @@ use resolve::Resolver;
 use scopes::{ClientDraft, ScopeDraft};
 use shapes::Declared;
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "language",
     "policy",
     "include",
@@ -48,6 +48,7 @@ const KEYS: [&str; 17] = [
     "budgets",
     "canaries",
     "key",
+    "drift",
 ];
 
 /// Most of each kind of thing; identifiers are 16 bits wide.
@@ -205,6 +206,7 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     let budgets = budgets::budgets(reader, &known, keys.get("budgets"));
     let canaries = budgets::canaries(reader, &known, keys.member("canaries"));
     let key = budgets::key(reader, keys.get("key"));
+    let drift = settings::drift(reader, keys.get("drift"));
     let routes = resolver.routes(reader);
     counting::routes(reader, &budgets, &routes, &known.namespaces, keys.get("routes"));
     let any_client = clients.iter().position(|client| client.name == "*").and_then(resolve::client_id);
@@ -225,6 +227,7 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
         budgets,
         canaries,
         key,
+        drift,
     })
 }
 

@@ -93,6 +93,8 @@ pub struct PolicySet {
     pub canaries: Option<Canaries>,
     /// Which of several keys the policy uses, 1 to 8 of a-z and 0-9 (rule 23); see [`PolicySet::key_variable`].
     pub key: Option<Rc<str>>,
+    /// Whether the decision record tells of members that no shape names.
+    pub drift: bool,
 }
 
 impl PolicySet {

@@ -16,7 +16,7 @@ use super::kept::{Fills, Share};
 use super::tally::Standing;
 use super::trie::{EntryId, Node, NodeId, Trie};
 use super::view::{ContainerRule, Outlook, State, StateId, Step};
-use crate::policy::field_path::Filter;
+use crate::policy::field_path::{FieldPath, Filter};
 use crate::policy::model::{
     ClassId, ClientId, Entry, Governed, Level, Limits, Over, PolicySet, RouteBody, RouteId, ScopeId,
 };
@@ -259,6 +259,24 @@ impl Automaton {
             (None, None) => return None,
         };
         Some((field, level))
+    }
+
+    /// Where the container of a state is: the innermost shape that it is a part of, if any, and its path in that; else its path
+    /// in the route's body.
+    pub(super) fn owner(&self, id: StateId) -> Option<(Option<Rc<str>>, FieldPath)> {
+        let table = self.table.try_borrow().ok()?;
+        let node = *table.places.get(id.index())?.nodes.first()?;
+        let (path, (_, governed)) = (self.trie.path(node), self.grants()?);
+        // An entry below it knows the shapes that were mounted on the way, and where in each it is.
+        let part_of = |entry: &&Entry| {
+            entry.names.iter().rev().find_map(|(shape, within)| {
+                let mounted = entry.path.segments.len().checked_sub(within.segments.len())?;
+                let segments = within.segments.get(..path.segments.len().checked_sub(mounted)?)?.to_vec();
+                Some((Rc::clone(shape), FieldPath { segments, open: false }))
+            })
+        };
+        let shape = resolve(governed, &self.below(node)).iter().find_map(part_of);
+        Some(shape.map_or((None, path), |(shape, path)| (Some(shape), path)))
     }
 
     /// Four times the cost of one scalar at the place of a state.

@@ -13,14 +13,15 @@ use serde_json::Value;
 use super::automaton::Automaton;
 use super::census::Census;
 use super::collect::{Collector, NamespaceId};
+use super::drift::{Drift, Sightings};
 use super::grant::ScalarRule;
 use super::names::Names;
 use super::tally::{FieldCount, Standing, Tally};
-use crate::policy::model::{Level, Limits, Over, ScopeId};
+use crate::policy::model::{Level, Limits, Over, RouteId, ScopeId};
 use crate::transform::PseudonymKey;
 
 /// A state of a [`View`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateId(pub(super) u32);
 
 impl StateId {
@@ -216,13 +217,24 @@ pub struct View {
     census: Option<Rc<Census>>,
     /// Only where a budget, a canary or a decision record asks whose data leaves.
     collector: Option<Rc<Collector>>,
+    /// Only in a response that is looked at for members that no shape names.
+    sightings: Option<Rc<Sightings>>,
     /// What the request leaves of [`View::max_records`].
     most_records: u64,
 }
 
 impl View {
     pub(super) fn new(automaton: Rc<Automaton>, client: Rc<str>, key: Option<Rc<PseudonymKey>>) -> Self {
-        Self { automaton, client, key, tally: None, census: None, collector: None, most_records: u64::MAX }
+        Self {
+            automaton,
+            client,
+            key,
+            tally: None,
+            census: None,
+            collector: None,
+            sightings: None,
+            most_records: u64::MAX,
+        }
     }
 
     /// The state of the root value.
@@ -319,6 +331,18 @@ impl View {
     #[must_use]
     pub fn census(&self) -> Option<&Rc<Census>> {
         self.census.as_ref()
+    }
+
+    /// This view, which now notes members that no shape names, if the response is one that is looked at.
+    #[must_use]
+    pub fn watched(self, drift: &Drift, route: RouteId) -> Self {
+        Self { sightings: drift.look(route, &self.automaton), ..self }
+    }
+
+    /// What notes members that no shape names.
+    #[must_use]
+    pub fn sightings(&self) -> Option<&Rc<Sightings>> {
+        self.sightings.as_ref()
     }
 
     /// Counts a scalar, or a container that is decided whole, at the place of that state.

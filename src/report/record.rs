@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::stamp::Stamp;
 use crate::budget::Subject;
 use crate::policy::model::{ClientId, Level, PolicySet, RouteId, ScopeId};
-use crate::program::{ClassCount, NamespaceId};
+use crate::program::{ClassCount, NamespaceId, Undeclared};
 use crate::refusal::Refusal;
 
 /// Most subjects that one record names. What is over is counted as unknown: a line must stay one that log pipelines take.
@@ -145,6 +145,8 @@ pub struct Record<'a> {
     pub mismatches: u64,
     /// Values of which the policy knows nothing.
     pub undeclared: u64,
+    /// What the upstream sends and no shape names, as far as it is new.
+    pub drift: &'a [Undeclared],
     /// Whose data left: sorted, without repeats.
     pub subjects: &'a [(NamespaceId, Subject)],
     /// The names of their kinds, by number.
@@ -189,6 +191,7 @@ impl<'a> Record<'a> {
             classes: Vec::new(),
             mismatches: 0,
             undeclared: 0,
+            drift: &[],
             subjects: &[],
             namespaces: &[],
             unknown: 0,
@@ -307,6 +310,19 @@ impl<'a> Record<'a> {
         if self.undeclared > 0 {
             write_count(br#","undeclared":"#, self.undeclared, out);
         }
+        let write = |new: &Undeclared, out: &mut Vec<u8>| {
+            out.push(b'{');
+            if let Some(shape) = &new.shape {
+                out.extend_from_slice(br#""shape":"#);
+                write_text(shape, out);
+                out.push(b',');
+            }
+            out.extend_from_slice(br#""path":"#);
+            write_text(&new.path, out);
+            write_word(br#","type":"#, new.kind.word(), out);
+            out.push(b'}');
+        };
+        write_list(br#","drift":["#, self.drift.iter(), write, out);
         self.write_subjects(out);
         if self.unknown > 0 {
             write_count(br#","unknown":"#, self.unknown, out);

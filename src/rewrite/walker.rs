@@ -23,7 +23,7 @@ use crate::json::lexer::Tokens;
 use crate::json::simd::BLOCK;
 use crate::policy::model::Over;
 use crate::policy::pattern::Effort;
-use crate::program::{Census, Outlook, Standing, State, StateId, States, View};
+use crate::program::{Census, Outlook, Sightings, Standing, State, StateId, States, View};
 use crate::refusal::{JsonFault, Refusal};
 
 /// Containers that bodies nest without more room being made for them.
@@ -189,6 +189,8 @@ pub(super) struct Walker {
     counting: bool,
     /// What counts for the decision record.
     census: Option<Rc<Census>>,
+    /// What notes members that no shape names, in few responses.
+    sightings: Option<Rc<Sightings>>,
     max_records: Option<(u64, Over)>,
     /// Records of subjects that are open (rule 34).
     records: Vec<OpenRecord>,
@@ -207,7 +209,7 @@ impl Walker {
     fn with_root(view: Rc<View>, root: Root, id: StateId) -> Self {
         let states = view.states();
         let (max_records, counting) = (view.max_records(), view.is_counting());
-        let census = view.census().cloned();
+        let (census, sightings) = (view.census().cloned(), view.sightings().cloned());
         let frame = Frame::around_root(false, Rc::clone(states.get(StateId::DEAD)));
         Self {
             view,
@@ -229,6 +231,7 @@ impl Walker {
             taken: Vec::new(),
             counting,
             census,
+            sightings,
             max_records,
             records: Vec::new(),
             counts: Counts::default(),

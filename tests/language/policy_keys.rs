@@ -10,6 +10,7 @@ pub(crate) const POLICY: About = About {
         ("include", &["1"]),
         ("hosts", &["4"]),
         ("key", &["23"]),
+        ("drift", &["14"]),
         ("identity", &["7"]),
         ("defaults.unmatched_route", &["5"]),
         ("defaults.other_content", &["30"]),
@@ -71,6 +72,7 @@ pub(crate) const POLICY: About = About {
     defaults: &[
         ("hosts", "every authority"),
         ("key", "`FIELDGATE_KEY`"),
+        ("drift", "`false`"),
         ("defaults.unmatched_route", "`reject`"),
         ("defaults.other_content", "`reject`"),
         ("limits.body", "64MiB"),

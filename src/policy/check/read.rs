@@ -51,11 +51,12 @@ impl Reader {
         self.found.push(diagnostic);
     }
 
-    fn wrong_kind(&mut self, node: &Node, what: &str, expected: &str) -> &mut Diagnostic {
+    pub(super) fn wrong_kind(&mut self, node: &Node, what: &str, expected: &str) -> &mut Diagnostic {
         let message = format!("{what} is {}, not {expected}", node.kind());
         let help = match expected {
             "a map" => "write `name: value` pairs below it, each indented by two spaces",
             "a list" => "write `[a, b]`",
+            "`true` or `false`" => "write `true` or `false`, without quotes",
             "a whole number" => "write digits alone, without quotes, as JSON spells a number",
             _ => "write one word or a text in quotes",
         };

@@ -252,6 +252,19 @@ pub(super) fn head(reader: &mut Reader, node: Option<&Node>) -> HeadMode {
     node.and_then(|node| reader.word(node, "`head`", &words)).unwrap_or(HeadMode::Held)
 }
 
+/// `drift`: whether the decision record tells of members that no shape names.
+pub(super) fn drift(reader: &mut Reader, node: Option<&Node>) -> bool {
+    let Some(node) = node else { return false };
+    match node.value {
+        Tree::Bool(value) => value,
+        Tree::Refused => false,
+        _ => {
+            reader.wrong_kind(node, "`drift`", "`true` or `false`");
+            false
+        }
+    }
+}
+
 /// Largest `limits.body`: a gibibyte is what one worker's VM has in all.
 const MAX_BODY: u64 = 1 << 30;
 /// Largest `limits.record`: an element is held whole, as text and as a tree of up to fifty times its size, and a worker has a

@@ -179,8 +179,9 @@ impl Walker {
             let words = state.members.len().div_ceil(64).saturating_sub(1);
             self.seen.resize(more_seen.saturating_add(words), 0);
         }
-        // Where values are counted, each member is looked at.
-        let looked_up = if self.counting { u64::MAX } else { state.looked_up };
+        // Where values are counted or unknown names noted, each member is looked at.
+        let notes = self.sightings.as_ref().is_some_and(|sightings| sightings.goes_on());
+        let looked_up = if self.counting || notes { u64::MAX } else { state.looked_up };
         let frame = Frame { kind, seen: 0, more_seen, id: self.here, state, looked_up, begun: false, muted };
         self.outer.push(std::mem::replace(&mut self.frame, frame));
         if kind == Kind::Array { self.await_element() } else { Phase::Name }

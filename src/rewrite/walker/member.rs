@@ -17,7 +17,28 @@ impl Walker {
         let from = start.wrapping_add(1);
         self.name = Name::Chunk { start, end: at.wrapping_add(1) };
         let found = self.frame.state.members.find_by_ends(sink.span(from, at), sink.ends(from, at));
+        if found.is_none() && self.sightings.is_some() {
+            self.note(sink, from, at);
+        }
         self.member(found, Place { at: start, before: 0 })
+    }
+
+    /// Notes the member of a name, without escapes, that the policy does not know, if no entry covers it. A member whose value
+    /// does not begin in this chunk is left to another response.
+    #[cold]
+    #[inline(never)]
+    fn note(&mut self, sink: &Sink<'_>, from: usize, at: usize) {
+        const WHITE: usize = 64;
+        let state = &self.frame.state;
+        let Some(sightings) = self.sightings.as_ref().filter(|sightings| sightings.goes_on()) else { return };
+        if state.other != StateId::DEAD || state.filtered {
+            return;
+        }
+        let behind = at.wrapping_add(1)..at.wrapping_add(WHITE);
+        let value = behind.map(|at| sink.at(at)).find(|byte| !matches!(byte, b':' | b' ' | b'\t' | b'\n' | b'\r'));
+        if let Some(first) = value {
+            sightings.note(self.frame.id, sink.span(from, at), first);
+        }
     }
 
     /// The policy does not know the name, and members of such names are removed.

@@ -155,6 +155,10 @@ fn settings(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
     if old.head != new.head {
         changes.push(setting("", "head", Direction::Other, debug(&old.head), debug(&new.head)));
     }
+    if old.drift != new.drift {
+        // Nobody who asks sees the decision record: names of members get into the log, or no more do.
+        changes.push(setting("", "drift", Direction::Other, debug(&old.drift), debug(&new.drift)));
+    }
     for scope in old.scopes.iter().filter(|scope| !new.scopes.iter().any(|other| other.name == scope.name)) {
         changes.push(setting("", &format!("scope {}", scope.name), Direction::Loss, "present", "gone"));
     }

@@ -7,8 +7,11 @@ use super::operation::kebab;
 use super::{Api, Fault, Field, Operation, Sample, Shape, What, expand, one_line, suggest};
 use fieldgate::policy::field_path::FieldPath;
 
-/// The class of everything that nobody has looked at.
-const CLASS: &str = "unreviewed";
+/// The class of what nobody has looked at yet.
+pub(crate) const CLASS: &str = "unreviewed";
+
+/// What it is for.
+pub(crate) const ABOUT: &str = "Nobody has looked at it yet: grant it to nobody";
 
 /// Comments start in this column where the field's path leaves room.
 const MAX_ALIGNED: usize = 56;
@@ -138,7 +141,7 @@ pub fn write(api: &Api, source: &str, policy: &str, matched: &[Matched]) -> Stri
     out.push_str(
         "identity:                         # who vouches for the caller: make this fit your gateway\n  source: jwt_authn\n  payload: verified_jwt\n  client: azp\n  scopes: scope\n\n",
     );
-    let _ = writeln!(out, "classes:\n  {CLASS}: {{about: \"Nobody has looked at it yet: grant it to nobody\"}}");
+    let _ = writeln!(out, "classes:\n  {CLASS}: {{about: \"{ABOUT}\"}}");
     let used = suggested(api, &reached);
     for (name, about) in suggest::CLASSES.iter().filter(|(name, _)| used.contains(name)) {
         let _ = writeln!(out, "  # {name}: {{about: {}}}", quoted(about));
@@ -341,7 +344,7 @@ fn scopes(api: &Api, out: &mut String) {
 }
 
 /// A field path as a key: without quotes where every YAML reader takes it for the same string.
-fn key(path: &str) -> String {
+pub(crate) fn key(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_$.*[]'@/-".contains(c);
     if path.chars().all(plain) { path.to_owned() } else { quoted(path) }
 }
@@ -362,7 +365,7 @@ fn scalar(text: &str) -> String {
 }
 
 /// In double quotes: a JSON string is a YAML one, once what YAML does not count as printable is escaped (YAML 1.2.2 §5.1).
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::new();
     for c in serde_json::Value::from(text).to_string().chars() {
         if super::unprintable(c) {
