@@ -16,6 +16,7 @@ mod diff;
 mod exit;
 mod explain;
 mod init;
+mod learn;
 mod ledger;
 mod load;
 mod logs;
@@ -67,6 +68,7 @@ enum Verb {
     Render(render::Arguments),
     Canary(canary::Arguments),
     Replay(replay::Arguments),
+    Learn(learn::Arguments),
     Ledger(ledger::Arguments),
     Why(why::Arguments),
     Schema(schema::Arguments),
@@ -101,6 +103,7 @@ fn carry_out(verb: &Verb, terminal: Terminal) -> Result<Exit, Failure> {
         Verb::Render(arguments) => render::run(arguments, terminal),
         Verb::Canary(arguments) => canary::run(arguments, terminal),
         Verb::Replay(arguments) => replay::run(arguments, terminal),
+        Verb::Learn(arguments) => learn::run(arguments, terminal),
         Verb::Ledger(arguments) => ledger::run(arguments, terminal),
         Verb::Why(arguments) => why::run(arguments, terminal),
         Verb::Schema(arguments) => schema::run(arguments, terminal),
