@@ -1,19 +1,15 @@
 //! `fieldgate diff`: what each scope gains and loses between two policies.
 
-mod budgets;
-mod changes;
-mod levels;
 mod revision;
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use fieldgate_workbench::changes::{self, Change, Direction};
 
 use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
 use super::report::{number, pretty};
 use super::terminal::{Ink, Terminal};
-use changes::{Change, Direction};
 
 /// Compare two policies: what each scope gains and loses
 ///
@@ -53,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     terminal.print(&match arguments.format {
         Format::Human => human(&changes, terminal),
         Format::Md => markdown(&changes),
-        Format::Json => pretty(&json_document(&changes)),
+        Format::Json => pretty(&changes::document(&changes)),
     })?;
     if arguments.fail_on_gain && gains > 0 {
         terminal.say(&format!("{} and {}: ends with 4 (--fail-on-gain)\n", number(gains, "gain"), lost(losses)));
@@ -162,25 +158,4 @@ fn markdown(changes: &[Change]) -> String {
         text.push('\n');
     }
     text
-}
-
-fn json_document(changes: &[Change]) -> Value {
-    let list = |direction| -> Vec<Value> {
-        changes
-            .iter()
-            .filter(|change| change.direction == direction)
-            .map(|change| {
-                json!({
-                    "who": change.who,
-                    "route": change.route,
-                    "what": change.what,
-                    "from": change.from,
-                    "to": change.to,
-                    "because": change.because,
-                    "at": change.at,
-                })
-            })
-            .collect()
-    };
-    json!({"gains": list(Direction::Gain), "losses": list(Direction::Loss), "other": list(Direction::Other)})
 }

@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::SystemTime;
 
-use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
+use fieldgate::diagnostic::{Diagnostics, Severity};
 use fieldgate::policy::model::Route;
 use fieldgate::policy::moment::Moment;
-use fieldgate::policy::{self, Disk, FileKind, Files, PolicyDoc, PolicySet, disk};
+use fieldgate::policy::{Disk, FileKind, Files, PolicySet, disk};
 use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;
+pub(crate) use fieldgate_workbench::loaded::Loaded;
 use fieldgate_workbench::suite::place::nearest_of;
 use serde_json::{Map, Value};
 
@@ -19,29 +19,12 @@ use super::exit::Failure;
 use super::report::{self, Format};
 use super::terminal::Terminal;
 
-/// One policy that checks.
-pub(crate) struct Loaded {
-    /// Its root file, as named.
-    pub(crate) name: String,
-    /// As written, includes merged.
-    pub(crate) doc: PolicyDoc,
-    /// As checked.
-    pub(crate) policy: PolicySet,
-    /// Warnings and notes.
-    pub(crate) diagnostics: Diagnostics,
-    /// What spans point into.
-    pub(crate) sources: Rc<Sources>,
-}
-
 /// Loads and checks one policy.
 ///
 /// # Errors
 /// Its diagnostics, if one is an error.
 pub(crate) fn one(files: &dyn Files, root: &str) -> Result<Loaded, Diagnostics> {
-    let doc = policy::load(files, root)?;
-    let (policy, diagnostics) = policy::check_at(&doc, Moment::of(SystemTime::now()))?;
-    let sources = Rc::clone(doc.sources());
-    Ok(Loaded { name: root.to_owned(), doc, policy, diagnostics, sources })
+    Loaded::read(files, root, Moment::of(SystemTime::now()))
 }
 
 /// A JSON file over this many bytes is data: a policy of that size does not load.
@@ -337,15 +320,12 @@ pub(crate) fn claims(text: Option<&str>) -> Result<Value, Failure> {
     }
 }
 
-/// The key of pseudonyms where the environment has none: known to everybody, so that a suite needs no secret. 32 bytes in base64.
-const TEST_KEY: &str = "ZmllbGRnYXRlIHRlc3Qga2V5LCBub3QgYSBzZWNyZXQ=";
-
-/// That key.
+/// The key that everybody knows.
 ///
 /// # Errors
 /// None in practice: a test holds that it is one.
 pub(crate) fn test_key() -> Result<PseudonymKey, Failure> {
-    PseudonymKey::from_base64(TEST_KEY).map_err(|fault| Failure::new(format!("the test key: {fault}")))
+    fieldgate_workbench::suite::run::test_key().map_err(|fault| Failure::new(format!("the test key: {fault}")))
 }
 
 /// The policy's key (rule 23), from this process's environment.

@@ -3,17 +3,15 @@
 //! The protocol's framing, its start and its end are `lsp-server`'s. The few messages that are spoken are made here as JSON: all
 //! types of the protocol would be a crate larger than this module.
 
-mod cursor;
 mod editor;
 mod hover;
-mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use fieldgate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources};
+use fieldgate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, Span};
 use fieldgate::policy::{self, FileKind, Files, PolicyDoc, PolicySet};
-use fieldgate_workbench::suite;
+use fieldgate_workbench::{complete, suite};
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
 use serde_json::{Value, json};
 
@@ -201,10 +199,8 @@ impl Server {
         let looked = self.of(&path);
         let result = match (method.as_str(), at, looked) {
             ("textDocument/hover", Some(at), Some(looked)) => hover::at(looked, &path, &text, at),
-            ("textDocument/definition", Some(at), Some(looked)) => names::definition(looked, &path, &text, at),
-            ("textDocument/completion", Some(at), looked) => {
-                names::completion(looked.and_then(|looked| looked.doc.as_ref()), &path, &text, at)
-            }
+            ("textDocument/definition", Some(at), Some(looked)) => definition(looked, &text, at),
+            ("textDocument/completion", Some(at), looked) => completion(looked, &text, at),
             ("textDocument/codeAction", _, Some(looked)) => actions(looked, &path, &params),
             ("textDocument/hover" | "textDocument/definition" | "textDocument/codeAction", _, _) => Value::Null,
             _ => {
@@ -230,6 +226,32 @@ impl Server {
     }
 }
 
+/// Where the name at a place is declared.
+fn definition(looked: &Looked, text: &str, at: usize) -> Value {
+    let found = looked.doc.as_ref().and_then(|doc| {
+        let span = complete::definition(doc, text, at)?;
+        let source = doc.sources().get(span.file)?;
+        Some(json!({"uri": uri_of(&source.name), "range": range(&source.text, span)}))
+    });
+    found.unwrap_or_default()
+}
+
+/// What may be written at a place.
+fn completion(looked: Option<&Looked>, text: &str, at: usize) -> Value {
+    let doc = looked.and_then(|looked| looked.doc.as_ref());
+    let Some((typed, items)) = complete::completion(doc, text, at) else { return Value::Null };
+    let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    let range = range(text, Span { file: 0, start: byte(typed.start), end: byte(typed.end) });
+    let items = items.into_iter().map(|item| {
+        // Kinds of the protocol: 6 is a variable, 14 a keyword.
+        json!({
+            "label": item.label, "detail": item.about, "kind": if item.is_name { 6 } else { 14 },
+            "filterText": item.written, "textEdit": {"range": range, "newText": item.written},
+        })
+    });
+    items.collect()
+}
+
 /// Adds what is said of a policy to what is said of its files.
 fn add(diagnostics: &Diagnostics, root: &str, found: &mut BTreeMap<String, Vec<Value>>) {
     for item in diagnostics.items() {
@@ -246,7 +268,7 @@ fn said(item: &Diagnostic, sources: &Sources, root: &str) -> (String, Value) {
         Severity::Note => 3,
     };
     let help = item.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
-    let place = |span: fieldgate::diagnostic::Span| {
+    let place = |span: Span| {
         let source = sources.get(span.file)?;
         Some((source.name.clone(), range(&source.text, span)))
     };

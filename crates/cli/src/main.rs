@@ -7,7 +7,6 @@
 //! error: `preview … > body.json` is exactly the bytes.
 
 mod canary;
-mod cells;
 mod change;
 mod check;
 mod code;
@@ -39,6 +38,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use exit::{Exit, Failure};
+use fieldgate_workbench::cells;
 use terminal::{Color, Terminal};
 
 /// Show each caller only the fields it needs: check, test and review the policies of the fieldgate plugin for Envoy.

@@ -7,17 +7,18 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use fieldgate::caller::Caller;
-use fieldgate::exchange::{Answer, Headers, Mode, Request, Response, respond};
+use fieldgate::exchange::{Answer, Headers, Mode, Response};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Level, Route, RouteBody, RouteId, StepEffect};
+use fieldgate::policy::model::{Route, RouteBody, RouteId, StepEffect};
 use fieldgate::policy::moment::Moment;
 use fieldgate::program::{FieldCount, Program};
 use fieldgate::refusal::Refusal;
 use fieldgate::rewrite::Counts;
+use fieldgate_workbench::preview::{self, Asked};
 use fieldgate_workbench::suite::budgets;
 use fieldgate_workbench::suite::place::all_places;
 use fieldgate_workbench::suite::texts;
-use fieldgate_workbench::suite::verdict::{self, Asker, word};
+use fieldgate_workbench::suite::verdict::word;
 
 use super::exit::{Exit, Failure};
 use super::load;
@@ -90,30 +91,15 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     }
     let authority = one.policy.hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned());
     let caller = Caller::new(&one.policy, &arguments.client, arguments.scopes.clone(), claims);
-    let key = load::key(&one.policy)?;
-    let policy = match arguments.used {
-        Some(used) => budgets::at_share(&one.policy, caller.entry, used),
-        None => one.policy.clone(),
-    };
-    // Without a key the policy runs with one that everybody knows, as long as nothing that is keyed can come out.
-    let trial = match &key {
-        None => load::test_key().ok().and_then(|key| Program::new(policy.clone(), Some(key)).ok()),
-        Some(_) => None,
-    };
-    let trial = trial.filter(|program| {
-        let found = program.find(&authority, &method, &target).ok().flatten();
-        !found.is_some_and(|route| may_be_pseudonym(program.policy(), route, &caller))
-    });
-    let program = match trial {
-        Some(program) => program,
-        None => Program::new(policy, key).map_err(|missing| {
+    let asked = Asked { authority, method, target };
+    let program =
+        preview::program(&one.policy, &caller, arguments.used, load::key(&one.policy)?, &asked).map_err(|missing| {
             Failure::new(missing.to_string())
                 .help(format!("for a trial: export {}=$(openssl rand -base64 32)", missing.variable))
-        })?,
-    };
+        })?;
     let program = Rc::new(program);
     if let Some(used) = arguments.used {
-        let route = program.find(&authority, &method, &target).ok().flatten();
+        let route = asked.route(&program);
         if let Some(exit) = share(&one.policy, route, &caller, used, terminal) {
             return Ok(exit);
         }
@@ -126,17 +112,14 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         .lock()
         .read_to_end(&mut body)
         .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
-    if method == "HEAD" && !body.is_empty() {
+    if asked.method == "HEAD" && !body.is_empty() {
         body.clear();
         terminal.say("note: a response to HEAD has no body, so what stands on standard input is not sent\n");
     }
     let now = arguments.now.or_else(|| Moment::of(SystemTime::now()));
-    let headers_sent = vec![(b":authority".to_vec(), authority.clone().into_bytes())];
-    let found = program.find(&authority, &method, &target).ok().flatten();
-    let asked = Asked { authority: authority.clone(), method: method.clone(), target: target.clone() };
-    let request = Request { method, target, headers: headers_sent, caller, now };
+    let found = asked.route(&program);
     let upstream = Response { status: arguments.status, headers, body };
-    let answer = respond(&program, request, &upstream);
+    let answer = preview::answer(&program, &asked, caller, now, &upstream);
     let mut out = Vec::new();
     if arguments.include {
         out.extend_from_slice(format!("HTTP/1.1 {}\r\n", answer.status).as_bytes());
@@ -150,91 +133,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     // The bytes are exact, so they may end without a line end; the summary starts on a line of its own all the same.
     let gap = if io::stdout().is_terminal() && !answer.body.ends_with(b"\n") { "\n" } else { "" };
     terminal.say(&format!("{gap}{}", summary(&answer, &upstream.body, found, &program, terminal)));
-    if let Some(help) = answer.report.refusal.and_then(|refusal| reason(refusal, &program, &asked)) {
+    if let Some(help) = answer.report.refusal.and_then(|refusal| preview::reason(refusal, &program, &asked)) {
         terminal.say(&format!("{} {help}\n", terminal.paint_said(Ink::Good, "help:")));
     }
     Ok(if answer.report.refusal.is_some() { Exit::Findings } else { Exit::Fine })
-}
-
-/// Whether a value of the route can come out as a pseudonym for the caller. Rows may leave it to any one of the active scopes: of
-/// several, the highest level is that of one of them, or of a ceiling.
-fn may_be_pseudonym(policy: &PolicySet, route: RouteId, caller: &Caller) -> bool {
-    let Some(route) = policy.routes.get(usize::from(route.0)) else { return false };
-    let RouteBody::Governed(governed) = &route.body else { return false };
-    let asker = Asker {
-        client: Some(&*caller.client).filter(|id| !id.is_empty()),
-        scopes: &caller.scopes,
-        claims: &caller.claims,
-    };
-    let active = verdict::active(policy, route, asker);
-    let sets = active.iter().map(std::slice::from_ref).chain([active.as_slice()]);
-    sets.into_iter().any(|scopes| {
-        governed.entries.iter().any(|entry| {
-            verdict::at_path(policy, governed, &entry.path, caller.entry, scopes).level == Level::Pseudonym
-        })
-    })
-}
-
-/// What is asked for.
-struct Asked {
-    authority: String,
-    method: String,
-    target: String,
-}
-
-/// What to do about a refusal that has more to it than its name.
-fn reason(refusal: Refusal, program: &Program, asked: &Asked) -> Option<String> {
-    let limits = &program.policy().limits;
-    if refusal.is_called("record_too_large") {
-        return Some(format!(
-            "an array element that a filter or `rows` has to see whole is over `limits.record` ({} KiB here, at most 1 MiB)",
-            limits.record >> 10
-        ));
-    }
-    if refusal.is_called("body_too_large") {
-        return Some(format!("the body is over `limits.body` ({} KiB here)", limits.body >> 10));
-    }
-    if !refusal.is_called("no_route") {
-        return None;
-    }
-    let (path, query) = asked.target.split_once('?').map_or((asked.target.as_str(), ""), |(path, query)| (path, query));
-    // The spellings of one path that clients and servers take for each other.
-    let canonical = canonical(path);
-    let without = canonical.trim_end_matches('/');
-    let other = [canonical.clone(), without.to_owned(), format!("{without}/")].into_iter().find(|other| {
-        other != path
-            && !other.is_empty()
-            && matches!(program.find(&asked.authority, &asked.method, other), Ok(Some(_)))
-    });
-    let rest = if query.is_empty() { String::new() } else { format!("?{query}") };
-    match other {
-        Some(other) => Some(format!("`{other}{rest}` has a route: a path matches only as it is spelled (rule 3)")),
-        None if ["%2f", "%5c", "%00", ";", "//", "/./", "/../"].iter().any(|odd| path.to_lowercase().contains(odd)) => {
-            Some("no route can match such a path: its segments are compared as they are (rule 3)".to_owned())
-        }
-        None => None,
-    }
-}
-
-/// A path in the one spelling that RFC 3986 §6.2.2 makes of it: what needs no encoding has none, the rest has capital letters.
-fn canonical(path: &str) -> String {
-    let mut out = String::new();
-    let mut rest = path;
-    while let Some((before, after)) = rest.split_once('%') {
-        out.push_str(before);
-        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match byte {
-            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => out.push(char::from(byte)),
-            Some(byte) => out.push_str(&format!("%{byte:02X}")),
-            None => {
-                out.push('%');
-                rest = after;
-                continue;
-            }
-        }
-        rest = after.get(2..).unwrap_or_default();
-    }
-    out + rest
 }
 
 /// What the budgets do at a share of each, said; an exit where one of them refuses the request.

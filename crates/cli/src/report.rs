@@ -1,7 +1,9 @@
 //! Diagnostics as people and machines read them: `human`, `compact`, `json`, `sarif`, `github`.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use fieldgate::diagnostic::{Diagnostic, Diagnostics, Position, Severity, Sources, Span, catalogue, plain};
+use fieldgate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, Span, catalogue, plain};
+pub(crate) use fieldgate_workbench::found::count;
+use fieldgate_workbench::found::{document, items, place};
 use serde_json::{Map, Value, json};
 
 use super::terminal::{Ink, Terminal};
@@ -44,15 +46,6 @@ pub(crate) fn csv_cell(text: &str) -> String {
     let text = plain(text);
     let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text };
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-/// How many diagnostics of that weight there are in all.
-pub(crate) fn count(all: &[Diagnostics], severity: Severity) -> usize {
-    all.iter().map(|one| one.count(severity)).sum()
-}
-
-fn items(all: &[Diagnostics]) -> impl Iterator<Item = (&Sources, &Diagnostic)> {
-    all.iter().flat_map(|one| one.items().iter().map(move |item| (&**one.sources(), item)))
 }
 
 /// `1 error, 2 warnings`, leaving out what there is none of.
@@ -122,45 +115,6 @@ fn group<'a>(sources: &'a Sources, item: &'a Diagnostic) -> Group<'a> {
         Some(help) => group.element(Level::HELP.message(help.as_str())),
         None => group,
     }
-}
-
-/// A place as a machine reads it: lines and columns from one, columns in Unicode scalar values, or a JSON pointer.
-fn place(sources: &Sources, span: Span) -> Value {
-    let start = sources.location(span);
-    match start.at {
-        Position::Pointer(pointer) => json!({"file": start.name, "pointer": pointer}),
-        Position::Line { line, column } => {
-            let mut place = json!({"file": start.name, "line": line, "column": column});
-            let end = sources.location(Span { start: span.end, ..span });
-            if let (Position::Line { line, column }, Some(members)) = (end.at, place.as_object_mut()) {
-                members.insert("endLine".to_owned(), line.into());
-                members.insert("endColumn".to_owned(), column.into());
-            }
-            place
-        }
-    }
-}
-
-fn document(all: &[Diagnostics]) -> Value {
-    let diagnostics: Vec<Value> = items(all)
-        .map(|(sources, item)| {
-            json!({
-                "code": item.code.to_string(),
-                "severity": item.severity().as_str(),
-                "message": item.message,
-                "at": item.span.map(|span| place(sources, span)),
-                "here": item.here,
-                "labels": item.labels.iter().map(|label| json!({"at": place(sources, label.span), "text": label.text})).collect::<Vec<_>>(),
-                "help": item.help,
-            })
-        })
-        .collect();
-    json!({
-        "errors": count(all, Severity::Error),
-        "warnings": count(all, Severity::Warning),
-        "notes": count(all, Severity::Note),
-        "diagnostics": diagnostics,
-    })
 }
 
 /// SARIF 2.1.0 (OASIS), §3.19 and §3.27.

@@ -84,7 +84,7 @@ fn each_reason_of_a_refusal_has_a_meaning() {
     let reasons: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     assert!(reasons.len() > 20, "{reasons:?}");
     for reason in reasons {
-        assert!(super::why::meaning(reason).is_some(), "{reason}");
+        assert!(fieldgate_workbench::preview::meaning(reason).is_some(), "{reason}");
     }
-    assert_eq!(super::why::meaning("json"), None);
+    assert_eq!(fieldgate_workbench::preview::meaning("json"), None);
 }

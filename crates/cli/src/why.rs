@@ -6,6 +6,7 @@ use fieldgate::diagnostic::plain;
 use fieldgate::policy;
 use fieldgate::policy::model::{Level, Route, RouteBody, ScopeId};
 use fieldgate_workbench::ledger::{Client, Line, Record};
+use fieldgate_workbench::preview::meaning;
 use fieldgate_workbench::suite::reasons;
 use fieldgate_workbench::suite::verdict::{at_path, client_entry, word};
 use memchr::memmem;
@@ -64,44 +65,6 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         }
     }
     Ok(exit)
-}
-
-/// What reasons of a refusal mean, and what to look at. Those of the text itself all begin with `json_`.
-const REASONS: [(&str, &str); 22] = [
-    ("no_identity", "nothing that is verified said who asked (rule 7)"),
-    (
-        "nothing_visible",
-        "nothing is visible to this caller: no active scope grants a class of the route, or a budget's step hides all",
-    ),
-    ("no_route", "no route of the policy has this method and path (rules 4, 5)"),
-    ("not_canonical", "the path can be read in more than one way, so that no route is told by it (rule 3)"),
-    ("bad_request", "the request cannot be read in one way only (rule 4)"),
-    ("query_parameter", "a query parameter that the route does not list (rule 6)"),
-    ("too_many_records", "more records than `max_records` lets through, with `over: reject` (rule 28)"),
-    ("content_encoding", "the upstream's body is compressed (rule 30)"),
-    ("content_type", "the upstream's body is of a type that the route does not take (rule 30)"),
-    ("status", "a status whose body cannot be rewritten, such as a part of a resource"),
-    ("root_hidden", "the body's root is of a shape that the policy does not know (rule 12)"),
-    ("body_too_large", "the upstream's body is larger than `limits` allow (rule 40)"),
-    ("record_too_large", "an element that a filter must see whole is larger than `limits` allow (rule 40)"),
-    ("budget", "a budget of this caller is spent: it may ask again in the next window (rule 34)"),
-    ("budget_store", "a budget's store did not answer (rule 36)"),
-    (
-        "request_too_large",
-        "the request's body may not wait for a budget's store: over 16 KiB, or of no declared length (rule 36)",
-    ),
-    ("write_budget", "the rewritten body is larger than what Envoy can take in the place of the upstream's"),
-    ("memory", "all streams of the worker kept as much as they may together, and this one was the newest (rule 40)"),
-    ("host", "Envoy did not do what the plugin told it, or the plugin had no policy"),
-    ("upgrade", "an upgrade or a tunnel, of which nothing can be rewritten"),
-    ("internal", "a state that should not exist: report it"),
-    ("json_", "the upstream's body is not strict JSON, or has a known member name twice (rule 25)"),
-];
-
-/// What a reason means.
-pub(crate) fn meaning(reason: &str) -> Option<&'static str> {
-    let is = |known: &str| known == reason || (known.ends_with('_') && reason.starts_with(known));
-    REASONS.iter().find(|(known, _)| is(known)).map(|(_, means)| *means)
 }
 
 struct Told<'a> {

@@ -24,11 +24,12 @@ pub mod forms;
 mod judge;
 pub mod place;
 mod read;
+pub mod run;
 pub mod verdict;
 mod why;
 
 pub use judge::{Cell, Finding, FindingKind, Judgement, Setting, judge, texts};
-pub use read::{load, read};
+pub use read::{Bodies, load, read, read_with};
 pub use why::{Reason, reasons};
 
 use place::Pattern;

@@ -3,13 +3,12 @@
 use fieldgate::diagnostic::{Sources, catalogue, rules};
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::model::Level;
+use fieldgate_workbench::complete::{self as names, Cursor, Kind, Slot};
 use fieldgate_workbench::suite::verdict::word;
 use serde_json::{Value, json};
 
 use super::Looked;
-use super::cursor::{Cursor, Slot};
 use super::editor::holds;
-use super::names::{self, Kind};
 use crate::cells;
 
 /// The hover of a place; null where there is nothing to say.

@@ -1,5 +1,6 @@
 //! `*.test.yaml` to a [`Suite`]: through the same spanned tree as a policy, with every mistake in one run.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -78,11 +79,28 @@ pub fn load(path: &Path) -> Result<Suite, Diagnostics> {
 /// # Errors
 /// Every fault of the suite, with its place.
 pub fn read(path: &Path, text: &str) -> Result<Suite, Diagnostics> {
+    read_with(path, text, Bodies::OfDisk)
+}
+
+/// Where the bodies are that a suite's rows name.
+#[derive(Debug, Clone, Copy)]
+pub enum Bodies<'a> {
+    /// On the disk, below the suite's directory.
+    OfDisk,
+    /// Here, by the name that the suite has for them.
+    Given(&'a BTreeMap<String, Vec<u8>>),
+}
+
+/// Reads a suite's text, as [`read`] does, with the bodies that its rows name.
+///
+/// # Errors
+/// Every fault of the suite, with its place.
+pub fn read_with(path: &Path, text: &str, bodies: Bodies<'_>) -> Result<Suite, Diagnostics> {
     let name = path.display().to_string();
     let mut sources = Sources::default();
     let file = sources.add(Source { name, text: text.into(), origin: Origin::Text });
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
-    let mut reader = Reader { directory, found: Vec::new() };
+    let mut reader = Reader { directory, bodies, found: Vec::new() };
     let root = fieldgate::policy::yaml::read(text, file, &mut reader.found);
     let sources = Rc::new(sources);
     let suite = root.and_then(|root| reader.suite(&root, Rc::clone(&sources)));
@@ -101,6 +119,7 @@ pub fn read(path: &Path, text: &str) -> Result<Suite, Diagnostics> {
 
 struct Reader<'a> {
     directory: &'a Path,
+    bodies: Bodies<'a>,
     found: Vec<Diagnostic>,
 }
 
@@ -458,6 +477,9 @@ impl Reader<'_> {
     /// found at all is for the policy's own reader to say.
     fn policy(&mut self, name: &str, span: Span) -> Option<PathBuf> {
         let path = self.directory.join(name);
+        if let Bodies::Given(_) = self.bodies {
+            return Some(path);
+        }
         let place = if Path::new(name).is_absolute() {
             Err(io::Error::other("it is not relative"))
         } else {
@@ -481,7 +503,9 @@ impl Reader<'_> {
     /// on the machine.
     fn file(&mut self, name: &str, span: Span) -> Option<Vec<u8>> {
         let named = Path::new(name);
-        let read = if named.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        let read = if let Bodies::Given(bodies) = self.bodies {
+            bodies.get(name).cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        } else if named.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
             disk::read_below(&[self.directory], &self.directory.join(named), BODY)
         } else {
             Err(io::Error::other("it is not below this suite's directory"))

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::suite::budgets::{allowance, rejects, steps_text, whom};
+use crate::suite::verdict::word;
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::model::{
     Budget, BudgetClients, BudgetKey, Canaries, Count, Governed, OnError, RouteBody, Step, StepEffect, Store,
 };
-use fieldgate_workbench::suite::budgets::{allowance, rejects, steps_text, whom};
-use fieldgate_workbench::suite::verdict::word;
 
-use super::changes::{Change, Direction, counterpart, setting};
+use super::{Change, Direction, counterpart, setting};
 
 /// The changes of budgets, costs, subjects and canaries.
 pub(super) fn compare(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {

@@ -1,52 +1,47 @@
 //! Every scope's level for every field of every route: what `matrix` draws and `diff` compares.
 
+use crate::suite::budgets;
+use crate::suite::forms::Forms;
+use crate::suite::verdict::{self, Verdict, word};
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::field_path::FieldPath;
 use fieldgate::policy::model::{
     ClientId, Governed, Level, OtherContent, Over, QueryRule, Route, RouteBody, ScopeId, Step, StepEffect, Unmatched,
 };
-use fieldgate_workbench::suite::budgets;
-use fieldgate_workbench::suite::forms::Forms;
-use fieldgate_workbench::suite::verdict::{self, Verdict, word};
 use serde_json::{Map, Value};
 
 /// One route's fields.
-pub(crate) struct RouteCells<'p> {
+pub struct RouteCells<'p> {
     /// The route.
-    pub(crate) route: &'p Route,
+    pub route: &'p Route,
     /// What it knows of its bodies.
-    pub(crate) governed: &'p Governed,
+    pub governed: &'p Governed,
     /// Its fields, in the order of the policy.
-    pub(crate) fields: Vec<FieldCells>,
+    pub fields: Vec<FieldCells>,
 }
 
 /// One field of one route.
-pub(crate) struct FieldCells {
+pub struct FieldCells {
     /// Its path, as text.
-    pub(crate) path: String,
+    pub path: String,
     /// The names of its classes.
-    pub(crate) classes: Vec<String>,
+    pub classes: Vec<String>,
     /// Index of its entry among the route's.
-    pub(crate) entry: usize,
+    pub entry: usize,
     /// How it looks at each level.
-    pub(crate) forms: Forms,
+    pub forms: Forms,
     /// By scope, in scope order; `None` where the scope does not act on the route.
-    pub(crate) verdicts: Vec<Option<Verdict>>,
+    pub verdicts: Vec<Option<Verdict>>,
 }
 
 /// `GET /accounts/{accountId}`.
-pub(crate) fn match_text(route: &Route) -> String {
+pub fn match_text(route: &Route) -> String {
     format!("{} {}", route.method, route.template)
 }
 
 /// What a reader of a route's cells has to know besides: what a caller may ask, which rows come and how many, what else passes,
 /// that nothing is withheld yet, and what budgets do.
-pub(crate) fn notes(
-    policy: &PolicySet,
-    cells: &RouteCells<'_>,
-    client: Option<ClientId>,
-    used: Option<u8>,
-) -> Vec<String> {
+pub fn notes(policy: &PolicySet, cells: &RouteCells<'_>, client: Option<ClientId>, used: Option<u8>) -> Vec<String> {
     let steps = budgets::binding(policy, cells.route, client).map(|(_, budget)| {
         format!("budget {}: {}; {}", budget.name, budgets::allowance(budget), budgets::steps_text(budget))
     });
@@ -70,7 +65,7 @@ pub(crate) fn notes(
 
 /// What bounds a route's requests and responses besides levels and rows: what a caller may ask, how many records come, and what
 /// passes that is no JSON.
-pub(crate) fn bounds(route: &Route, governed: &Governed) -> impl Iterator<Item = String> {
+pub fn bounds(route: &Route, governed: &Governed) -> impl Iterator<Item = String> {
     let asked = match &route.query {
         QueryRule::Any => Some("query: any parameter may be sent".to_owned()),
         QueryRule::Only(names) if names.is_empty() => None,
@@ -94,7 +89,7 @@ pub(crate) fn bounds(route: &Route, governed: &Governed) -> impl Iterator<Item =
 }
 
 /// What no cell speaks of, because it is forwarded untouched: routes by name, and what matches no route.
-pub(crate) fn untouched(policy: &PolicySet, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+pub fn untouched(policy: &PolicySet, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let routes = policy.routes.iter().filter(|route| wanted(&route.name)).filter_map(|route| match &route.body {
         RouteBody::Pass(why) => Some(format!("{}  {}  forwarded untouched: {why}", route.name, match_text(route))),
         RouteBody::Governed(_) => None,
@@ -105,13 +100,13 @@ pub(crate) fn untouched(policy: &PolicySet, wanted: impl Fn(&str) -> bool) -> Ve
 }
 
 /// A field's forms by the word of their level.
-pub(crate) fn forms_by_level(forms: &Forms) -> Map<String, Value> {
+pub fn forms_by_level(forms: &Forms) -> Map<String, Value> {
     let levels = [Level::Show, Level::Mask, Level::Pseudonym, Level::Blank];
     levels.into_iter().filter_map(|level| Some((word(level).to_owned(), forms.at(level)?.into()))).collect()
 }
 
 /// The names of a verdict's classes.
-pub(crate) fn class_names(policy: &PolicySet, verdict: &Verdict) -> Vec<String> {
+pub fn class_names(policy: &PolicySet, verdict: &Verdict) -> Vec<String> {
     verdict
         .classes
         .iter()
@@ -121,7 +116,7 @@ pub(crate) fn class_names(policy: &PolicySet, verdict: &Verdict) -> Vec<String> 
 }
 
 /// The scopes that can act on the route for callers under that client entry: the others' cells do not exist.
-pub(crate) fn acting(policy: &PolicySet, route: &Route, client: Option<ClientId>) -> Vec<ScopeId> {
+pub fn acting(policy: &PolicySet, route: &Route, client: Option<ClientId>) -> Vec<ScopeId> {
     let allowed = client.and_then(|id| policy.clients.get(usize::from(id.0))).and_then(|entry| entry.scopes.as_ref());
     policy
         .scopes
@@ -134,12 +129,12 @@ pub(crate) fn acting(policy: &PolicySet, route: &Route, client: Option<ClientId>
 }
 
 /// The cells of every governed route, for callers under that client entry and one scope each.
-pub(crate) fn of(policy: &PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'_>> {
+pub fn of(policy: &PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'_>> {
     at_share(policy, client, None)
 }
 
 /// The cells as they are when so many percent of each budget are used: nothing comes out where one refuses.
-pub(crate) fn at_share(policy: &PolicySet, client: Option<ClientId>, used: Option<u8>) -> Vec<RouteCells<'_>> {
+pub fn at_share(policy: &PolicySet, client: Option<ClientId>, used: Option<u8>) -> Vec<RouteCells<'_>> {
     policy
         .routes
         .iter()
@@ -194,7 +189,7 @@ fn of_route<'p>(
 }
 
 /// Scope names, shortened to their first word where that tells them apart: `care` for `care.read`.
-pub(crate) fn short_scopes(policy: &PolicySet) -> Vec<String> {
+pub fn short_scopes(policy: &PolicySet) -> Vec<String> {
     let first = |name: &str| name.split(['.', ':', '/']).next().unwrap_or(name).to_owned();
     let short: Vec<String> = policy.scopes.iter().map(|scope| first(&scope.name)).collect();
     let distinct = short

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::suite::forms;
+use crate::suite::verdict::{Verdict, client_entry, word};
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::model::{Entry, Level, Link, Mask};
-use fieldgate_workbench::suite::forms;
-use fieldgate_workbench::suite::verdict::{Verdict, client_entry, word};
 
-use super::changes::{Change, Direction, key};
+use super::{Change, Direction, key};
 use crate::cells::{self, FieldCells, RouteCells};
-use crate::load::Loaded;
+use crate::loaded::Loaded;
 
 /// The changes of level, and of form at an unchanged level.
 pub(super) fn compare(old: &PolicySet, new: &Loaded, changes: &mut Vec<Change>) {
@@ -148,7 +148,7 @@ impl Cell<'_> {
 
 /// The deciding reason of a gain.
 fn because(new: &Loaded, route: &RouteCells<'_>, verdict: &Verdict) -> String {
-    let all = fieldgate_workbench::suite::reasons(&new.policy, route.governed, verdict, Some(new.doc.root()));
+    let all = crate::suite::reasons(&new.policy, route.governed, verdict, Some(new.doc.root()));
     let said: Vec<String> = all
         .iter()
         .filter(|reason| reason.decides)

@@ -7,17 +7,20 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::rc::Rc;
 
+mod budgets;
+mod levels;
+
 use fieldgate::policy::model::{
     Condition, Governed, HeaderNames, Identity, OtherContent, PolicySet, QueryRule, Route, RouteBody, Unmatched, When,
 };
 use fieldgate::policy::moment::Day;
+use serde_json::{Value, json};
 
-use super::{budgets, levels};
-use crate::load::Loaded;
+use crate::loaded::Loaded;
 
 /// Who gains by a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Direction {
+pub enum Direction {
     /// Somebody sees more, or may.
     Gain,
     /// Somebody sees less.
@@ -28,23 +31,51 @@ pub(super) enum Direction {
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) direction: Direction,
+pub struct Change {
+    /// Who gains.
+    pub direction: Direction,
     /// A scope, a scope under a client, or everybody.
-    pub(super) who: String,
+    pub who: String,
     /// The route's name; empty for what is not of one route.
-    pub(super) route: String,
+    pub route: String,
     /// A path, or a setting.
-    pub(super) what: String,
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) because: Option<String>,
+    pub what: String,
+    /// What there was.
+    pub from: String,
+    /// What there is.
+    pub to: String,
+    /// What decides it.
+    pub because: Option<String>,
     /// Where the new state is written.
-    pub(super) at: Option<String>,
+    pub at: Option<String>,
+}
+
+/// The changes as one JSON document, by direction.
+#[must_use]
+pub fn document(changes: &[Change]) -> Value {
+    let list = |direction| -> Vec<Value> {
+        changes
+            .iter()
+            .filter(|change| change.direction == direction)
+            .map(|change| {
+                json!({
+                    "who": change.who,
+                    "route": change.route,
+                    "what": change.what,
+                    "from": change.from,
+                    "to": change.to,
+                    "because": change.because,
+                    "at": change.at,
+                })
+            })
+            .collect()
+    };
+    json!({"gains": list(Direction::Gain), "losses": list(Direction::Loss), "other": list(Direction::Other)})
 }
 
 /// All changes: gains first, then by who, route and place.
-pub(super) fn between(old: &[Loaded], new: &[Loaded]) -> Vec<Change> {
+#[must_use]
+pub fn between(old: &[Loaded], new: &[Loaded]) -> Vec<Change> {
     let mut changes = Vec::new();
     let names: BTreeSet<&str> = old.iter().chain(new).map(|one| one.policy.name.as_str()).collect();
     for name in names {

@@ -4,7 +4,7 @@
 
 /// What is written at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slot {
+pub enum Slot {
     /// A key of the map that the keys lead to.
     Key,
     /// A value, or an element of the list, at these keys.
@@ -13,17 +13,17 @@ pub(super) enum Slot {
 
 /// A cursor's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cursor {
+pub struct Cursor {
     /// From the root.
-    pub(super) keys: Vec<String>,
+    pub keys: Vec<String>,
     /// What is written there.
-    pub(super) slot: Slot,
+    pub slot: Slot,
     /// The whole word at the cursor, without quotes.
-    pub(super) word: String,
+    pub word: String,
     /// Of the word, what stands before the cursor, in bytes of the text.
-    pub(super) typed: std::ops::Range<usize>,
+    pub typed: std::ops::Range<usize>,
     /// Whether a quote is open before the cursor.
-    pub(super) quoted: bool,
+    pub quoted: bool,
 }
 
 /// One open bracket, or the line itself.
@@ -35,7 +35,7 @@ struct Level {
 
 impl Cursor {
     /// The place of a byte; none in a comment.
-    pub(super) fn at(text: &str, at: usize) -> Option<Self> {
+    pub fn at(text: &str, at: usize) -> Option<Self> {
         let start = text.get(..at)?.rfind('\n').map_or(0, |end| end.saturating_add(1));
         let line = text.get(start..)?.lines().next().unwrap_or_default();
         let before = text.get(start..at)?;

@@ -2,23 +2,27 @@
 //! of the language come from its reference.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use fieldgate::diagnostic::Span;
 use fieldgate::diagnostic::rules::{Key, keys};
 use fieldgate::policy::model::BuiltIn;
 use fieldgate::policy::{Member, Node, PolicyDoc};
-use serde_json::{Value, json};
 
-use super::Looked;
-use super::cursor::{Cursor, Slot};
-use super::editor::{range, uri_of};
+pub use cursor::{Cursor, Slot};
+
+mod cursor;
 
 /// What a name is a name of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// An area of routes.
     Area,
+    /// A class.
     Class,
+    /// A client entry.
     Client,
+    /// A detector.
     Detector,
     /// A field path of the shape whose name is the key above.
     Path,
@@ -26,8 +30,11 @@ pub(super) enum Kind {
     AnyPath,
     /// Method and path of a route.
     Request,
+    /// A route.
     Route,
+    /// A scope.
     Scope,
+    /// A shape.
     Shape,
     /// A kind of subject.
     Subject,
@@ -77,7 +84,7 @@ const AS: [(&str, &str); 3] =
     [("routes.*.body", "shapes.*"), ("routes.*.headers", "defaults.headers"), ("tests.sequence", "tests")];
 
 /// What a place is, in the terms of the reference: `scopes.*.grant.*`; none where the language has no such key.
-pub(super) fn pattern<'k>(above: impl IntoIterator<Item = &'k String>) -> Option<String> {
+pub fn pattern<'k>(above: impl IntoIterator<Item = &'k String>) -> Option<String> {
     let mut pattern = String::new();
     for key in above {
         let dot = if pattern.is_empty() { "" } else { "." };
@@ -108,12 +115,12 @@ fn suite_pattern(exact: &str, any: String) -> Option<String> {
 }
 
 /// The reference's entry for a place.
-pub(super) fn key(pattern: &str) -> Option<Key> {
+pub fn key(pattern: &str) -> Option<Key> {
     keys().find(|key| key.path == pattern)
 }
 
 /// The pattern of a place with its word, and what the word is a name of.
-pub(super) fn kind(cursor: &Cursor) -> Option<(String, Option<Kind>)> {
+pub fn kind(cursor: &Cursor) -> Option<(String, Option<Kind>)> {
     let find =
         |table: &[(&str, Kind)], pattern: &str| table.iter().find(|(path, _)| *path == pattern).map(|(_, kind)| *kind);
     match cursor.slot {
@@ -177,16 +184,30 @@ fn names(doc: &PolicyDoc, kind: Kind, shape: Option<&String>) -> Vec<(String, St
     }
 }
 
-/// What may be written at a place.
-pub(super) fn completion(doc: Option<&PolicyDoc>, _path: &str, text: &str, at: usize) -> Value {
-    let Some(cursor) = Cursor::at(text, at) else { return Value::Null };
+/// Something that may be written at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// The name or word.
+    pub label: String,
+    /// What it is.
+    pub about: String,
+    /// Whether the policy declares it; else it is a word of the language.
+    pub is_name: bool,
+    /// How it is written there, in quotes if it needs some.
+    pub written: String,
+}
+
+/// What may be written at a byte of a text, and the bytes that it takes the place of; nothing in a comment.
+#[must_use]
+pub fn completion(doc: Option<&PolicyDoc>, text: &str, at: usize) -> Option<(Range<usize>, Vec<Completion>)> {
+    let cursor = Cursor::at(text, at)?;
     // By label: what it is, and its text in the file.
     let mut items: BTreeMap<String, (String, bool)> = BTreeMap::new();
     let above = match cursor.slot {
         Slot::Key => pattern(&cursor.keys),
         Slot::Value => pattern(&cursor.keys),
     };
-    let Some(above) = above else { return json!([]) };
+    let Some(above) = above else { return Some((cursor.typed, Vec::new())) };
     match cursor.slot {
         Slot::Key => {
             let dot = if above.is_empty() { "" } else { "." };
@@ -213,27 +234,17 @@ pub(super) fn completion(doc: Option<&PolicyDoc>, _path: &str, text: &str, at: u
             items.entry(name).or_insert((word, true));
         }
     }
-    let span = Span {
-        file: 0,
-        start: u32::try_from(cursor.typed.start).unwrap_or(u32::MAX),
-        end: u32::try_from(cursor.typed.end).unwrap_or(u32::MAX),
-    };
-    let range = range(text, span);
     let in_flow = text.get(..cursor.typed.start).and_then(|before| before.rsplit('\n').next());
     let in_flow = in_flow.is_some_and(|line| line.contains(['{', '[']));
-    let items: Vec<Value> = items
+    let items = items
         .into_iter()
         .map(|(label, (about, is_name))| {
             let plain = cursor.quoted || !needs_quotes(&label, in_flow);
             let written = if plain { label.clone() } else { format!("\"{label}\"") };
-            // Kinds of the protocol: 6 is a variable, 14 a keyword.
-            json!({
-                "label": label, "detail": about, "kind": if is_name { 6 } else { 14 },
-                "filterText": written, "textEdit": {"range": range, "newText": written},
-            })
+            Completion { label, about, is_name, written }
         })
         .collect();
-    json!(items)
+    Some((cursor.typed, items))
 }
 
 /// Whether YAML reads a name as something else where it has no quotes.
@@ -244,14 +255,12 @@ fn needs_quotes(name: &str, in_flow: bool) -> bool {
         || (in_flow && name.contains(['[', ']', '{', '}', ',']))
 }
 
-/// Where the name at a place is declared.
-pub(super) fn definition(looked: &Looked, _path: &str, text: &str, at: usize) -> Value {
-    let cursor = Cursor::at(text, at);
-    let (Some(doc), Some(cursor)) = (&looked.doc, cursor) else { return Value::Null };
-    let Some((_, Some(kind))) = self::kind(&cursor) else { return Value::Null };
+/// Where the name at a byte of a text is declared.
+#[must_use]
+pub fn definition(doc: &PolicyDoc, text: &str, at: usize) -> Option<Span> {
+    let cursor = Cursor::at(text, at)?;
+    let (_, kind) = kind(&cursor)?;
     // The shape of a path is the key above it.
-    let found = names(doc, kind, cursor.keys.last()).into_iter().find(|(name, _, _)| *name == cursor.word);
-    let Some((_, _, Some(span))) = found else { return Value::Null };
-    let Some(source) = doc.sources().get(span.file) else { return Value::Null };
-    json!({"uri": uri_of(&source.name), "range": range(&source.text, span)})
+    let found = names(doc, kind?, cursor.keys.last()).into_iter().find(|(name, _, _)| *name == cursor.word)?;
+    found.2
 }
