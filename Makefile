@@ -51,9 +51,15 @@ policies: ## The shipped policies: check, and their suites
 	target/debug/fieldgate test policies
 
 .PHONY: browser
-browser: ## The page of the matrix in a real headless browser
+browser: ## The command's pages in a real headless browser; the studio's too, once `make studio` has made it
 	@scripts/browser.sh
 	cargo test --locked --test browser
+
+.PHONY: studio
+studio: ## The page of `fieldgate studio` (needs npm), and its rows in a real headless browser
+	@scripts/studio.sh
+	@scripts/browser.sh
+	cargo test --locked --test browser -- studio
 
 .PHONY: envoy
 envoy: wasm trap ## Rows in a real Envoy: the newest and the oldest that is tested

@@ -9,7 +9,8 @@
 # leaves in target/dist/
 #   fieldgate.wasm                           the plugin
 #   image/                                   its OCI image, as a layout
-#   fieldgate-VERSION-TRIPLE.tar.gz          the command, for this machine's platform
+#   fieldgate-VERSION-TRIPLE.tar.gz          the command, for this machine's platform, with the studio in it
+#   studio.html                              the page of `fieldgate studio`
 #   fieldgate-VERSION-files.tar.gz           policies, Envoy's files, alerts, dashboard, schemas
 #   fieldgate.cdx.json                       what the plugin is built of (CycloneDX), where cargo-cyclonedx is on PATH
 #   image.digest                             of the image's index
@@ -75,12 +76,15 @@ done
 say "image sha256:$digest, the same twice, and crane reads the plugin out of it"
 
 if [ -z "${FIELDGATE_DIST_IMAGE_ONLY:-}" ]; then
-  cargo build --quiet --release --locked --package fieldgate-cli
+  scripts/studio.sh
+  cp target/page/studio.html "$dist/"
+  cargo build --quiet --release --locked --package fieldgate-cli --features studio
   command=${CARGO_TARGET_DIR:-target}/release/fieldgate
   mkdir "$scratch/command"
   cp "$command" LICENSE README.md CHANGELOG.md "$scratch/command/"
   packed "$dist/fieldgate-$version-$triple.tar.gz" -C "$scratch/command" .
   "$command" --version >&2
+  "$command" studio -o - | cmp - "$dist/studio.html" || fail "the command has another studio"
   if [ -n "${FIELDGATE_DIST_COMMANDS:-}" ]; then cp -n "$FIELDGATE_DIST_COMMANDS"/*.tar.gz "$dist/"; fi
   # shellcheck disable=SC2046 # names of this repository have no spaces
   packed "$dist/fieldgate-$version-files.tar.gz" LICENSE $(git ls-files policies envoy)

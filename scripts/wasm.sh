@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Finds or installs a compiler for wasm32-wasip1, then builds or lints the plugin.
+# Finds or installs a compiler for wasm32-wasip1, then builds or lints the plugin; or one for wasm32-unknown-unknown, which has no
+# host, and builds the studio's core.
 #
-# usage: scripts/wasm.sh [build|trap|lint|bench]
+# usage: scripts/wasm.sh [build|trap|lint|bench|studio]
 #
 # build leaves  target/wasm32-wasip1/release/fieldgate.wasm
 # trap leaves   target/wasm32-wasip1/trap/fieldgate.wasm, which tests alone use: it traps where a request tells it to
 # bench leaves  target/wasm32-wasip1/bench-wasm/{speed,cost,record,budget,examples/yardstick}.wasm
+# studio leaves target/wasm32-unknown-unknown/studio/fieldgate_studio.wasm
 #
 # The compiler, first that works: the installed target; the target that rustup adds; Debian's own Rust, which builds the
 # target's library from source. FIELDGATE_WASM_RUST=debian takes the last at once.
@@ -13,6 +15,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=wasm32-wasip1
+if [ "${1:-}" = studio ]; then target=wasm32-unknown-unknown; fi
 built=${CARGO_TARGET_DIR:-target}/$target/release/fieldgate.wasm
 packages=(rustc-web cargo-web rust-web-src lld wasi-libc)
 # Envoy's V8 has both; the scanner's masks need the first, copies get faster with the second.
@@ -68,13 +71,14 @@ remap() {
 cargo=(cargo)
 build_std=()
 if [ "${FIELDGATE_WASM_RUST:-}" != debian ] && { target_is_installed || rustup_adds_target; }; then
-  export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$flags$(remap)"
+  export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$flags$(remap)" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags$(remap)"
   clippy=yes
 elif debian_is_installed || debian_installs; then
   say "compiling with Debian's Rust"
   # Its packages hold no library for the target, but the library's source: RUSTC_BOOTSTRAP lets this compiler build it.
   export PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1
-  export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld
+  export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld
+  export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags$(remap)"
   export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clink-self-contained=no -L/usr/lib/wasm32-wasi $flags$(remap)"
   build_std=("-Zbuild-std=std,panic_abort")
   clippy=no
@@ -94,6 +98,9 @@ case ${1:-build} in
     "${cargo[@]}" build --profile bench-wasm -p fieldgate-benches --bin speed --bin cost --bin record --bin budget --example yardstick --locked \
       --target $target "${build_std[@]}"
     ;;
+  studio)
+    "${cargo[@]}" build --profile studio -p fieldgate-studio --lib --locked --target $target "${build_std[@]}"
+    ;;
   lint)
     if [ $clippy = yes ]; then
       "${cargo[@]}" clippy -p fieldgate -p fieldgate-plugin --lib --locked --target $target -- -D warnings
@@ -103,5 +110,5 @@ case ${1:-build} in
       "${cargo[@]}" check --release -p fieldgate-plugin --locked --target $target "${build_std[@]}" -Zwarnings --config 'build.warnings="deny"'
     fi
     ;;
-  *) die "usage: scripts/wasm.sh [build|trap|lint|bench]" ;;
+  *) die "usage: scripts/wasm.sh [build|trap|lint|bench|studio]" ;;
 esac

@@ -22,7 +22,7 @@
 //!
 //! This crate is the core. It does no input or output: events go in, directives come out ([`exchange::Exchange`]). Around
 //! it are `crates/plugin`, which alone knows Envoy and decides nothing; `crates/workbench`, what authors and reviewers
-//! ask (suites, OpenAPI, deployments); `crates/cli`, the command `fieldgate`; `crates/testkit`, what the tests share.
+//! ask (suites, OpenAPI, deployments); `crates/studio`, both for a browser; `crates/cli`, the command `fieldgate`; `crates/testkit`, what the tests share.
 //!
 //! # What happens when something fails
 //!

@@ -8,19 +8,19 @@
 
 mod check;
 mod digest;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 pub mod disk;
 mod document;
 pub mod field_path;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 mod file_kind;
 mod filter;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 pub mod foreign;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 mod include;
 mod json;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 mod lint;
 mod lookalike;
 pub mod media;
@@ -31,17 +31,17 @@ pub mod pattern;
 pub mod region;
 pub mod similar;
 mod structure;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 pub mod yaml;
 
 pub use check::{check, check_at};
 pub use digest::digest;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 pub use disk::Disk;
 pub use document::{Member, Node, PolicyDoc, Tree};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 pub use file_kind::{FileKind, IGNORE, not_a_policy, unread};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 pub use include::{Files, is_utf16, load};
 pub use json::{json_document, to_json};
 pub use model::PolicySet;
@@ -51,7 +51,7 @@ pub use path_fault::{PathFault, PathFaultKind};
 mod tests;
 
 /// A path of a route; `None` where `check` would say what is wrong with it (rules 3 and 4).
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 pub fn path_template(path: &str) -> Option<model::Template> {
     check::path_template(path)
 }
@@ -68,7 +68,7 @@ const MAX_BYTES: usize = 8 << 20;
 ///
 /// # Errors
 /// All diagnostics, if at least one is an error.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 pub fn from_yaml(root: &std::path::Path) -> Result<(PolicySet, Diagnostics), Diagnostics> {
     load(&Disk, &root.to_string_lossy()).and_then(|doc| check(&doc))
 }

@@ -12,11 +12,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each package may use of the others, tests aside.
-const PACKAGES: [(&str, &[&str]); 6] = [
+const PACKAGES: [(&str, &[&str]); 7] = [
     (".", &[]),
     ("crates/plugin", &["fieldgate"]),
     ("crates/workbench", &["fieldgate"]),
     ("crates/cli", &["fieldgate", "fieldgate-workbench"]),
+    ("crates/studio", &["fieldgate", "fieldgate-workbench"]),
     ("crates/testkit", &["fieldgate", "fieldgate-workbench"]),
     ("benches", &["fieldgate", "fieldgate-testkit"]),
 ];
@@ -88,7 +89,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn all_sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for folder in ["src", "crates/plugin/src", "crates/workbench/src", "crates/cli/src"] {
+    for folder in ["src", "crates/plugin/src", "crates/workbench/src", "crates/studio/src", "crates/cli/src"] {
         sources(&root.join(folder), &mut found);
     }
     let relative =

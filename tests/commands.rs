@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Pages with commands. The blocks of `docs/suites.md` are run by `tests/suites.rs`.
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 19] = [
     "README.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
@@ -34,6 +34,7 @@ const PAGES: [&str; 18] = [
     "docs/detectors.md",
     "docs/editors.md",
     "docs/envoy.md",
+    "docs/studio.md",
 ];
 
 fn root() -> PathBuf {

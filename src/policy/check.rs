@@ -100,7 +100,7 @@ pub fn check_at(doc: &PolicyDoc, now: Option<Moment>) -> Result<(PolicySet, Diag
 }
 
 /// A path of a route.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 pub(super) fn path_template(path: &str) -> Option<super::model::Template> {
     template::template(path).ok()
 }
@@ -112,9 +112,9 @@ fn finish(
     now: Option<Moment>,
 ) -> Result<(PolicySet, Diagnostics), Diagnostics> {
     // There are no lints in the plugin.
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(target_os = "wasi")]
     let _ = now;
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(not(target_os = "wasi"))]
     if let Some(policy) = &policy {
         super::lint::lint(policy, doc, now, &mut found);
     }

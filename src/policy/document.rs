@@ -19,7 +19,7 @@ pub struct PolicyDoc {
 
 impl PolicyDoc {
     /// A tree that stands in another file: its spans point into what that was read from.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(not(target_os = "wasi"))]
     #[must_use]
     pub fn of_tree(root: Node) -> Self {
         Self { root, sources: Rc::default(), found: Vec::new() }

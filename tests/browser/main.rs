@@ -1,4 +1,4 @@
-//! The pages that `fieldgate matrix --format html` and `fieldgate replay --html` write, in a real headless browser: what they
+//! The pages that `fieldgate matrix --format html`, `fieldgate replay --html` and `fieldgate studio` write, in a real headless browser: what they
 //! draw, ask for, and let a reader do with a mouse, with keys alone, in light and in dark.
 //!
 //! Without a browser the rows are listed as ignored, and with `CI=true` they fail. `scripts/browser.sh` gets one.
@@ -13,6 +13,7 @@
 )]
 
 mod devtools;
+mod studio;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -568,18 +569,23 @@ fn main() -> ExitCode {
         eprintln!("\nthe matrix page was looked at in no browser: {missing}");
     });
     let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    let trials = ALL.map(|(claim, check)| {
-        let world = world.clone();
-        let is_there = world.is_ok() && (!claim.starts_with("axe-core") || axe().is_ok());
-        let is_ignored = !is_there && !is_ci;
-        let run = move || {
-            let world = world?;
-            let mut world = world.lock().map_err(|_| "an earlier row stopped".to_owned())?;
-            check(&mut world).map_err(Failed::from)
-        };
-        Trial::test(claim, run).with_ignored_flag(is_ignored)
-    });
-    let conclusion = libtest_mimic::run(&arguments, trials.into());
+    // The studio's page is made by `make studio`, and not by each build.
+    let all = ALL.into_iter().chain(studio::ALL);
+    let trials: Vec<Trial> = all
+        .map(|(claim, check)| {
+            let world = world.clone();
+            let is_there = world.is_ok() && (!claim.starts_with("axe-core") || axe().is_ok());
+            let is_of_studio = studio::ALL.iter().any(|(other, _)| *other == claim);
+            let is_ignored = (!is_there && !is_ci) || (is_of_studio && !studio::is_there());
+            let run = move || {
+                let world = world?;
+                let mut world = world.lock().map_err(|_| "an earlier row stopped".to_owned())?;
+                check(&mut world).map_err(Failed::from)
+            };
+            Trial::test(claim, run).with_ignored_flag(is_ignored)
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
     // The last owner stops the browser.
     drop(world);
     conclusion.exit_code()

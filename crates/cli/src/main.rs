@@ -28,6 +28,7 @@ mod replay;
 mod report;
 mod rule;
 mod schema;
+mod studio;
 mod terminal;
 mod test;
 mod watch;
@@ -67,6 +68,7 @@ enum Verb {
     Init(init::Arguments),
     Render(render::Arguments),
     Canary(canary::Arguments),
+    Studio(studio::Arguments),
     Replay(replay::Arguments),
     Learn(learn::Arguments),
     Ledger(ledger::Arguments),
@@ -102,6 +104,7 @@ fn carry_out(verb: &Verb, terminal: Terminal) -> Result<Exit, Failure> {
         Verb::Init(arguments) => init::run(arguments, terminal),
         Verb::Render(arguments) => render::run(arguments, terminal),
         Verb::Canary(arguments) => canary::run(arguments, terminal),
+        Verb::Studio(arguments) => studio::run(arguments, terminal),
         Verb::Replay(arguments) => replay::run(arguments, terminal),
         Verb::Learn(arguments) => learn::run(arguments, terminal),
         Verb::Ledger(arguments) => ledger::run(arguments, terminal),

@@ -15,7 +15,7 @@ mod cursor;
 
 /// What a name is a name of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum NameKind {
     /// An area of routes.
     Area,
     /// A class.
@@ -41,39 +41,39 @@ pub enum Kind {
 }
 
 /// Keys that are names of something declared elsewhere.
-const KEYS: [(&str, Kind); 10] = [
-    ("canaries.*", Kind::Subject),
-    ("clients.*.ceiling.*", Kind::Class),
-    ("clients.*.deny.*", Kind::Shape),
-    ("routes.*.ceiling.*", Kind::Class),
-    ("routes.*.subject.*", Kind::Subject),
-    ("scopes.*.fields.*", Kind::Shape),
-    ("scopes.*.fields.*.*", Kind::Path),
-    ("scopes.*.grant.*", Kind::Class),
-    ("scopes.*.rows.*", Kind::Route),
-    ("tests.expect.*", Kind::AnyPath),
+const KEYS: [(&str, NameKind); 10] = [
+    ("canaries.*", NameKind::Subject),
+    ("clients.*.ceiling.*", NameKind::Class),
+    ("clients.*.deny.*", NameKind::Shape),
+    ("routes.*.ceiling.*", NameKind::Class),
+    ("routes.*.subject.*", NameKind::Subject),
+    ("scopes.*.fields.*", NameKind::Shape),
+    ("scopes.*.fields.*.*", NameKind::Path),
+    ("scopes.*.grant.*", NameKind::Class),
+    ("scopes.*.rows.*", NameKind::Route),
+    ("tests.expect.*", NameKind::AnyPath),
 ];
 
 /// Values that are such names.
-const VALUES: [(&str, Kind); 18] = [
-    ("budgets.*.areas", Kind::Area),
-    ("budgets.*.clients", Kind::Client),
-    ("budgets.*.count.distinct", Kind::Subject),
-    ("clients.*.deny.*", Kind::Path),
-    ("clients.*.scopes", Kind::Scope),
-    ("defaults.errors.detect", Kind::Detector),
-    ("defaults.headers.classify.*", Kind::Class),
-    ("defaults.headers.classify.*.class", Kind::Class),
-    ("routes.*.area", Kind::Area),
-    ("scopes.*.areas", Kind::Area),
-    ("scopes.*.when.all_of", Kind::Scope),
-    ("scopes.*.when.any_of", Kind::Scope),
-    ("shapes.*.*", Kind::Class),
-    ("shapes.*.*.class", Kind::Class),
-    ("shapes.*.*.detect", Kind::Detector),
-    ("shapes.*.*.shape", Kind::Shape),
-    ("tests.request.path", Kind::Request),
-    ("tests.request.scopes", Kind::Scope),
+const VALUES: [(&str, NameKind); 18] = [
+    ("budgets.*.areas", NameKind::Area),
+    ("budgets.*.clients", NameKind::Client),
+    ("budgets.*.count.distinct", NameKind::Subject),
+    ("clients.*.deny.*", NameKind::Path),
+    ("clients.*.scopes", NameKind::Scope),
+    ("defaults.errors.detect", NameKind::Detector),
+    ("defaults.headers.classify.*", NameKind::Class),
+    ("defaults.headers.classify.*.class", NameKind::Class),
+    ("routes.*.area", NameKind::Area),
+    ("scopes.*.areas", NameKind::Area),
+    ("scopes.*.when.all_of", NameKind::Scope),
+    ("scopes.*.when.any_of", NameKind::Scope),
+    ("shapes.*.*", NameKind::Class),
+    ("shapes.*.*.class", NameKind::Class),
+    ("shapes.*.*.detect", NameKind::Detector),
+    ("shapes.*.*.shape", NameKind::Shape),
+    ("tests.request.path", NameKind::Request),
+    ("tests.request.scopes", NameKind::Scope),
 ];
 
 /// The client of a row of a suite is a name, too; `*` is none.
@@ -120,9 +120,10 @@ pub fn key(pattern: &str) -> Option<Key> {
 }
 
 /// The pattern of a place with its word, and what the word is a name of.
-pub fn kind(cursor: &Cursor) -> Option<(String, Option<Kind>)> {
-    let find =
-        |table: &[(&str, Kind)], pattern: &str| table.iter().find(|(path, _)| *path == pattern).map(|(_, kind)| *kind);
+pub fn kind(cursor: &Cursor) -> Option<(String, Option<NameKind>)> {
+    let find = |table: &[(&str, NameKind)], pattern: &str| {
+        table.iter().find(|(path, _)| *path == pattern).map(|(_, kind)| *kind)
+    };
     match cursor.slot {
         Slot::Key => {
             let pattern = pattern(cursor.keys.iter().chain([&cursor.word]))?;
@@ -131,7 +132,7 @@ pub fn kind(cursor: &Cursor) -> Option<(String, Option<Kind>)> {
         }
         Slot::Value => {
             let pattern = pattern(&cursor.keys)?;
-            let kind = if pattern == SUITE_CLIENT { Some(Kind::Client) } else { find(&VALUES, &pattern) };
+            let kind = if pattern == SUITE_CLIENT { Some(NameKind::Client) } else { find(&VALUES, &pattern) };
             Some((pattern, kind))
         }
     }
@@ -142,7 +143,7 @@ fn members<'d>(doc: &'d PolicyDoc, section: &str) -> &'d [Member] {
 }
 
 /// Names of a kind, each with a word on it and the span of its declaration.
-fn names(doc: &PolicyDoc, kind: Kind, shape: Option<&String>) -> Vec<(String, String, Option<Span>)> {
+fn names(doc: &PolicyDoc, kind: NameKind, shape: Option<&String>) -> Vec<(String, String, Option<Span>)> {
     let section = |name: &str, word: &str| -> Vec<(String, String, Option<Span>)> {
         let about = |node: &Node| node.get("about").and_then(Node::text).map(str::to_owned);
         members(doc, name)
@@ -160,23 +161,23 @@ fn names(doc: &PolicyDoc, kind: Kind, shape: Option<&String>) -> Vec<(String, St
     };
     let shapes = members(doc, "shapes");
     match kind {
-        Kind::Area => texts("routes", "area", "area"),
-        Kind::Class => section("classes", "class"),
-        Kind::Client => section("clients", "client"),
-        Kind::Detector => {
+        NameKind::Area => texts("routes", "area", "area"),
+        NameKind::Class => section("classes", "class"),
+        NameKind::Client => section("clients", "client"),
+        NameKind::Detector => {
             let built_in = BuiltIn::ALL.into_iter().map(|one| (one.name().to_owned(), "built in".to_owned(), None));
             section("detectors", "detector").into_iter().chain(built_in).collect()
         }
-        Kind::Path => shape
+        NameKind::Path => shape
             .and_then(|shape| shapes.iter().find(|one| *one.key == **shape))
             .map(|one| paths(&one.node, "field"))
             .unwrap_or_default(),
-        Kind::AnyPath => shapes.iter().flat_map(|one| paths(&one.node, &format!("of shape {}", one.key))).collect(),
-        Kind::Request => texts("routes", "match", "route"),
-        Kind::Route => section("routes", "route"),
-        Kind::Scope => section("scopes", "scope"),
-        Kind::Shape => section("shapes", "shape"),
-        Kind::Subject => {
+        NameKind::AnyPath => shapes.iter().flat_map(|one| paths(&one.node, &format!("of shape {}", one.key))).collect(),
+        NameKind::Request => texts("routes", "match", "route"),
+        NameKind::Route => section("routes", "route"),
+        NameKind::Scope => section("scopes", "scope"),
+        NameKind::Shape => section("shapes", "shape"),
+        NameKind::Subject => {
             let places = shapes.iter().flat_map(|one| one.node.members().unwrap_or_default());
             let subjects = places.filter_map(|place| place.node.get("subject"));
             subjects.filter_map(|node| Some((node.text()?.to_owned(), "subject".to_owned(), Some(node.span)))).collect()
@@ -226,7 +227,7 @@ pub fn completion(doc: Option<&PolicyDoc>, text: &str, at: usize) -> Option<(Ran
     }
     let wanted = match cursor.slot {
         Slot::Key => KEYS.iter().find(|(path, _)| *path == format!("{above}.*")).map(|(_, kind)| *kind),
-        Slot::Value if above == SUITE_CLIENT => Some(Kind::Client),
+        Slot::Value if above == SUITE_CLIENT => Some(NameKind::Client),
         Slot::Value => VALUES.iter().find(|(path, _)| *path == above).map(|(_, kind)| *kind),
     };
     if let (Some(doc), Some(kind)) = (doc, wanted) {

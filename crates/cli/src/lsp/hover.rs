@@ -3,7 +3,7 @@
 use fieldgate::diagnostic::{Sources, catalogue, rules};
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::model::Level;
-use fieldgate_workbench::complete::{self as names, Cursor, Kind, Slot};
+use fieldgate_workbench::complete::{self as names, Cursor, NameKind, Slot};
 use fieldgate_workbench::suite::verdict::word;
 use serde_json::{Value, json};
 
@@ -49,14 +49,14 @@ fn rule(name: &str) -> Option<String> {
 }
 
 /// What a key declares.
-fn declared(pattern: &str, cursor: &Cursor) -> Option<Kind> {
+fn declared(pattern: &str, cursor: &Cursor) -> Option<NameKind> {
     if cursor.slot != Slot::Key {
         return None;
     }
     match pattern {
-        "classes.*" => Some(Kind::Class),
-        "routes.*" => Some(Kind::Route),
-        "scopes.*" => Some(Kind::Scope),
+        "classes.*" => Some(NameKind::Class),
+        "routes.*" => Some(NameKind::Route),
+        "scopes.*" => Some(NameKind::Scope),
         _ => None,
     }
 }
@@ -89,9 +89,9 @@ fn field(policy: &PolicySet, sources: &Sources, path: &str, at: usize) -> Option
 }
 
 /// A class, a route or a scope in a few words.
-fn name(policy: &PolicySet, kind: Kind, named: &str) -> Option<String> {
+fn name(policy: &PolicySet, kind: NameKind, named: &str) -> Option<String> {
     match kind {
-        Kind::Class => {
+        NameKind::Class => {
             let index = policy.classes.iter().position(|class| class.name == named)?;
             let about = policy.classes.get(index).map(|class| class.about.as_str()).unwrap_or_default();
             let granted: Vec<String> = policy
@@ -104,11 +104,11 @@ fn name(policy: &PolicySet, kind: Kind, named: &str) -> Option<String> {
             let granted = if granted.is_empty() { "nobody".to_owned() } else { granted.join(", ") };
             Some(format!("class `{named}`: {about}\n\ngranted to {granted}"))
         }
-        Kind::Route => {
+        NameKind::Route => {
             let route = policy.routes.iter().find(|route| route.name == named)?;
             Some(format!("route `{named}`: `{}`, area {}", cells::match_text(route), route.area))
         }
-        Kind::Scope => {
+        NameKind::Scope => {
             let scope = policy.scopes.iter().find(|scope| scope.name == named)?;
             let granted: Vec<String> = policy
                 .classes

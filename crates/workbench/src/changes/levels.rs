@@ -67,7 +67,7 @@ fn cell_changes(old: &PolicySet, new: &Loaded, client: Option<&str>) -> Vec<Chan
             for (index, scope) in new.policy.scopes.iter().enumerate() {
                 let was_scope = old.scopes.iter().position(|other| other.name == scope.name);
                 let was_verdict = was_field.zip(was_scope).and_then(|(field, index)| verdict(field, index));
-                let change = Cell {
+                let change = CellChange {
                     scope: &scope.name,
                     route: &route.route.name,
                     was: was_verdict,
@@ -106,7 +106,7 @@ fn verdict(field: &FieldCells, scope: usize) -> Option<&Verdict> {
     field.verdicts.get(scope).and_then(Option::as_ref)
 }
 
-struct Cell<'a> {
+struct CellChange<'a> {
     scope: &'a str,
     route: &'a str,
     was: Option<&'a Verdict>,
@@ -114,7 +114,7 @@ struct Cell<'a> {
     existed: bool,
 }
 
-impl Cell<'_> {
+impl CellChange<'_> {
     fn change(
         &self,
         new: &Loaded,

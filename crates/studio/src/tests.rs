@@ -1,0 +1,190 @@
+//! What the page is answered: on the shipped policy, where each row is a thing that somebody looks for.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test's own fault should stop the test"
+)]
+
+use serde_json::{Value, json};
+
+use super::answer;
+
+const POLICY: &str = include_str!("../../../policies/telco.yaml");
+const SUITE: &str = include_str!("../../../policies/telco.test.yaml");
+const ACCOUNT: &str = include_str!("../../../policies/testdata/account.json");
+const INVOICES: &str = include_str!("../../../policies/testdata/invoices.json");
+
+fn look(policy: &str, more: Value) -> Value {
+    let mut question = json!({
+        "ask": "look", "files": {"telco.yaml": policy}, "root": "telco.yaml", "now": 1_801_440_000,
+        "request": "GET /accounts/42",
+        "response": {"status": 200, "headers": [["content-type", "application/json"]], "body": ACCOUNT},
+    });
+    for (name, value) in more.as_object().unwrap() {
+        question[name] = value.clone();
+    }
+    answer(&question)
+}
+
+/// The line of a view on which the upstream's value stands.
+fn line<'a>(answer: &'a Value, scope: &str, was: &str) -> &'a Value {
+    let views = answer["views"].as_array().unwrap();
+    let view = views.iter().find(|view| view["name"] == scope).unwrap();
+    view["lines"].as_array().unwrap().iter().find(|line| line["was"] == was).unwrap()
+}
+
+#[test]
+fn each_value_says_what_became_of_it_and_which_line_decides() {
+    let looked = look(POLICY, json!({}));
+    for (scope, was, kind, is, decides) in [
+        ("care.read", "\"ES9121000418450200051332\"", "mask", json!("\"****1332\""), "care.read grants mask"),
+        ("care.read", "\"ana@example.com\"", "show", Value::Null, "care.read names it in its `fields`: show"),
+        ("care.read", "\"+34655010123\"", "hide", Value::Null, "care.read grants nothing: hide"),
+        ("care.read", "48.50", "blank", json!("null"), "it has no form for mask: blank"),
+        ("billing.read", "48.50", "show", Value::Null, "billing.read grants show"),
+        ("care.read", "\"B2\"", "hide", Value::Null, "no shape names this place, so nobody sees it"),
+        (
+            "care.read",
+            "\"Asked to be called on +34 655 010 123 after six.\"",
+            "detect",
+            json!("\"Asked to be called on [phone] after six.\""),
+            "care.read grants show",
+        ),
+    ] {
+        let line = line(&looked, scope, was);
+        assert_eq!((&line["k"], &line["is"]), (&json!(kind), &is), "{scope} {was}");
+        let field = &looked["fields"][usize::try_from(line["e"].as_u64().unwrap()).unwrap()];
+        let deciding = field["reasons"].as_array().unwrap().iter().find(|reason| reason["decides"] == true).unwrap();
+        assert_eq!(deciding["text"], decides, "{scope} {was}");
+        if let Some(at) = deciding["at"].as_object() {
+            let text = POLICY.lines().nth(usize::try_from(at["line"].as_u64().unwrap()).unwrap() - 1);
+            assert_eq!(at["text"].as_str(), text, "{scope} {was}");
+        }
+    }
+}
+
+#[test]
+fn elements_that_rows_leave_out_are_struck_and_the_others_are_where_they_were() {
+    let asked = json!({"request": "GET /accounts/42/invoices", "response": {"status": 200,
+        "headers": [["content-type", "application/json"]], "body": INVOICES}});
+    let looked = look(POLICY, asked);
+    for (was, kind) in [
+        ("\"INV-2026-1103\"", "show"),
+        ("\"INV-2026-1201\"", "hide"),
+        ("\"INV-2026-1203\"", "show"),
+        ("\"INV-2026-9999\"", "hide"),
+        ("12.00", "hide"),
+        ("5.00", "hide"),
+    ] {
+        assert_eq!(line(&looked, "billing.read", was)["k"], kind, "{was}");
+    }
+}
+
+#[test]
+fn budgets_lower_what_comes_out_and_name_themselves() {
+    for (used, kind, decides) in [
+        (json!(null), "show", "billing.read grants show"),
+        (json!(79), "show", "billing.read grants show"),
+        (json!(80), "mask", "budget customers-per-hour above 80%: at most mask for financial"),
+    ] {
+        let looked = look(POLICY, json!({"used": used}));
+        let line = line(&looked, "billing.read", "\"ES9121000418450200051332\"");
+        let field = &looked["fields"][usize::try_from(line["e"].as_u64().unwrap()).unwrap()];
+        let reasons = field["reasons"].as_array().unwrap();
+        let deciding = reasons.iter().find(|reason| reason["decides"] == true).unwrap();
+        assert_eq!((&line["k"], &deciding["text"]), (&json!(kind), &json!(decides)), "{used}");
+    }
+    let full = look(POLICY, json!({"used": 100}));
+    assert_eq!((&full["views"][0]["status"], &full["views"][0]["refused"]["reason"]), (&json!(429), &json!("budget")));
+}
+
+#[test]
+fn one_caller_is_the_one_that_is_given() {
+    let caller = |scopes: Value, claims: Value| json!({"callers": [{"name": "x", "scopes": scopes, "client": "acme-partner", "claims": claims}]});
+    let looked = look(POLICY, caller(json!(["partner.verify", "care.read"]), json!("")));
+    assert_eq!(line(&looked, "x", "\"X-4482-117-123\"")["k"], "hide");
+    let looked = look(POLICY, caller(json!([]), json!("")));
+    let view = &looked["views"][0];
+    assert_eq!((&view["status"], &view["refused"]["reason"]), (&json!(403), &json!("nothing_visible")));
+    assert!(look(POLICY, caller(json!([]), json!("{")))["fault"].as_str().unwrap().contains("not JSON"));
+}
+
+#[test]
+fn places_count_as_the_editor_does() {
+    let broken = POLICY
+        .replace("identity: show, contact", "identity: show, c😀ntact")
+        .replace("  identity:  {about", "  # ñ😀\n  identity:  {about");
+    let looked = look(&broken, json!({}));
+    let units: Vec<u16> = broken.encode_utf16().collect();
+    let mark = looked["marks"].as_array().unwrap().iter().find(|mark| mark["code"] == "FG012").unwrap();
+    let unit = |name: &str| usize::try_from(mark["at"][name].as_u64().unwrap()).unwrap();
+    assert_eq!(String::from_utf16(&units[unit("from")..unit("to")]).unwrap(), "c😀ntact");
+    assert!(looked["policy"].is_null() && looked["check"]["errors"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_fix_is_what_check_would_write() {
+    let looked = look(&POLICY.replace("financial: mask", "finacial: mask"), json!({}));
+    let mark = looked["marks"].as_array().unwrap().iter().find(|mark| mark["code"] == "FG012").unwrap();
+    assert_eq!(mark["fix"]["text"], "financial");
+    assert_eq!(mark["fix"]["at"], mark["at"]);
+}
+
+#[test]
+fn a_suites_rows_run_with_the_bodies_that_are_given() {
+    let suite = |bodies: Value| {
+        answer(&json!({
+            "ask": "suite", "files": {"telco.yaml": POLICY}, "root": "telco.yaml", "now": 1_801_440_000,
+            "suite": {"name": "telco.test.yaml", "text": SUITE, "bodies": bodies},
+        }))
+    };
+    let mut bodies = json!({});
+    for name in ["account", "calls", "error", "invoices"] {
+        let file = format!("{}/../../policies/testdata/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        bodies[format!("testdata/{name}.json")] = std::fs::read_to_string(file).unwrap().into();
+    }
+    let ran = suite(bodies);
+    let rows = ran["rows"].as_array().unwrap();
+    assert!(rows.len() > 10 && rows.iter().all(|row| row["findings"] == json!([])), "{ran}");
+    assert_eq!(rows[0]["asks"]["route"], "get-account");
+    // A body that is not given is said, and is never looked for on a disk.
+    let missing = suite(json!({}));
+    assert_eq!(missing["check"]["diagnostics"][0]["code"], "FG001", "{missing}");
+}
+
+#[test]
+fn two_policies_are_compared() {
+    let policy = |text: &str| json!({"files": {"telco.yaml": text}, "root": "telco.yaml"});
+    let compared = |old: &str, new: &str| {
+        let mut question = policy(new);
+        question["ask"] = "diff".into();
+        question["old"] = policy(old);
+        answer(&question)
+    };
+    let more = POLICY.replace("contact: mask, financial: mask", "contact: mask, financial: show");
+    let counts =
+        |answer: &Value| (answer["gains"].as_array().unwrap().len(), answer["losses"].as_array().unwrap().len());
+    let (gains, losses) = counts(&compared(POLICY, &more));
+    assert!(gains > 0 && losses == 0, "{gains} {losses}");
+    assert_eq!(counts(&compared(&more, POLICY)), (0, gains));
+    // Another name is no other policy here.
+    assert_eq!(counts(&compared(POLICY, &POLICY.replace("policy: telco-accounts", "policy: other"))), (0, 0));
+    assert_eq!(compared("nonsense: 1\n", POLICY)["broken"], "old");
+}
+
+#[test]
+fn what_is_not_understood_is_said() {
+    for (question, fault) in [
+        (json!({}), "no question is called"),
+        (json!({"ask": "delete"}), "no question is called `delete`"),
+        (json!({"ask": "complete"}), "no such file"),
+        (json!({"ask": "diff"}), "`old`"),
+    ] {
+        assert!(answer(&question)["fault"].as_str().unwrap().contains(fault), "{question}");
+    }
+    // No policy at all is said as `check` says it, and nothing is drawn.
+    let nothing = answer(&json!({"ask": "look"}));
+    assert!(nothing["check"]["errors"].as_u64() > Some(0) && nothing["views"].is_null());
+}
