@@ -205,15 +205,7 @@ fn query(reader: &mut Reader, node: &Node) -> QueryRule {
         }
         None => {}
     }
-    let names = reader.texts(node, "`query`");
-    for (text, span) in names.iter().filter(|(text, _)| text.contains('*') && !text.ends_with("[*]")) {
-        let message = format!("`{text}` names no parameter: names have no wildcards");
-        reader.push(
-            Diagnostic::at(Code::BadValue, *span, message)
-                .help("name each, `filter[*]` for every `filter[…]`; or write `query: any`"),
-        );
-    }
-    QueryRule::Only(names.into_iter().map(|(text, _)| text.to_owned()).collect())
+    QueryRule::Only(reader.texts(node, "`query`").into_iter().map(|(text, _)| text.to_owned()).collect())
 }
 
 /// A day (rule 38). One that cannot be read is an error, never "for ever" or "not at all".
