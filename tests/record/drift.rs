@@ -81,6 +81,9 @@ fn of_four(more: &str) -> Vec<(&'static str, String)> {
     ["A", "B", "C", "D"].iter().map(|id| account(id, more)).collect()
 }
 
+/// A claim, responses, and the drift of the record of each.
+type Row<'a> = (&'a str, Vec<(&'a str, String)>, Vec<&'a [&'a str]>);
+
 #[test]
 fn a_member_is_told_once_and_by_name_only_where_that_is_nobodys() {
     const HOLDER: &str = r#","holder":{"alias":1}"#;
@@ -88,7 +91,7 @@ fn a_member_is_told_once_and_by_name_only_where_that_is_nobodys() {
     let nothing: &[&[&str]] = &[&[], &[], &[], &[]];
     let third = |told: &'static [&'static str]| vec![&[][..], &[], told, &[]];
     let at_once = |told: &'static [&'static str]| vec![told, &[], &[], &[]];
-    let rows: Vec<(&str, Vec<(&str, String)>, Vec<&[&str]>)> = vec![
+    let rows: Vec<Row<'_>> = vec![
         ("a name that came with three people", of_four(ALIKE), third(&["account $.nickname string"])),
         (
             "one that came with the same person",
