@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::demands::Demands;
-use super::field::{at, elements, get, head, member, set, text};
+use super::field::{at, elements, get, head, member, number, set, text};
+use super::patches::Gated;
 use super::resource::{self, Named};
 use super::survey::{Resource, Survey};
 use super::{Look, gateway, headers, patches};
@@ -22,8 +23,9 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     replaced(look, survey, &policies);
     for policy in &ours {
         let targets = resource::targets(policy, survey);
-        let has_gate = gated.iter().any(|gate| targets.contains(gate))
-            || (!gated.is_empty() && targets.iter().all(|target| target.kind != "Gateway"));
+        let gates = &gated.gateways;
+        let has_gate = gates.iter().any(|gate| targets.contains(gate))
+            || (!gates.is_empty() && targets.iter().all(|target| target.kind != "Gateway"));
         if !has_gate {
             look.say(
                 Code::NoGate,
@@ -34,7 +36,8 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
         }
     }
     if !ours.is_empty() {
-        ways(look, survey, &policies, &gated);
+        listeners(look, survey, &gated);
+        ways(look, survey, &policies, &gated.gateways);
         tokens(look, survey, demands);
     }
     for resource in &survey.resources {
@@ -43,6 +46,34 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
             "ClientTrafficPolicy" => client(look, resource.node),
             "EnvoyProxy" => proxy(look, resource.node, demands),
             _ => {}
+        }
+    }
+}
+
+/// Patches name listeners, the plugin a whole Gateway: a listener that no patch names is without the gate. Listeners of one port
+/// are one in Envoy, under the name of the first.
+fn listeners(look: &mut Look, survey: &Survey<'_>, gated: &Gated) {
+    for gateway in survey.resources.iter().filter(|resource| resource.kind == "Gateway") {
+        if !gated.gateways.contains(&resource::named(gateway)) {
+            continue;
+        }
+        let all = at(gateway.node, &["spec", "listeners"]).and_then(Node::elements).unwrap_or_default();
+        let port = |listener: &Node| get(listener, "port").and_then(number);
+        let is_gated = |listener: &Node| {
+            let name = text(listener, "name").unwrap_or_default();
+            gated.has(&format!("{}/{}/{name}", resource::namespace(gateway.node), resource::name(gateway.node)))
+        };
+        for listener in all {
+            let speaks_http = matches!(text(listener, "protocol"), Some("HTTP" | "HTTPS"));
+            let of_port = all.iter().filter(|other| port(other) == port(listener));
+            if speaks_http && !of_port.into_iter().any(is_gated) {
+                look.say(
+                    Code::NoGate,
+                    get(listener, "name").map_or_else(|| head(listener), |name| name.span),
+                    "no patch puts the gate into this listener: what comes through it may be served before the plugin is, or without it",
+                    "name it: `fieldgate render --to envoy-gateway --listener NAME`, once for each",
+                );
+            }
         }
     }
 }

@@ -202,7 +202,7 @@ pub(super) fn later(look: &mut Look, filter: &Node) {
         if let Some(message) = message {
             super::message::check(look, message, &super::tables::ROUTER);
             elements(message, "upstream_http_filters").iter().for_each(|filter| later(look, filter));
-            printed::logs(look, elements(message, "upstream_log"));
+            printed::upstream_logs(look, elements(message, "upstream_log"));
         }
     } else if !is_harmless(kind, &AFTER) && kind != "tap" && super::plugin::config_of(filter).is_none() {
         look.say(

@@ -9,8 +9,11 @@ use fieldgate::policy::Node;
 
 /// The operations of an EnvoyPatchPolicy (RFC 6902).
 pub(super) fn operations(resource: &Node) -> impl Iterator<Item = &Node> {
-    let patches = at(resource, &["spec", "jsonPatches"]).and_then(Node::elements).unwrap_or_default();
-    patches.iter().filter_map(|patch| get(patch, "operation"))
+    patches(resource).iter().filter_map(|patch| get(patch, "operation"))
+}
+
+fn patches(resource: &Node) -> &[Node] {
+    at(resource, &["spec", "jsonPatches"]).and_then(Node::elements).unwrap_or_default()
 }
 
 /// Where an operation works: what its `jsonPath` selects, and the `path` from there.
@@ -25,11 +28,26 @@ pub(super) fn written(operation: &Node) -> Option<(&str, &Node)> {
     Some((path.rsplit(['/', '.']).next()?, get(operation, "value")?))
 }
 
-/// The Gateways before whose routers there is a gate. Says why one that is meant to be a gate is none.
-pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Vec<Named> {
-    let mut found = Vec::new();
+/// The Gateways before whose routers there is a gate, and the listeners that have it, as Envoy Gateway names them.
+#[derive(Debug, Default)]
+pub(super) struct Gated {
+    pub(super) gateways: Vec<Named>,
+    listeners: Vec<String>,
+}
+
+impl Gated {
+    /// Whether a listener of a Gateway has the gate: `namespace/gateway/listener`.
+    pub(super) fn has(&self, listener: &str) -> bool {
+        self.listeners.iter().any(|name| name == listener)
+    }
+}
+
+/// Finds the gates. Says why one that is meant to be a gate is none.
+pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
+    let mut found = Gated::default();
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
-        for operation in operations(resource.node) {
+        for patch in patches(resource.node) {
+            let Some(operation) = get(patch, "operation") else { continue };
             let Some(value) = get(operation, "value").filter(|value| gate::is_meant(value, survey)) else { continue };
             let adds = text(operation, "op") == Some("add");
             // "add" at an element puts the value before it.
@@ -46,7 +64,10 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Vec<Named> {
                     format!("this is no gate for what the plugin has not seen: {why}"),
                     "write `op: add`, `jsonPath: \"..http_filters[?(@.name=='envoy.filters.http.router')]\"`",
                 ),
-                None => found.extend(resource::targets(resource.node, survey)),
+                None => {
+                    found.gateways.extend(resource::targets(resource.node, survey));
+                    found.listeners.extend(text(patch, "name").map(str::to_owned));
+                }
             }
         }
     }

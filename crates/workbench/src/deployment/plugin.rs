@@ -334,6 +334,14 @@ pub(super) fn runs(look: &mut Look, plugin: &Plugin<'_>) {
             "take `default_config` out: then the listener waits",
         );
     }
+    if plugin.config.is_none() {
+        look.say(
+            Code::Elsewhere,
+            head(source),
+            "the plugin's own configuration comes from a discovery service, and is not looked at",
+            "give its response too: another `--envoy FILE`",
+        );
+    }
 }
 
 /// Filters that stand in no connection manager: files to be put into one, patches, extension configurations.

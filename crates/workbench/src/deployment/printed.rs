@@ -232,6 +232,35 @@ pub(super) fn logs(look: &mut Look, logs: &[Node]) {
     }
 }
 
+/// The router's `upstream_log`: it is written where the plugin has not been, so that a response's headers are the upstream's own.
+pub(super) fn upstream_logs(look: &mut Look, found: &[Node]) {
+    const PLAIN: [&str; 6] =
+        [":STATUS", "CONTENT-TYPE", "CONTENT-LENGTH", "GRPC-STATUS", "X-ENVOY-UPSTREAM-SERVICE-TIME", "DATE"];
+    logs(look, found);
+    let mut raw = Vec::new();
+    for log in found {
+        walk(log, &mut |node| {
+            let Tree::Text { text, .. } = &node.value else { return };
+            for command in commands(text) {
+                let of_response = ["RESP(", "RESPONSE_HEADER(", "TRAILER(", "RESPONSE_TRAILER("];
+                let name = of_response.iter().find_map(|start| command.strip_prefix(start));
+                let names = name.and_then(|rest| rest.split(')').next()).unwrap_or_default().to_ascii_uppercase();
+                if names.split('?').any(|name| !name.is_empty() && !PLAIN.contains(&name)) {
+                    raw.push((node.span, command.split(')').next().unwrap_or_default().to_owned()));
+                }
+            }
+        });
+    }
+    for (span, command) in raw {
+        look.say(
+            Code::Unfiltered,
+            span,
+            format!("the router's log prints `%{command})%`, which the plugin has not filtered yet"),
+            "take it out: the connection manager's `access_log` prints what is left of headers",
+        );
+    }
+}
+
 fn is_credential(name: &str) -> bool {
     ["authorization", "cookie", "proxy-authorization"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
@@ -305,7 +334,9 @@ pub(super) fn taps(look: &mut Look, document: &Node) {
     let mut found = Vec::new();
     walk(document, &mut |node| {
         let is_tap = unwrap(node).is_some_and(|(name, _)| name.ends_with(".tap.v3.Tap"));
-        let by_name = matches!(text(node, "name"), Some("envoy.filters.http.tap" | "envoy.transport_sockets.tap"));
+        // What Envoy was built with, in a dump's `node.extensions`, has a category and is none of its configuration.
+        let by_name = matches!(text(node, "name"), Some("envoy.filters.http.tap" | "envoy.transport_sockets.tap"))
+            && get(node, "category").is_none();
         if by_name || is_tap {
             found.push(head(node));
         }
