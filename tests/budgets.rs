@@ -487,12 +487,16 @@ impl Shared for Dead {
 
 #[test]
 fn without_a_store_or_a_clock_nothing_leaves() {
-    let mut world = world(&policy(&hour(15), &json!(null)));
+    let canaries = json!({"customer": [format!("c1_{:016x}", 7)], "ceiling": "blank"});
     let response = Response { status: 200, headers: Vec::new(), body: account(&json!(1)).to_string().into_bytes() };
-    let answer = respond_with(&world.program, world.request("GET", "/accounts/1"), &response, &mut Dead);
-    assert_eq!((answer.status, answer.account.failures), (503, 1));
-    let request = Request { now: None, ..world.request("GET", "/accounts/1") };
-    assert_eq!(respond_with(&world.program, request, &response, &mut world.store).status, 503);
+    for (claim, canaries) in [("a budget", json!(null)), ("a budget and canaries", canaries)] {
+        let mut world = world(&policy(&hour(15), &canaries));
+        let answer = respond_with(&world.program, world.request("GET", "/accounts/1"), &response, &mut Dead);
+        assert_eq!((answer.status, answer.account.failures), (503, 1), "{claim}: no store");
+        let request = Request { now: None, ..world.request("GET", "/accounts/1") };
+        let answer = respond_with(&world.program, request, &response, &mut world.store);
+        assert_eq!((answer.status, answer.account.failures), (503, 1), "{claim}: no clock");
+    }
 }
 
 fn with_service(on_error: &str) -> serde_json::Value {

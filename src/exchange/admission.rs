@@ -13,7 +13,7 @@ use crate::program::{Budgets, Collector, Demand, InPath, NamespaceId, Program};
 use crate::refusal::{Problem, Refusal};
 use crate::report::BudgetState;
 
-/// How often the rate limit service is asked for one request. What it granted for a window that has ended meanwhile is lost.
+/// How often the rate limit service is asked for one budget of a request. What it granted for a window that has ended meanwhile is lost.
 const MOST_ASKS: u8 = 3;
 
 /// A request that is to be admitted by its budgets.
@@ -226,7 +226,7 @@ impl Exchange {
         store: &mut dyn Shared,
     ) -> Progress {
         // Without a clock no window can be told.
-        let Some(Moment(now)) = now else { return Progress::Refused(Refusal::BudgetStore) };
+        let Some(Moment(now)) = now else { return self.without_a_store() };
         let books = budgets.books();
         if let Some((book, tag)) = budgets.canaries(&waiting.caller.client) {
             match books.head(book, tag, now, store) {
@@ -235,7 +235,7 @@ impl Exchange {
                     self.spending.account.ceiling = self.spending.account.ceiling.min(ceiling);
                 }
                 Some(_) => {}
-                None => return Progress::Refused(Refusal::BudgetStore),
+                None => return self.without_a_store(),
             }
         }
         while let Some(demand) = waiting.demands.get(self.spending.held.len()).copied() {
@@ -260,7 +260,7 @@ impl Exchange {
                     let retry_after = u32::try_from(retry_after).unwrap_or(u32::MAX);
                     return Progress::Refused(Refusal::Budget { budget: demand.budget, retry_after });
                 }
-                Verdict::Ask(_) if exhausted => return Progress::Refused(Refusal::BudgetStore),
+                Verdict::Ask(_) if exhausted => return self.without_a_store(),
                 Verdict::Ask(ask) => {
                     let Some(rule) = books.rules().get(usize::from(demand.budget)) else {
                         return Progress::Refused(Refusal::Internal);
@@ -274,13 +274,16 @@ impl Exchange {
                         message: service.question(&rule.prefix, rule.max, &ask),
                     });
                 }
-                Verdict::Failed => {
-                    self.fails();
-                    return Progress::Refused(Refusal::BudgetStore);
-                }
+                Verdict::Failed => return self.without_a_store(),
             }
         }
         Progress::Admitted
+    }
+
+    /// Nobody can say what is left: nothing is asked of the upstream.
+    fn without_a_store(&mut self) -> Progress {
+        self.fails();
+        Progress::Refused(Refusal::BudgetStore)
     }
 
     /// The request is admitted: what it may see is decided now, for the whole response.

@@ -163,10 +163,10 @@ const REASONS: [(&str, &str); 22] = [
     ("content_encoding", "the upstream's body is compressed (rule 30)"),
     ("content_type", "the upstream's body is of a type that the route does not take (rule 30)"),
     ("status", "a status whose body cannot be rewritten, such as a part of a resource"),
-    ("root_hidden", "the body's root is of a shape that the policy does not know (rule 12)"),
+    ("root_hidden", "the body's root is of a shape that the policy does not know (rule 25)"),
     ("body_too_large", "the upstream's body is larger than `limits` allow (rule 40)"),
     ("record_too_large", "an element that a filter must see whole is larger than `limits` allow (rule 40)"),
-    ("budget", "a budget of this caller is spent: it may ask again in the next window (rule 34)"),
+    ("budget", "a budget of this caller is spent: it may ask again in the next window (rule 35)"),
     ("budget_store", "a budget's store did not answer (rule 36)"),
     (
         "request_too_large",
@@ -177,7 +177,7 @@ const REASONS: [(&str, &str); 22] = [
     ("host", "Envoy did not do what the plugin told it, or the plugin had no policy"),
     ("upgrade", "an upgrade or a tunnel, of which nothing can be rewritten"),
     ("internal", "a state that should not exist: report it"),
-    ("json_", "the upstream's body is not strict JSON, or has a known member name twice (rule 25)"),
+    ("json_", "the upstream's body is not strict JSON, or has a known member name twice (rule 30)"),
 ];
 
 /// What a reason means.
