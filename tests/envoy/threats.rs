@@ -371,10 +371,11 @@ const THREATS: &[Threat] = &[
     threat(
         "G1",
         "the key in a dump; personal data in logs, metrics, errors",
-        "the key comes by name from the environment; logs and metrics hold reasons, numbers and the policy's own words",
+        "the key comes by name from the environment; logs and metrics hold reasons, numbers and the policy's own words; names of unknown members only if the policy asks, and if three groups of people have them",
         &[
             "the key is not in the configuration dump",
             "nothing of a request or a response is in logs, metrics or the configuration",
+            "tests/record/drift.rs: a_member_is_told_once_and_by_name_only_where_that_is_nobodys",
         ],
     ),
 ];
