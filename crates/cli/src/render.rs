@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     /// The SHA-256 of the file at an HTTP URL, or of an image's manifest: nothing else is taken
     #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
-    /// Name of the resources, kept for good: it is also the filter's name
+    /// Name of the resources, kept for good: with Envoy Gateway it is also the filter's name (in Envoy alone that is `fieldgate`)
     #[arg(long, value_name = "NAME", default_value = "fieldgate")]
     name: String,
     /// Namespace of the resources: that of the Gateway, or of Istio's gateway proxy [default: `default`, `istio-system`]
@@ -110,6 +110,12 @@ struct Filling<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
+    if !matches!(arguments.to, Target::Istio | Target::EnvoyGateway)
+        && let Some(option) = of_clusters(arguments)
+    {
+        return Err(Failure::new(format!("`{option}` is for resources in a cluster, and none are written"))
+            .help("leave it out, or write `--to envoy-gateway` or `--to istio`"));
+    }
     let loaded = load::valid(std::slice::from_ref(&arguments.policy), terminal)?;
     let one = match loaded.as_slice() {
         [one] => one,
@@ -132,6 +138,18 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         None => terminal.print(&together(&files))?,
     }
     Ok(Exit::Fine)
+}
+
+/// An option that was given and says something of resources in a cluster.
+fn of_clusters(arguments: &Arguments) -> Option<&'static str> {
+    let given = [
+        ("--name", arguments.name != "fieldgate"),
+        ("--namespace", arguments.namespace.is_some()),
+        ("--gateway", arguments.gateway.is_some()),
+        ("--listener", arguments.listeners.iter().any(|name| name != "http")),
+        ("--key-secret", arguments.key_secret != "fieldgate-key"),
+    ];
+    given.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
 }
 
 /// What kubectl's annotation of a client-side apply holds, and what etcd takes in one request by default, in bytes.

@@ -41,7 +41,7 @@ pub(super) fn plugin(filling: &Filling<'_>) -> String {
         HeadMode::Held => {
             "\
 # Lets the filter hold status and headers until the body is decided (`head: held` in the policy): a refusal is then a
-# clean answer. Envoy 1.35 or later.
+# clean answer.
 # A body without a length is awaited only where it is known to come in HTTP/2, and Envoy does not tell the filter: a cluster
 # with `http2_protocol_options` says `metadata: {filter_metadata: {fieldgate: {protocol: HTTP/2}}}` as well.
 allow_on_headers_stop_iteration: true
@@ -191,7 +191,7 @@ pub(super) fn discovered_filter() -> String {
         watched_directory: {{path: /etc/fieldgate}}
       resource_api_version: V3
     # No default_config: without its policy the listener does not serve. A policy that does not load is rejected, and the
-    # one before it goes on.
+    # one before it goes on; where there is none before it, every request gets 500.
     type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]
 {GATE}"
     )

@@ -269,7 +269,7 @@ fn held_head(look: &mut Look, config: &Node, extent: Extent, demands: &Demands, 
                 Code::HeadNotHeld,
                 written.unwrap_or_else(|| head(config)),
                 "the policy holds the response head, and `allow_on_headers_stop_iteration` is not true: responses hang",
-                "write `allow_on_headers_stop_iteration: true` (Envoy 1.35 or later), or `head: released` in the policy",
+                "write `allow_on_headers_stop_iteration: true`, or `head: released` in the policy",
             );
         }
         (Some(HeadMode::Released), Some(span)) => look.say(

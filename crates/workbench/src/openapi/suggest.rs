@@ -80,6 +80,8 @@ const fn row(class: &'static str, forms: &'static str) -> Row {
 /// The guesses: the first that fits is made.
 const ROWS: &[Row] = &[
     Row { of: Of::Boolean, ..row("reference", "") },
+    // A link has the ids of what it leads to in it.
+    Row { of: Of::Text, above: &["link", "links"], ..row("key", "") },
     Row { words: &["password", "passwd", "secret", "pin", "cvv", "cvc", "otp"], ..row("secret", "") },
     Row { of: Of::Text, ends: &["token", "apikey", "privatekey"], ..row("secret", "") },
     Row {
@@ -96,6 +98,13 @@ const ROWS: &[Row] = &[
         words: &["iban", "bban", "pan", "maskedpan"],
         ends: &["accountnumber", "cardnumber"],
         formats: &["iban"],
+        ..row("financial", "mask: {last: 4}")
+    },
+    // Of an account in Open Banking: an IBAN, or a sort code and a number.
+    Row {
+        of: Of::FreeText,
+        ends: &["identification"],
+        above: &["account", "accounts"],
         ..row("financial", "mask: {last: 4}")
     },
     Row {
@@ -144,11 +153,16 @@ const ROWS: &[Row] = &[
     },
     Row {
         words: &["username", "login", "nickname"],
-        ends: &["firstname", "lastname", "givenname", "familyname", "fullname", "surname", "middlename", "displayname"],
+        ends: &["firstname", "lastname", "givenname", "familyname", "fullname", "surname", "middlename", "displayname", "legalname"],
         ..row("identity", "mask: initials")
     },
     Row { of: Of::Text, words: &["name"], above: PEOPLE, ..row("identity", "mask: initials") },
     Row { of: Of::Text, ends: &["name"], besides: PEOPLE, ..row("identity", "mask: initials") },
+    // How many there are, not how much.
+    Row {
+        ends: &["totalpages", "totalcount", "totalitems", "totalresults", "totalrecords", "totalelements"],
+        ..row("reference", "")
+    },
     Row { of: Of::Amount, words: AMOUNTS, ..row("financial", "mask: {round: 100}") },
     Row { last: &["id", "uuid", "guid"], formats: &["uuid"], ..row("key", "pseudonym: STEM") },
     Row {

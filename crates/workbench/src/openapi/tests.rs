@@ -467,6 +467,12 @@ fn names_and_formats_suggest_a_class() {
         ("user", "passwordHash", "string", "", "secret "),
         ("user", "active", "boolean", "", "reference "),
         ("call", "startedAt", "string", "date-time", "reference mask: month"),
+        ("meta", "TotalPages", "integer", "", "reference "),
+        ("order", "total", "number", "", "financial mask: {round: 100}"),
+        ("links", "Self", "string", "uri", "key "),
+        ("debtor_account", "Identification", "string", "", "financial mask: {last: 4}"),
+        ("device", "Identification", "string", "", "nothing"),
+        ("party", "FullLegalName", "string", "", "identity mask: initials"),
         ("x", "whatever", "string", "", "nothing"),
     ] {
         let kind = Kind { base: base.to_owned(), format: format.to_owned(), listed: false };

@@ -32,9 +32,9 @@ pub fn sequence(program: &Rc<Program>, written: &Node, sequence: &Sequence, star
     let mut now = start;
     let mut number = 0_u32;
     let mut judgement = Judgement::default();
-    for step in &sequence.steps {
+    'steps: for step in &sequence.steps {
         now = now.map(|Moment(now)| Moment(now.saturating_add(step.after)));
-        for _ in 0..step.times {
+        for turn in 1..=step.times {
             number = number.saturating_add(1);
             let case = step.numbered(number);
             let (mut one, account) = row(program, written, &case, now, &mut store);
@@ -63,8 +63,11 @@ pub fn sequence(program: &Rc<Program>, written: &Node, sequence: &Sequence, star
                 }
             }
             judgement.findings.append(&mut one.findings);
-            // What follows would only say the like again, request for request.
-            break;
+            // What follows would only say the like again, request for request; and where some were not made, the steps behind
+            // them would be of other requests than the row says.
+            if turn < step.times {
+                break 'steps;
+            }
         }
     }
     judgement.cells.sort();
