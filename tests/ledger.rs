@@ -204,12 +204,22 @@ fn records_of_another_key_are_said() {
 fn each_line_is_what_it_is() {
     let record = log().lines().next().unwrap().split_once(" {").map(|(_, rest)| format!("{{{rest}")).unwrap();
     let cut = &record[..record.len() - 1];
-    let rows: [(&str, String, Line); 15] = [
+    let rows: [(&str, String, Line); 17] = [
         ("nothing", String::new(), Line::Empty),
         ("spaces", "  ".to_owned(), Line::Empty),
         (
             "the VM had trapped",
             "2026-11-28T14:05:00.002Z r 200 wasm_fail_stream -".to_owned(),
+            Line::Unwritten(Some("2026-11-28T14:05:00".to_owned())),
+        ),
+        (
+            "a request that the gate refused",
+            "2026-11-28T14:05:00.002Z r 403 rbac_access_denied_matched_policy[none] -".to_owned(),
+            Line::Gated,
+        ),
+        (
+            "the gate's words in another place",
+            "2026-11-28T14:05:00.002Z r 403 rbac_access_denied_matched_policy[none] 200 wasm_fail_stream -".to_owned(),
             Line::Unwritten(Some("2026-11-28T14:05:00".to_owned())),
         ),
         ("a dash in the record's place", "10.0.0.1 GET / 503 -".to_owned(), Line::Unwritten(None)),

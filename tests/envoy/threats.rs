@@ -375,7 +375,7 @@ const THREATS: &[Threat] = &[
         &[
             "the key is not in the configuration dump",
             "nothing of a request or a response is in logs, metrics or the configuration",
-            "tests/record/drift.rs: a_member_is_told_once_and_by_name_only_where_that_is_nobodys",
+            "tests/record/drift.rs: a_member_is_told_once_and_by_name_only_where_that_names_nobody",
         ],
     ),
 ];

@@ -85,7 +85,7 @@ fn of_four(more: &str) -> Vec<(&'static str, String)> {
 type Row<'a> = (&'a str, Vec<(&'a str, String)>, Vec<&'a [&'a str]>);
 
 #[test]
-fn a_member_is_told_once_and_by_name_only_where_that_is_nobodys() {
+fn a_member_is_told_once_and_by_name_only_where_that_names_nobody() {
     const HOLDER: &str = r#","holder":{"alias":1}"#;
     const ALIKE: &str = r#","nickname":"x""#;
     let nothing: &[&[&str]] = &[&[], &[], &[], &[]];

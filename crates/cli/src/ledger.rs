@@ -176,7 +176,7 @@ impl Answer<'_> {
             (
                 "lines_not_written",
                 sum.unwritten,
-                "lines that the plugin did not write, since its VM had trapped: what left then, and to whom, is not known",
+                "lines that the plugin did not write, as when its VM had trapped: what left then, and to whom, is not known",
             ),
             ("lines_broken", sum.broken, "lines that cannot be read: what they said is missing here"),
             (
@@ -252,6 +252,18 @@ impl Answer<'_> {
         (vec!["client", "subjects", "responses", "records without a tag"], rows.collect())
     }
 
+    /// What an answer without a row means: a name that no record has, or a key that made none of the tags, is not "nobody".
+    fn nobody(&self) -> &'static str {
+        let sum = self.ledger.summary();
+        if sum.other_key > 0 || sum.unnamed > 0 {
+            return "Nobody can be told from these logs with this key: see what this does not know.\n";
+        }
+        if sum.records == 0 && self.arguments.client.is_some() {
+            return "No record of that time names this client: names are compared letter by letter (`--top` lists them).\n";
+        }
+        "Nobody, as far as the logs say.\n"
+    }
+
     fn human(&self, terminal: Terminal) -> String {
         let sum = self.ledger.summary();
         let mut text = format!("{}\n", terminal.paint(Ink::Strong, &self.title()));
@@ -269,7 +281,7 @@ impl Answer<'_> {
         }
         let (head, rows) = self.table();
         if rows.is_empty() {
-            text.push_str("Nobody, as far as the logs say.\n");
+            text.push_str(self.nobody());
         } else {
             text.push('\n');
             let plainly = |row: Vec<String>| row.iter().map(|cell| plain(cell)).collect::<Vec<String>>();

@@ -36,10 +36,15 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let one = load::only(&arguments.policy, "one of them decided", terminal)?;
     let mut found: Vec<Record> = Vec::new();
-    let (mut unwritten, mut unreadable) = (false, false);
+    let (mut unwritten, mut unreadable, mut gated, mut unseen) = (false, false, false, false);
     let wanted = memmem::Finder::new(arguments.request.as_bytes()).into_owned();
     let broken = logs::each_line(std::slice::from_ref(&arguments.log), terminal, |line, bytes| match line {
         Line::Record(record) if record.text("request") == arguments.request => found.push(*record),
+        // What a filter before the plugin answered has a record without an id.
+        Line::Record(record) if record.text("outcome") == "unseen" && record.text("request").is_empty() => {
+            unseen |= wanted.find(bytes).is_some();
+        }
+        Line::Gated => gated |= wanted.find(bytes).is_some(),
         Line::Unwritten(_) => unwritten |= wanted.find(bytes).is_some(),
         Line::Broken(_) => unreadable |= wanted.find(bytes).is_some(),
         _ => {}
@@ -47,7 +52,11 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     if found.is_empty() {
         let log = arguments.log.display();
         let id = plain(&arguments.request);
-        terminal.say(&if unwritten {
+        terminal.say(&if gated {
+            format!("{log}: the gate refused {id}: the plugin had not seen it, and nothing of the API's left\n")
+        } else if unseen {
+            format!("{log}: a filter before the plugin answered {id}: the line says which, before its record\n")
+        } else if unwritten {
             format!("{log}: the line of {id} has no record: the plugin's VM had trapped, and the stream ended\n")
         } else if unreadable {
             format!("{log}: the line of {id} cannot be read\n")

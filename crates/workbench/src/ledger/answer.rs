@@ -182,7 +182,7 @@ impl Ledger {
                 }
             }
             Line::Broken(_) => self.summary.broken = self.summary.broken.saturating_add(1),
-            Line::Empty => {}
+            Line::Gated | Line::Empty => {}
         }
     }
 

@@ -9,6 +9,10 @@ const START: &[u8] = b"{\"fieldgate\":";
 /// What stands in a line whose record is missing since the plugin's VM had trapped.
 const TRAPPED: &[u8] = b"wasm_fail_stream";
 
+/// How a line ends that Envoy wrote of a request that the gate refused: RBAC's own words stand right before the record's place,
+/// where no caller writes.
+const GATED: &[u8] = b" 403 rbac_access_denied_matched_policy[none] -";
+
 /// One line of a log.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Line {
@@ -16,6 +20,8 @@ pub enum Line {
     Record(Box<Record>),
     /// The plugin did not write it: what left is not known. The second in which the request began, where the line says it.
     Unwritten(Option<String>),
+    /// The gate refused the request, since the plugin had not seen it: nothing of the API's left.
+    Gated,
     /// Nothing is in it.
     Empty,
     /// It cannot be read.
@@ -160,6 +166,9 @@ pub fn read(line: &[u8]) -> Line {
         return Line::Empty;
     }
     let Some(at) = memmem::find(line, START) else {
+        if line.ends_with(GATED) {
+            return Line::Gated;
+        }
         let unwritten = memmem::find(line, TRAPPED).is_some() || line.ends_with(b" -");
         return if unwritten { Line::Unwritten(second_of(line)) } else { Line::Broken(Broken::NoRecord) };
     };

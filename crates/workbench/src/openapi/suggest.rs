@@ -153,7 +153,17 @@ const ROWS: &[Row] = &[
     },
     Row {
         words: &["username", "login", "nickname"],
-        ends: &["firstname", "lastname", "givenname", "familyname", "fullname", "surname", "middlename", "displayname", "legalname"],
+        ends: &[
+            "firstname",
+            "lastname",
+            "givenname",
+            "familyname",
+            "fullname",
+            "surname",
+            "middlename",
+            "displayname",
+            "legalname",
+        ],
         ..row("identity", "mask: initials")
     },
     Row { of: Of::Text, words: &["name"], above: PEOPLE, ..row("identity", "mask: initials") },
