@@ -214,20 +214,10 @@ impl Program {
             return Err(Refusal::NotCanonical);
         }
         match (self.router.find(authority, method, path), self.policy.defaults.unmatched_route) {
-            (Some(id), _) if self.lets_by(id, path) => Err(Refusal::NoRoute),
             (Some(id), _) => Ok(Some(id)),
             (None, Unmatched::Pass) if !self.router.may_be_governed(path) => Ok(None),
             (None, Unmatched::Pass | Unmatched::Reject) => Err(Refusal::NoRoute),
         }
-    }
-
-    /// Whether a route that passes would let by what somebody could take for a request of a governed route: `/Accounts/1` by
-    /// `GET /{page+}`.
-    fn lets_by(&self, id: RouteId, path: &str) -> bool {
-        self.route(id).is_some_and(|route| match route.body {
-            RouteBody::Governed(_) => false,
-            RouteBody::Pass(_) => self.router.may_be_governed_before(&route.template, path),
-        })
     }
 
     /// Whether the route lists every query parameter of the request (rule 6).

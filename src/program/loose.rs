@@ -25,7 +25,6 @@ pub(super) struct Loose {
 /// A template's segments.
 #[derive(Debug)]
 struct Pieces {
-    template: Template,
     pieces: Vec<Piece>,
     /// Whether the last one is several.
     open: bool,
@@ -47,7 +46,6 @@ impl Loose {
     pub(super) fn new<'t>(governed: impl Iterator<Item = &'t Template>) -> Self {
         let pieces = |template: &Template| Pieces {
             pieces: template.segments.iter().map(piece).collect(),
-            template: template.clone(),
             open: matches!(template.segments.last(), Some(TemplateSegment::Rest(_))),
         };
         Self { templates: governed.map(pieces).collect() }
@@ -55,36 +53,25 @@ impl Loose {
 
     /// Whether some reading of a canonical path is a governed route's. A path that cannot be read to its end may be.
     pub(super) fn may_be_governed(&self, path: &str) -> bool {
-        self.may_be(path, |_| true)
+        !self.templates.is_empty()
+            && readings(path).map_or(true, |readings| readings.iter().any(|text| self.reads(text)))
     }
 
-    /// Whether some reading of a canonical path that fits `passed` is that of a governed route which would go before it, or
-    /// could as well. A route of another method at the same path would not: who lets that one pass has named the path.
-    pub(super) fn may_be_governed_before(&self, passed: &Template, path: &str) -> bool {
-        self.may_be(path, |governed| governed.rank() <= passed.rank() && !governed.is_alike(passed))
+    fn reads(&self, text: &str) -> bool {
+        // What follows is no part of the path for whoever takes it for a query, a fragment, or the end of a text.
+        let cut = text.split(['?', '#', '\0']).next().unwrap_or_default();
+        [text, cut].into_iter().any(|text| {
+            let segments: Vec<&str> = text.split(['/', '\\']).filter(|segment| !segment.is_empty()).collect();
+            self.fits(&segments) || self.fits(&resolved(&segments))
+        })
     }
 
-    fn may_be(&self, path: &str, counts: impl Fn(&Template) -> bool) -> bool {
-        let templates: Vec<&Pieces> = self.templates.iter().filter(|pieces| counts(&pieces.template)).collect();
-        !templates.is_empty()
-            && readings(path).map_or(true, |readings| readings.iter().any(|text| reads(&templates, text)))
+    fn fits(&self, segments: &[&str]) -> bool {
+        self.templates.iter().any(|Pieces { pieces, open }| {
+            let as_many = pieces.len() == segments.len() || (*open && pieces.len() < segments.len());
+            as_many && pieces.iter().zip(segments).all(|(piece, segment)| piece.reads(segment))
+        })
     }
-}
-
-fn reads(templates: &[&Pieces], text: &str) -> bool {
-    // What follows is no part of the path for whoever takes it for a query, a fragment, or the end of a text.
-    let cut = text.split(['?', '#', '\0']).next().unwrap_or_default();
-    [text, cut].into_iter().any(|text| {
-        let segments: Vec<&str> = text.split(['/', '\\']).filter(|segment| !segment.is_empty()).collect();
-        fits(templates, &segments) || fits(templates, &resolved(&segments))
-    })
-}
-
-fn fits(templates: &[&Pieces], segments: &[&str]) -> bool {
-    templates.iter().any(|Pieces { pieces, open, .. }| {
-        let as_many = pieces.len() == segments.len() || (*open && pieces.len() < segments.len());
-        as_many && pieces.iter().zip(segments).all(|(piece, segment)| piece.reads(segment))
-    })
 }
 
 impl Piece {

@@ -19,21 +19,32 @@ struct Candidate {
     id: RouteId,
     method: String,
     template: Template,
+    /// Of a route that passes: the governed routes that would go before it, or could as well, under a loose reading (rule 5).
+    before: Option<Loose>,
 }
 
 impl Router {
     pub(super) fn new(policy: &PolicySet) -> Self {
+        let governed = || {
+            let governed = policy.routes.iter().filter(|route| matches!(route.body, RouteBody::Governed(_)));
+            governed.map(|route| &route.template)
+        };
+        // A route of another method at the same path does not count: who lets that one pass has named the path.
+        let before = |passed: &Template| {
+            let rank = passed.rank();
+            Loose::new(governed().filter(|template| template.rank() <= rank && !template.is_alike(passed)))
+        };
         let mut routes: Vec<Candidate> = (0u16..)
             .zip(&policy.routes)
             .map(|(id, route)| Candidate {
                 id: RouteId(id),
                 method: route.method.clone(),
                 template: route.template.clone(),
+                before: matches!(route.body, RouteBody::Pass(_)).then(|| before(&route.template)),
             })
             .collect();
         routes.sort_by_cached_key(|route| route.template.rank());
-        let governed = policy.routes.iter().filter(|route| matches!(route.body, RouteBody::Governed(_)));
-        let loose = Loose::new(governed.map(|route| &route.template));
+        let loose = Loose::new(governed());
         Self { hosts: policy.hosts.clone(), routes, loose }
     }
 
@@ -43,13 +54,8 @@ impl Router {
         self.loose.may_be_governed(path)
     }
 
-    /// Whether somebody could take a path that fits a route which passes for one of a governed route that would go before it
-    /// (rule 5).
-    pub(super) fn may_be_governed_before(&self, passed: &Template, path: &str) -> bool {
-        self.loose.may_be_governed_before(passed, path)
-    }
-
-    /// The route of a request, by authority, method and path (without its query).
+    /// The route of a request, by authority, method and path (without its query). A route that passes lets nothing by that
+    /// somebody could take for a request of a governed route: `/Accounts/1` by `GET /{page+}`.
     pub(super) fn find(&self, authority: &str, method: &str, path: &str) -> Option<RouteId> {
         if !self.governs(authority) || !is_canonical(path) {
             return None;
@@ -58,6 +64,7 @@ impl Router {
         self.routes
             .iter()
             .find(|route| route.method == method && fit(&route.template, path).is_some())
+            .filter(|route| route.before.as_ref().is_none_or(|before| !before.may_be_governed(path)))
             .map(|route| route.id)
     }
 
