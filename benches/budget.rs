@@ -16,7 +16,7 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use fieldgate::budget::Memory;
+use fieldgate::budget::MemoryStore;
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{BodyDirective, End, Exchange, Headers, RequestDirective};
 use fieldgate::policy;
@@ -33,7 +33,7 @@ const NOW: u64 = 1_795_874_661;
 /// A host of one worker.
 struct Host {
     program: Rc<Program>,
-    store: Memory,
+    store: MemoryStore,
     body: Vec<u8>,
     head: Headers,
     requests: u64,
@@ -56,7 +56,7 @@ impl Host {
         let input = inputs::all(&["customers 2 KB".to_owned()]).remove(0);
         Self {
             program: Rc::new(Program::new(set, Some(key)).unwrap()),
-            store: Memory::default(),
+            store: MemoryStore::default(),
             body: input.bodies[0].0.clone(),
             head: headers(&[(":status", "200"), ("content-type", "application/json"), ("content-length", "2048")]),
             requests: 0,

@@ -16,7 +16,7 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use fieldgate::budget::Memory;
+use fieldgate::budget::MemoryStore;
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{End, Exchange, Headers};
 use fieldgate::json::Texts;
@@ -136,6 +136,6 @@ fn exchange(program: &Rc<Program>, path: &str, body: &str) -> Exchange {
     exchange.on_request(&request, caller, None);
     exchange.on_response_head(&headers(&[(":status", "200"), ("content-type", "application/json")]), End::More);
     exchange.on_response_body(body.as_bytes(), body.len(), End::Last);
-    exchange.settle(None, &mut Memory::default());
+    exchange.settle(None, &mut MemoryStore::default());
     exchange
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use fieldgate::policy::moment::Moment;
 use fieldgate::policy::{self, Disk};
-use fieldgate_workbench::replay::{Case, Harvester, Patience, Replayed, Setting, Upstream, sweep, windows};
+use fieldgate_workbench::replay::{Harvester, Patience, ReplayCase, Replayed, SweepRow, Upstream, sweep, windows};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -83,7 +83,7 @@ fn run() -> Outcome<()> {
         runtime.block_on(harvest(envoy.listener("api"), &token))?
     };
 
-    let case = Case { accounts: ACCOUNTS, seconds: SECONDS, from: Moment(first) };
+    let case = ReplayCase { accounts: ACCOUNTS, seconds: SECONDS, from: Moment(first) };
     let simulated = simulated(&scaled, case)?;
     let arithmetic = windows(case, 1) * most;
     let share = |customers: u64| customers as f64 * 100.0 / ACCOUNTS as f64;
@@ -122,7 +122,7 @@ fn scaled() -> Outcome<Value> {
     Ok(policy)
 }
 
-fn simulated(policy: &Value, case: Case) -> Outcome<u64> {
+fn simulated(policy: &Value, case: ReplayCase) -> Outcome<u64> {
     let (set, _) = policy::from_json(policy.to_string().as_bytes()).map_err(|found| format!("{found:?}"))?;
     let route = set.routes.iter().find(|route| route.name == ROUTE).ok_or("no such route")?;
     let upstream = Upstream::new(&set, route, None).map_err(|fault| fault.message)?;
@@ -132,7 +132,7 @@ fn simulated(policy: &Value, case: Case) -> Outcome<u64> {
         scopes: vec![SCOPE.to_owned()],
         claims: Value::Null,
     };
-    let setting = Setting { clients: 1, page: 1, patience: Patience::Window };
+    let setting = SweepRow { clients: 1, page: 1, patience: Patience::Window };
     let replayed = Replayed::new(policy.to_string());
     let harvests = sweep(&replayed, &upstream, &harvester, case, &[setting], |_| ()).map_err(|fault| fault.message)?;
     Ok(harvests.iter().map(|harvest| harvest.total.customers).sum())

@@ -33,11 +33,11 @@ mod slot;
 mod store;
 mod subject;
 
-pub use book::{Against, Books, Granter, Need, Released, Reservation, Rule, Settled, Unit, Verdict};
+pub use book::{Against, Books, BudgetRule, BudgetUnit, Granter, Need, Released, Reservation, Settled, Verdict};
 pub use head::Head;
 pub use ladder::Ladder;
-pub use service::{Answer, Ask, METHOD, Period, SERVICE, Service};
-pub use store::{Memory, Shared, StoreFailure, Swap, Value};
+pub use service::{Ask, METHOD, Period, SERVICE, Service, ServiceAnswer};
+pub use store::{MemoryStore, Shared, StoreFailure, Swap, Value};
 pub use subject::{KeyTag, Subject, SubjectHasher, SubjectKey};
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ const MOST_SCOPE_BYTES: usize = 64 << 10;
 
 /// Evidence that is there and cannot be read: its bearer is nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Unreadable;
+struct UnreadableEvidence;
 
 impl Caller {
     /// The caller that a request comes from, by the policy's `identity` (rule 7).
@@ -65,10 +65,14 @@ impl Caller {
     /// `headers` are the request's, names in lower case.
     #[must_use]
     pub fn identify(policy: &PolicySet, evidence: Evidence<'_>, headers: &[(Vec<u8>, Vec<u8>)]) -> Self {
-        Self::read(policy, evidence, headers).unwrap_or_else(|Unreadable| Self::nobody(policy))
+        Self::read(policy, evidence, headers).unwrap_or_else(|UnreadableEvidence| Self::nobody(policy))
     }
 
-    fn read(policy: &PolicySet, evidence: Evidence<'_>, headers: &[(Vec<u8>, Vec<u8>)]) -> Result<Self, Unreadable> {
+    fn read(
+        policy: &PolicySet,
+        evidence: Evidence<'_>,
+        headers: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<Self, UnreadableEvidence> {
         match (&policy.identity, evidence) {
             (Identity::JwtAuthn { client, scopes, .. }, Evidence::Claims(claims)) => {
                 let client = client_claim(&claims, client)?.map(Rc::from);
@@ -76,7 +80,7 @@ impl Caller {
                 Ok(Self::made(policy, client, scopes.unwrap_or_default(), claims))
             }
             (Identity::Mtls, Evidence::PeerUri(uri)) => {
-                let uri = std::str::from_utf8(uri).map_err(|_| Unreadable)?;
+                let uri = std::str::from_utf8(uri).map_err(|_| UnreadableEvidence)?;
                 Ok(Self::with_own_scopes(policy, client_id(uri)?))
             }
             (Identity::TrustedHeader { client, scopes }, _) => {
@@ -89,7 +93,7 @@ impl Caller {
                 let scopes = header(headers, scopes)?.map(split).transpose()?;
                 Ok(Self::made(policy, client.map(Rc::from), scopes.unwrap_or_default(), Value::Null))
             }
-            _ => Err(Unreadable),
+            _ => Err(UnreadableEvidence),
         }
     }
 
@@ -100,7 +104,7 @@ impl Caller {
         let client = if client.is_empty() { Ok(None) } else { client_id(client).map(Some) };
         match (client, bounded(scopes)) {
             (Ok(client), Ok(scopes)) => Self::made(policy, client.map(Rc::from), scopes, claims),
-            (Err(Unreadable), _) | (_, Err(Unreadable)) => Self::nobody(policy),
+            (Err(UnreadableEvidence), _) | (_, Err(UnreadableEvidence)) => Self::nobody(policy),
         }
     }
 
@@ -148,16 +152,16 @@ fn entry(policy: &PolicySet, client: &str) -> Option<ClientId> {
 /// A text that can name a client. No issuer makes an empty id, nor one with a control character: in a pseudonym's text the
 /// client stands beside the value, with such a character between them (rule 23), so that with one of its own a client could
 /// give its values another's pseudonyms.
-fn client_id(text: &str) -> Result<&str, Unreadable> {
-    if text.is_empty() || text.chars().any(char::is_control) { Err(Unreadable) } else { Ok(text) }
+fn client_id(text: &str) -> Result<&str, UnreadableEvidence> {
+    if text.is_empty() || text.chars().any(char::is_control) { Err(UnreadableEvidence) } else { Ok(text) }
 }
 
 /// The claim at a path; `None` if its last member, or one on the way, is absent. Something on the way that is not an object
 /// hides whether the claim is there.
-fn claim<'a>(claims: &'a Value, path: &ClaimPath) -> Result<Option<&'a Value>, Unreadable> {
+fn claim<'a>(claims: &'a Value, path: &ClaimPath) -> Result<Option<&'a Value>, UnreadableEvidence> {
     let mut at = claims;
     for name in &path.0 {
-        match at.as_object().ok_or(Unreadable)?.get(name) {
+        match at.as_object().ok_or(UnreadableEvidence)?.get(name) {
             Some(value) => at = value,
             None => return Ok(None),
         }
@@ -166,48 +170,48 @@ fn claim<'a>(claims: &'a Value, path: &ClaimPath) -> Result<Option<&'a Value>, U
 }
 
 /// The client that a claim names: a string, or an array of one string.
-fn client_claim<'a>(claims: &'a Value, path: &ClaimPath) -> Result<Option<&'a str>, Unreadable> {
+fn client_claim<'a>(claims: &'a Value, path: &ClaimPath) -> Result<Option<&'a str>, UnreadableEvidence> {
     match claim(claims, path)? {
         None => Ok(None),
         Some(Value::String(text)) => client_id(text).map(Some),
         Some(Value::Array(items)) => match items.as_slice() {
             [Value::String(text)] => client_id(text).map(Some),
-            _ => Err(Unreadable),
+            _ => Err(UnreadableEvidence),
         },
-        Some(_) => Err(Unreadable),
+        Some(_) => Err(UnreadableEvidence),
     }
 }
 
 /// The scopes that a claim lists: a space-separated string (RFC 6749 §3.3), or an array of strings.
-fn scope_claim(claims: &Value, path: &ClaimPath) -> Result<Option<Vec<String>>, Unreadable> {
+fn scope_claim(claims: &Value, path: &ClaimPath) -> Result<Option<Vec<String>>, UnreadableEvidence> {
     match claim(claims, path)? {
         None => Ok(None),
         Some(Value::String(scopes)) => split(scopes).map(Some),
         Some(Value::Array(scopes)) if scopes.len() <= MOST_SCOPES => {
             let texts: Option<Vec<String>> = scopes.iter().map(|scope| scope.as_str().map(str::to_owned)).collect();
-            texts.ok_or(Unreadable).and_then(bounded).map(Some)
+            texts.ok_or(UnreadableEvidence).and_then(bounded).map(Some)
         }
-        Some(_) => Err(Unreadable),
+        Some(_) => Err(UnreadableEvidence),
     }
 }
 
-fn split(scopes: &str) -> Result<Vec<String>, Unreadable> {
+fn split(scopes: &str) -> Result<Vec<String>, UnreadableEvidence> {
     let scopes = scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned);
     bounded(scopes.take(MOST_SCOPES.saturating_add(1)).collect())
 }
 
-fn bounded(scopes: Vec<String>) -> Result<Vec<String>, Unreadable> {
+fn bounded(scopes: Vec<String>) -> Result<Vec<String>, UnreadableEvidence> {
     let bytes = scopes.iter().map(String::len).fold(0, usize::saturating_add);
-    if scopes.len() > MOST_SCOPES || bytes > MOST_SCOPE_BYTES { Err(Unreadable) } else { Ok(scopes) }
+    if scopes.len() > MOST_SCOPES || bytes > MOST_SCOPE_BYTES { Err(UnreadableEvidence) } else { Ok(scopes) }
 }
 
 /// The value of a header that identity may come from. Repeated, or not valid UTF-8, it cannot be read (rule 7).
-fn header<'a>(headers: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Result<Option<&'a str>, Unreadable> {
+fn header<'a>(headers: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Result<Option<&'a str>, UnreadableEvidence> {
     let mut values = headers.iter().filter(|(known, _)| known.as_slice() == name.as_bytes()).map(|(_, value)| value);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(_), Some(_)) => Err(Unreadable),
-        (Some(value), None) => std::str::from_utf8(value).map(Some).map_err(|_| Unreadable),
+        (Some(_), Some(_)) => Err(UnreadableEvidence),
+        (Some(value), None) => std::str::from_utf8(value).map(Some).map_err(|_| UnreadableEvidence),
     }
 }
 

@@ -31,13 +31,13 @@ use crate::caller::Caller;
 use crate::json::Texts;
 use crate::policy::model::{Level, RouteBody, RouteId, ScopeId};
 use crate::policy::moment::Moment;
-use crate::program::memory::Share;
+use crate::program::memory::StreamShare;
 use crate::program::{FieldCount, Person, Program, View};
 use crate::refusal::{Problem, Refusal};
 use crate::rewrite::{Counts, Rewriter};
 use admission::{Spending, Waiting};
-use body::{Carrier, Head, Holding, Length, Purpose, Sniffing, Streaming};
-use head::{Answers, Content, Kind, OwnType, Repeated, Whose};
+use body::{Carrier, HeadState, Holding, Length, Purpose, Sniffing, Streaming};
+use head::{Answers, Content, OwnType, Repeated, ResponseKind, Whose};
 use recorded::Noted;
 use request::Reading;
 
@@ -262,7 +262,7 @@ pub struct Exchange {
     /// How the response comes, as far as the host knows.
     carrier: Carrier,
     /// What it keeps of the body, among what all streams of the worker keep.
-    share: Share,
+    share: StreamShare,
     /// For the decision record.
     noted: Noted,
 }
@@ -285,7 +285,7 @@ enum Phase {
     /// Awaits the rate limit service's answer.
     Asking(Box<Waiting>),
     /// Awaits the response's head.
-    AwaitingHead(Box<Governed>),
+    AwaitingHead(Box<GovernedRequest>),
     Holding(Box<Holding>),
     Streaming(Box<Streaming>),
     Sniffing(Box<Sniffing>),
@@ -299,7 +299,7 @@ enum Phase {
 
 /// A request on a governed route.
 #[derive(Debug)]
-struct Governed {
+struct GovernedRequest {
     route: RouteId,
     caller: Caller,
     /// The ceiling of the budgets' steps (rule 35).
@@ -456,7 +456,7 @@ impl Exchange {
                 self.counts_only(Waiting::new(budgets, &program, id, caller.clone(), target, headers, (reads, named)));
             }
         }
-        self.phase = Phase::AwaitingHead(Box::new(Governed { route: id, caller, ceiling: Level::Show, view }));
+        self.phase = Phase::AwaitingHead(Box::new(GovernedRequest { route: id, caller, ceiling: Level::Show, view }));
         Ok(forwarded)
     }
 
@@ -502,8 +502,8 @@ impl Exchange {
             self.releases_unnamed();
         }
         match decided {
-            Ok(Head::Held) => HeadDirective::Hold(&self.head),
-            Ok(Head::Sent) => HeadDirective::Send(&self.head),
+            Ok(HeadState::Held) => HeadDirective::Hold(&self.head),
+            Ok(HeadState::Sent) => HeadDirective::Send(&self.head),
             Err(refusal) => {
                 self.releases_nothing();
                 self.refused(refusal);
@@ -513,33 +513,34 @@ impl Exchange {
     }
 
     /// Leaves the rewritten head, and says where it is from now on.
-    fn response_head(&mut self, governed: Governed, headers: &Headers, end: End) -> Result<Head, Refusal> {
-        let Governed { route, caller, ceiling, view } = governed;
+    fn response_head(&mut self, governed: GovernedRequest, headers: &Headers, end: End) -> Result<HeadState, Refusal> {
+        let GovernedRequest { route, caller, ceiling, view } = governed;
         let (status, kind) = head::status(headers)?;
         self.noted.status = Some(status);
         let whose = Whose { program: &self.program, route, caller: &caller, ceiling, echo: &self.echo };
         let rewritten = |own_type| head::rewrite(headers, status, own_type, &whose);
         let answers = answers(&self.program, route);
         let length = Length { declared: head::declared(headers, self.carrier), limits: self.program.policy().limits };
-        if end == End::Last || kind == Kind::Bodiless || (kind == Kind::Success && view.shows_nothing()) {
+        if end == End::Last || kind == ResponseKind::Bodiless || (kind == ResponseKind::Success && view.shows_nothing())
+        {
             self.phase = Phase::Emptying;
             // A HEAD response names the type that the GET response would have. 204 and 304 name none, however the host tells
             // that their body ends.
             let own_type = match head::content(headers, answers.filtered()) {
-                Ok(Content::Json { media_type, .. }) if end == End::Last && kind != Kind::Bodiless => {
+                Ok(Content::Json { media_type, .. }) if end == End::Last && kind != ResponseKind::Bodiless => {
                     OwnType::Is(media_type)
                 }
                 _ => OwnType::None,
             };
             self.head = rewritten(own_type);
-            return Ok(Head::Sent);
+            return Ok(HeadState::Sent);
         }
-        let where_head_waits = if head::can_hold(&self.program) { Head::Held } else { Head::Sent };
-        if kind == Kind::Error {
+        let where_head_waits = if head::can_hold(&self.program) { HeadState::Held } else { HeadState::Sent };
+        if kind == ResponseKind::Error {
             let Ok(Content::Json { texts: Texts::One, media_type }) = head::content(headers, answers.filtered()) else {
                 self.phase = Phase::Emptying;
                 self.head = rewritten(OwnType::None);
-                return Ok(Head::Sent);
+                return Ok(HeadState::Sent);
             };
             let rewriter = Rewriter::new(Rc::new(self.program.error_view()?), Texts::One);
             self.noted.has_body = true;
@@ -583,7 +584,7 @@ impl Exchange {
     }
 }
 
-impl Head {
+impl HeadState {
     /// The phase of a body that is rewritten while its head is there.
     fn phase(self, rewriter: Rewriter, length: Length, purpose: Purpose) -> Phase {
         match self {

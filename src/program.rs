@@ -29,10 +29,10 @@ pub use census::{Census, ClassCount};
 pub use collect::{Collector, Kinds, NamespaceId, TooMany};
 pub use drift::{Drift, JsonType, Person, Sightings, Undeclared};
 pub use grant::ScalarRule;
-pub use names::{Ends, Found, Names, hint_within};
+pub use names::{Ends, FoundName, Names, hint_within};
 pub use router::{is_canonical, is_canonical_segment};
 pub use tally::{FieldCount, Standing};
-pub use view::{ContainerRule, Outlook, State, StateId, States, Step, View};
+pub use view::{ContainerRule, Outlook, PathStep, State, StateId, States, View};
 
 use crate::caller::Caller;
 use crate::policy::model::{
@@ -85,14 +85,14 @@ pub struct Program {
     subjects: Subjects,
     budgets: Option<Budgets>,
     activation: Activation,
-    views: RefCell<Kept<Kind, Automaton>>,
+    views: RefCell<Kept<CallerProfile, Automaton>>,
     memory: Memory,
     drift: Drift,
 }
 
 /// What the levels of a caller on a route depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Kind {
+struct CallerProfile {
     route: RouteId,
     /// The entry that stands for all that give the same views.
     client: Option<ClientId>,
@@ -281,12 +281,12 @@ impl Program {
     /// [`Refusal::Internal`] if the route is not governed, or its view would be larger than a view may be.
     pub fn view_under(&self, route: RouteId, caller: &Caller, ceiling: Level) -> Result<View, Refusal> {
         let client = caller.entry.map(|entry| self.activation.standing_for(entry));
-        let kind = Kind { route, client, scopes: self.active_scopes(route, caller), ceiling };
+        let kind = CallerProfile { route, client, scopes: self.active_scopes(route, caller), ceiling };
         let automaton = self.automaton(kind)?;
         Ok(View::new(automaton, Rc::clone(&caller.client), self.key.clone()))
     }
 
-    fn automaton(&self, kind: Kind) -> Result<Rc<Automaton>, Refusal> {
+    fn automaton(&self, kind: CallerProfile) -> Result<Rc<Automaton>, Refusal> {
         let mut views = self.views.try_borrow_mut().map_err(|_| Refusal::Internal)?;
         if let Some(kept) = views.get(&kind) {
             return Ok(kept);

@@ -13,19 +13,19 @@ use serde_json::Value as Json;
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Struct {
     #[prost(btree_map = "string, message", tag = "1")]
-    pub(crate) fields: BTreeMap<String, Value>,
+    pub(crate) fields: BTreeMap<String, ProtoValue>,
 }
 
 /// `google.protobuf.Value`.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Value {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
-    pub(crate) kind: Option<Kind>,
+pub(crate) struct ProtoValue {
+    #[prost(oneof = "ValueKind", tags = "1, 2, 3, 4, 5, 6")]
+    pub(crate) kind: Option<ValueKind>,
 }
 
 /// What a `google.protobuf.Value` holds.
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     #[prost(int32, tag = "1")]
     Null(i32),
     #[prost(double, tag = "2")]
@@ -44,7 +44,7 @@ pub(crate) enum Kind {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct List {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) values: Vec<Value>,
+    pub(crate) values: Vec<ProtoValue>,
 }
 
 /// `envoy.config.core.v3.Metadata`, as far as it is read.
@@ -79,7 +79,7 @@ pub fn verified_claims(metadata: &[u8], payloads: &[String]) -> Option<(usize, J
     let mut found =
         payloads.iter().enumerate().filter_map(|(at, payload)| Some((at, verified.fields.remove(payload)?.kind)));
     match (found.next()?, found.next()) {
-        ((at, Some(Kind::Struct(claims))), None) => Some((at, object(claims))),
+        ((at, Some(ValueKind::Struct(claims))), None) => Some((at, object(claims))),
         _ => None,
     }
 }
@@ -88,44 +88,44 @@ fn object(from: Struct) -> Json {
     Json::Object(from.fields.into_iter().map(|(name, value)| (name, json(value))).collect())
 }
 
-fn json(from: Value) -> Json {
+fn json(from: ProtoValue) -> Json {
     match from.kind {
-        Some(Kind::Struct(inner)) => object(inner),
-        Some(Kind::List(list)) => Json::Array(list.values.into_iter().map(json).collect()),
-        Some(Kind::Text(text)) => Json::String(text),
-        Some(Kind::Bool(value)) => Json::Bool(value),
-        Some(Kind::Number(number)) => serde_json::Number::from_f64(number).map_or(Json::Null, Json::Number),
-        Some(Kind::Null(_)) | None => Json::Null,
+        Some(ValueKind::Struct(inner)) => object(inner),
+        Some(ValueKind::List(list)) => Json::Array(list.values.into_iter().map(json).collect()),
+        Some(ValueKind::Text(text)) => Json::String(text),
+        Some(ValueKind::Bool(value)) => Json::Bool(value),
+        Some(ValueKind::Number(number)) => serde_json::Number::from_f64(number).map_or(Json::Null, Json::Number),
+        Some(ValueKind::Null(_)) | None => Json::Null,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{JWT_AUTHN, Kind, List, Metadata, Struct, Value, verified_claims};
+    use super::{JWT_AUTHN, List, Metadata, ProtoValue, Struct, ValueKind, verified_claims};
     use prost::Message as _;
     use serde_json::json;
 
-    fn one(name: &str, kind: Kind) -> Struct {
-        Struct { fields: [(name.to_owned(), Value { kind: Some(kind) })].into() }
+    fn one(name: &str, kind: ValueKind) -> Struct {
+        Struct { fields: [(name.to_owned(), ProtoValue { kind: Some(kind) })].into() }
     }
 
-    fn two(name: &str, kind: Kind, other: &str, its: Kind) -> Struct {
-        let value = |kind| Value { kind: Some(kind) };
+    fn two(name: &str, kind: ValueKind, other: &str, its: ValueKind) -> Struct {
+        let value = |kind| ProtoValue { kind: Some(kind) };
         Struct { fields: [(name.to_owned(), value(kind)), (other.to_owned(), value(its))].into() }
     }
 
     #[test]
     fn only_what_the_filter_verified_is_a_claim() {
-        let claims = |scope: &str| Kind::Struct(one("scope", Kind::Text(scope.into())));
+        let claims = |scope: &str| ValueKind::Struct(one("scope", ValueKind::Text(scope.into())));
         let rows = [
             ("the payload", JWT_AUTHN, one("jwt", claims("a")), Some((0, json!({"scope": "a"})))),
             ("another payload", JWT_AUTHN, one("other", claims("a")), None),
             ("another filter's metadata", "envoy.lb", one("jwt", claims("a")), None),
-            ("a payload that is a text", JWT_AUTHN, one("jwt", Kind::Text("scope".into())), None),
-            ("a payload that is a list", JWT_AUTHN, one("jwt", Kind::List(List { values: Vec::new() })), None),
+            ("a payload that is a text", JWT_AUTHN, one("jwt", ValueKind::Text("scope".into())), None),
+            ("a payload that is a list", JWT_AUTHN, one("jwt", ValueKind::List(List { values: Vec::new() })), None),
             ("the second issuer's", JWT_AUTHN, one("jwt2", claims("a")), Some((1, json!({"scope": "a"})))),
             ("two issuers' at once", JWT_AUTHN, two("jwt", claims("a"), "jwt2", claims("b")), None),
-            ("two, one of them a text", JWT_AUTHN, two("jwt", claims("a"), "jwt2", Kind::Text("b".into())), None),
+            ("two, one of them a text", JWT_AUTHN, two("jwt", claims("a"), "jwt2", ValueKind::Text("b".into())), None),
             (
                 "one and a stranger's",
                 JWT_AUTHN,

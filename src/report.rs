@@ -7,6 +7,6 @@ mod metrics;
 mod record;
 mod stamp;
 
-pub use metrics::{Kind, METRICS, Metric, Numbers, Series, reported_field};
-pub use record::{BudgetState, Client, MOST_SUBJECTS, Outcome, Record, Ruling, request_id};
+pub use metrics::{METRICS, Metric, MetricKind, Series, SeriesNumbers, reported_field};
+pub use record::{BudgetState, MOST_SUBJECTS, Outcome, Record, Requester, Ruling, request_id};
 pub use stamp::Stamp;

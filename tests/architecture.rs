@@ -7,7 +7,7 @@
     reason = "a test may stop where it stands"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ const PACKAGES: [(&str, &[&str]); 7] = [
 ];
 
 /// What each module of the core and of the workbench may use of the others in its crate. Not listed is not allowed.
-const ARROWS: [(&str, &[&str]); 26] = [
+const ARROWS: [(&str, &[&str]); 27] = [
     ("src/budget", &["policy", "protobuf", "transform"]),
     ("src/caller", &["policy"]),
     ("src/diagnostic", &[]),
@@ -41,14 +41,15 @@ const ARROWS: [(&str, &[&str]); 26] = [
     ("crates/workbench/src/changes", &["cells", "loaded", "suite"]),
     ("crates/workbench/src/complete", &[]),
     ("crates/workbench/src/deployment", &[]),
+    ("crates/workbench/src/fault", &[]),
     ("crates/workbench/src/found", &[]),
     ("crates/workbench/src/lib", &[]),
     ("crates/workbench/src/learn", &["ledger", "openapi"]),
     ("crates/workbench/src/loaded", &[]),
     ("crates/workbench/src/ledger", &[]),
-    ("crates/workbench/src/openapi", &[]),
+    ("crates/workbench/src/openapi", &["fault"]),
     ("crates/workbench/src/preview", &["suite"]),
-    ("crates/workbench/src/replay", &[]),
+    ("crates/workbench/src/replay", &["fault"]),
     ("crates/workbench/src/suite", &[]),
 ];
 
@@ -164,6 +165,42 @@ fn a_foreign_crate_is_named_in_one_place() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Type names that stand more than once in a crate on purpose, with the reason.
+const HOMONYMS: [(&str, &str); 5] = [
+    ("Arguments", "each subcommand's own, as clap's derive has it"),
+    ("Phase", "of the exchange, and of the walker: two state machines, neither of which knows the other"),
+    ("Sixteen", "one for each processor: only one is compiled"),
+    ("Vector", "the trait's, and one for each processor"),
+    ("Vectors", "one for each processor: only one is compiled"),
+];
+
+#[test]
+fn a_type_name_stands_once_in_a_crate() {
+    let mut places: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for (file, text) in all_sources() {
+        let package = file.split("src/").next().unwrap_or_default().to_owned();
+        for line in code(&text) {
+            let line = line.trim_start();
+            // What a trait's implementation names is the trait's.
+            if line.starts_with("type ") && !text.contains(&format!("\n{line}")) {
+                continue;
+            }
+            let words = line.split([' ', '<', '(', ';', '{']).filter(|word| !word.is_empty());
+            let mut words =
+                words.skip_while(|word| ["pub", "crate)", "super)", "in"].contains(word) || word.ends_with(')'));
+            if words.next().is_some_and(|word| ["struct", "enum", "trait", "union", "type"].contains(&word))
+                && let Some(name) = words.next()
+            {
+                let name = name.trim_end_matches(':');
+                places.entry((package.clone(), name.to_owned())).or_default().push(file.clone());
+            }
+        }
+    }
+    assert!(places.len() > 500, "{} types", places.len());
+    places.retain(|(_, name), files| files.len() > 1 && !HOMONYMS.iter().any(|(known, _)| known == name));
+    assert!(places.is_empty(), "{places:#?}");
 }
 
 /// A manifest's keys under `[dependencies]`, those for a target among them.

@@ -11,7 +11,7 @@
 
 use std::rc::Rc;
 
-use fieldgate::budget::{Memory, Shared, StoreFailure, SubjectKey, Swap, Value};
+use fieldgate::budget::{MemoryStore, Shared, StoreFailure, SubjectKey, Swap, Value};
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{
     Answer, BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Request, RequestDirective, Response,
@@ -94,7 +94,7 @@ fn program(policy: &serde_json::Value) -> Rc<Program> {
 /// A caller, a store, and a clock.
 struct World {
     program: Rc<Program>,
-    store: Memory,
+    store: MemoryStore,
     now: u64,
     client: String,
     scope: &'static str,
@@ -104,7 +104,7 @@ struct World {
 fn world(policy: &serde_json::Value) -> World {
     World {
         program: program(policy),
-        store: Memory::default(),
+        store: MemoryStore::default(),
         now: NOON,
         client: "acme".to_owned(),
         scope: "full",

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use fieldgate::policy::field_path::{FieldPath, Segment};
 use fieldgate::policy::{self, Files, disk, yaml};
-use fieldgate_workbench::openapi::{self, Wanted, skeleton};
+use fieldgate_workbench::openapi::{self, WantedOperations, skeleton};
 use serde_json::Value;
 
 /// Files below the corpus.
@@ -327,7 +327,7 @@ const METHODS: [&str; 8] = ["get", "post", "put", "patch", "delete", "options", 
 
 fn walk(file: &Path, count: &mut Count) {
     let name = file.to_string_lossy().into_owned();
-    let wanted = Wanted { prefix: Some(""), ..Wanted::default() };
+    let wanted = WantedOperations { prefix: Some(""), ..WantedOperations::default() };
     let Ok(api) = openapi::read_all(&Below, std::slice::from_ref(&name), wanted) else { return };
     let text = skeleton::write(&api, &name, "it", &[]);
     if text.len() < 400_000 {

@@ -21,7 +21,7 @@ use fieldgate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Sources, Sp
 use fieldgate::policy;
 use fieldgate::policy::moment::Moment;
 use fieldgate_workbench::deployment;
-use fieldgate_workbench::openapi::{self, Wanted, drift};
+use fieldgate_workbench::openapi::{self, WantedOperations, drift};
 
 use fieldgate_testkit::fragments;
 
@@ -101,7 +101,7 @@ fn policy_findings_of(files: &BTreeMap<String, String>) -> Diagnostics {
     }
     match (policy::check_at(&doc, Moment::parse("2026-12-01")), files.get("openapi.yaml")) {
         (Ok((policy, found)), Some(description)) => {
-            let api = openapi::read("openapi.yaml", description, Wanted::default()).unwrap();
+            let api = openapi::read("openapi.yaml", description, WantedOperations::default()).unwrap();
             let mut all = found.items().to_vec();
             all.extend(drift::drift(&api, "openapi.yaml", &policy, &doc));
             Diagnostics::new(all, doc.sources().clone())

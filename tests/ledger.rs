@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-use fieldgate::budget::Memory;
+use fieldgate::budget::MemoryStore;
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective};
 use fieldgate::policy::moment::Moment;
@@ -39,7 +39,7 @@ fn root() -> &'static Path {
 struct Asked<'a>(u64, &'a str, &'a str, &'a str, &'a str, &'a str);
 
 /// A line of the reference bootstrap's access log, as the core writes the record.
-fn line(program: &Rc<Program>, store: &mut Memory, asked: &Asked<'_>) -> String {
+fn line(program: &Rc<Program>, store: &mut MemoryStore, asked: &Asked<'_>) -> String {
     let Asked(second, id, target, client, scope, body) = asked;
     let now = Moment::parse("2026-11-28T14:00:00Z").unwrap().0 + second;
     let headers = |pairs: &[(&str, &str)]| -> Headers {
@@ -82,7 +82,7 @@ fn log() -> String {
     let invoices = r#"{"items": [{"id": "I-1", "status": "paid", "total": 12.5}, {"id": "I-2", "status": "open"}]}"#;
     let (one, two, three) = (account("ACC-1"), account("ACC-2"), account("ACC-3"));
     let nobody = json!({"status": "active", "email": "x@example.com"}).to_string();
-    let mut store = Memory::default();
+    let mut store = MemoryStore::default();
     [
         Asked(1, "r-01", "/accounts/ACC-1", "care-app", "care.read", &one),
         Asked(62, "r-02", "/accounts/ACC-2", "care-app", "care.read", &two),

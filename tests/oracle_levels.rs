@@ -20,7 +20,7 @@ use fieldgate::caller::Caller;
 use fieldgate::policy::field_path::FieldPath;
 use fieldgate::policy::model::{Governed, Level, PolicySet, RouteBody, RouteId};
 use fieldgate::policy::{self};
-use fieldgate::program::{ContainerRule, Program, ScalarRule, StateId, Step as ViewStep, View};
+use fieldgate::program::{ContainerRule, PathStep, Program, ScalarRule, StateId, View};
 use fieldgate::transform::PseudonymKey;
 use oracle::{Asker, Fate, Oracle, Place, Step, active_scopes};
 use serde_json::{Value, json};
@@ -220,8 +220,8 @@ fn compare(
     for (step, child) in children {
         let next = match &step {
             _ if matches!(state.container, ContainerRule::Drop | ContainerRule::Open) => None,
-            Step::Element(_) if state.filtered => Some(view.select(id, ViewStep::Element, child).unwrap()),
-            Step::Member(name) if state.filtered => Some(view.select(id, ViewStep::Member(name), child).unwrap()),
+            Step::Element(_) if state.filtered => Some(view.select(id, PathStep::Element, child).unwrap()),
+            Step::Member(name) if state.filtered => Some(view.select(id, PathStep::Member(name), child).unwrap()),
             Step::Element(_) => Some(state.element),
             Step::Member(name) => Some(state.member(name)),
         };
@@ -293,7 +293,7 @@ fn measure(view: &View, id: StateId, node: &Value, at: String, amounts: &mut Amo
     let state = view.state(id);
     let open = state.container == ContainerRule::Open;
     amounts.insert(at.clone(), (fate(&state.scalar).level(), open || state.container == ContainerRule::Walk));
-    let mut child = |name: String, step: ViewStep<'_>, next: StateId, child: &Value| {
+    let mut child = |name: String, step: PathStep<'_>, next: StateId, child: &Value| {
         let next = if state.filtered { view.select(id, step, child).unwrap() } else { next };
         let at = format!("{at}/{name}");
         if open { fill(child, at, amounts) } else { measure(view, next, child, at, amounts) }
@@ -301,12 +301,12 @@ fn measure(view: &View, id: StateId, node: &Value, at: String, amounts: &mut Amo
     match node {
         Value::Array(array) => {
             for (index, element) in array.iter().enumerate() {
-                child(index.to_string(), ViewStep::Element, state.element, element);
+                child(index.to_string(), PathStep::Element, state.element, element);
             }
         }
         Value::Object(object) => {
             for (name, member) in object {
-                child(format!("{name:?}"), ViewStep::Member(name), state.member(name), member);
+                child(format!("{name:?}"), PathStep::Member(name), state.member(name), member);
             }
         }
         _ => {}

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-use fieldgate::budget::{Memory, SubjectKey};
+use fieldgate::budget::{MemoryStore, SubjectKey};
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective};
 use fieldgate::policy::moment::Moment;
@@ -89,12 +89,12 @@ const PLAIN: Case<'_> = Case {
     ends: true,
 };
 
-fn run(program: &Rc<Program>, store: &mut Memory, case: &Case<'_>) -> Value {
+fn run(program: &Rc<Program>, store: &mut MemoryStore, case: &Case<'_>) -> Value {
     let line = written(program, store, case);
     serde_json::from_slice(&line).unwrap_or_else(|fault| panic!("{fault}: {}", String::from_utf8_lossy(&line)))
 }
 
-fn written(program: &Rc<Program>, store: &mut Memory, case: &Case<'_>) -> Vec<u8> {
+fn written(program: &Rc<Program>, store: &mut MemoryStore, case: &Case<'_>) -> Vec<u8> {
     let mut exchange = Exchange::new(Rc::clone(program));
     let scopes = case.scopes.split_terminator(' ').map(str::to_owned).collect();
     let caller = Caller::new(program.policy(), case.client, scopes, Value::Null);
@@ -368,11 +368,11 @@ fn a_record_says_what_was_decided() {
     ];
     for (claim, policy, case, expected) in rows {
         let program = program(policy, true);
-        let record = run(&program, &mut Memory::default(), &case);
+        let record = run(&program, &mut MemoryStore::default(), &case);
         assert_eq!(rest(&program, record), expected, "{claim}");
     }
     let program = program(&policy(budgets), true);
-    let mut store = Memory::default();
+    let mut store = MemoryStore::default();
     let list = |limit: &'static str, body: &'static str| (limit, body);
     let budget = |used: u64| json!([{"name": "hour", "used": used, "reserved": 0, "max": 3}]);
     for (claim, (target, body), expected) in [
@@ -395,7 +395,7 @@ fn a_record_names_a_thousand_subjects_and_counts_the_rest() {
     let program = program(&policy(json!({})), true);
     let items: Vec<Value> = (0..1203).map(|id| json!({"id": id})).collect();
     let body = json!({"items": items}).to_string();
-    let record = run(&program, &mut Memory::default(), &Case { target: "/accounts", parts: &[&body], ..PLAIN });
+    let record = run(&program, &mut MemoryStore::default(), &Case { target: "/accounts", parts: &[&body], ..PLAIN });
     let record = rest(&program, record);
     assert_eq!(record["subjects"]["customer"].as_array().unwrap().len(), 1000);
     assert_eq!((&record["records"], &record["unknown"]), (&json!(1203), &json!(203)));
@@ -407,7 +407,8 @@ fn without_a_key_all_are_unknown() {
     for (target, body) in
         [("/accounts/A-1", ACCOUNT), ("/accounts/A-1/calls", r#"{"items":[{"to":"1234"},{"to":"5678"}]}"#)]
     {
-        let record = run(&program, &mut Memory::default(), &Case { target, client: "other", parts: &[body], ..PLAIN });
+        let record =
+            run(&program, &mut MemoryStore::default(), &Case { target, client: "other", parts: &[body], ..PLAIN });
         let record = rest(&program, record);
         assert_eq!(
             (&record["unknown"], record.get("subjects"), record.get("client")),
@@ -421,7 +422,7 @@ fn without_a_key_all_are_unknown() {
 fn canaries_that_left_are_named() {
     let id = tag("customer", "A-1")[..16].to_owned();
     let program = program(&policy(json!({"canaries": {"customer": [format!("c1_{id}")], "ceiling": "blank"}})), true);
-    let mut store = Memory::default();
+    let mut store = MemoryStore::default();
     let record = rest(&program, run(&program, &mut store, &Case { parts: &[ACCOUNT], ..PLAIN }));
     assert_eq!((&record["canaries"], record.get("step")), (&json!([id]), None));
     let record = rest(&program, run(&program, &mut store, &Case { parts: &[r#"{"id":"A-2"}"#], ..PLAIN }));
@@ -434,7 +435,7 @@ fn a_route_that_only_reports_says_what_would_have_become_of_it() {
     policy["routes"]["get-account"]["report_until"] = json!("2027-01-01");
     let program = program(&policy, true);
     let report = |case: &Case<'_>| {
-        let record = rest(&program, run(&program, &mut Memory::default(), case));
+        let record = rest(&program, run(&program, &mut MemoryStore::default(), case));
         json!([record["mode"], record["outcome"], record["reason"], record["status"], record["fields"]["contact"]])
     };
     let expected = json!(["reported", "released", null, 200, {"mask": 1, "blank": 2}]);
@@ -452,7 +453,7 @@ fn a_response_that_is_cut_counts_what_left() {
     let second = format!("{},nonsense", after.join(","));
     let run = |parts: &[&str]| {
         let case = Case { target: "/accounts", parts, ends: false, ..PLAIN };
-        rest(&program, run(&program, &mut Memory::default(), &case))
+        rest(&program, run(&program, &mut MemoryStore::default(), &case))
     };
     let record = run(&[&first]);
     assert_eq!((&record["outcome"], &record["records"]), (&json!("cut"), &json!(1500)), "the caller left");
@@ -543,7 +544,7 @@ fn nothing_of_a_body_or_a_header_gets_into_a_record() {
     ] {
         for parts in [&[body.as_str()], &[broken.as_str()]] {
             let case = Case { target, client, scopes, more: &more, parts, ..PLAIN };
-            let line = String::from_utf8(written(&program, &mut Memory::default(), &case)).unwrap();
+            let line = String::from_utf8(written(&program, &mut MemoryStore::default(), &case)).unwrap();
             assert!(!line.contains("Qz") && !line.contains("marker") && line.is_ascii(), "{line}");
             assert!(!line.contains('\n'), "{line}");
         }
@@ -564,7 +565,7 @@ fn of_several_issuers_the_one_that_vouched_is_named() {
         caller.payload = payload;
         let request = headers(&[(":method", "GET"), (":path", "/accounts/1"), (":authority", "api.example")]);
         exchange.on_request(&request, caller, None);
-        exchange.settle(None, &mut Memory::default());
+        exchange.settle(None, &mut MemoryStore::default());
         let record: Value = serde_json::from_slice(&exchange.record(None).line()).unwrap();
         assert_eq!(record.get("issuer").and_then(Value::as_str), issuer, "{claim}");
     }

@@ -14,8 +14,9 @@ use fieldgate::caller::Caller;
 use fieldgate::policy;
 use fieldgate::policy::model::{PolicySet, RouteId};
 use fieldgate::policy::moment::Moment;
+use fieldgate_workbench::fault::Fault;
 use fieldgate_workbench::replay::{
-    Case, Fault, Harvest, Harvester, Patience, Replayed, Setting, Tally, Upstream, at_most, best_route, best_scope,
+    Harvest, Harvester, Patience, ReplayCase, Replayed, SweepRow, Tally, Upstream, at_most, best_route, best_scope,
     counted, sweep, windows,
 };
 use serde_json::{Value, json};
@@ -23,8 +24,8 @@ use serde_json::{Value, json};
 const DAY: u64 = 86_400;
 
 /// The harvest of 2022/23, from an odd second of a day's last hour.
-fn case() -> Case {
-    Case { accounts: 37_000_000, seconds: 41 * DAY, from: Moment::parse("2022-11-24T23:17:43Z").unwrap() }
+fn case() -> ReplayCase {
+    ReplayCase { accounts: 37_000_000, seconds: 41 * DAY, from: Moment::parse("2022-11-24T23:17:43Z").unwrap() }
 }
 
 /// A policy with a list of accounts, pages of up to 100, and these budgets: each max, and per.
@@ -71,7 +72,7 @@ fn harvester(route: &str) -> Harvester {
     }
 }
 
-fn played(document: &Value, route: &str, case: Case, setting: Setting) -> Result<Harvest, Fault> {
+fn played(document: &Value, route: &str, case: ReplayCase, setting: SweepRow) -> Result<Harvest, Fault> {
     let set = checked(document);
     let route = set.routes.iter().find(|one| one.name == route).unwrap();
     let upstream = Upstream::new(&set, route, None)?;
@@ -80,8 +81,8 @@ fn played(document: &Value, route: &str, case: Case, setting: Setting) -> Result
     Ok(all.into_iter().next().unwrap())
 }
 
-fn setting(clients: u32, page: u64, patience: Patience) -> Setting {
-    Setting { clients, page, patience }
+fn setting(clients: u32, page: u64, patience: Patience) -> SweepRow {
+    SweepRow { clients, page, patience }
 }
 
 /// What was worked out before: budgets, clients, page; customers, those at full view, and the share in percent.
@@ -122,7 +123,7 @@ fn the_harvests_under_several_budgets_are_as_they_were_worked_out_before() {
 
 #[test]
 fn the_budgets_arithmetic_bounds_every_harvest() {
-    let case = Case { seconds: 3 * DAY, ..case() };
+    let case = ReplayCase { seconds: 3 * DAY, ..case() };
     for (claim, budgets, page, patience, customers) in [
         ("a whole window each time", &[(200, "1h"), (800, "1d")][..], 20, Patience::Window, 3 * 800 + 200),
         ("odd pages shrink until they fit", &[(200, "1h"), (800, "1d")], 77, Patience::Window, 3 * 800 + 200),
@@ -149,7 +150,7 @@ fn the_budgets_arithmetic_bounds_every_harvest() {
 
 #[test]
 fn one_account_at_a_time_is_as_much_as_by_pages() {
-    let case = Case { seconds: 2 * DAY, ..case() };
+    let case = ReplayCase { seconds: 2 * DAY, ..case() };
     let document = policy_of(&[(200, "1h"), (800, "1d")]);
     let one = played(&document, "one", case, setting(1, 1, Patience::Window)).unwrap();
     let pages = played(&document, "list", case, setting(1, 10, Patience::Window)).unwrap();
@@ -161,7 +162,7 @@ fn one_account_at_a_time_is_as_much_as_by_pages() {
 
 #[test]
 fn a_step_that_leaves_nothing_to_see_is_waited_for_as_a_full_budget_is() {
-    let case = Case { seconds: DAY, ..case() };
+    let case = ReplayCase { seconds: DAY, ..case() };
     let mut document = policy_of(&[(200, "1h")]);
     document["budgets"]["per-1h"]["steps"] = json!({"80%": "mask", "95%": "hide"});
     let harvest = played(&document, "list", case, setting(1, 10, Patience::Window)).unwrap();
@@ -172,7 +173,7 @@ fn a_step_that_leaves_nothing_to_see_is_waited_for_as_a_full_budget_is() {
 
 #[test]
 fn a_sweep_is_what_each_of_its_rows_is_alone() {
-    let case = Case { seconds: DAY, ..case() };
+    let case = ReplayCase { seconds: DAY, ..case() };
     let document = policy_of(&[(200, "1h"), (800, "1d")]);
     let set = checked(&document);
     let route = set.routes.iter().find(|one| one.name == "list").unwrap();
@@ -192,7 +193,7 @@ fn a_sweep_is_what_each_of_its_rows_is_alone() {
 fn without_a_budget_all_leaves_and_it_is_multiplied() {
     let document = policy_of(&[]);
     for (route, page, accounts) in [("one", 1, 37_000_000), ("list", 100, 37_000_000), ("list", 100, 1_050)] {
-        let case = Case { accounts, ..case() };
+        let case = ReplayCase { accounts, ..case() };
         let harvest = played(&document, route, case, setting(3, page, Patience::Window)).unwrap();
         assert_eq!((harvest.total.customers, harvest.total.at_full_view()), (accounts, accounts));
         assert_eq!(harvest.total.shown, accounts * 2, "two values of each");
@@ -202,7 +203,7 @@ fn without_a_budget_all_leaves_and_it_is_multiplied() {
 
 #[test]
 fn fewer_accounts_than_budgets_let_out_are_had_to_the_last() {
-    let case = Case { accounts: 1_001, ..case() };
+    let case = ReplayCase { accounts: 1_001, ..case() };
     for clients in [1, 3, 10] {
         let harvest =
             played(&policy_of(&[(200, "1h")]), "list", case, setting(clients, 100, Patience::Window)).unwrap();

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::head::Head;
 use super::ladder::Ladder;
 use super::log::{Mirrors, NotAppended, TRIES};
-use super::service::{Answer, Ask, Service};
+use super::service::{Ask, Service, ServiceAnswer};
 use super::slot::{Found, Missing, Slot, find};
 use super::store::{Shared, Swap};
 use super::subject::{KeyTag, Subject};
@@ -13,7 +13,7 @@ use crate::policy::model::Level;
 
 /// One budget, as it is kept.
 #[derive(Debug, Clone)]
-pub struct Rule {
+pub struct BudgetRule {
     /// What the names of its values in shared data begin with: the policy's and the budget's name, and what it counts over
     /// which time, so that a budget that now means something else begins anew.
     pub prefix: String,
@@ -24,14 +24,14 @@ pub struct Rule {
     /// What shares of it do.
     pub ladder: Ladder,
     /// What is counted.
-    pub unit: Unit,
+    pub unit: BudgetUnit,
     /// Who says how much of `max` this process may spend.
     pub granter: Granter,
 }
 
 /// What a budget counts (rule 34).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub enum BudgetUnit {
     /// Distinct subjects.
     Subjects,
     /// Records, each time.
@@ -159,20 +159,20 @@ pub enum Against {
 /// The budgets of a policy, and what this worker has read of their logs.
 #[derive(Debug)]
 pub struct Books {
-    rules: Vec<Rule>,
+    rules: Vec<BudgetRule>,
     mirrors: RefCell<Mirrors>,
 }
 
 impl Books {
     /// The books of these budgets, which are known by their place among them from now on.
     #[must_use]
-    pub fn new(rules: Vec<Rule>) -> Self {
+    pub fn new(rules: Vec<BudgetRule>) -> Self {
         Self { rules, mirrors: RefCell::default() }
     }
 
     /// The budgets, by number.
     #[must_use]
-    pub fn rules(&self) -> &[Rule] {
+    pub fn rules(&self) -> &[BudgetRule] {
         &self.rules
     }
 
@@ -239,7 +239,7 @@ impl Books {
 
     /// Takes the rate limit service's answer into account: whether it is one (rule 36). What it granted for a window that is
     /// over meanwhile is lost: it only ever over-counts.
-    pub fn answered(&self, budget: u16, ask: &Ask, answer: Answer, now: u64, store: &mut dyn Shared) -> bool {
+    pub fn answered(&self, budget: u16, ask: &Ask, answer: ServiceAnswer, now: u64, store: &mut dyn Shared) -> bool {
         let Some(rule) = self.rule(budget) else { return false };
         for _ in 0..TRIES {
             let Ok(Found { name, head, version, .. }) = find(store, &rule.prefix, ask.tag, rule.length(), now) else {
@@ -249,15 +249,15 @@ impl Books {
                 return true;
             }
             let (granted, left, until_reset) = match answer {
-                Answer::Granted { left, until_reset } => (ask.hits, left, until_reset),
-                Answer::Over { until_reset } => (0, 0, until_reset),
-                Answer::Failure => return false,
+                ServiceAnswer::Granted { left, until_reset } => (ask.hits, left, until_reset),
+                ServiceAnswer::Over { until_reset } => (0, 0, until_reset),
+                ServiceAnswer::Failure => return false,
             };
             let head = rule.in_window_of(&head, until_reset, now);
             let next = Head {
                 granted: head.granted.saturating_add(granted),
                 left: head.left.min(left),
-                closed: matches!(answer, Answer::Over { .. }),
+                closed: matches!(answer, ServiceAnswer::Over { .. }),
                 ..head
             };
             match store.swap(&name, &next.write(), version) {
@@ -276,8 +276,8 @@ impl Books {
         };
         let until_reset = head.ends.saturating_sub(now);
         let answer = match rule.max.checked_sub(head.granted.saturating_add(ask.hits)) {
-            Some(left) => Answer::Granted { left, until_reset },
-            None => Answer::Over { until_reset },
+            Some(left) => ServiceAnswer::Granted { left, until_reset },
+            None => ServiceAnswer::Over { until_reset },
         };
         self.answered(budget, ask, answer, now, store)
     }
@@ -329,19 +329,19 @@ impl Books {
         find(store, &rule.prefix, tag, rule.length(), now).ok().map(|found| found.head)
     }
 
-    fn rule(&self, budget: u16) -> Option<&Rule> {
+    fn rule(&self, budget: u16) -> Option<&BudgetRule> {
         self.rules.get(usize::from(budget))
     }
 
     fn has(
         &self,
-        rule: &Rule,
+        rule: &BudgetRule,
         budget: u16,
         found: &Found,
         subject: Subject,
         store: &mut dyn Shared,
     ) -> Result<bool, NotAppended> {
-        if rule.unit != Unit::Subjects {
+        if rule.unit != BudgetUnit::Subjects {
             return Ok(false);
         }
         let mut mirrors = self.mirrors.try_borrow_mut().map_err(|_| NotAppended::Busy)?;
@@ -351,7 +351,7 @@ impl Books {
 
     fn append(
         &self,
-        rule: &Rule,
+        rule: &BudgetRule,
         held: &Reservation,
         subjects: &[u64],
         store: &mut dyn Shared,
@@ -361,7 +361,7 @@ impl Books {
     }
 }
 
-impl Rule {
+impl BudgetRule {
     /// Seconds of a window, at least 1.
     fn length(&self) -> u64 {
         self.per.max(1)
@@ -370,7 +370,7 @@ impl Rule {
     /// Whether the budget has no room: then, for how many seconds at least. What needs nothing is never refused, but for a
     /// cost, which is known only afterwards.
     fn refuses(&self, head: &Head, need: u64, now: u64) -> Option<u64> {
-        let asked = if self.unit == Unit::Cost { 1 } else { need };
+        let asked = if self.unit == BudgetUnit::Cost { 1 } else { need };
         let limit = self.ladder.limit(self.max);
         let taken = head.taken(asked, self.max).taken;
         (asked > 0 && taken > limit).then(|| self.retry_after(head, asked, now))

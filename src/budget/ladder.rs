@@ -1,10 +1,10 @@
 //! [`Ladder`]: what a share of the budget does to levels (rule 35).
 
-use crate::policy::model::{Level, Step, StepEffect};
+use crate::policy::model::{BudgetStep, Level, StepEffect};
 
 /// The steps of a budget: the one reading of what a share of it does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ladder(pub Vec<Step>);
+pub struct Ladder(pub Vec<BudgetStep>);
 
 /// What of a budget is taken: used and reserved, the need in question included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +44,9 @@ mod tests {
     #[test]
     fn a_step_holds_beyond_its_share() {
         let ladder = Ladder(vec![
-            Step { percent: 80, then: StepEffect::Ceiling(Level::Mask) },
-            Step { percent: 95, then: StepEffect::Ceiling(Level::Pseudonym) },
-            Step { percent: 100, then: StepEffect::Reject },
+            BudgetStep { percent: 80, then: StepEffect::Ceiling(Level::Mask) },
+            BudgetStep { percent: 95, then: StepEffect::Ceiling(Level::Pseudonym) },
+            BudgetStep { percent: 100, then: StepEffect::Reject },
         ]);
         let rows = [
             ("nothing is taken", 0, 200, Level::Show),
@@ -63,7 +63,7 @@ mod tests {
         }
         assert_eq!(ladder.limit(200), 200);
         assert_eq!(Ladder::default().limit(200), 200, "without steps the budget is its max");
-        let early = Ladder(vec![Step { percent: 90, then: StepEffect::Reject }]);
+        let early = Ladder(vec![BudgetStep { percent: 90, then: StepEffect::Reject }]);
         assert_eq!((early.limit(200), early.limit(1), early.limit(u64::MAX)), (180, 0, u64::MAX / 10 * 9 + 4));
     }
 }

@@ -6,7 +6,7 @@
 
 use super::head::Head;
 use super::subject::KeyTag;
-use crate::protobuf::ratelimit::{Descriptor, Limit, Unit, request, response};
+use crate::protobuf::ratelimit::{Descriptor, Limit, TimeUnit, request, response};
 
 /// The service of one budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,15 +58,15 @@ impl Period {
         })
     }
 
-    fn unit(self) -> Unit {
+    fn unit(self) -> TimeUnit {
         match self {
-            Self::Second => Unit::Second,
-            Self::Minute => Unit::Minute,
-            Self::Hour => Unit::Hour,
-            Self::Day => Unit::Day,
-            Self::Week => Unit::Week,
-            Self::Month => Unit::Month,
-            Self::Year => Unit::Year,
+            Self::Second => TimeUnit::Second,
+            Self::Minute => TimeUnit::Minute,
+            Self::Hour => TimeUnit::Hour,
+            Self::Day => TimeUnit::Day,
+            Self::Week => TimeUnit::Week,
+            Self::Month => TimeUnit::Month,
+            Self::Year => TimeUnit::Year,
         }
     }
 }
@@ -84,7 +84,7 @@ pub struct Ask {
 
 /// What the service said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum ServiceAnswer {
     /// Yes.
     Granted {
         /// What is left for all processes.
@@ -127,15 +127,15 @@ impl Service {
 
     /// Reads the service's answer: anything but a yes or no to this budget's own limit is none.
     #[must_use]
-    pub fn answer(&self, max: u64, bytes: &[u8]) -> Answer {
-        let Some(said) = response(bytes) else { return Answer::Failure };
+    pub fn answer(&self, max: u64, bytes: &[u8]) -> ServiceAnswer {
+        let Some(said) = response(bytes) else { return ServiceAnswer::Failure };
         if said.limit != Some(Limit { requests: max, unit: self.period.unit() }) {
-            return Answer::Failure;
+            return ServiceAnswer::Failure;
         }
         match said.granted {
-            Some(true) => Answer::Granted { left: said.left, until_reset: said.until_reset },
-            Some(false) => Answer::Over { until_reset: said.until_reset },
-            None => Answer::Failure,
+            Some(true) => ServiceAnswer::Granted { left: said.left, until_reset: said.until_reset },
+            Some(false) => ServiceAnswer::Over { until_reset: said.until_reset },
+            None => ServiceAnswer::Failure,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`Shared`]: the two calls on data that all workers of a process share, and [`Memory`], a store of one's own.
+//! [`Shared`]: the two calls on data that all workers of a process share, and [`MemoryStore`], a store of one's own.
 
 use std::collections::HashMap;
 
@@ -43,11 +43,11 @@ pub trait Shared {
 
 /// A store in memory, for the command line and for tests: it is exact, and as long-lived as its owner.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct MemoryStore {
     values: HashMap<String, (Vec<u8>, u32)>,
 }
 
-impl Memory {
+impl MemoryStore {
     /// Bytes of all names and values.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -67,7 +67,7 @@ impl Memory {
     }
 }
 
-impl Shared for Memory {
+impl Shared for MemoryStore {
     fn read(&mut self, name: &str) -> Result<Value, StoreFailure> {
         let Some((bytes, version)) = self.values.get(name) else { return Ok(Value::default()) };
         Ok(Value { bytes: bytes.clone(), version: Some(*version) })

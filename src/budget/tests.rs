@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::model::{Level, Step, StepEffect};
+use crate::policy::model::{BudgetStep, Level, StepEffect};
 use crate::protobuf::ratelimit::tests::answer;
 
 /// Whether the store has it, or need not have it any more.
@@ -26,16 +26,16 @@ fn kept(settled: Settled) -> bool {
 const HOUR: u64 = 3600;
 const NOON: u64 = 1_800_000_000 / HOUR * HOUR;
 
-fn rule(max: u64, unit: Unit, granter: Granter) -> Rule {
+fn rule(max: u64, unit: BudgetUnit, granter: Granter) -> BudgetRule {
     let ladder = Ladder(vec![
-        Step { percent: 80, then: StepEffect::Ceiling(Level::Mask) },
-        Step { percent: 95, then: StepEffect::Ceiling(Level::Pseudonym) },
+        BudgetStep { percent: 80, then: StepEffect::Ceiling(Level::Mask) },
+        BudgetStep { percent: 95, then: StepEffect::Ceiling(Level::Pseudonym) },
     ]);
-    Rule { prefix: "fieldgate/1/test".to_owned(), per: HOUR, max, ladder, unit, granter }
+    BudgetRule { prefix: "fieldgate/1/test".to_owned(), per: HOUR, max, ladder, unit, granter }
 }
 
 fn local(max: u64) -> Books {
-    Books::new(vec![rule(max, Unit::Subjects, Granter::Process)])
+    Books::new(vec![rule(max, BudgetUnit::Subjects, Granter::Process)])
 }
 
 fn subject(number: u64) -> Subject {
@@ -77,7 +77,7 @@ fn numbers(books: &Books, now: u64, store: &mut dyn Shared) -> (u64, u64) {
 
 #[test]
 fn a_subject_costs_once_in_a_window() {
-    let (books, mut store) = (local(3), Memory::default());
+    let (books, mut store) = (local(3), MemoryStore::default());
     assert_eq!(take(&books, 1, NOON, &mut store).need(), 1);
     assert_eq!(take(&books, 1, NOON + 10, &mut store).need(), 0, "counted already");
     assert_eq!(numbers(&books, NOON + 10, &mut store), (1, 0));
@@ -92,7 +92,7 @@ fn a_subject_costs_once_in_a_window() {
 
 #[test]
 fn a_list_reserves_its_need_and_gives_back_the_rest() {
-    let (books, mut store) = (local(200), Memory::default());
+    let (books, mut store) = (local(200), MemoryStore::default());
     let held = admitted(admit(&books, Need::Count(100), NOON, &mut store));
     assert_eq!(numbers(&books, NOON, &mut store), (0, 100));
     let page: Vec<u64> = (0..30).map(short).collect();
@@ -114,7 +114,7 @@ fn a_list_reserves_its_need_and_gives_back_the_rest() {
 
 #[test]
 fn windows_follow_the_clock_and_never_go_back() {
-    let (books, mut store) = (local(2), Memory::default());
+    let (books, mut store) = (local(2), MemoryStore::default());
     take(&books, 1, NOON, &mut store);
     let slow = admitted(admit(&books, Need::Count(1), NOON + 3599, &mut store));
     take(&books, 2, NOON + HOUR, &mut store);
@@ -128,15 +128,15 @@ fn windows_follow_the_clock_and_never_go_back() {
 
 #[test]
 fn records_are_counted_each_time_and_cost_afterwards() {
-    let mut store = Memory::default();
-    let books = Books::new(vec![rule(10, Unit::Records, Granter::Process)]);
+    let mut store = MemoryStore::default();
+    let books = Books::new(vec![rule(10, BudgetUnit::Records, Granter::Process)]);
     for _ in 0..2 {
         let held = admitted(admit(&books, Need::Count(5), NOON, &mut store));
         assert!(kept(books.settle(&held, Released::Count(5), &mut store)));
     }
     assert_eq!(admit(&books, Need::Count(1), NOON, &mut store), Verdict::Refused { retry_after: 3600 });
-    let mut store = Memory::default();
-    let books = Books::new(vec![rule(10, Unit::Cost, Granter::Process)]);
+    let mut store = MemoryStore::default();
+    let books = Books::new(vec![rule(10, BudgetUnit::Cost, Granter::Process)]);
     let held = admitted(admit(&books, Need::Count(0), NOON, &mut store));
     assert!(kept(books.settle(&held, Released::Count(400), &mut store)), "the response that crosses the line passes");
     assert_eq!(admit(&books, Need::Count(0), NOON, &mut store), Verdict::Refused { retry_after: 3600 });
@@ -145,14 +145,14 @@ fn records_are_counted_each_time_and_cost_afterwards() {
 #[test]
 fn a_value_of_another_is_a_full_budget() {
     for value in [b"{}".as_slice(), b"\xf1", &[0; 65], &[0xf1; 66]] {
-        let (books, mut store) = (local(200), Memory::default());
+        let (books, mut store) = (local(200), MemoryStore::default());
         let held = take(&books, 1, NOON, &mut store);
         let name = held.name_of_head("fieldgate/1/test");
         let version = store.read(&name).unwrap().version;
         assert_eq!(store.swap(&name, value, version), Ok(Swap::Done));
         let refused = admit(&books, Need::Count(1), NOON + 600, &mut store);
         assert_eq!(refused, Verdict::Refused { retry_after: 3000 }, "{value:?} as a head");
-        let (books, mut store) = (local(200), Memory::default());
+        let (books, mut store) = (local(200), MemoryStore::default());
         let held = take(&books, 1, NOON, &mut store);
         let name = held.name_of_segment("fieldgate/1/test");
         let version = store.read(&name).unwrap().version;
@@ -165,7 +165,7 @@ fn a_value_of_another_is_a_full_budget() {
 #[test]
 fn who_comes_with_many_names_shares_one_budget() {
     // Three keys have the only eight slots that theirs can be in when all tags are alike but for a multiple of their number.
-    let (books, mut store) = (local(5), Memory::default());
+    let (books, mut store) = (local(5), MemoryStore::default());
     let same_slots = |number: u64| KeyTag(42 + (number << 16));
     let mut admitted = 0;
     for number in 1..=40 {
@@ -188,7 +188,7 @@ fn who_comes_with_many_names_shares_one_budget() {
 
 #[test]
 fn memory_is_bounded() {
-    let (books, mut store) = (local(100_000), Memory::default());
+    let (books, mut store) = (local(100_000), MemoryStore::default());
     for window in 0..2 {
         let held = admitted(admit(&books, Need::Count(100_000), NOON + window * HOUR, &mut store));
         let subjects: Vec<u64> = (0..100_000).map(|number| number * 7919 + window).collect();
@@ -198,7 +198,7 @@ fn memory_is_bounded() {
     assert!(store.largest() <= 4113, "values are at most 4 KiB and a lead: {}", store.largest());
     assert!(store.size() < 820_000, "8 bytes a subject, over all windows: {}", store.size());
     let clients = local(1000);
-    let mut store = Memory::default();
+    let mut store = MemoryStore::default();
     for number in 0..2000u64 {
         // All in a hundred of the slots, and the seven after them.
         let tag = KeyTag((number << 16) + number % 100);
@@ -216,7 +216,7 @@ fn service(max: u64, lease: u64) -> Books {
         lease,
         period: Period::Hour,
     };
-    Books::new(vec![rule(max, Unit::Subjects, Granter::Service(service))])
+    Books::new(vec![rule(max, BudgetUnit::Subjects, Granter::Service(service))])
 }
 
 #[test]
@@ -224,14 +224,14 @@ fn only_an_answer_to_the_policys_own_limit_counts() {
     let books = service(200, 2);
     let Granter::Service(service) = &books.rules()[0].granter else { panic!() };
     let rows = [
-        ("yes", answer(1, Some((200, 3)), 150, 90), Answer::Granted { left: 150, until_reset: 90 }),
-        ("no", answer(2, Some((200, 3)), 0, 90), Answer::Over { until_reset: 90 }),
-        ("OK without a limit: the service knows nothing", answer(1, None, 0, 0), Answer::Failure),
-        ("another number", answer(1, Some((201, 3)), 150, 90), Answer::Failure),
-        ("another unit", answer(1, Some((200, 4)), 150, 90), Answer::Failure),
-        ("a no to another limit", answer(2, Some((100, 3)), 0, 90), Answer::Failure),
-        ("no code", answer(0, Some((200, 3)), 150, 90), Answer::Failure),
-        ("no message", b"<html>".to_vec(), Answer::Failure),
+        ("yes", answer(1, Some((200, 3)), 150, 90), ServiceAnswer::Granted { left: 150, until_reset: 90 }),
+        ("no", answer(2, Some((200, 3)), 0, 90), ServiceAnswer::Over { until_reset: 90 }),
+        ("OK without a limit: the service knows nothing", answer(1, None, 0, 0), ServiceAnswer::Failure),
+        ("another number", answer(1, Some((201, 3)), 150, 90), ServiceAnswer::Failure),
+        ("another unit", answer(1, Some((200, 4)), 150, 90), ServiceAnswer::Failure),
+        ("a no to another limit", answer(2, Some((100, 3)), 0, 90), ServiceAnswer::Failure),
+        ("no code", answer(0, Some((200, 3)), 150, 90), ServiceAnswer::Failure),
+        ("no message", b"<html>".to_vec(), ServiceAnswer::Failure),
     ];
     for (claim, bytes, expected) in rows {
         assert_eq!(service.answer(200, &bytes), expected, "{claim}");
@@ -240,23 +240,23 @@ fn only_an_answer_to_the_policys_own_limit_counts() {
 
 #[test]
 fn a_service_grants_leases() {
-    let (books, mut store) = (service(200, 2), Memory::default());
+    let (books, mut store) = (service(200, 2), MemoryStore::default());
     let need = |number| Need::Subject(subject(number));
     let Verdict::Ask(ask) = admit(&books, need(1), NOON, &mut store) else { panic!() };
     assert_eq!(ask.hits, 2, "a lease at least");
-    assert!(books.answered(0, &ask, Answer::Granted { left: 198, until_reset: 3600 }, NOON, &mut store));
+    assert!(books.answered(0, &ask, ServiceAnswer::Granted { left: 198, until_reset: 3600 }, NOON, &mut store));
     take(&books, 1, NOON, &mut store);
     take(&books, 2, NOON, &mut store);
     let Verdict::Ask(ask) = admit(&books, Need::Count(50), NOON, &mut store) else { panic!() };
     assert_eq!(ask.hits, 50, "what is missing, where that is more");
     // Others have taken much meanwhile: the step is that of all processes together.
-    assert!(books.answered(0, &ask, Answer::Granted { left: 30, until_reset: 3600 }, NOON, &mut store));
+    assert!(books.answered(0, &ask, ServiceAnswer::Granted { left: 30, until_reset: 3600 }, NOON, &mut store));
     let held = admitted(admit(&books, Need::Count(50), NOON, &mut store));
     assert_eq!(held.ceiling, Level::Mask);
     let page: Vec<u64> = (100..150).map(short).collect();
     assert!(kept(books.settle(&held, Released::Subjects { known: &page, unknown: 0 }, &mut store)));
     let Verdict::Ask(ask) = admit(&books, need(3), NOON, &mut store) else { panic!() };
-    assert!(books.answered(0, &ask, Answer::Over { until_reset: 1000 }, NOON + 5, &mut store));
+    assert!(books.answered(0, &ask, ServiceAnswer::Over { until_reset: 1000 }, NOON + 5, &mut store));
     assert_eq!(admit(&books, need(3), NOON + 5, &mut store), Verdict::Refused { retry_after: 1000 });
     assert_eq!(take(&books, 2, NOON + 5, &mut store).need(), 0, "a known one stays free");
     let Verdict::Ask(_) = admit(&books, need(3), NOON + 1005, &mut store) else {
@@ -268,29 +268,29 @@ fn a_service_grants_leases() {
 
 #[test]
 fn a_grant_of_the_services_next_window_is_not_added_to_the_last_one() {
-    let (books, mut store) = (service(200, 2), Memory::default());
+    let (books, mut store) = (service(200, 2), MemoryStore::default());
     let Verdict::Ask(ask) = admit(&books, Need::Count(150), NOON + 3000, &mut store) else { panic!() };
-    assert!(books.answered(0, &ask, Answer::Granted { left: 50, until_reset: 600 }, NOON + 3000, &mut store));
+    assert!(books.answered(0, &ask, ServiceAnswer::Granted { left: 50, until_reset: 600 }, NOON + 3000, &mut store));
     // The service's clock is a second ahead: the ask of the last second is counted in its next window.
     let Verdict::Ask(ask) = admit(&books, Need::Count(180), NOON + 3599, &mut store) else { panic!() };
     assert_eq!(ask.hits, 30);
-    assert!(books.answered(0, &ask, Answer::Granted { left: 170, until_reset: 3600 }, NOON + 3599, &mut store));
+    assert!(books.answered(0, &ask, ServiceAnswer::Granted { left: 170, until_reset: 3600 }, NOON + 3599, &mut store));
     let Verdict::Ask(ask) = admit(&books, Need::Count(180), NOON + 3599, &mut store) else {
         panic!("150 that were granted in the last window are spent in this one")
     };
     assert_eq!(ask.hits, 150);
     // A no from the next window, too, ends what was left of the last.
-    let (books, mut store) = (service(200, 2), Memory::default());
+    let (books, mut store) = (service(200, 2), MemoryStore::default());
     let Verdict::Ask(ask) = admit(&books, Need::Count(150), NOON + 3000, &mut store) else { panic!() };
-    assert!(books.answered(0, &ask, Answer::Granted { left: 50, until_reset: 600 }, NOON + 3000, &mut store));
+    assert!(books.answered(0, &ask, ServiceAnswer::Granted { left: 50, until_reset: 600 }, NOON + 3000, &mut store));
     let Verdict::Ask(ask) = admit(&books, Need::Count(180), NOON + 3599, &mut store) else { panic!() };
-    assert!(books.answered(0, &ask, Answer::Over { until_reset: 3600 }, NOON + 3599, &mut store));
+    assert!(books.answered(0, &ask, ServiceAnswer::Over { until_reset: 3600 }, NOON + 3599, &mut store));
     assert_eq!(admit(&books, Need::Count(150), NOON + 3599, &mut store), Verdict::Refused { retry_after: 3600 });
 }
 
 /// Several workers on one store. Before each call on it, another worker may do something; some swaps are lost for nothing.
 struct World {
-    memory: RefCell<Memory>,
+    memory: RefCell<MemoryStore>,
     workers: Vec<Books>,
     busy: Vec<Cell<bool>>,
     /// What is under way: by which worker, what it may release.
@@ -356,9 +356,9 @@ impl World {
             *sum += ask.hits;
             let until_reset = HOUR - self.now.get() % HOUR;
             let said = if *sum <= self.max {
-                Answer::Granted { left: self.max - *sum, until_reset }
+                ServiceAnswer::Granted { left: self.max - *sum, until_reset }
             } else {
-                Answer::Over { until_reset }
+                ServiceAnswer::Over { until_reset }
             };
             drop(granted);
             books.answered(0, &ask, said, self.now.get(), &mut Handle(self));
@@ -461,7 +461,7 @@ proptest! {
     }
 }
 
-struct Locked(Arc<Mutex<Memory>>);
+struct Locked(Arc<Mutex<MemoryStore>>);
 
 impl Shared for Locked {
     fn read(&mut self, name: &str) -> Result<Value, StoreFailure> {
@@ -476,7 +476,7 @@ impl Shared for Locked {
 #[test]
 fn four_workers_at_once_release_exactly_max() {
     const MAX: u64 = 2000;
-    let memory = Arc::new(Mutex::new(Memory::default()));
+    let memory = Arc::new(Mutex::new(MemoryStore::default()));
     let workers: Vec<_> = (0..4u64)
         .map(|worker| {
             let mut store = Locked(Arc::clone(&memory));

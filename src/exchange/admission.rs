@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use super::{End, Exchange, Governed, Headers, Phase, RequestDirective, head};
+use super::{End, Exchange, GovernedRequest, Headers, Phase, RequestDirective, head};
 use crate::budget::{
-    Against, Answer, Ask, Books, Granter, Need, Released, Reservation, Rule, Settled, Shared, Subject, Verdict,
+    Against, Ask, Books, BudgetRule, Granter, Need, Released, Reservation, ServiceAnswer, Settled, Shared, Subject,
+    Verdict,
 };
 use crate::caller::Caller;
 use crate::policy::model::{Count, Level, OnError, Rls, RouteId};
@@ -157,10 +158,10 @@ impl Exchange {
     ) -> RequestDirective {
         self.answered(now, store, |books, budget, ask, now, store| {
             let answer = match (books.rules().get(usize::from(budget)), message) {
-                (Some(Rule { granter: Granter::Service(service), max, .. }), Some(message)) => {
+                (Some(BudgetRule { granter: Granter::Service(service), max, .. }), Some(message)) => {
                     service.answer(*max, message)
                 }
-                _ => Answer::Failure,
+                _ => ServiceAnswer::Failure,
             };
             books.answered(budget, ask, answer, now, store)
         })
@@ -312,7 +313,7 @@ impl Exchange {
         }
         let view = Rc::new(view);
         self.counted = Some(Rc::clone(&view));
-        self.phase = Phase::AwaitingHead(Box::new(Governed { route, caller, ceiling, view }));
+        self.phase = Phase::AwaitingHead(Box::new(GovernedRequest { route, caller, ceiling, view }));
         onward.ok_or(Refusal::Internal)
     }
 

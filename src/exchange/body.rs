@@ -7,9 +7,9 @@ mod sniffing;
 mod streaming;
 
 pub(super) use holding::Holding;
-pub(super) use length::{Carrier, Declared, Length};
+pub(super) use length::{Carrier, DeclaredBody, Length};
 pub(super) use rewriting::Purpose;
-pub(super) use sniffing::{Head, Sniffing};
+pub(super) use sniffing::{HeadState, Sniffing};
 pub(super) use streaming::Streaming;
 
 use std::mem;
@@ -190,7 +190,7 @@ impl Exchange {
     pub(super) fn head_is_sent(&self) -> bool {
         match &self.phase {
             Phase::Streaming(_) => true,
-            Phase::Sniffing(sniffing) => sniffing.head == Head::Sent,
+            Phase::Sniffing(sniffing) => sniffing.head == HeadState::Sent,
             _ => false,
         }
     }

@@ -1,7 +1,7 @@
 //! The head of a governed response: what of it the caller gets (rules 29 to 31).
 
 use super::Headers;
-use super::body::{Carrier, Declared};
+use super::body::{Carrier, DeclaredBody};
 use crate::caller::Caller;
 use crate::json::Texts;
 use crate::policy::media::MediaRange;
@@ -111,7 +111,7 @@ pub(super) fn asks_for_upgrade(headers: &Headers) -> bool {
 
 /// What kind of answer a response is, by its status (rule 29).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ResponseKind {
     /// Its body follows the route.
     Success,
     /// It carries no body, whatever comes.
@@ -126,24 +126,24 @@ pub(super) fn number(headers: &Headers) -> Option<u16> {
 }
 
 /// Reads the status line (rule 29).
-pub(super) fn status(headers: &Headers) -> Result<(u16, Kind), Refusal> {
+pub(super) fn status(headers: &Headers) -> Result<(u16, ResponseKind), Refusal> {
     let status = number(headers).ok_or(Refusal::Status)?;
     match status {
         206 => Err(Refusal::Status),
-        204 | 205 | 304 => Ok((status, Kind::Bodiless)),
-        200..=299 => Ok((status, Kind::Success)),
-        300..=599 => Ok((status, Kind::Error)),
+        204 | 205 | 304 => Ok((status, ResponseKind::Bodiless)),
+        200..=299 => Ok((status, ResponseKind::Success)),
+        300..=599 => Ok((status, ResponseKind::Error)),
         _ => Err(Refusal::Status),
     }
 }
 
 /// What the head says of the body's length, and of how it comes. HTTP/2 cannot be told from HTTP/1 by what is missing: a
 /// body that ends with its connection has neither a length nor, often, a `connection` header.
-pub(super) fn declared(headers: &Headers, carrier: Carrier) -> Declared {
+pub(super) fn declared(headers: &Headers, carrier: Carrier) -> DeclaredBody {
     let bytes = single(headers, "content-length").ok().flatten().and_then(|text| text.parse().ok());
     let promises_trailers = headers.iter().any(|(name, _)| name.as_slice() == b"trailer");
     let carrier = if promises_trailers && carrier == Carrier::Pieces { Carrier::WithTrailers } else { carrier };
-    Declared { bytes, carrier }
+    DeclaredBody { bytes, carrier }
 }
 
 /// Whether only the protocol tells how a body comes, and it is not known to be within `hold` bytes.

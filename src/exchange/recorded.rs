@@ -9,7 +9,7 @@ use crate::caller::Caller;
 use crate::policy::PolicySet;
 use crate::policy::model::{ClientId, Identity, RouteId, ScopeId};
 use crate::program::{Census, Collector, InPath, NamespaceId, Person, Program, Sightings, Undeclared, View};
-use crate::report::{Client, MOST_SUBJECTS, Outcome, Record, Ruling, Stamp, request_id};
+use crate::report::{MOST_SUBJECTS, Outcome, Record, Requester, Ruling, Stamp, request_id};
 
 /// What the record needs of an exchange, besides what is kept anyway. It holds nothing of a body.
 #[derive(Debug, Default)]
@@ -142,17 +142,17 @@ impl Exchange {
         record
     }
 
-    fn client(&self, policy: &PolicySet, who: &Who) -> Client {
+    fn client(&self, policy: &PolicySet, who: &Who) -> Requester {
         if who.client.is_empty() {
-            return Client::Unknown;
+            return Requester::Unknown;
         }
         let entry = who.entry.filter(|entry| Some(*entry) != policy.any_client);
         if let Some(named) = entry {
-            return Client::Named(named);
+            return Requester::Named(named);
         }
         match self.program.subjects().key() {
-            Some(key) => Client::Tagged(key.subject("client", &who.client)),
-            None => Client::Unknown,
+            Some(key) => Requester::Tagged(key.subject("client", &who.client)),
+            None => Requester::Unknown,
         }
     }
 

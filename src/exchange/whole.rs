@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Account, BodyDirective, End, Exchange, HeadDirective, Headers, Report, RequestDirective};
-use crate::budget::{Memory, Shared};
+use crate::budget::{MemoryStore, Shared};
 use crate::caller::Caller;
 use crate::policy::moment::Moment;
 use crate::program::{FieldCount, Program};
@@ -55,7 +55,7 @@ pub struct Answer {
 /// Runs one exchange whose budgets are untouched. See [`respond_with`].
 #[must_use]
 pub fn respond(program: &Rc<Program>, request: Request, response: &Response) -> Answer {
-    respond_with(program, request, response, &mut Memory::default())
+    respond_with(program, request, response, &mut MemoryStore::default())
 }
 
 /// Runs one exchange, whose budgets are kept in `store`. A refusal is answered as with a held head: by its problem, whatever

@@ -196,7 +196,7 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     resolver.client_scopes(reader, identity.as_ref());
     resolver.names(reader);
     resolver.scope_rows_exist(reader);
-    let known = budgets::Known {
+    let known = budgets::KnownNames {
         identity: identity.as_ref(),
         classes: &classes,
         clients: &clients,

@@ -10,7 +10,7 @@ use jsonpath_rust::parser::model as jp;
 use jsonpath_rust::parser::parse_json_path;
 use serde_json::Value;
 
-use super::filter::{self, Expression, Operand, Operator, Query, Step};
+use super::filter::{self, Expression, Operand, Operator, Query, QueryStep};
 use super::path_fault::{self, PathFault};
 
 pub use super::filter::Filter;
@@ -244,8 +244,8 @@ fn absolute_fault() -> PathFault {
 
 fn relative(segments: &[jp::Segment]) -> Result<Query, PathFault> {
     let step = |segment: &jp::Segment| match segment {
-        jp::Segment::Selector(jp::Selector::Name(name)) => Ok(Step::Member(name.clone())),
-        jp::Segment::Selector(jp::Selector::Wildcard) => Ok(Step::Any),
+        jp::Segment::Selector(jp::Selector::Name(name)) => Ok(QueryStep::Member(name.clone())),
+        jp::Segment::Selector(jp::Selector::Wildcard) => Ok(QueryStep::Any),
         jp::Segment::Selector(jp::Selector::Filter(_)) => Err(PathFault::profile("it has a filter inside a filter")
             .help("write the inner one as a step of the path, or test members directly")),
         jp::Segment::Selector(jp::Selector::Index(_)) => Err(inner_index_fault()),
@@ -273,7 +273,7 @@ fn comparable(comparable: &jp::Comparable) -> Result<Operand, PathFault> {
         jp::Comparable::SingularQuery(jp::SingularQuery::Root(_)) => Err(absolute_fault()),
         jp::Comparable::SingularQuery(jp::SingularQuery::Current(segments)) => {
             let step = |segment: &jp::SingularQuerySegment| match segment {
-                jp::SingularQuerySegment::Name(name) => Ok(Step::Member(name.clone())),
+                jp::SingularQuerySegment::Name(name) => Ok(QueryStep::Member(name.clone())),
                 jp::SingularQuerySegment::Index(_) => Err(inner_index_fault()),
             };
             segments.iter().map(step).collect::<Result<_, _>>().map(|steps| Operand::Single(Query(steps)))

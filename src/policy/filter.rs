@@ -104,17 +104,17 @@ pub(super) enum Operand {
 
 /// A relative query, `@` and steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Query(pub(super) Vec<Step>);
+pub(super) struct Query(pub(super) Vec<QueryStep>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum QueryStep {
     Member(String),
     Any,
 }
 
 impl Query {
     pub(super) fn is_singular(&self) -> bool {
-        self.0.iter().all(|step| matches!(step, Step::Member(_)))
+        self.0.iter().all(|step| matches!(step, QueryStep::Member(_)))
     }
 
     /// The nodes that it selects.
@@ -124,9 +124,9 @@ impl Query {
             let mut next = Vec::new();
             for node in nodes {
                 match (step, node) {
-                    (Step::Member(name), Value::Object(members)) => next.extend(members.get(name)),
-                    (Step::Any, Value::Object(members)) => next.extend(members.values()),
-                    (Step::Any, Value::Array(elements)) => next.extend(elements),
+                    (QueryStep::Member(name), Value::Object(members)) => next.extend(members.get(name)),
+                    (QueryStep::Any, Value::Object(members)) => next.extend(members.values()),
+                    (QueryStep::Any, Value::Array(elements)) => next.extend(elements),
                     _ => {}
                 }
             }
@@ -385,8 +385,8 @@ impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("@")?;
         self.0.iter().try_for_each(|step| match step {
-            Step::Member(name) => member(f, name),
-            Step::Any => f.write_str("[*]"),
+            QueryStep::Member(name) => member(f, name),
+            QueryStep::Any => f.write_str("[*]"),
         })
     }
 }

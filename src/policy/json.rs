@@ -15,7 +15,7 @@ pub(super) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option
 
 /// Reads a document, as [`read`] does, that may have another number of containers open at once.
 pub(super) fn read_within(text: &str, file: u16, found: &mut Vec<Diagnostic>, max_depth: usize) -> Option<Node> {
-    let mut reader = Reader { text, at: 0, file, found, depth: 0, max_depth };
+    let mut reader = JsonReader { text, at: 0, file, found, depth: 0, max_depth };
     let node = reader.value()?;
     reader.space();
     if reader.at < text.len() {
@@ -55,7 +55,7 @@ fn point(node: &Node, above: &str, pointers: &mut Vec<(Span, String)>) {
     }
 }
 
-struct Reader<'a> {
+struct JsonReader<'a> {
     text: &'a str,
     at: usize,
     file: u16,
@@ -64,7 +64,7 @@ struct Reader<'a> {
     max_depth: usize,
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     fn span(&self, start: usize) -> Span {
         let clip = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Span { file: self.file, start: clip(start), end: clip(self.at) }

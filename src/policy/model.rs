@@ -19,8 +19,8 @@ use super::region::Region;
 use crate::diagnostic::Span;
 
 pub use budget::{
-    Budget, BudgetClients, BudgetId, BudgetKey, Canaries, Count, OnError, PathSubject, Per, Rls, Step, StepEffect,
-    Store, SubjectPlace, innermost_array, without_filters,
+    Budget, BudgetClients, BudgetId, BudgetKey, BudgetStep, Canaries, Count, OnError, PathSubject, Per, Rls,
+    StepEffect, Store, SubjectPlace, innermost_array, without_filters,
 };
 pub use mask::{Mask, RoundTo};
 pub use template::{Relation, Template, TemplateSegment, between};

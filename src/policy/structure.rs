@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::document::{Member, Node, PolicyDoc, Tree};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
-use crate::protobuf::{Kind, Struct, Value};
+use crate::protobuf::{ProtoValue, Struct, ValueKind};
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ pub(super) fn document(name: &str, bytes: &[u8]) -> Result<PolicyDoc, Diagnostic
         found.push(Diagnostic::nowhere(Code::TooMuch, format!("the policy is over {} bytes", super::MAX_BYTES)));
         None
     } else if let Some(decoded) = Struct::read(bytes) {
-        Reader { next: 0, found: &mut found }.map(decoded, 0)
+        StructReader { next: 0, found: &mut found }.map(decoded, 0)
     } else {
         found.push(Diagnostic::nowhere(Code::Syntax, "the policy is not a google.protobuf.Struct"));
         None
@@ -37,12 +37,12 @@ pub(super) fn document(name: &str, bytes: &[u8]) -> Result<PolicyDoc, Diagnostic
     }
 }
 
-struct Reader<'a> {
+struct StructReader<'a> {
     next: u32,
     found: &'a mut Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
+impl StructReader<'_> {
     fn tick(&mut self) -> u32 {
         let now = self.next;
         self.next = self.next.saturating_add(1);
@@ -77,28 +77,28 @@ impl Reader<'_> {
         Some(Node { span: self.span(start), value: Tree::Map(members) })
     }
 
-    fn value(&mut self, from: Value, depth: usize) -> Option<Node> {
-        if let Some(Kind::Struct(inner)) = from.kind {
+    fn value(&mut self, from: ProtoValue, depth: usize) -> Option<Node> {
+        if let Some(ValueKind::Struct(inner)) = from.kind {
             return self.map(inner, depth);
         }
         let start = self.tick();
         let value = match from.kind {
-            Some(Kind::List(list)) => {
+            Some(ValueKind::List(list)) => {
                 if self.deep(depth, start) {
                     return None;
                 }
                 let inner = depth.saturating_add(1);
                 Tree::List(list.values.into_iter().map(|value| self.value(value, inner)).collect::<Option<_>>()?)
             }
-            Some(Kind::Text(text)) => Tree::Text { text: text.into(), plain: false },
-            Some(Kind::Bool(value)) => Tree::Bool(value),
-            Some(Kind::Number(number)) if number.is_finite() => Tree::Number(number_text(number).into()),
-            Some(Kind::Number(_)) => {
+            Some(ValueKind::Text(text)) => Tree::Text { text: text.into(), plain: false },
+            Some(ValueKind::Bool(value)) => Tree::Bool(value),
+            Some(ValueKind::Number(number)) if number.is_finite() => Tree::Number(number_text(number).into()),
+            Some(ValueKind::Number(_)) => {
                 let span = self.span(start);
                 self.found.push(Diagnostic::at(Code::Syntax, span, "a number that JSON cannot spell"));
                 Tree::Null
             }
-            Some(Kind::Null(_) | Kind::Struct(_)) | None => Tree::Null,
+            Some(ValueKind::Null(_) | ValueKind::Struct(_)) | None => Tree::Null,
         };
         Some(Node { span: self.span(start), value })
     }

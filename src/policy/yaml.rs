@@ -54,7 +54,7 @@ fn documents(text: &str, file: u16, found: &mut Vec<Diagnostic>, subset: Subset)
     options.disallow_directives = true;
     options.flow_nesting_limit = subset.depth();
     options.block_nesting_limit = subset.depth();
-    let mut reader = Reader {
+    let mut reader = YamlReader {
         text,
         file,
         found,
@@ -130,7 +130,7 @@ enum OpenKind {
     Map(Vec<Member>, Option<Option<(Rc<str>, Span)>>),
 }
 
-struct Reader<'a> {
+struct YamlReader<'a> {
     text: &'a str,
     file: u16,
     found: &'a mut Vec<Diagnostic>,
@@ -142,7 +142,7 @@ struct Reader<'a> {
     aliased: usize,
 }
 
-impl Reader<'_> {
+impl YamlReader<'_> {
     fn span(&self, start: usize, end: usize) -> Span {
         let clip = |at: usize| u32::try_from(at.min(self.text.len())).unwrap_or(u32::MAX);
         Span { file: self.file, start: clip(start), end: clip(end.max(start)) }

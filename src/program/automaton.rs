@@ -14,8 +14,8 @@ use super::collect::NamespaceId;
 use super::grant::{Grants, ScalarRule};
 use super::kept::{Fills, Share};
 use super::tally::Standing;
-use super::trie::{EntryId, Node, NodeId, Trie};
-use super::view::{ContainerRule, Outlook, State, StateId, Step};
+use super::trie::{EntryId, NodeId, Trie, TrieNode};
+use super::view::{ContainerRule, Outlook, PathStep, State, StateId};
 use crate::policy::field_path::{FieldPath, Filter};
 use crate::policy::model::{
     ClassId, ClientId, Entry, Governed, Level, Limits, Over, PolicySet, RouteBody, RouteId, ScopeId,
@@ -295,7 +295,7 @@ impl Automaton {
         cost.saturating_mul(share)
     }
 
-    pub(super) fn select(&self, from: StateId, step: Step<'_>, child: &Value) -> Option<StateId> {
+    pub(super) fn select(&self, from: StateId, step: PathStep<'_>, child: &Value) -> Option<StateId> {
         let mut table = self.table.try_borrow_mut().ok()?;
         let place = Rc::clone(table.places.get(usize::try_from(from.0).ok()?)?);
         let Some(scopes) = self.kept_scopes(&place, child) else { return Some(StateId::DEAD) };
@@ -330,14 +330,14 @@ impl Automaton {
     fn follow(
         &self,
         place: &Place,
-        step: Step<'_>,
+        step: PathStep<'_>,
         scopes: Vec<ScopeId>,
         mut selected: impl FnMut(&Filter) -> bool,
     ) -> Place {
         let mut nodes = BTreeSet::new();
         let mut open: BTreeSet<EntryId> = place.open.iter().copied().collect();
         for node in self.nodes(place) {
-            if let Step::Member(name) = step {
+            if let PathStep::Member(name) = step {
                 nodes.extend(node.members.get(name));
             }
             nodes.extend(node.any);
@@ -364,7 +364,7 @@ impl Automaton {
         }
     }
 
-    fn nodes<'a>(&'a self, place: &'a Place) -> impl Iterator<Item = &'a Node> {
+    fn nodes<'a>(&'a self, place: &'a Place) -> impl Iterator<Item = &'a TrieNode> {
         place.nodes.iter().filter_map(|id| self.trie.node(*id))
     }
 
@@ -459,8 +459,8 @@ impl Automaton {
             let next = self.follow(place, step, place.scopes.clone(), |_| false);
             self.intern(table, next)
         };
-        state.members = known.into_iter().map(|name| (name, child(table, Step::Member(name)))).collect();
-        state.other = child(table, Step::Element);
+        state.members = known.into_iter().map(|name| (name, child(table, PathStep::Member(name)))).collect();
+        state.other = child(table, PathStep::Element);
         state.element = state.other;
         state.filtered = self.is_filtered(place);
         state
@@ -514,7 +514,7 @@ impl Automaton {
         below.extend(&place.open);
         below.sort_unstable();
         below.dedup();
-        let leaf = self.nodes(place).all(Node::is_leaf);
+        let leaf = self.nodes(place).all(TrieNode::is_leaf);
         // Where cost is counted, each scalar is looked at.
         if leaf && !self.policy.counts_cost() && self.rule(&below, &place.scopes) == ScalarRule::Show {
             ContainerRule::Open
@@ -545,7 +545,7 @@ impl Automaton {
             self.nodes(place).flat_map(|node| node.members.keys()).map(|name| &**name).collect();
         let filters: Vec<&Filter> =
             self.nodes(place).flat_map(|node| node.filtered.iter().map(|(filter, _)| filter)).collect();
-        let steps = names.into_iter().map(Step::Member).chain([Step::Element]);
+        let steps = names.into_iter().map(PathStep::Member).chain([PathStep::Element]);
         let mut children = steps.flat_map(|step| {
             let ways = filters.iter().copied().map(Some).chain([None]);
             ways.map(move |way| (step, way))
@@ -609,7 +609,7 @@ impl Fills for Automaton {
     }
 }
 
-fn children(node: &Node) -> impl Iterator<Item = NodeId> {
+fn children(node: &TrieNode) -> impl Iterator<Item = NodeId> {
     node.members.values().copied().chain(node.any).chain(node.filtered.iter().map(|(_, child)| *child))
 }
 

@@ -9,7 +9,7 @@ use super::collect::NamespaceId;
 use super::fit::fit;
 use super::router;
 use crate::budget::{
-    Books, Granter, KeyTag, Ladder, Need, Period, Rule, Service, Subject, SubjectHasher, SubjectKey, Unit,
+    Books, BudgetRule, BudgetUnit, Granter, KeyTag, Ladder, Need, Period, Service, Subject, SubjectHasher, SubjectKey,
 };
 use crate::caller::Caller;
 use crate::policy::PolicySet;
@@ -173,15 +173,15 @@ impl Budgets {
         if policy.budgets.is_empty() && policy.canaries.is_none() {
             return None;
         }
-        let mut rules: Vec<Rule> = policy.budgets.iter().map(|budget| rule(policy, budget)).collect();
+        let mut rules: Vec<BudgetRule> = policy.budgets.iter().map(|budget| rule(policy, budget)).collect();
         let canaries = policy.canaries.as_ref().and_then(|_| u16::try_from(rules.len()).ok());
         if canaries.is_some() {
-            rules.push(Rule {
+            rules.push(BudgetRule {
                 prefix: format!("fieldgate/1/{}/canaries", policy.name),
                 per: DAY,
                 max: 1,
                 ladder: Ladder::default(),
-                unit: Unit::Records,
+                unit: BudgetUnit::Records,
                 granter: Granter::Process,
             });
         }
@@ -287,11 +287,11 @@ fn namespaces(policy: &PolicySet) -> Vec<Rc<str>> {
     names
 }
 
-fn rule(policy: &PolicySet, budget: &Budget) -> Rule {
+fn rule(policy: &PolicySet, budget: &Budget) -> BudgetRule {
     let (unit, counted) = match &budget.count {
-        Count::Distinct(namespace) => (Unit::Subjects, format!("distinct.{namespace}")),
-        Count::Records => (Unit::Records, "records".to_owned()),
-        Count::Cost => (Unit::Cost, "cost".to_owned()),
+        Count::Distinct(namespace) => (BudgetUnit::Subjects, format!("distinct.{namespace}")),
+        Count::Records => (BudgetUnit::Records, "records".to_owned()),
+        Count::Cost => (BudgetUnit::Cost, "cost".to_owned()),
     };
     let granter = match (&budget.store, Period::of_seconds(budget.per.seconds)) {
         (Store::Rls(rls), Some(period)) => Granter::Service(Service {
@@ -303,7 +303,7 @@ fn rule(policy: &PolicySet, budget: &Budget) -> Rule {
         }),
         (Store::Rls(_) | Store::Local, _) => Granter::Process,
     };
-    Rule {
+    BudgetRule {
         prefix: format!("fieldgate/1/{}/{}/{}/{counted}", policy.name, budget.name, budget.per),
         per: budget.per.seconds,
         max: budget.max,

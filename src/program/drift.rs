@@ -216,13 +216,13 @@ struct Pause {
 
 #[derive(Debug, Default)]
 struct Learnt {
-    objects: BTreeMap<Place, Object>,
+    objects: BTreeMap<ObjectPlace, Object>,
     waiting: usize,
     told: usize,
 }
 
 /// Where an object is: the shape that it is a part of, and its path there.
-type Place = (Option<Rc<str>>, String);
+type ObjectPlace = (Option<Rc<str>>, String);
 
 #[derive(Debug, Default)]
 struct Object {
@@ -318,7 +318,7 @@ impl Drift {
             by_state.entry(sighting.within).or_default().push(sighting);
         }
         // One shape may have come in several places.
-        let mut by_place: BTreeMap<Place, (FieldPath, Vec<&Sighting>)> = BTreeMap::new();
+        let mut by_place: BTreeMap<ObjectPlace, (FieldPath, Vec<&Sighting>)> = BTreeMap::new();
         for (within, mut here) in by_state {
             let Some((shape, path)) = sightings.automaton.owner(within) else { continue };
             let text = path.to_string();
@@ -357,7 +357,13 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     /// Whether any of it is new, told or not.
-    fn object(&mut self, known: &mut Learnt, place: Place, seen: &[&Sighting], people: Option<&Rc<[Person]>>) -> bool {
+    fn object(
+        &mut self,
+        known: &mut Learnt,
+        place: ObjectPlace,
+        seen: &[&Sighting],
+        people: Option<&Rc<[Person]>>,
+    ) -> bool {
         let Learnt { objects, waiting, told } = known;
         let object = objects.entry(place).or_default();
         let mut is_new = false;

@@ -36,7 +36,7 @@ impl Drop for Share {
 /// a second chance if it was looked up since it last had one.
 #[derive(Debug)]
 pub(super) struct Kept<K, V> {
-    views: HashMap<K, Slot<V>>,
+    views: HashMap<K, KeptSlot<V>>,
     /// The kinds, the next to go first.
     order: VecDeque<K>,
     /// What all views that are there take, kept or still in use.
@@ -45,7 +45,7 @@ pub(super) struct Kept<K, V> {
 }
 
 #[derive(Debug)]
-struct Slot<V> {
+struct KeptSlot<V> {
     view: Rc<V>,
     looked_up: bool,
     /// Look-ups since it was found full.
@@ -88,7 +88,7 @@ impl<K: Clone + Eq + Hash, V: Fills> Kept<K, V> {
     pub(super) fn keep(&mut self, kind: K, view: Rc<V>) {
         self.make_room(None);
         self.order.push_back(kind.clone());
-        self.views.insert(kind, Slot { view, looked_up: false, when_full: 0 });
+        self.views.insert(kind, KeptSlot { view, looked_up: false, when_full: 0 });
     }
 
     /// Lets views go until the rest have room, but never `spared`.

@@ -19,20 +19,20 @@ const DECODINGS: usize = 3;
 /// The governed routes of a policy, as others may read them.
 #[derive(Debug)]
 pub(super) struct Loose {
-    templates: Vec<Pieces>,
+    templates: Vec<TemplateParts>,
 }
 
 /// A template's segments.
 #[derive(Debug)]
-struct Pieces {
-    pieces: Vec<Piece>,
+struct TemplateParts {
+    pieces: Vec<TemplatePart>,
     /// Whether the last one is several.
     open: bool,
 }
 
 /// One segment of a template, decoded and folded.
 #[derive(Debug)]
-enum Piece {
+enum TemplatePart {
     /// This text.
     Text(String),
     /// One character or more between these texts.
@@ -40,11 +40,11 @@ enum Piece {
 }
 
 /// The path can be read in a way that cannot be followed.
-struct Unreadable;
+struct UnreadablePath;
 
 impl Loose {
     pub(super) fn new<'t>(governed: impl Iterator<Item = &'t Template>) -> Self {
-        let pieces = |template: &Template| Pieces {
+        let pieces = |template: &Template| TemplateParts {
             pieces: template.segments.iter().map(piece).collect(),
             open: matches!(template.segments.last(), Some(TemplateSegment::Rest(_))),
         };
@@ -67,14 +67,14 @@ impl Loose {
     }
 
     fn fits(&self, segments: &[&str]) -> bool {
-        self.templates.iter().any(|Pieces { pieces, open }| {
+        self.templates.iter().any(|TemplateParts { pieces, open }| {
             let as_many = pieces.len() == segments.len() || (*open && pieces.len() < segments.len());
             as_many && pieces.iter().zip(segments).all(|(piece, segment)| piece.reads(segment))
         })
     }
 }
 
-impl Piece {
+impl TemplatePart {
     fn reads(&self, segment: &str) -> bool {
         match self {
             Self::Text(text) => segment.strip_prefix(text.as_str()).is_some_and(ends),
@@ -92,11 +92,11 @@ fn ends(rest: &str) -> bool {
     rest.chars().next().is_none_or(|next| ".;?#".contains(next) || next.is_whitespace() || next.is_control())
 }
 
-fn piece(segment: &TemplateSegment) -> Piece {
+fn piece(segment: &TemplateSegment) -> TemplatePart {
     match segment {
-        TemplateSegment::Literal(literal) => Piece::Text(literally(literal)),
-        TemplateSegment::Part { before, after, .. } => Piece::Around(literally(before), literally(after)),
-        TemplateSegment::Parameter(_) | TemplateSegment::Rest(_) => Piece::Around(String::new(), String::new()),
+        TemplateSegment::Literal(literal) => TemplatePart::Text(literally(literal)),
+        TemplateSegment::Part { before, after, .. } => TemplatePart::Around(literally(before), literally(after)),
+        TemplateSegment::Parameter(_) | TemplateSegment::Rest(_) => TemplatePart::Around(String::new(), String::new()),
     }
 }
 
@@ -106,7 +106,7 @@ fn literally(text: &str) -> String {
 }
 
 /// The path, and what comes of decoding it again and again.
-fn readings(path: &str) -> Result<Vec<String>, Unreadable> {
+fn readings(path: &str) -> Result<Vec<String>, UnreadablePath> {
     let mut bytes = path.as_bytes().to_vec();
     let mut readings = vec![folded(path)];
     for _ in 0..DECODINGS {
@@ -114,10 +114,10 @@ fn readings(path: &str) -> Result<Vec<String>, Unreadable> {
         if next == bytes {
             return Ok(readings);
         }
-        readings.push(folded(std::str::from_utf8(&next).map_err(|_| Unreadable)?));
+        readings.push(folded(std::str::from_utf8(&next).map_err(|_| UnreadablePath)?));
         bytes = next;
     }
-    if decoded(&bytes) == bytes { Ok(readings) } else { Err(Unreadable) }
+    if decoded(&bytes) == bytes { Ok(readings) } else { Err(UnreadablePath) }
 }
 
 /// Percent-decodes; what is no escape stays.

@@ -33,19 +33,19 @@ impl Memory {
     }
 
     /// The share of one stream, which keeps nothing yet.
-    pub(crate) fn share(&self) -> Share {
-        Share { memory: self.clone(), kept: 0 }
+    pub(crate) fn share(&self) -> StreamShare {
+        StreamShare { memory: self.clone(), kept: 0 }
     }
 }
 
 /// What one stream keeps. Dropped, it gives it back.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct StreamShare {
     memory: Memory,
     kept: usize,
 }
 
-impl Share {
+impl StreamShare {
     /// The stream keeps `bytes` from now on.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for StreamShare {
     fn drop(&mut self) {
         self.memory.kept.set(self.memory.kept.get().saturating_sub(self.kept));
     }

@@ -11,26 +11,26 @@ pub struct Names {
     /// In order.
     names: Box<[Box<str>]>,
     /// As many as a power of two, at least half of them free.
-    slots: Box<[Slot]>,
+    slots: Box<[NameSlot]>,
     /// A bit for the [`hint`] of each.
     hints: u64,
 }
 
 /// A place for one name.
 #[derive(Debug, Clone, Copy)]
-struct Slot {
+struct NameSlot {
     /// The name's first eight bytes, zeros behind a shorter one.
     head: u64,
     /// Its last eight bytes; of a name of at most eight, its head.
     tail: u64,
-    /// Its length; [`Slot::FREE`] if there is none.
+    /// Its length; [`NameSlot::FREE`] if there is none.
     length: usize,
-    found: Found,
+    found: FoundName,
 }
 
 /// A name that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundName {
     /// Which of the names it is.
     pub index: usize,
     /// The state of its member.
@@ -39,7 +39,7 @@ pub struct Found {
     pub outlook: Outlook,
 }
 
-impl Slot {
+impl NameSlot {
     const FREE: usize = usize::MAX;
 }
 
@@ -113,8 +113,8 @@ impl<'a> FromIterator<(&'a str, StateId)> for Names {
         if members.is_empty() {
             return Self { names, slots: Box::default(), hints: 0 };
         }
-        let found = Found { index: 0, state: StateId::DEAD, outlook: Outlook::Asked };
-        let free = Slot { head: 0, tail: 0, length: Slot::FREE, found };
+        let found = FoundName { index: 0, state: StateId::DEAD, outlook: Outlook::Asked };
+        let free = NameSlot { head: 0, tail: 0, length: NameSlot::FREE, found };
         let mut hints = 0;
         let mut slots = vec![free; members.len().saturating_mul(2).next_power_of_two()];
         let last = slots.len().wrapping_sub(1);
@@ -129,12 +129,12 @@ impl<'a> FromIterator<(&'a str, StateId)> for Names {
                 [first, second, ..] => hint(*first, *second, name.len()),
             };
             let mut at = ends.hash(name.len()) & last;
-            while slots.get(at).is_some_and(|slot| slot.length != Slot::FREE) {
+            while slots.get(at).is_some_and(|slot| slot.length != NameSlot::FREE) {
                 at = at.wrapping_add(1) & last;
             }
             if let Some(slot) = slots.get_mut(at) {
-                let found = Found { index, state: *state, outlook: Outlook::Asked };
-                *slot = Slot { head, tail, length: name.len(), found };
+                let found = FoundName { index, state: *state, outlook: Outlook::Asked };
+                *slot = NameSlot { head, tail, length: name.len(), found };
             }
         }
         Self { names, slots: slots.into(), hints }
@@ -168,14 +168,14 @@ impl Names {
     /// The name that is spelled with these bytes.
     #[must_use]
     #[inline(always)]
-    pub fn find(&self, name: &[u8]) -> Option<Found> {
+    pub fn find(&self, name: &[u8]) -> Option<FoundName> {
         self.find_by_ends(name, Ends::of(name))
     }
 
     /// Finds a name whose ends are at hand.
     #[must_use]
     #[inline(always)]
-    pub fn find_by_ends(&self, name: &[u8], ends: Ends) -> Option<Found> {
+    pub fn find_by_ends(&self, name: &[u8], ends: Ends) -> Option<FoundName> {
         let last = self.slots.len().wrapping_sub(1);
         let mut at = ends.hash(name.len());
         loop {
@@ -185,7 +185,7 @@ impl Names {
             if differs == 0 && self.is(slot, name) {
                 return Some(slot.found);
             }
-            if slot.length == Slot::FREE {
+            if slot.length == NameSlot::FREE {
                 return None;
             }
             at = at.wrapping_add(1);
@@ -194,7 +194,7 @@ impl Names {
 
     /// Whether a slot's name, whose ends agree, is `name`.
     #[inline(always)]
-    fn is(&self, slot: &Slot, name: &[u8]) -> bool {
+    fn is(&self, slot: &NameSlot, name: &[u8]) -> bool {
         name.len() <= 16 || self.names.get(slot.found.index).is_some_and(|known| known.as_bytes() == name)
     }
 

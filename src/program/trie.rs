@@ -16,7 +16,7 @@ pub(super) struct NodeId(u32);
 pub(super) struct EntryId(pub(super) u32);
 
 #[derive(Debug, Default)]
-pub(super) struct Node {
+pub(super) struct TrieNode {
     /// How it is reached; the root is not.
     from: Option<(NodeId, Segment)>,
     /// Children by member name.
@@ -41,7 +41,7 @@ pub(super) struct Node {
     pub(super) records: Vec<NamespaceId>,
 }
 
-impl Node {
+impl TrieNode {
     /// Whether nothing of the policy lies below, `..*` apart.
     pub(super) fn is_leaf(&self) -> bool {
         self.members.is_empty() && self.any.is_none() && self.filtered.is_empty() && self.rows.is_empty()
@@ -50,7 +50,7 @@ impl Node {
 
 #[derive(Debug)]
 pub(super) struct Trie {
-    nodes: Vec<Node>,
+    nodes: Vec<TrieNode>,
 }
 
 impl Trie {
@@ -58,7 +58,7 @@ impl Trie {
 
     /// The trie of a route. `namespaces` are the kinds of subjects that are collected, in order.
     pub(super) fn new(route: &Governed, namespaces: &[Rc<str>]) -> Self {
-        let mut trie = Self { nodes: vec![Node::default()] };
+        let mut trie = Self { nodes: vec![TrieNode::default()] };
         for (index, entry) in (0u32..).zip(&route.entries) {
             let open = entry.path.open;
             trie.at(&entry.path.segments, |node| {
@@ -101,14 +101,14 @@ impl Trie {
 
     /// The trie of an error body: these places, each with the entry of the same index (rule 29).
     pub(super) fn of_places(places: &[FieldPath]) -> Self {
-        let mut trie = Self { nodes: vec![Node::default()] };
+        let mut trie = Self { nodes: vec![TrieNode::default()] };
         for (index, place) in (0u32..).zip(places) {
             trie.at(&place.segments, |node| node.entries.push(EntryId(index)));
         }
         trie
     }
 
-    pub(super) fn node(&self, id: NodeId) -> Option<&Node> {
+    pub(super) fn node(&self, id: NodeId) -> Option<&TrieNode> {
         self.nodes.get(usize::try_from(id.0).ok()?)
     }
 
@@ -125,7 +125,7 @@ impl Trie {
     }
 
     /// Walks and grows the trie along `segments`, then lets `then` mark where they end.
-    fn at(&mut self, segments: &[Segment], then: impl FnOnce(&mut Node)) {
+    fn at(&mut self, segments: &[Segment], then: impl FnOnce(&mut TrieNode)) {
         let mut here = Self::ROOT;
         for segment in segments {
             here = self.child(here, segment);
@@ -135,7 +135,7 @@ impl Trie {
         }
     }
 
-    fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+    fn node_mut(&mut self, id: NodeId) -> Option<&mut TrieNode> {
         self.nodes.get_mut(usize::try_from(id.0).ok()?)
     }
 
@@ -154,7 +154,7 @@ impl Trie {
             },
         };
         if found == fresh {
-            self.nodes.push(Node { from: Some((parent, segment.clone())), ..Node::default() });
+            self.nodes.push(TrieNode { from: Some((parent, segment.clone())), ..TrieNode::default() });
         }
         found
     }

@@ -174,7 +174,7 @@ impl States {
 
 /// How a child is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum PathStep<'a> {
     /// As an element of an array.
     Element,
     /// As the member of that decoded name.
@@ -311,7 +311,7 @@ impl View {
 
     /// The state of `child` under a state that is `filtered`. `None` if the view is full: refuse.
     #[must_use]
-    pub fn select(&self, from: StateId, step: Step<'_>, child: &Value) -> Option<StateId> {
+    pub fn select(&self, from: StateId, step: PathStep<'_>, child: &Value) -> Option<StateId> {
         self.automaton.select(from, step, child)
     }
 

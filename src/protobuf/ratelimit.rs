@@ -3,7 +3,7 @@
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
-struct Request {
+struct RateLimitRequest {
     #[prost(string, tag = "1")]
     domain: String,
     #[prost(message, repeated, tag = "2")]
@@ -15,13 +15,13 @@ struct Request {
 #[derive(Clone, PartialEq, Message)]
 struct RequestDescriptor {
     #[prost(message, repeated, tag = "1")]
-    entries: Vec<Entry>,
+    entries: Vec<DescriptorEntry>,
     #[prost(message, optional, tag = "2")]
     limit: Option<RequestLimit>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Entry {
+struct DescriptorEntry {
     #[prost(string, tag = "1")]
     key: String,
     #[prost(string, tag = "2")]
@@ -37,7 +37,7 @@ struct RequestLimit {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Response {
+struct RateLimitResponse {
     #[prost(int32, tag = "1")]
     overall_code: i32,
     #[prost(message, repeated, tag = "2")]
@@ -64,7 +64,7 @@ struct Duration {
 
 /// A unit of time, with its number in the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub(crate) enum TimeUnit {
     Second = 1,
     Minute = 2,
     Hour = 3,
@@ -78,7 +78,7 @@ pub(crate) enum Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
     pub(crate) requests: u64,
-    pub(crate) unit: Unit,
+    pub(crate) unit: TimeUnit,
 }
 
 /// What is asked: one descriptor, with the limit that holds for it.
@@ -107,11 +107,12 @@ const OVER_LIMIT: i32 = 2;
 
 /// Encodes a `RateLimitRequest`. Numbers beyond 32 bits, which the messages do not have, become the largest.
 pub(crate) fn request(descriptor: &Descriptor<'_>) -> Vec<u8> {
-    let entries = descriptor.entries.map(|(key, value)| Entry { key: key.to_owned(), value: value.to_owned() });
+    let entries =
+        descriptor.entries.map(|(key, value)| DescriptorEntry { key: key.to_owned(), value: value.to_owned() });
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let limit =
         RequestLimit { requests_per_unit: small(descriptor.limit.requests), unit: descriptor.limit.unit as i32 };
-    Request {
+    RateLimitRequest {
         domain: descriptor.domain.to_owned(),
         descriptors: vec![RequestDescriptor { entries: entries.into(), limit: Some(limit) }],
         hits_addend: small(descriptor.hits),
@@ -121,7 +122,7 @@ pub(crate) fn request(descriptor: &Descriptor<'_>) -> Vec<u8> {
 
 /// Decodes a `RateLimitResponse` to a request with one descriptor; `None` if it is malformed or says of another number.
 pub(crate) fn response(bytes: &[u8]) -> Option<Said> {
-    let response = Response::decode(bytes).ok()?;
+    let response = RateLimitResponse::decode(bytes).ok()?;
     let [status] = response.statuses.as_slice() else { return None };
     let granted = match (response.overall_code, status.code) {
         (OK, OK) => Some(true),
@@ -129,8 +130,16 @@ pub(crate) fn response(bytes: &[u8]) -> Option<Said> {
         _ => None,
     };
     let limit = status.current_limit.as_ref().and_then(|limit| {
-        let units =
-            [Unit::Second, Unit::Minute, Unit::Hour, Unit::Day, Unit::Month, Unit::Year, Unit::Week].into_iter();
+        let units = [
+            TimeUnit::Second,
+            TimeUnit::Minute,
+            TimeUnit::Hour,
+            TimeUnit::Day,
+            TimeUnit::Month,
+            TimeUnit::Year,
+            TimeUnit::Week,
+        ]
+        .into_iter();
         let unit = units.into_iter().find(|unit| *unit as i32 == limit.unit)?;
         Some(Limit { requests: limit.requests_per_unit.into(), unit })
     });
@@ -148,12 +157,12 @@ pub(crate) mod tests {
         let current_limit = limit.map(|(requests_per_unit, unit)| RequestLimit { requests_per_unit, unit });
         let duration_until_reset = Some(Duration { seconds });
         let status = Status { code, current_limit, limit_remaining: left, duration_until_reset };
-        Response { overall_code: code, statuses: vec![status] }.encode_to_vec()
+        RateLimitResponse { overall_code: code, statuses: vec![status] }.encode_to_vec()
     }
 
     #[test]
     fn a_request_has_the_bytes_that_the_service_reads() {
-        let limit = Limit { requests: 200, unit: Unit::Hour };
+        let limit = Limit { requests: 200, unit: TimeUnit::Hour };
         let entries = [("budget", "b"), ("key", "k")];
         let bytes = request(&Descriptor { domain: "d", entries, limit, hits: 3 });
         let expected = b"\x0a\x01d\x12\x1e\x0a\x0b\x0a\x06budget\x12\x01b\x0a\x08\x0a\x03key\x12\x01k\x12\x05\x08\xc8\x01\x10\x03\x18\x03";
@@ -162,7 +171,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_answer_is_a_yes_or_a_no_or_neither() {
-        let hour = Some(Limit { requests: 200, unit: Unit::Hour });
+        let hour = Some(Limit { requests: 200, unit: TimeUnit::Hour });
         let said = |granted, limit, left, until_reset| Some(Said { granted, limit, left, until_reset });
         let rows = [
             ("yes", answer(1, Some((200, 3)), 150, 90), said(Some(true), hour, 150, 90)),
@@ -177,7 +186,7 @@ pub(crate) mod tests {
         for (claim, bytes, expected) in rows {
             assert_eq!(response(&bytes), expected, "{claim}");
         }
-        let two = Response { overall_code: 1, statuses: vec![Status::default(), Status::default()] };
+        let two = RateLimitResponse { overall_code: 1, statuses: vec![Status::default(), Status::default()] };
         assert_eq!(response(&two.encode_to_vec()), None, "two statuses");
     }
 }

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::record::{Client, Outcome, Record, Ruling, level_word};
+use super::record::{Outcome, Record, Requester, Ruling, level_word};
 use rustc_hash::FxHashMap;
 
 use crate::policy::model::{ClassId, ClientId, Level, PolicySet, RouteId, ScopeId};
@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 
 /// What a metric does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// It only rises.
     Counter,
     /// It rises and falls.
@@ -28,7 +28,7 @@ pub struct Metric {
     /// Its name, as Prometheus shows it.
     pub name: &'static str,
     /// What it does.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// The names of its labels, in order.
     pub labels: &'static [&'static str],
 }
@@ -67,22 +67,22 @@ pub const METRICS: [Metric; 17] = [
     counter("fieldgate_undeclared_fields_total", &["route"]),
     counter("fieldgate_budget_responses_total", &["budget", "use"]),
     counter("fieldgate_budget_refusals_total", &["budget"]),
-    Metric { name: "fieldgate_budget_reserved", kind: Kind::Gauge, labels: &["budget"] },
+    Metric { name: "fieldgate_budget_reserved", kind: MetricKind::Gauge, labels: &["budget"] },
     counter("fieldgate_budget_steps_total", &["route", "step"]),
     counter("fieldgate_budget_failures_total", &[]),
     counter("fieldgate_canaries_total", &["route", "client"]),
-    Metric { name: "fieldgate_policy_configured_seconds", kind: Kind::Gauge, labels: &["policy", "digest"] },
+    Metric { name: "fieldgate_policy_configured_seconds", kind: MetricKind::Gauge, labels: &["policy", "digest"] },
     counter("fieldgate_reported_fields_total", &["route", "scopes", "level", "field"]),
     counter("fieldgate_overflow_total", &[]),
 ];
 
 const fn counter(name: &'static str, labels: &'static [&'static str]) -> Metric {
-    Metric { name, kind: Kind::Counter, labels }
+    Metric { name, kind: MetricKind::Counter, labels }
 }
 
 /// A label's value, as small as it can be: it becomes a word when the series is first raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Value {
+enum LabelValue {
     /// None of the policy: `-`.
     None,
     Word(&'static str),
@@ -98,11 +98,11 @@ enum Value {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Series {
     id: Id,
-    values: [Value; 4],
+    values: [LabelValue; 4],
 }
 
 /// The host's numbers of series: asked for a dozen times a response.
-pub type Numbers = FxHashMap<Series, u32>;
+pub type SeriesNumbers = FxHashMap<Series, u32>;
 
 /// What a budget stands at, in parts of its `max`, once a response is settled.
 const USES: [(u64, &str); 4] = [(50, "0-50"), (80, "50-80"), (95, "80-95"), (100, "95-100")];
@@ -117,33 +117,36 @@ fn used(taken: u64, max: u64) -> &'static str {
 }
 
 impl Series {
-    fn new(id: Id, values: [Value; 4]) -> Self {
+    fn new(id: Id, values: [LabelValue; 4]) -> Self {
         Self { id, values }
     }
 
     /// Which policy is enforced.
     #[must_use]
     pub fn policy() -> Self {
-        Self::new(Id::Policy, [Value::PolicyName, Value::Digest, Value::None, Value::None])
+        Self::new(Id::Policy, [LabelValue::PolicyName, LabelValue::Digest, LabelValue::None, LabelValue::None])
     }
 
     /// What open reservations hold of a budget.
     #[must_use]
     pub fn reserved(budget: u16) -> Self {
-        Self::new(Id::BudgetReserved, [Value::Budget(budget), Value::None, Value::None, Value::None])
+        Self::new(
+            Id::BudgetReserved,
+            [LabelValue::Budget(budget), LabelValue::None, LabelValue::None, LabelValue::None],
+        )
     }
 
     /// What is counted where a series more would be one too many.
     #[must_use]
     pub fn overflow() -> Self {
-        Self::new(Id::Overflow, [Value::None; 4])
+        Self::new(Id::Overflow, [LabelValue::None; 4])
     }
 
     /// The metric.
     #[must_use]
     pub fn metric(&self) -> Metric {
         let found = METRICS.get(self.id as usize).copied();
-        found.unwrap_or(Metric { name: "fieldgate_overflow_total", kind: Kind::Counter, labels: &[] })
+        found.unwrap_or(Metric { name: "fieldgate_overflow_total", kind: MetricKind::Counter, labels: &[] })
     }
 
     /// Its name in Envoy, labels included.
@@ -153,14 +156,14 @@ impl Series {
         let mut name = metric.name.to_owned();
         for (at, (label, value)) in metric.labels.iter().zip(&self.values).enumerate() {
             let text = match value {
-                Value::None => "-",
-                Value::Word(word) => word,
-                Value::Route(id) => policy.routes.get(usize::from(id.0)).map_or("-", |route| &route.name),
-                Value::Class(id) => policy.classes.get(usize::from(id.0)).map_or("-", |class| &class.name),
-                Value::Client(id) => policy.clients.get(usize::from(id.0)).map_or("-", |client| &client.name),
-                Value::Budget(id) => policy.budgets.get(usize::from(*id)).map_or("-", |budget| &budget.name),
-                Value::PolicyName => &policy.name,
-                Value::Digest => &policy.digest,
+                LabelValue::None => "-",
+                LabelValue::Word(word) => word,
+                LabelValue::Route(id) => policy.routes.get(usize::from(id.0)).map_or("-", |route| &route.name),
+                LabelValue::Class(id) => policy.classes.get(usize::from(id.0)).map_or("-", |class| &class.name),
+                LabelValue::Client(id) => policy.clients.get(usize::from(id.0)).map_or("-", |client| &client.name),
+                LabelValue::Budget(id) => policy.budgets.get(usize::from(*id)).map_or("-", |budget| &budget.name),
+                LabelValue::PolicyName => &policy.name,
+                LabelValue::Digest => &policy.digest,
             };
             add_label(&mut name, at, label, text);
         }
@@ -174,25 +177,30 @@ impl Series {
         let mut all: Vec<Self> = routes
             .flat_map(|(id, _)| {
                 let responses = [Outcome::Released, Outcome::Refused].map(|outcome| {
-                    let (outcome, mode) = (Value::Word(outcome.word()), Value::Word(Ruling::Enforced.word()));
-                    Self::new(Id::Responses, [Value::Route(id), outcome, mode, Value::None])
+                    let (outcome, mode) = (LabelValue::Word(outcome.word()), LabelValue::Word(Ruling::Enforced.word()));
+                    Self::new(Id::Responses, [LabelValue::Route(id), outcome, mode, LabelValue::None])
                 });
-                let canaries = policy
-                    .canaries
-                    .is_some()
-                    .then(|| Self::new(Id::Canaries, [Value::Route(id), Value::None, Value::None, Value::None]));
+                let canaries = policy.canaries.is_some().then(|| {
+                    Self::new(
+                        Id::Canaries,
+                        [LabelValue::Route(id), LabelValue::None, LabelValue::None, LabelValue::None],
+                    )
+                });
                 responses.into_iter().chain(canaries)
             })
             .collect();
-        let enforced = Value::Word(Ruling::Enforced.word());
+        let enforced = LabelValue::Word(Ruling::Enforced.word());
         all.extend([Refusal::NoRoute, Refusal::NotCanonical].map(|refusal| {
-            Self::new(Id::Refusals, [Value::None, Value::Word(refusal.reason()), enforced, Value::None])
+            Self::new(Id::Refusals, [LabelValue::None, LabelValue::Word(refusal.reason()), enforced, LabelValue::None])
         }));
         all.extend((0u16..).zip(&policy.budgets).map(|(budget, _)| {
-            Self::new(Id::BudgetRefusals, [Value::Budget(budget), Value::None, Value::None, Value::None])
+            Self::new(
+                Id::BudgetRefusals,
+                [LabelValue::Budget(budget), LabelValue::None, LabelValue::None, LabelValue::None],
+            )
         }));
         if !policy.budgets.is_empty() {
-            all.push(Self::new(Id::BudgetFailures, [Value::None; 4]));
+            all.push(Self::new(Id::BudgetFailures, [LabelValue::None; 4]));
         }
         all
     }
@@ -230,22 +238,22 @@ impl Record<'_> {
     pub fn count(&self, mut raise: impl FnMut(Series, u64)) {
         // What another filter answered is nothing that the plugin decided, nor let pass.
         let Some(ruling) = self.ruling else { return };
-        let (route, mode) = (self.route.map_or(Value::None, Value::Route), Value::Word(ruling.word()));
+        let (route, mode) = (self.route.map_or(LabelValue::None, LabelValue::Route), LabelValue::Word(ruling.word()));
         let client = match self.client {
-            Client::Named(id) => Value::Client(id),
-            Client::Tagged(_) | Client::Unknown => Value::None,
+            Requester::Named(id) => LabelValue::Client(id),
+            Requester::Tagged(_) | Requester::Unknown => LabelValue::None,
         };
-        let none = Value::None;
-        raise(Series::new(Id::Responses, [route, Value::Word(self.outcome.word()), mode, client]), 1);
+        let none = LabelValue::None;
+        raise(Series::new(Id::Responses, [route, LabelValue::Word(self.outcome.word()), mode, client]), 1);
         if let Some(refusal) = self.refusal {
-            raise(Series::new(Id::Refusals, [route, Value::Word(refusal.reason()), mode, none]), 1);
+            raise(Series::new(Id::Refusals, [route, LabelValue::Word(refusal.reason()), mode, none]), 1);
         }
         for count in &self.classes {
             for level in [Level::Show, Level::Mask, Level::Pseudonym, Level::Blank, Level::Hide] {
                 let at = count.at(level);
                 if at > 0 {
-                    let level = Value::Word(level_word(level));
-                    raise(Series::new(Id::Fields, [route, Value::Class(count.class), level, mode]), at);
+                    let level = LabelValue::Word(level_word(level));
+                    raise(Series::new(Id::Fields, [route, LabelValue::Class(count.class), level, mode]), at);
                 }
             }
         }
@@ -266,22 +274,25 @@ impl Record<'_> {
         self.count_budgets(route, raise);
     }
 
-    fn count_budgets(&self, route: Value, mut raise: impl FnMut(Series, u64)) {
-        let none = Value::None;
+    fn count_budgets(&self, route: LabelValue, mut raise: impl FnMut(Series, u64)) {
+        let none = LabelValue::None;
         let refused = match self.refusal {
             Some(Refusal::Budget { budget, .. }) => Some(budget),
             _ => None,
         };
         if let Some(budget) = refused {
-            raise(Series::new(Id::BudgetRefusals, [Value::Budget(budget), none, none, none]), 1);
+            raise(Series::new(Id::BudgetRefusals, [LabelValue::Budget(budget), none, none, none]), 1);
         }
         for state in self.budgets.iter().filter(|state| Some(state.budget) != refused) {
             let max = self.policy.and_then(|policy| policy.budgets.get(usize::from(state.budget)));
             let word = used(state.used.saturating_add(state.reserved), max.map_or(0, |budget| budget.max));
-            raise(Series::new(Id::BudgetUse, [Value::Budget(state.budget), Value::Word(word), none, none]), 1);
+            raise(
+                Series::new(Id::BudgetUse, [LabelValue::Budget(state.budget), LabelValue::Word(word), none, none]),
+                1,
+            );
         }
         if self.step < Level::Show {
-            raise(Series::new(Id::BudgetSteps, [route, Value::Word(level_word(self.step)), none, none]), 1);
+            raise(Series::new(Id::BudgetSteps, [route, LabelValue::Word(level_word(self.step)), none, none]), 1);
         }
         if self.failures > 0 {
             raise(Series::new(Id::BudgetFailures, [none; 4]), self.failures.into());
@@ -302,7 +313,7 @@ mod tests {
             (Id::ReportedFields, "fieldgate_reported_fields_total"),
             (Id::Overflow, "fieldgate_overflow_total"),
         ] {
-            assert_eq!(Series::new(id, [Value::None; 4]).metric().name, name);
+            assert_eq!(Series::new(id, [LabelValue::None; 4]).metric().name, name);
         }
         assert_eq!(METRICS.len(), Id::Overflow as usize + 1);
     }

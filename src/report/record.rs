@@ -90,7 +90,7 @@ impl Ruling {
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Client {
+pub enum Requester {
     /// Nobody, or somebody whom no key could make a tag of.
     Unknown,
     /// A client that the policy names.
@@ -132,7 +132,7 @@ pub struct Record<'a> {
     /// The governed route.
     pub route: Option<RouteId>,
     /// Who asked.
-    pub client: Client,
+    pub client: Requester,
     /// The `payload` of the policy that the caller's verified claims were found under.
     pub issuer: Option<&'a str>,
     /// The scopes of the policy that were active.
@@ -184,7 +184,7 @@ impl<'a> Record<'a> {
             refusal: None,
             status: None,
             route: None,
-            client: Client::Unknown,
+            client: Requester::Unknown,
             issuer: None,
             scopes: &[],
             records: 0,
@@ -266,14 +266,14 @@ impl<'a> Record<'a> {
     fn write_caller(&self, out: &mut Vec<u8>) {
         let Some(policy) = self.policy else { return };
         match self.client {
-            Client::Unknown => {}
-            Client::Named(id) => {
+            Requester::Unknown => {}
+            Requester::Named(id) => {
                 if let Some(client) = policy.clients.get(usize::from(id.0)) {
                     out.extend_from_slice(br#","client":"#);
                     write_text(&client.name, out);
                 }
             }
-            Client::Tagged(tag) => {
+            Requester::Tagged(tag) => {
                 out.extend_from_slice(br#","client":{"tag":""#);
                 out.extend_from_slice(hexadecimal(tag.long().to_be_bytes()).as_flattened());
                 out.extend_from_slice(br#""}"#);

@@ -17,16 +17,16 @@ pub(super) enum Unreadable {
 
 /// Reads one value that the validator has passed, and white space around it.
 pub(super) fn read(bytes: &[u8]) -> Result<Value, Unreadable> {
-    Reader { bytes, at: 0 }.value()
+    ValueReader { bytes, at: 0 }.value()
 }
 
 /// Reads on from `at`. It recurs as deep as containers nest, which the validator bounds.
-struct Reader<'a> {
+struct ValueReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ValueReader<'a> {
     fn value(&mut self) -> Result<Value, Unreadable> {
         match self.token()? {
             b'{' => self.object(),

@@ -33,16 +33,16 @@ const USUAL_DEPTH: usize = 16;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Halt {
     /// A name that the policy knows, twice; the second one's place.
-    Duplicate(Place),
+    Duplicate(ChunkPosition),
     /// An element that is too large to be held.
-    Record(Place),
+    Record(ChunkPosition),
     /// One without a place.
     Whole(Refusal),
 }
 
 /// A place in a chunk, or so many bytes before it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct ChunkPosition {
     at: usize,
     before: u64,
 }
@@ -51,7 +51,7 @@ impl Halt {
     /// The refusal, in a chunk that begins at `offset` of the body.
     #[cold]
     pub(super) fn at(self, offset: u64) -> Refusal {
-        let absolute = |place: Place| {
+        let absolute = |place: ChunkPosition| {
             let at = u64::try_from(place.at).unwrap_or(u64::MAX);
             offset.saturating_add(at).saturating_sub(place.before)
         };
@@ -102,7 +102,7 @@ enum Phase {
 
 /// What the value in hand or next stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ContainerKind {
     /// In nothing: it is a root.
     Root,
     Object,
@@ -112,7 +112,7 @@ enum Kind {
 /// An open container that is walked, or what is around the root. It is small, as containers come and go.
 #[derive(Debug)]
 struct Frame {
-    kind: Kind,
+    kind: ContainerKind,
     /// A bit for each of the first names that the policy knows in it: whether it has come.
     seen: u64,
     /// Where the bits of its other names begin in [`Walker::seen`].
@@ -131,7 +131,7 @@ struct Frame {
 impl Frame {
     /// Around the root, of which nothing is written if `muted`.
     fn around_root(muted: bool, dead: Rc<State>) -> Self {
-        let (kind, id) = (Kind::Root, StateId::DEAD);
+        let (kind, id) = (ContainerKind::Root, StateId::DEAD);
         Self { kind, seen: 0, more_seen: 0, id, state: dead, looked_up: u64::MAX, begun: false, muted }
     }
 }
@@ -242,12 +242,13 @@ impl Walker {
 
     /// What became of the body; `None` while a text is open.
     pub(super) fn counts(&self) -> Option<Counts> {
-        (self.frame.kind == Kind::Root && matches!(self.phase, Phase::Value | Phase::Done)).then_some(self.counts)
+        (self.frame.kind == ContainerKind::Root && matches!(self.phase, Phase::Value | Phase::Done))
+            .then_some(self.counts)
     }
 
     /// Whether the body has one text, of which all that has come is written or will not be.
     pub(super) fn has_written_root(&self) -> bool {
-        let is_root = self.frame.kind == Kind::Root && self.root == Root::Texts(Texts::One);
+        let is_root = self.frame.kind == ContainerKind::Root && self.root == Root::Texts(Texts::One);
         is_root && matches!(self.phase, Phase::ShowPlain | Phase::Done)
     }
 

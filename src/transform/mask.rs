@@ -1,7 +1,7 @@
 //! The forms at mask (rules 20 to 22), but for the arithmetic of `round`.
 
 use super::round::round;
-use super::text::{Content, Text, push_char};
+use super::text::{StringContent, Text, push_char};
 use crate::policy::model::{Mask, RoundTo};
 
 /// What stands for the part that is left out: always four, so that length is not revealed (rule 20).
@@ -104,7 +104,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// `email` (rule 21).
-fn email(text: Content<'_>, out: &mut Vec<u8>) -> bool {
+fn email(text: StringContent<'_>, out: &mut Vec<u8>) -> bool {
     let text = text.decode();
     let Some((local, domain)) = text.split_once('@') else { return false };
     let mut local = local.chars();
@@ -134,7 +134,7 @@ enum DatePart {
 
 /// `year`, `month` (rule 22): of a text that starts with a valid date, or that is the part of one that stays, its month, or a date
 /// without hyphens (the basic format of ISO 8601).
-fn date(text: Content<'_>, kept: DatePart, out: &mut Vec<u8>) -> bool {
+fn date(text: StringContent<'_>, kept: DatePart, out: &mut Vec<u8>) -> bool {
     // What a partial date lacks, every month has.
     let mut date = *b"0000-01-01";
     let mut length = 0usize;
@@ -186,7 +186,7 @@ fn is_date(date: &[u8; 10]) -> bool {
 }
 
 /// `initials` (rule 22).
-fn initials(text: Content<'_>, out: &mut Vec<u8>) -> bool {
+fn initials(text: StringContent<'_>, out: &mut Vec<u8>) -> bool {
     let mut found = false;
     let mut taken = false;
     out.push(b'"');

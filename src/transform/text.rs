@@ -8,12 +8,12 @@ pub(super) enum Text<'a> {
     /// A number: its JSON text.
     Number(&'a str),
     /// What stands between a string's quotes, escapes still in place.
-    String(Content<'a>),
+    String(StringContent<'a>),
 }
 
 /// What stands between a string's quotes, escapes still in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Content<'a>(&'a str);
+pub(super) struct StringContent<'a>(&'a str);
 
 /// The text of a string's or number's token, copied only where something is escaped: a string as the text that it stands for,
 /// however it is escaped, a number as its JSON text. `None` for anything else.
@@ -50,7 +50,7 @@ impl<'a> Text<'a> {
     pub(super) fn of(token: &'a [u8]) -> Option<Self> {
         let token = std::str::from_utf8(token).ok()?;
         match token.as_bytes().first()? {
-            b'"' => token.strip_prefix('"')?.strip_suffix('"').map(|content| Self::String(Content(content))),
+            b'"' => token.strip_prefix('"')?.strip_suffix('"').map(|content| Self::String(StringContent(content))),
             b'-' | b'0'..=b'9' => Some(Self::Number(token)),
             _ => None,
         }
@@ -68,7 +68,7 @@ impl<'a> Text<'a> {
     pub(super) fn pieces(self) -> Pieces<'a> {
         match self {
             // A number holds no backslash.
-            Self::Number(text) | Self::String(Content(text)) => Pieces { rest: text },
+            Self::Number(text) | Self::String(StringContent(text)) => Pieces { rest: text },
         }
     }
 
@@ -78,7 +78,7 @@ impl<'a> Text<'a> {
     }
 }
 
-impl<'a> Content<'a> {
+impl<'a> StringContent<'a> {
     /// The text, if nothing in it is escaped.
     pub(super) fn plain(self) -> Option<&'a str> {
         (!self.0.contains('\\')).then_some(self.0)

@@ -13,7 +13,7 @@ use std::time::Duration;
 use fieldgate::policy::moment::Moment;
 use fieldgate::transform::PseudonymKey;
 use fieldgate_workbench::ledger::{Ledger, Question, Tags, read};
-use fieldgate_workbench::replay::{Case, windows};
+use fieldgate_workbench::replay::{ReplayCase, windows};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -424,7 +424,7 @@ fn many_ids(world: &World) -> Result<(), String> {
         together.extend(named(&lines, &asker.name, &ids)?);
     }
     // The arithmetic of `fieldgate replay`: so many clients, so many windows, so many of each.
-    let case = Case { accounts: 10_000, seconds: 1, from: Moment(0) };
+    let case = ReplayCase { accounts: 10_000, seconds: 1, from: Moment(0) };
     let arithmetic = windows(case, 365 * 86_400) * MAX * IDS as u64;
     let statuses: BTreeMap<u16, usize> = came.iter().fold(BTreeMap::new(), |mut statuses, (status, _)| {
         *statuses.entry(*status).or_default() += 1;

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use fieldgate::budget::Memory;
+use fieldgate::budget::MemoryStore;
 use fieldgate::caller::{Caller, Evidence};
 use fieldgate::exchange::{Exchange, Headers, Request, RequestDirective, Response, respond_with};
 use fieldgate::policy;
@@ -63,13 +63,13 @@ pub(crate) fn run(files: &BTreeMap<String, String>, text: &str) -> Vec<String> {
     let key = PseudonymKey::from_base64(KEY).expect("a key");
     let program = Rc::new(Program::new(policy, Some(key)).expect("a key is there"));
     // The exchanges of a block follow each other, so budgets know of those before.
-    let mut store = Memory::default();
+    let mut store = MemoryStore::default();
     text.split("\n\n")
         .filter_map(|one| exchange(&program, one, &mut store).err().map(|fault| format!("{one}\n{fault}")))
         .collect()
 }
 
-fn exchange(program: &Rc<Program>, text: &str, store: &mut Memory) -> Result<(), String> {
+fn exchange(program: &Rc<Program>, text: &str, store: &mut MemoryStore) -> Result<(), String> {
     let (first, rest) = text.split_once('\n').ok_or("an exchange is more than its request")?;
     let (mut asks, mut forwarded, mut upstream, mut answer) =
         (Message::default(), Message::default(), Message::default(), Message::default());

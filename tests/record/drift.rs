@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use fieldgate::budget::Memory;
+use fieldgate::budget::MemoryStore;
 use fieldgate::caller::Caller;
 use fieldgate::json::Texts;
 use fieldgate::policy::model::RouteId;
@@ -48,7 +48,7 @@ fn policy(more: &Value) -> Value {
 
 /// The drift of the record of each response, as `shape path type`.
 fn drift(program: &Rc<Program>, responses: &[(&str, String)]) -> Vec<Vec<String>> {
-    let (schema, mut store) = (schema(), Memory::default());
+    let (schema, mut store) = (schema(), MemoryStore::default());
     let of = |(target, body): &(&str, String)| {
         let record = run(program, &mut store, &Case { target, parts: &[body], ..PLAIN });
         let faults: Vec<String> = schema.iter_errors(&record).map(|fault| fault.to_string()).collect();
@@ -340,7 +340,7 @@ fn what_is_learnt_is_drift_no_more() {
     responses.extend((1..4).map(|id| ("/accounts", format!(r#"{{"items":[{{"id":{id}}}],"total":9}}"#))));
 
     let (doc, program) = policy(WRITTEN);
-    let (mut lesson, mut store) = (Lesson::default(), Memory::default());
+    let (mut lesson, mut store) = (Lesson::default(), MemoryStore::default());
     for (target, body) in &responses {
         let line = written(&program, &mut store, &Case { target, parts: &[body], ..PLAIN });
         let Line::Record(record) = read(&line) else { panic!("{}", String::from_utf8_lossy(&line)) };

@@ -7,13 +7,13 @@ use fieldgate::diagnostic::{Diagnostics, Severity, fix};
 use fieldgate::policy::model::{PolicySet, RouteBody};
 use fieldgate::policy::{self, Disk, Files as _};
 use fieldgate_workbench::deployment::{self, Reviewed};
-use fieldgate_workbench::openapi::{self, Api, Wanted, drift};
+use fieldgate_workbench::openapi::{self, Api, WantedOperations, drift};
 
 use super::change;
 use super::exit::{Exit, Failure};
 use super::init;
 use super::load::{self, Loaded};
-use super::report::{self, Format, number, number_of};
+use super::report::{self, ReportFormat, number, number_of};
 use super::terminal::{Ink, Terminal};
 use super::watch;
 
@@ -23,8 +23,8 @@ pub(crate) struct Arguments {
     /// Policies: files or directories, or `-` for one on standard input [default: policies]
     paths: Vec<PathBuf>,
     /// How to write it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    format: ReportFormat,
     /// End with 1 for warnings too
     #[arg(long)]
     deny_warnings: bool,
@@ -194,7 +194,7 @@ fn once(arguments: &Arguments, given: &Given, terminal: Terminal, fix: bool) -> 
         all.push(surroundings.check(&reviewed.collect::<Vec<_>>()));
     }
     let mut text = report::render(&all, arguments.format, terminal);
-    if arguments.format == Format::Human {
+    if arguments.format == ReportFormat::Human {
         text.push_str(&summary(&all, &fine, terminal));
     }
     terminal.print(&text)?;
@@ -256,7 +256,7 @@ impl Description {
     fn read(paths: &[PathBuf], prefix: Option<&str>) -> Result<Self, Failure> {
         let names: Vec<String> = paths.iter().map(|path| load::slashes(path)).collect();
         let read = |prefix| {
-            openapi::read_all(&init::Descriptions, &names, Wanted { prefix, ..Wanted::default() })
+            openapi::read_all(&init::Descriptions, &names, WantedOperations { prefix, ..WantedOperations::default() })
                 .map_err(init::failure)
         };
         let mut readings = vec![read(prefix)?];

@@ -26,12 +26,12 @@ pub(crate) struct Arguments {
     #[arg(long)]
     fail_on_gain: bool,
     /// How to write it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = DiffFormat::Human)]
+    format: DiffFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum DiffFormat {
     /// For a terminal
     Human,
     /// Markdown, for a pull request
@@ -47,9 +47,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let count = |direction| changes.iter().filter(|change| change.direction == direction).count();
     let (gains, losses) = (count(Direction::Gain), count(Direction::Loss));
     terminal.print(&match arguments.format {
-        Format::Human => human(&changes, terminal),
-        Format::Md => markdown(&changes),
-        Format::Json => pretty(&changes::document(&changes)),
+        DiffFormat::Human => human(&changes, terminal),
+        DiffFormat::Md => markdown(&changes),
+        DiffFormat::Json => pretty(&changes::document(&changes)),
     })?;
     if arguments.fail_on_gain && gains > 0 {
         terminal.say(&format!("{} and {}: ends with 4 (--fail-on-gain)\n", number(gains, "gain"), lost(losses)));

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use fieldgate::diagnostic::{Code, Span, catalogue};
 use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{Budget, Entry, Governed, Level, Route, RouteBody, Scope, ScopeId, Step, StepEffect};
+use fieldgate::policy::model::{
+    Budget, BudgetStep, Entry, Governed, Level, Route, RouteBody, Scope, ScopeId, StepEffect,
+};
 use fieldgate_workbench::suite::forms::Forms;
 use fieldgate_workbench::suite::verdict::{self, Asker, Because, Decider, Verdict, word};
 use fieldgate_workbench::suite::{budgets, reasons};
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 use super::cells;
 use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
-use super::report::{number, pretty};
+use super::report::{Format, number, pretty};
 use super::rule;
 use super::terminal::{Ink, Terminal};
 
@@ -43,14 +45,6 @@ pub(crate) struct Arguments {
     /// How to write it
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people
-    Human,
-    /// One JSON document
-    Json,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
@@ -268,7 +262,7 @@ impl<'a> Asked<'a> {
             .map(|(id, budget)| {
                 let mut steps = budget.steps.clone();
                 if !budgets::rejects(budget) {
-                    steps.push(Step { percent: 100, then: StepEffect::Reject });
+                    steps.push(BudgetStep { percent: 100, then: StepEffect::Reject });
                 }
                 let then = steps.into_iter().map(|step| {
                     let ceiling = match step.then {

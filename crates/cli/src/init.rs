@@ -6,12 +6,13 @@ use std::{fs, io};
 
 use fieldgate::diagnostic::Severity;
 use fieldgate::policy::{self, disk};
+use fieldgate_workbench::fault::Fault;
 use fieldgate_workbench::openapi::skeleton::{self, Matched};
-use fieldgate_workbench::openapi::{self, Api, Fault, Sample, Wanted};
+use fieldgate_workbench::openapi::{self, Api, Sample, WantedOperations};
 
 use super::exit::{Exit, Failure};
 use super::load;
-use super::report::{self, Format, number};
+use super::report::{self, ReportFormat, number};
 use super::terminal::{Ink, Terminal};
 
 /// Write a policy skeleton from an API description or samples: it shows nothing to anybody
@@ -131,7 +132,7 @@ fn described(
     terminal: Terminal,
 ) -> Result<(Api, String, Vec<Matched>), Failure> {
     let names: Vec<String> = paths.iter().map(|path| load::slashes(path)).collect();
-    let wanted = Wanted {
+    let wanted = WantedOperations {
         prefix: arguments.prefix.as_deref(),
         under: arguments.under.as_deref(),
         operations: &arguments.operation,
@@ -171,7 +172,8 @@ fn checked(text: &str) -> Result<usize, Failure> {
     match load::one(&files, NAME) {
         Ok(loaded) => Ok(loaded.diagnostics.count(Severity::Warning)),
         Err(diagnostics) => {
-            let first = report::render(&[diagnostics], Format::Compact, Terminal::new(super::terminal::Color::Never));
+            let first =
+                report::render(&[diagnostics], ReportFormat::Compact, Terminal::new(super::terminal::Color::Never));
             let first = first.lines().find(|line| line.contains("error[")).unwrap_or_default();
             Err(Failure::new(format!("the description comes to a policy that cannot be loaded: {first}"))
                 .help("make a policy of a part of it: `--under /path`"))

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
-use super::report::{number, pretty};
+use super::report::{Format, number, pretty};
 use super::terminal::{Ink, Terminal};
 use super::{change, logs};
 
@@ -33,14 +33,6 @@ pub(crate) struct Arguments {
     /// How to write what was learnt
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people
-    Human,
-    /// One JSON document
-    Json,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {

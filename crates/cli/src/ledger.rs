@@ -51,12 +51,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "FIELDGATE_KEY")]
     key_variable: String,
     /// How to write it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = LedgerFormat::Human)]
+    format: LedgerFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum LedgerFormat {
     /// For people
     Human,
     /// One line a row, and one for each thing that is not known
@@ -93,9 +93,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     };
     let answer = Answer { arguments, ledger: &ledger, ids };
     terminal.print(&match arguments.format {
-        Format::Human => answer.human(terminal),
-        Format::Csv => answer.csv(),
-        Format::Json => pretty(&answer.json()),
+        LedgerFormat::Human => answer.human(terminal),
+        LedgerFormat::Csv => answer.csv(),
+        LedgerFormat::Json => pretty(&answer.json()),
     })?;
     Ok(if broken > 0 { Exit::Findings } else { Exit::Fine })
 }

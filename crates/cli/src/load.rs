@@ -16,7 +16,7 @@ use fieldgate_workbench::suite::place::nearest_of;
 use serde_json::{Map, Value};
 
 use super::exit::Failure;
-use super::report::{self, Format};
+use super::report::{self, ReportFormat};
 use super::terminal::Terminal;
 
 /// Loads and checks one policy.
@@ -193,7 +193,7 @@ pub(crate) fn all_valid(files: &dyn Files, roots: &[String], terminal: Terminal)
     if broken.is_empty() {
         return Ok(loaded);
     }
-    terminal.say(&report::render(&broken, Format::Human, terminal.on_error()));
+    terminal.say(&report::render(&broken, ReportFormat::Human, terminal.on_error()));
     let errors = report::count(&broken, Severity::Error);
     Err(Failure::new(format!("{} in the policy: nothing else can be said of it", report::number(errors, "error")))
         .help("mend it first; `fieldgate check` looks at nothing else"))

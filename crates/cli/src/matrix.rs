@@ -38,8 +38,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     used: Option<u8>,
     /// How to write it
-    #[arg(long, value_enum, default_value_t = Format::Term)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = MatrixFormat::Term)]
+    format: MatrixFormat,
 }
 
 /// A share of a budget, from 0 to 100: `85%` or `85`.
@@ -49,7 +49,7 @@ pub(crate) fn percent(text: &str) -> Result<u8, String> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum MatrixFormat {
     /// For a terminal
     Term,
     /// Markdown tables
@@ -108,11 +108,11 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     }
     let drawn = || loaded.iter().map(|one| draw(one, arguments)).collect::<Vec<_>>();
     let text = match arguments.format {
-        Format::Term => drawn().iter().map(|one| term(one, terminal)).collect::<Vec<_>>().join("\n") + LEGEND,
-        Format::Md => drawn().iter().map(markdown).collect::<String>(),
-        Format::Csv => csv(&drawn()),
-        Format::Html => html::page(&loaded, arguments),
-        Format::Json => pretty(&json_document(&drawn())),
+        MatrixFormat::Term => drawn().iter().map(|one| term(one, terminal)).collect::<Vec<_>>().join("\n") + LEGEND,
+        MatrixFormat::Md => drawn().iter().map(markdown).collect::<String>(),
+        MatrixFormat::Csv => csv(&drawn()),
+        MatrixFormat::Html => html::page(&loaded, arguments),
+        MatrixFormat::Json => pretty(&json_document(&drawn())),
     };
     terminal.print(&text)?;
     Ok(Exit::Fine)

@@ -10,8 +10,9 @@ use fieldgate::diagnostic::plain;
 use fieldgate::policy;
 use fieldgate::policy::model::{Budget, PolicySet, Route, RouteId};
 use fieldgate::policy::moment::Moment;
+use fieldgate_workbench::fault::Fault;
 use fieldgate_workbench::replay::{
-    Case, Fault, Harvest, Harvester, Patience, Replayed, Setting, Upstream, at_most, best_route, best_scope, counted,
+    Harvest, Harvester, Patience, ReplayCase, Replayed, SweepRow, Upstream, at_most, best_route, best_scope, counted,
     sweep,
 };
 use fieldgate_workbench::suite::budgets;
@@ -72,8 +73,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PERCENT", value_parser = share)]
     max_share: Option<f64>,
     /// How to write the table
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ReplayFormat::Human)]
+    format: ReplayFormat,
     /// Also write one self-contained page; its plots are of the row with the fewest clients that take all they get
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -90,7 +91,7 @@ enum Waits {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum ReplayFormat {
     /// For people
     Human,
     /// One line a row
@@ -106,7 +107,7 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// One row: what was asked, what came, and the most that arithmetic allows.
 struct Row {
-    setting: Setting,
+    setting: SweepRow,
     harvest: Harvest,
     at_most: Option<u64>,
 }
@@ -116,7 +117,7 @@ struct Replay<'a> {
     one: &'a Loaded,
     route: &'a Route,
     harvester: Harvester,
-    case: Case,
+    case: ReplayCase,
     budgets: Vec<&'a Budget>,
     /// Values of one account without a policy.
     values: u64,
@@ -133,7 +134,8 @@ impl From<Fault> for Failure {
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let one = load::only(&arguments.policy, "a replay is about one policy", terminal)?;
     let (route, harvester, upstream, replayed) = prepared(arguments, &one)?;
-    let case = Case { accounts: arguments.accounts, seconds: arguments.days.saturating_mul(DAY), from: arguments.from };
+    let case =
+        ReplayCase { accounts: arguments.accounts, seconds: arguments.days.saturating_mul(DAY), from: arguments.from };
     let settings = settings(arguments, &upstream);
     let mut progress = Progress::new(terminal, "% of the harvests", 100);
     let harvests = sweep(&replayed, &upstream, &harvester, case, &settings, |share| progress.at(share.into()))?;
@@ -159,9 +161,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         fs::write(file, html::page(&replay)).map_err(|error| Failure::io("write", file, &error))?;
     }
     terminal.print(&match arguments.format {
-        Format::Human => replay.human(terminal),
-        Format::Csv => replay.csv(),
-        Format::Json => pretty(&replay.json()),
+        ReplayFormat::Human => replay.human(terminal),
+        ReplayFormat::Csv => replay.csv(),
+        ReplayFormat::Json => pretty(&replay.json()),
     })?;
     let above = replay.above();
     if let (Some(most), false) = (replay.max_share, above.is_empty()) {
@@ -209,7 +211,7 @@ fn sample(path: &PathBuf) -> Result<Value, Failure> {
     })
 }
 
-fn settings(arguments: &Arguments, upstream: &Upstream) -> Vec<Setting> {
+fn settings(arguments: &Arguments, upstream: &Upstream) -> Vec<SweepRow> {
     let mut pages: Vec<u64> = match arguments.pages.as_slice() {
         [] if upstream.has_pages() => vec![upstream.most(), 10],
         [] => vec![upstream.most()],
@@ -227,7 +229,7 @@ fn settings(arguments: &Arguments, upstream: &Upstream) -> Vec<Setting> {
                     Waits::Window => Patience::Window,
                     Waits::View => Patience::View,
                 };
-                let setting = Setting { clients: *clients, page: *page, patience };
+                let setting = SweepRow { clients: *clients, page: *page, patience };
                 if !settings.contains(&setting) {
                     settings.push(setting);
                 }

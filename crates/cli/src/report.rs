@@ -8,9 +8,18 @@ use serde_json::{Map, Value, json};
 
 use super::terminal::{Ink, Terminal};
 
-/// How diagnostics are written.
+/// How an answer is written that people read, or a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+}
+
+/// How diagnostics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ReportFormat {
     /// With the lines they are about
     Human,
     /// One line each: `FILE:LINE:COL: error[FG012]: message`
@@ -24,15 +33,15 @@ pub(crate) enum Format {
 }
 
 /// The diagnostics in a format for machines, or in `human` without a summary.
-pub(crate) fn render(all: &[Diagnostics], format: Format, terminal: Terminal) -> String {
+pub(crate) fn render(all: &[Diagnostics], format: ReportFormat, terminal: Terminal) -> String {
     match format {
-        Format::Human => all.iter().map(|one| human(one, terminal)).collect(),
-        Format::Compact => {
+        ReportFormat::Human => all.iter().map(|one| human(one, terminal)).collect(),
+        ReportFormat::Compact => {
             all.iter().flat_map(Diagnostics::lines).fold(String::new(), |text, line| text + &line + "\n")
         }
-        Format::Json => pretty(&document(all)),
-        Format::Sarif => pretty(&sarif(all)),
-        Format::Github => items(all).map(|(sources, item)| workflow_command(sources, item)).collect(),
+        ReportFormat::Json => pretty(&document(all)),
+        ReportFormat::Sarif => pretty(&sarif(all)),
+        ReportFormat::Github => items(all).map(|(sources, item)| workflow_command(sources, item)).collect(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use fieldgate::budget::Memory;
+use fieldgate::budget::MemoryStore;
 use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
 use fieldgate::policy::moment::Moment;
 use fieldgate::policy::{Disk, PolicyDoc};
@@ -49,12 +49,12 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "update")]
     yes: bool,
     /// How to write it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TestFormat::Human)]
+    format: TestFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum TestFormat {
     /// Every row, and why it fails
     Human,
     /// One line for each finding
@@ -318,7 +318,7 @@ impl Runner<'_> {
         let mut rows = Vec::new();
         for case in cases {
             let (judgement, _) =
-                run::row(&ready.program(), ready.doc.root(), case, case.now.or(now), &mut Memory::default());
+                run::row(&ready.program(), ready.doc.root(), case, case.now.or(now), &mut MemoryStore::default());
             ready.coverage.assert(&judgement.cells);
             self.run.assertions = self.run.assertions.saturating_add(case.assertions());
             rows.push(Ran {
@@ -347,6 +347,6 @@ impl Runner<'_> {
 
 /// Warnings of a policy are `check`'s to say: a broken one is said in whole.
 fn broken_text(diagnostics: &Diagnostics, terminal: Terminal) -> String {
-    let text = report::render(std::slice::from_ref(diagnostics), report::Format::Human, terminal);
+    let text = report::render(std::slice::from_ref(diagnostics), report::ReportFormat::Human, terminal);
     format!("{text}{}\n", report::number(diagnostics.count(Severity::Error), "error"))
 }

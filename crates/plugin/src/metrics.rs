@@ -10,7 +10,7 @@ use proxy_wasm::types::MetricType;
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::model::ScopeId;
 use fieldgate::program::FieldCount;
-use fieldgate::report::{Kind, Numbers, Record, Series, reported_field};
+use fieldgate::report::{MetricKind, Record, Series, SeriesNumbers, reported_field};
 
 /// Most series of one VM. Sets of scopes, times fields, times levels, could be any number in a large policy, and each
 /// series is kept by the host for good; what comes on top is counted in one.
@@ -19,7 +19,7 @@ const MOST: usize = 2048;
 /// The plugin's metrics, defined at first use.
 #[derive(Default)]
 pub(super) struct Metrics {
-    ids: RefCell<Numbers>,
+    ids: RefCell<SeriesNumbers>,
     /// Those of places that a route only reports: sets of scopes times fields are told apart by their names.
     reported: RefCell<HashMap<String, u32>>,
 }
@@ -91,8 +91,8 @@ impl Metrics {
             return None;
         }
         let kind = match series.metric().kind {
-            Kind::Counter => MetricType::Counter,
-            Kind::Gauge => MetricType::Gauge,
+            MetricKind::Counter => MetricType::Counter,
+            MetricKind::Gauge => MetricType::Gauge,
         };
         let id = hostcalls::define_metric(kind, &series.name(policy)).ok()?;
         ids.insert(series, id);

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use fieldgate::policy::model::{BudgetId, Governed, Level, Route, Step, StepEffect};
+use fieldgate::policy::model::{BudgetId, BudgetStep, Governed, Level, Route, StepEffect};
 use fieldgate_workbench::loaded::Loaded;
 use fieldgate_workbench::suite::forms::Forms;
 use fieldgate_workbench::suite::place::{Place, PlaceStep};
@@ -25,7 +25,7 @@ pub(crate) struct Explained<'a> {
     pub(crate) route: &'a Route,
     pub(crate) governed: &'a Governed,
     /// The step of a budget that is reached.
-    pub(crate) step: Option<(BudgetId, Step)>,
+    pub(crate) step: Option<(BudgetId, BudgetStep)>,
     pub(crate) places: Places<'a>,
     /// Explanations, each once: lines point at them.
     pub(crate) all: Vec<Value>,
@@ -41,7 +41,7 @@ impl<'a> Explained<'a> {
     /// The verdict under the budget's step, if one is reached.
     pub(crate) fn stepped(&self, verdict: Verdict) -> Verdict {
         match self.step {
-            Some((id, Step { percent, then })) => {
+            Some((id, BudgetStep { percent, then })) => {
                 let ceiling = match then {
                     StepEffect::Ceiling(level) => level,
                     StepEffect::Reject => Level::Hide,

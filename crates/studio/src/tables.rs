@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-use fieldgate::budget::Memory;
+use fieldgate::budget::MemoryStore;
 use fieldgate::diagnostic::{Diagnostics, Span};
 use fieldgate::policy;
 use fieldgate::policy::model::RouteBody;
@@ -103,7 +103,7 @@ pub(crate) fn suite(question: &Value) -> Result<Value, String> {
     let mut places = (Places::new(&one.sources), Places::new(&suite.sources));
     let whole = program()?;
     for case in &suite.cases {
-        let (judgement, _) = run::row(&program()?, one.doc.root(), case, case.now.or(now), &mut Memory::default());
+        let (judgement, _) = run::row(&program()?, one.doc.root(), case, case.now.or(now), &mut MemoryStore::default());
         let mut row = drawn(&case.name, case.span, &judgement, &mut places);
         if let Some(members) = row.as_object_mut() {
             members.insert("asks".to_owned(), asks(&one, &whole, case));

@@ -6,7 +6,8 @@ use crate::suite::verdict::{self, Verdict, word};
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::field_path::FieldPath;
 use fieldgate::policy::model::{
-    ClientId, Governed, Level, OtherContent, Over, QueryRule, Route, RouteBody, ScopeId, Step, StepEffect, Unmatched,
+    BudgetStep, ClientId, Governed, Level, OtherContent, Over, QueryRule, Route, RouteBody, ScopeId, StepEffect,
+    Unmatched,
 };
 use serde_json::{Map, Value};
 
@@ -155,7 +156,7 @@ fn of_route<'p>(
     let acting = acting(policy, route, client);
     let step = used.and_then(|used| budgets::effect_at(policy, route, client, used));
     let under = |verdict: Verdict| match step {
-        Some((id, Step { percent, then })) => {
+        Some((id, BudgetStep { percent, then })) => {
             let ceiling = match then {
                 StepEffect::Ceiling(level) => level,
                 StepEffect::Reject => Level::Hide,

@@ -13,6 +13,6 @@ mod answer;
 mod record;
 mod tags;
 
-pub use answer::{Exposure, Ledger, Named, Question, Release, Summary, Top};
+pub use answer::{Exposure, Ledger, NamedSubject, Question, Release, Summary, Top};
 pub use record::{Broken, Client, Line, Record, read};
 pub use tags::Tags;

@@ -11,6 +11,7 @@ pub mod cells;
 pub mod changes;
 pub mod complete;
 pub mod deployment;
+pub mod fault;
 pub mod found;
 pub mod learn;
 pub mod ledger;

@@ -7,7 +7,7 @@
 //! is said that it may hold more: nothing is lost without a word. They are untrusted: every walk is bounded, a reference that
 //! leads in a circle is cut and said, and none leads out of the description's directory.
 
-use std::fmt;
+use crate::fault::Fault;
 
 use serde_json::Value;
 
@@ -135,32 +135,9 @@ pub struct ApiScope {
     pub about: String,
 }
 
-/// Why a description or a sample cannot be used: what, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// What is wrong.
-    pub message: String,
-    /// A way out.
-    pub help: String,
-}
-
-impl Fault {
-    fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), help: help.into() }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Fault {}
-
 /// What of a description is wanted.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wanted<'a> {
+pub struct WantedOperations<'a> {
     /// The path that the proxy sees in front of every path of the description, instead of the one that it names itself.
     pub prefix: Option<&'a str>,
     /// Only operations whose path, as the proxy sees it, starts so.
@@ -171,7 +148,7 @@ pub struct Wanted<'a> {
     pub tags: &'a [String],
 }
 
-impl Wanted<'_> {
+impl WantedOperations<'_> {
     /// Whether single operations are asked for.
     fn chooses(&self) -> bool {
         !self.operations.is_empty() || !self.tags.is_empty()
@@ -182,7 +159,7 @@ impl Wanted<'_> {
 ///
 /// # Errors
 /// When it is no OpenAPI 3 and no Swagger 2.0 document, or has no operation of those wanted.
-pub fn read(name: &str, text: &str, wanted: Wanted<'_>) -> Result<Api, Fault> {
+pub fn read(name: &str, text: &str, wanted: WantedOperations<'_>) -> Result<Api, Fault> {
     let files = std::collections::BTreeMap::from([(name.to_owned(), text.to_owned())]);
     read_all(&files, &[name.to_owned()], wanted)
 }
@@ -192,7 +169,7 @@ pub fn read(name: &str, text: &str, wanted: Wanted<'_>) -> Result<Api, Fault> {
 ///
 /// # Errors
 /// When one cannot be read or is no OpenAPI 3 and no Swagger 2.0 document, or there is no operation of those wanted.
-pub fn read_all(files: &dyn Files, names: &[String], wanted: Wanted<'_>) -> Result<Api, Fault> {
+pub fn read_all(files: &dyn Files, names: &[String], wanted: WantedOperations<'_>) -> Result<Api, Fault> {
     operation::api(&Document::load(files, names)?, wanted)
 }
 

@@ -33,11 +33,12 @@ use serde_json::Value;
 
 pub use upstream::Upstream;
 
+use crate::fault::Fault;
 use play::Player;
 
 /// What is asked for, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Case {
+pub struct ReplayCase {
     /// Customers of the API.
     pub accounts: u64,
     /// Seconds that the harvest lasts.
@@ -84,7 +85,7 @@ pub struct Harvester {
 
 /// One row of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Setting {
+pub struct SweepRow {
     /// Clients that share the work.
     pub clients: u32,
     /// Records of a page; on a route that answers with one, 1.
@@ -180,21 +181,6 @@ impl Harvest {
     fn leaves(&mut self, second: u64, tally: &Tally) {
         self.total.add(tally);
         self.course.entry(second).or_default().add(tally);
-    }
-}
-
-/// Why a harvest cannot be played: what, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// What is wrong.
-    pub message: String,
-    /// A way out.
-    pub help: String,
-}
-
-impl Fault {
-    fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), help: help.into() }
     }
 }
 
@@ -312,7 +298,7 @@ fn json_type() -> Vec<(Vec<u8>, Vec<u8>)> {
 /// The most customers that a policy's budgets let clients of an entry have, by arithmetic: windows that the case touches, times
 /// what each lets out; `None` where no budget that binds them counts customers.
 #[must_use]
-pub fn at_most(policy: &PolicySet, route: RouteId, caller: &Caller, case: Case, clients: u32) -> Option<u64> {
+pub fn at_most(policy: &PolicySet, route: RouteId, caller: &Caller, case: ReplayCase, clients: u32) -> Option<u64> {
     let subjects = counted(policy);
     let counts = |budget: &&Budget| match &budget.count {
         Count::Distinct(namespace) => Some(&**namespace) == subjects.as_deref(),
@@ -331,7 +317,7 @@ pub fn at_most(policy: &PolicySet, route: RouteId, caller: &Caller, case: Case, 
 
 /// How many windows of so many seconds a case touches.
 #[must_use]
-pub fn windows(case: Case, per: u64) -> u64 {
+pub fn windows(case: ReplayCase, per: u64) -> u64 {
     let per = per.max(1);
     let last = case.from.0.saturating_add(case.seconds.max(1)).saturating_sub(1);
     let of = |second: u64| second.checked_div(per).unwrap_or(0);
@@ -347,8 +333,8 @@ pub fn sweep(
     replayed: &Replayed,
     upstream: &Upstream,
     harvester: &Harvester,
-    case: Case,
-    settings: &[Setting],
+    case: ReplayCase,
+    settings: &[SweepRow],
     mut on_progress: impl FnMut(u8),
 ) -> Result<Vec<Harvest>, Fault> {
     let work: Vec<(usize, u32)> = settings

@@ -13,14 +13,14 @@ use crate::refusal::Refusal;
 #[derive(Debug, Clone, Copy)]
 pub(in crate::exchange) struct Length {
     /// What the head says.
-    pub(in crate::exchange) declared: Declared,
+    pub(in crate::exchange) declared: DeclaredBody,
     /// The policy's limits.
     pub(in crate::exchange) limits: Limits,
 }
 
 /// What a response's head says of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::exchange) struct Declared {
+pub(in crate::exchange) struct DeclaredBody {
     /// How many bytes it has.
     pub(in crate::exchange) bytes: Option<u64>,
     /// How it comes.
@@ -45,12 +45,12 @@ impl Length {
     /// The length of a body whose texts follow each other so. Only one text tells that no more of it is to come, which `Holding`
     /// leans on where no length does; several are a stream, and go as they come.
     pub(in crate::exchange) fn of(self, texts: Texts) -> Self {
-        let Declared { bytes, carrier } = self.declared;
+        let DeclaredBody { bytes, carrier } = self.declared;
         let carrier = match (texts, bytes, carrier) {
             (Texts::Lines | Texts::Sequence, None, Carrier::Frames) => Carrier::Pieces,
             _ => carrier,
         };
-        Self { declared: Declared { bytes, carrier }, ..self }
+        Self { declared: DeclaredBody { bytes, carrier }, ..self }
     }
 
     /// Whether more may be awaited, `read` bytes having been read and `written` having come of them. Of frames that does not

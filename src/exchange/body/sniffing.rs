@@ -25,12 +25,12 @@ pub(in crate::exchange) struct Sniffing {
     length: Length,
     /// What came so far.
     start: Vec<u8>,
-    pub(super) head: Head,
+    pub(super) head: HeadState,
 }
 
 /// Where the response's head is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::exchange) enum Head {
+pub(in crate::exchange) enum HeadState {
     /// Kept back.
     Held,
     /// Gone.
@@ -38,7 +38,7 @@ pub(in crate::exchange) enum Head {
 }
 
 impl Sniffing {
-    pub(in crate::exchange) fn new(view: Rc<View>, length: Length, head: Head) -> Self {
+    pub(in crate::exchange) fn new(view: Rc<View>, length: Length, head: HeadState) -> Self {
         Self { view, length, start: Vec::new(), head }
     }
 
@@ -58,7 +58,7 @@ impl Sniffing {
                     out.append(&mut self.start);
                     return Ok(Decided::new(Phase::Opaque, Emit::Send(out.len())));
                 }
-                self.head = Head::Sent;
+                self.head = HeadState::Sent;
                 Ok(Decided::new(Phase::Sniffing(Box::new(self)), Emit::Send(0)))
             }
             // JSON under another name.
@@ -67,8 +67,8 @@ impl Sniffing {
                 let rewriter = Rewriter::new(Rc::clone(&self.view), Texts::One);
                 let part = Part { chunk: &whole, ..*part };
                 match self.head {
-                    Head::Held => Holding::new(rewriter, self.length, Purpose::Answer).on_body(&part, out),
-                    Head::Sent => Streaming::new(rewriter, self.length, Purpose::Answer).on_body(&part, out),
+                    HeadState::Held => Holding::new(rewriter, self.length, Purpose::Answer).on_body(&part, out),
+                    HeadState::Sent => Streaming::new(rewriter, self.length, Purpose::Answer).on_body(&part, out),
                 }
             }
             Opening::Passes if self.start.len() == part.chunk.len() => Ok(Decided::new(Phase::Opaque, Emit::Pass)),

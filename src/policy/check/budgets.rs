@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::super::document::{Member, Node, Tree};
 use super::super::model::{
-    Budget, BudgetClients, BudgetKey, Canaries, Class, ClientId, Count, Identity, Level, OnError, Per, Rls, Step,
+    Budget, BudgetClients, BudgetKey, BudgetStep, Canaries, Class, ClientId, Count, Identity, Level, OnError, Per, Rls,
     StepEffect, Store,
 };
 use super::super::similar::nearest;
@@ -37,7 +37,7 @@ const LONGEST_WAIT: u64 = 10_000;
 const WAIT: u64 = 200;
 
 /// What budgets name.
-pub(super) struct Known<'a, 'd> {
+pub(super) struct KnownNames<'a, 'd> {
     pub(super) identity: Option<&'a Identity>,
     pub(super) classes: &'a [Class],
     pub(super) clients: &'a [ClientDraft<'d>],
@@ -47,7 +47,7 @@ pub(super) struct Known<'a, 'd> {
     pub(super) namespaces: BTreeMap<Rc<str>, Span>,
 }
 
-impl Known<'_, '_> {
+impl KnownNames<'_, '_> {
     /// A namespace of subjects that a shape or a route has.
     fn namespace(&self, reader: &mut Reader, text: &str, span: Span, what: &str) {
         if !self.namespaces.contains_key(text) {
@@ -60,7 +60,7 @@ impl Known<'_, '_> {
 }
 
 /// `budgets`, in name order. Those that cannot be made are left out: the policy is refused then.
-pub(super) fn budgets(reader: &mut Reader, known: &Known<'_, '_>, node: Option<&Node>) -> Vec<Budget> {
+pub(super) fn budgets(reader: &mut Reader, known: &KnownNames<'_, '_>, node: Option<&Node>) -> Vec<Budget> {
     let Some(node) = node else { return Vec::new() };
     let members = reader.map(node, "`budgets`");
     if members.len() > MOST_BUDGETS {
@@ -73,7 +73,7 @@ pub(super) fn budgets(reader: &mut Reader, known: &Known<'_, '_>, node: Option<&
     budgets
 }
 
-fn budget(reader: &mut Reader, known: &Known<'_, '_>, member: &Member) -> Option<Budget> {
+fn budget(reader: &mut Reader, known: &KnownNames<'_, '_>, member: &Member) -> Option<Budget> {
     let what = format!("budget `{}`", member.key);
     let place = member.key_span;
     let named = reader.name(&member.key, place, "budget");
@@ -96,7 +96,7 @@ fn budget(reader: &mut Reader, known: &Known<'_, '_>, member: &Member) -> Option
         .and_then(|node| reader.whole(node, "`max`", 1..=Budget::MOST));
     let steps = match keys.get("steps") {
         Some(node) => steps(reader, node, &what),
-        None => vec![Step { percent: 100, then: StepEffect::Reject }],
+        None => vec![BudgetStep { percent: 100, then: StepEffect::Reject }],
     };
     let (store, on_error) = store(reader, &keys, &what, per, max);
     Some(Budget {
@@ -115,7 +115,7 @@ fn budget(reader: &mut Reader, known: &Known<'_, '_>, member: &Member) -> Option
 }
 
 /// `by`: `client`, or a list that starts with it.
-fn by(reader: &mut Reader, known: &Known<'_, '_>, node: &Node) -> Option<Vec<BudgetKey>> {
+fn by(reader: &mut Reader, known: &KnownNames<'_, '_>, node: &Node) -> Option<Vec<BudgetKey>> {
     const HELP: &str = "write `client`, or `[client, {claim: sub}]` to count each user of a client by itself";
     let is_client = |reader: &mut Reader, node: &Node, what: &str| {
         if let Some(text) = node.text().filter(|text| nearest(text, ["client"]).is_none()) {
@@ -175,7 +175,7 @@ fn by(reader: &mut Reader, known: &Known<'_, '_>, node: &Node) -> Option<Vec<Bud
 }
 
 /// `clients`: `["*"]`, or names of client entries.
-fn clients(reader: &mut Reader, known: &Known<'_, '_>, node: &Node, what: &str) -> Option<BudgetClients> {
+fn clients(reader: &mut Reader, known: &KnownNames<'_, '_>, node: &Node, what: &str) -> Option<BudgetClients> {
     let names = reader.texts(node, "`clients`");
     if names.is_empty() {
         if node.elements().is_some_and(<[Node]>::is_empty) {
@@ -220,7 +220,7 @@ fn clients(reader: &mut Reader, known: &Known<'_, '_>, node: &Node, what: &str) 
 }
 
 /// `areas`; without it, all that routes have.
-fn areas(reader: &mut Reader, known: &Known<'_, '_>, node: Option<&Node>, what: &str) -> Vec<String> {
+fn areas(reader: &mut Reader, known: &KnownNames<'_, '_>, node: Option<&Node>, what: &str) -> Vec<String> {
     let Some(node) = node else {
         return known.areas.iter().flat_map(BTreeMap::keys).map(|area| (*area).to_owned()).collect();
     };
@@ -243,7 +243,7 @@ fn areas(reader: &mut Reader, known: &Known<'_, '_>, node: Option<&Node>, what: 
 }
 
 /// `count`: one of three.
-fn count(reader: &mut Reader, known: &Known<'_, '_>, node: &Node) -> Option<Count> {
+fn count(reader: &mut Reader, known: &KnownNames<'_, '_>, node: &Node) -> Option<Count> {
     const HELP: &str = "write `{distinct: customer}`, `{records: true}` or `{cost: true}`";
     if node.members().is_none() && node.value != Tree::Refused {
         reader.push(
@@ -292,17 +292,17 @@ fn count(reader: &mut Reader, known: &Known<'_, '_>, node: &Node) -> Option<Coun
 }
 
 /// A unit of time, and how much of the smallest it is.
-type Unit = (&'static str, u64);
+type SpanUnit = (&'static str, u64);
 
-const LONG_UNITS: [Unit; 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
-const SHORT_UNITS: [Unit; 2] = [("ms", 1), ("s", 1000)];
+const LONG_UNITS: [SpanUnit; 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+const SHORT_UNITS: [SpanUnit; 2] = [("ms", 1), ("s", 1000)];
 
 /// A whole number and a unit: `1h`. The number has no sign, point or leading zero.
 fn duration(
     reader: &mut Reader,
     node: &Node,
     what: &str,
-    units: &[Unit],
+    units: &[SpanUnit],
     range: std::ops::RangeInclusive<u64>,
     example: &str,
 ) -> Option<u64> {
@@ -339,7 +339,7 @@ fn duration(
 }
 
 /// `steps`: shares to levels, or to `reject` (rule 35).
-fn steps(reader: &mut Reader, node: &Node, what: &str) -> Vec<Step> {
+fn steps(reader: &mut Reader, node: &Node, what: &str) -> Vec<BudgetStep> {
     const HELP: &str = "write shares of `max` and what happens above them: `{80%: mask, 95%: pseudonym, 100%: reject}`";
     const EFFECTS: [(&str, StepEffect); 5] = [
         ("mask", StepEffect::Ceiling(Level::Mask)),
@@ -358,7 +358,7 @@ fn steps(reader: &mut Reader, node: &Node, what: &str) -> Vec<Step> {
         }
         return Vec::new();
     }
-    let mut steps: Vec<(Step, Span)> = Vec::new();
+    let mut steps: Vec<(BudgetStep, Span)> = Vec::new();
     for member in members {
         // A share without its sign is a number to YAML: in quotes it would be no share either.
         reader.found.retain(|found| found.code != Code::NotAString || found.span != Some(member.key_span));
@@ -368,7 +368,7 @@ fn steps(reader: &mut Reader, node: &Node, what: &str) -> Vec<Step> {
         match percent {
             Some(percent @ 1..=100) => {
                 if let Some(then) = then {
-                    steps.push((Step { percent, then }, member.key_span));
+                    steps.push((BudgetStep { percent, then }, member.key_span));
                 }
             }
             Some(_) => reader.push(
@@ -414,19 +414,19 @@ fn store(
     max: Option<u64>,
 ) -> (Option<Store>, OnError) {
     #[derive(Clone, Copy)]
-    enum Kind {
+    enum StoreKind {
         Local,
         Rls,
     }
     const HELP: &str = "say where it is, as in `rls: {cluster: ratelimit, domain: fieldgate, timeout: 200ms}`";
-    let kind = keys
-        .get("store")
-        .map_or(Some(Kind::Local), |node| reader.word(node, "`store`", &[("local", Kind::Local), ("rls", Kind::Rls)]));
+    let kind = keys.get("store").map_or(Some(StoreKind::Local), |node| {
+        reader.word(node, "`store`", &[("local", StoreKind::Local), ("rls", StoreKind::Rls)])
+    });
     let words = [("reject", OnError::Reject), ("local", OnError::Local)];
     let on_error = keys.get("on_error").and_then(|node| reader.word(node, "`on_error`", &words));
     match kind {
         None => (None, OnError::Reject),
-        Some(Kind::Local) => {
+        Some(StoreKind::Local) => {
             for (key, why) in [("rls", "asks a service"), ("on_error", "cannot fail: it counts or refuses")] {
                 let Some(member) = keys.member(key) else { continue };
                 let why = if key == "rls" { "asks no service" } else { why };
@@ -441,7 +441,7 @@ fn store(
             }
             (Some(Store::Local), OnError::Reject)
         }
-        Some(Kind::Rls) => {
+        Some(StoreKind::Rls) => {
             if let Some((per, span)) = per.filter(|(per, _)| !Per::UNITS.contains(per)) {
                 let units: Vec<String> = Per::UNITS.iter().map(Per::to_string).collect();
                 let units: Vec<&str> = units.iter().map(String::as_str).collect();
@@ -498,7 +498,7 @@ fn rls(reader: &mut Reader, node: &Node, max: Option<u64>) -> Option<Rls> {
 }
 
 /// `canaries`: tags of each namespace, and their ceiling (rule 37).
-pub(super) fn canaries(reader: &mut Reader, known: &Known<'_, '_>, member: Option<&Member>) -> Option<Canaries> {
+pub(super) fn canaries(reader: &mut Reader, known: &KnownNames<'_, '_>, member: Option<&Member>) -> Option<Canaries> {
     let member = member?;
     let members = reader.map(&member.node, "`canaries`");
     let mut tags: BTreeMap<(Rc<str>, u64), Span> = BTreeMap::new();

@@ -60,9 +60,9 @@ const IDEMPOTENCY: &str = "idempotency-key";
 
 /// Names that were read, and where each stands.
 #[derive(Default)]
-struct Known(Vec<(String, Span)>);
+struct ReadNames(Vec<(String, Span)>);
 
-impl Known {
+impl ReadNames {
     fn add(&mut self, reader: &mut Reader, name: &str, span: Span, help: &str) -> bool {
         if let Some((_, first)) = self.0.iter().find(|(other, _)| other == name) {
             reader.push(
@@ -81,8 +81,8 @@ impl Known {
 pub(super) fn headers(reader: &mut Reader, classes: &[Class], node: &Node, defaults: Option<&Node>) -> HeaderNames {
     let keys = reader.keys(node, "`headers`", &["keep", "classify", "echo"]);
     let mut names = HeaderNames::default();
-    let mut known = Known::default();
-    let mut echoed = Known::default();
+    let mut known = ReadNames::default();
+    let mut echoed = ReadNames::default();
     if let Some(defaults) = defaults {
         let texts = |key| defaults.get(key).and_then(Node::elements).unwrap_or_default();
         let named = |node: &Node| Some((node.text()?.to_ascii_lowercase(), node.span));

@@ -11,15 +11,15 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 /// `identity` (rule 7).
 pub(super) fn identity(reader: &mut Reader, node: Option<&Node>, place: Span) -> Option<Identity> {
     #[derive(Clone, Copy)]
-    enum Kind {
+    enum IdentityKind {
         Jwt,
         Mtls,
         Header,
     }
     const HELP: &str =
         "say who vouches for the caller: `identity: {source: jwt_authn, payload: …, client: azp, scopes: scope}`";
-    const SOURCES: [(&str, Kind); 3] =
-        [("jwt_authn", Kind::Jwt), ("mtls", Kind::Mtls), ("trusted_header", Kind::Header)];
+    const SOURCES: [(&str, IdentityKind); 3] =
+        [("jwt_authn", IdentityKind::Jwt), ("mtls", IdentityKind::Mtls), ("trusted_header", IdentityKind::Header)];
     let Some(node) = node else {
         reader.push(Diagnostic::at(Code::MissingKey, place, "the policy has no `identity`").help(HELP));
         return None;
@@ -35,7 +35,7 @@ pub(super) fn identity(reader: &mut Reader, node: Option<&Node>, place: Span) ->
             }
             None
         }
-        Some(Kind::Jwt) => {
+        Some(IdentityKind::Jwt) => {
             let keys =
                 reader.keys(node, "`identity` with `source: jwt_authn`", &["source", "payload", "client", "scopes"]);
             let mut claim = |key: &str, help: &str| {
@@ -56,11 +56,11 @@ pub(super) fn identity(reader: &mut Reader, node: Option<&Node>, place: Span) ->
             };
             Some(Identity::JwtAuthn { payloads, client: client?, scopes: scopes? })
         }
-        Some(Kind::Mtls) => {
+        Some(IdentityKind::Mtls) => {
             reader.keys(node, "`identity` with `source: mtls`", &["source"]);
             Some(Identity::Mtls)
         }
-        Some(Kind::Header) => {
+        Some(IdentityKind::Header) => {
             let keys = reader.keys(
                 node,
                 "`identity` with `source: trusted_header`",

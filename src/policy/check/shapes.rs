@@ -59,7 +59,7 @@ pub(super) struct Shape<'d> {
 }
 
 /// A scalar place of an expanded shape or body.
-pub(super) struct Place<'s> {
+pub(super) struct ScalarPlace<'s> {
     pub(super) path: FieldPath,
     /// Shape by index, and path within it, outermost first.
     pub(super) names: Vec<(usize, FieldPath)>,
@@ -267,25 +267,25 @@ fn what(reader: &mut Reader, declared: Declared<'_>, shapes: &[(&str, Span)], no
 /// Finds shapes that hold themselves, reports each ring once and marks all that lead into one.
 fn recursion(reader: &mut Reader, shapes: &mut [Shape<'_>]) {
     #[derive(Clone, Copy, PartialEq)]
-    enum State {
+    enum VisitState {
         Fresh,
         Open,
         Done { endless: bool },
     }
     struct Walk<'a, 'd> {
         shapes: &'a [Shape<'d>],
-        states: Vec<State>,
+        states: Vec<VisitState>,
         found: Vec<Diagnostic>,
     }
     impl Walk<'_, '_> {
         /// Visits by an explicit stack of (shape, next field): a chain of mounts may be as long as the policy.
         fn visit(&mut self, root: usize) {
             let mut stack = vec![(root, 0_usize, false)];
-            self.set(root, State::Open);
+            self.set(root, VisitState::Open);
             while let Some((shape, next, endless)) = stack.pop() {
                 let field = self.shapes.get(shape).and_then(|shape| shape.fields.get(next));
                 let Some(field) = field else {
-                    self.set(shape, State::Done { endless });
+                    self.set(shape, VisitState::Done { endless });
                     if let Some(top) = stack.last_mut() {
                         top.2 |= endless;
                     }
@@ -296,24 +296,24 @@ fn recursion(reader: &mut Reader, shapes: &mut [Shape<'_>]) {
                     continue;
                 };
                 match self.states.get(inner).copied() {
-                    Some(State::Open) => {
+                    Some(VisitState::Open) => {
                         self.report(&stack, shape, inner, field.span);
                         stack.push((shape, next.saturating_add(1), true));
                     }
-                    Some(State::Done { endless: inner }) => {
+                    Some(VisitState::Done { endless: inner }) => {
                         stack.push((shape, next.saturating_add(1), endless || inner))
                     }
-                    Some(State::Fresh) => {
+                    Some(VisitState::Fresh) => {
                         stack.push((shape, next.saturating_add(1), endless));
                         stack.push((inner, 0, false));
-                        self.set(inner, State::Open);
+                        self.set(inner, VisitState::Open);
                     }
                     None => stack.push((shape, next.saturating_add(1), endless)),
                 }
             }
         }
 
-        fn set(&mut self, shape: usize, state: State) {
+        fn set(&mut self, shape: usize, state: VisitState) {
             if let Some(slot) = self.states.get_mut(shape) {
                 *slot = state;
             }
@@ -337,23 +337,23 @@ fn recursion(reader: &mut Reader, shapes: &mut [Shape<'_>]) {
             );
         }
     }
-    let mut walk = Walk { states: vec![State::Fresh; shapes.len()], shapes, found: Vec::new() };
+    let mut walk = Walk { states: vec![VisitState::Fresh; shapes.len()], shapes, found: Vec::new() };
     for root in 0..walk.states.len() {
-        if walk.states.get(root) == Some(&State::Fresh) {
+        if walk.states.get(root) == Some(&VisitState::Fresh) {
             walk.visit(root);
         }
     }
     let Walk { states, found, .. } = walk;
     reader.found.extend(found);
     for (shape, state) in shapes.iter_mut().zip(states) {
-        shape.endless = state == State::Done { endless: true };
+        shape.endless = state == VisitState::Done { endless: true };
     }
 }
 
 /// Everything below a list of fields, mounts resolved.
 #[derive(Default)]
 pub(super) struct Expansion<'s> {
-    pub(super) places: Vec<Place<'s>>,
+    pub(super) places: Vec<ScalarPlace<'s>>,
     /// Where each shape is mounted.
     pub(super) mounts: Vec<(usize, FieldPath)>,
     /// Whether it came to more than [`MAX_ENTRIES`], [`MAX_MOUNTS`] or [`MAX_PLACES`] and was left at that.
@@ -419,7 +419,7 @@ impl<'s> Expansion<'s> {
             let names = chain.iter().map(|(shape, within)| (*shape, within.join(&field.path))).collect();
             match &field.what {
                 What::Leaf(leaf) => {
-                    self.places.push(Place { path: at.join(&field.path), names, leaf, span: field.span });
+                    self.places.push(ScalarPlace { path: at.join(&field.path), names, leaf, span: field.span });
                     let deep = self.places.last().is_some_and(|place| place.path.segments.len() > MAX_DEPTH);
                     self.too_many |= deep || self.places.len() > MAX_ENTRIES;
                 }

@@ -28,7 +28,7 @@ pub struct Budget {
     /// How much of it may leave in one window, from 1 to [`Budget::MOST`].
     pub max: u64,
     /// What happens as it fills up, by rising share and never rising effect.
-    pub steps: Vec<Step>,
+    pub steps: Vec<BudgetStep>,
     /// Where it is counted.
     pub store: Store,
     /// What happens when the store fails; [`OnError::Reject`] where the store is local, which counts or refuses.
@@ -112,14 +112,14 @@ impl std::fmt::Display for Per {
 
 /// What happens above a share of a budget (rule 35).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
+pub struct BudgetStep {
     /// The share of `max`, from 1 to 100.
     pub percent: u8,
     /// What happens above it.
     pub then: StepEffect,
 }
 
-impl Step {
+impl BudgetStep {
     /// Whether `taken` of `max` is over its share: up to its share a step leaves everything as it is, so that `100%: reject`
     /// lets exactly `max` out (rule 35).
     #[must_use]

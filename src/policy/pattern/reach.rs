@@ -79,7 +79,7 @@ impl Reach {
 
     /// What a pattern that the regex crate takes can match.
     pub(super) fn of(pattern: &str) -> Self {
-        let mut reader = Reader { rest: pattern, flags: Flags::default(), depth: 0 };
+        let mut reader = PatternReader { rest: pattern, flags: Flags::default(), depth: 0 };
         match reader.alternation() {
             // The capture of the whole, and the match.
             Some(reach) if reader.rest.is_empty() => Self { states: reach.states.saturating_add(3), ..reach },
@@ -135,7 +135,7 @@ struct Flags {
 }
 
 /// Reads a pattern from its start. `None` is a text that is not understood.
-struct Reader<'p> {
+struct PatternReader<'p> {
     rest: &'p str,
     flags: Flags,
     depth: u32,
@@ -144,7 +144,7 @@ struct Reader<'p> {
 /// Groups that are followed into each other; the regex crate takes fewer.
 const DEEPEST: u32 = 64;
 
-impl Reader<'_> {
+impl PatternReader<'_> {
     fn peek(&self) -> Option<char> {
         self.rest.chars().next()
     }

@@ -53,11 +53,11 @@ pub(super) const COUNTRIES: &[(u16, u32, u16)] = &[
 
 /// A region: its two letters, its country code, its trunk prefix, whether numbers are written without that too,
 /// their lengths, their first two digits.
-pub(super) type Plan = ([u8; 2], u16, &'static [u8], bool, u32, u128);
+pub(super) type RegionPlan = ([u8; 2], u16, &'static [u8], bool, u32, u128);
 
 /// Regions, in order.
 #[rustfmt::skip] // A table.
-pub(super) const REGIONS: &[Plan] = &[
+pub(super) const REGIONS: &[RegionPlan] = &[
     (*b"AC", 247, &[], true, 0x60, 0xfffff000dcfffff00000ffffe),
     (*b"AD", 376, &[], true, 0x340, 0xffffffffffffc00ffc00ffc00),
     (*b"AE", 971, &[0], true, 0x1f80, 0x7f4017f5fd5f5fd7f1fc00000),

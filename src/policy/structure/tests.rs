@@ -8,23 +8,23 @@ use crate::policy::tests::{TELCO, spanless, yaml};
 use crate::policy::{PolicySet, from_json, from_struct, load, to_json};
 use crate::protobuf::List;
 
-fn value(json: &serde_json::Value) -> Value {
+fn value(json: &serde_json::Value) -> ProtoValue {
     let kind = match json {
-        serde_json::Value::Null => Kind::Null(0),
-        serde_json::Value::Bool(value) => Kind::Bool(*value),
-        serde_json::Value::Number(number) => Kind::Number(number.as_f64().unwrap()),
-        serde_json::Value::String(text) => Kind::Text(text.clone()),
-        serde_json::Value::Array(elements) => Kind::List(List { values: elements.iter().map(value).collect() }),
-        serde_json::Value::Object(members) => Kind::Struct(Struct {
+        serde_json::Value::Null => ValueKind::Null(0),
+        serde_json::Value::Bool(value) => ValueKind::Bool(*value),
+        serde_json::Value::Number(number) => ValueKind::Number(number.as_f64().unwrap()),
+        serde_json::Value::String(text) => ValueKind::Text(text.clone()),
+        serde_json::Value::Array(elements) => ValueKind::List(List { values: elements.iter().map(value).collect() }),
+        serde_json::Value::Object(members) => ValueKind::Struct(Struct {
             fields: members.iter().map(|(name, member)| (name.clone(), value(member))).collect(),
         }),
     };
-    Value { kind: Some(kind) }
+    ProtoValue { kind: Some(kind) }
 }
 
 fn bytes(json: &str) -> Vec<u8> {
     match value(&serde_json::from_str(json).unwrap()).kind {
-        Some(Kind::Struct(root)) => root.write(),
+        Some(ValueKind::Struct(root)) => root.write(),
         other => panic!("{other:?}"),
     }
 }
@@ -88,7 +88,7 @@ fn a_struct_that_is_none_or_too_deep_is_a_finding() {
 fn bytes_of_any_depth(depth: usize) -> Vec<u8> {
     let mut root = Struct::default();
     for _ in 0..depth {
-        let inner = Value { kind: Some(Kind::Struct(root)) };
+        let inner = ProtoValue { kind: Some(ValueKind::Struct(root)) };
         root = Struct { fields: BTreeMap::from([("a".to_owned(), inner)]) };
     }
     root.write()

@@ -47,7 +47,7 @@ fn every_combination_of_filters_has_a_state_of_its_own() {
     let view = view();
     let items = view.state(view.root()).member("items");
     for bits in (0..256).chain(0..256) {
-        let id = view.select(items, Step::Element, &element(bits)).unwrap();
+        let id = view.select(items, PathStep::Element, &element(bits)).unwrap();
         assert_eq!(seen(&view, id), selected(bits), "{bits:b}");
     }
     let states = view.automaton.table.borrow().places.len();
@@ -67,11 +67,12 @@ fn a_full_view_refuses_what_is_new_and_goes_on_with_what_it_knows() {
     let items = automaton.table.borrow().made[StateId::ROOT.index()].member("items");
     automaton.most = automaton.table.borrow().places.len() + 30;
     let view = View::new(Rc::new(automaton), "c".into(), None);
-    let fits: Vec<u32> = (0..256).filter(|bits| view.select(items, Step::Element, &element(*bits)).is_some()).collect();
+    let fits: Vec<u32> =
+        (0..256).filter(|bits| view.select(items, PathStep::Element, &element(*bits)).is_some()).collect();
     assert!((2..40).contains(&fits.len()), "{}", fits.len());
     let known = view.automaton.table.borrow().places.len();
     for bits in (0..256).rev() {
-        match view.select(items, Step::Element, &element(bits)) {
+        match view.select(items, PathStep::Element, &element(bits)) {
             Some(id) => {
                 assert_eq!(seen(&view, id), selected(bits), "nothing of it is hidden for want of room: {bits:b}")
             }

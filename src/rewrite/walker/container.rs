@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::sink::Sink;
 use super::step::Step;
-use super::{Frame, Halt, Kind, Name, Phase, Root, Walker};
+use super::{ContainerKind, Frame, Halt, Name, Phase, Root, Walker};
 use crate::json::Texts;
 use crate::policy::model::Over;
 use crate::program::{ContainerRule, Outlook, Standing, State, StateId};
@@ -15,9 +15,9 @@ impl Walker {
     #[inline(always)]
     pub(super) fn next(&mut self) -> Phase {
         match self.frame.kind {
-            Kind::Object => return Phase::Name,
-            Kind::Array => {}
-            Kind::Root => return Phase::Done,
+            ContainerKind::Object => return Phase::Name,
+            ContainerKind::Array => {}
+            ContainerKind::Root => return Phase::Done,
         }
         let awaited = self.await_element();
         // Where values are counted, each is looked at.
@@ -114,7 +114,7 @@ impl Walker {
     #[inline(always)]
     pub(super) fn remove(&mut self, byte: u8) -> Result<Phase, Halt> {
         self.counts.hidden = self.counts.hidden.wrapping_add(1);
-        if self.frame.kind == Kind::Root {
+        if self.frame.kind == ContainerKind::Root {
             if self.root != Root::Held {
                 return Err(Halt::Whole(Refusal::RootHidden));
             }
@@ -147,7 +147,7 @@ impl Walker {
             return Ok(Phase::Copy);
         }
         let muted = muted || rule == ContainerRule::Mute;
-        if muted && self.frame.kind == Kind::Root && self.root != Root::Held {
+        if muted && self.frame.kind == ContainerKind::Root && self.root != Root::Held {
             return Err(Halt::Whole(Refusal::RootHidden));
         }
         let state = Rc::clone(self.state());
@@ -173,9 +173,9 @@ impl Walker {
     /// What comes next is in a container of that state.
     #[inline(always)]
     fn enter(&mut self, byte: u8, state: Rc<State>, muted: bool) -> Phase {
-        let kind = if byte == b'[' { Kind::Array } else { Kind::Object };
+        let kind = if byte == b'[' { ContainerKind::Array } else { ContainerKind::Object };
         let more_seen = self.seen.len();
-        if kind == Kind::Object && state.members.len() > 64 {
+        if kind == ContainerKind::Object && state.members.len() > 64 {
             let words = state.members.len().div_ceil(64).saturating_sub(1);
             self.seen.resize(more_seen.saturating_add(words), 0);
         }
@@ -184,7 +184,7 @@ impl Walker {
         let looked_up = if self.counting || notes { u64::MAX } else { state.looked_up };
         let frame = Frame { kind, seen: 0, more_seen, id: self.here, state, looked_up, begun: false, muted };
         self.outer.push(std::mem::replace(&mut self.frame, frame));
-        if kind == Kind::Array { self.await_element() } else { Phase::Name }
+        if kind == ContainerKind::Array { self.await_element() } else { Phase::Name }
     }
 
     /// The container in hand ends at `at`.
@@ -209,10 +209,10 @@ impl Walker {
     pub(super) fn lead(&mut self, sink: &mut Sink<'_>, at: usize) {
         let comma = std::mem::replace(&mut self.frame.begun, true);
         match self.frame.kind {
-            Kind::Object => self.lead_member(sink, at, comma),
-            Kind::Array if comma => sink.byte(b',', at.wrapping_sub(1)),
-            Kind::Array => {}
-            Kind::Root => self.lead_root(sink),
+            ContainerKind::Object => self.lead_member(sink, at, comma),
+            ContainerKind::Array if comma => sink.byte(b',', at.wrapping_sub(1)),
+            ContainerKind::Array => {}
+            ContainerKind::Root => self.lead_root(sink),
         }
     }
 
@@ -256,7 +256,7 @@ impl Walker {
     /// A value has ended, and is written if it is to be.
     #[inline(always)]
     pub(super) fn ended(&mut self, sink: &mut Sink<'_>) -> Phase {
-        if self.frame.kind == Kind::Root { self.root_ended(sink) } else { Phase::After }
+        if self.frame.kind == ContainerKind::Root { self.root_ended(sink) } else { Phase::After }
     }
 
     #[cold]

@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use super::super::held::{self, Unreadable};
 use super::super::sink::Sink;
-use super::{Frame, Halt, Kind, Name, Phase, Place, Root, Walker};
+use super::{ChunkPosition, ContainerKind, Frame, Halt, Name, Phase, Root, Walker};
 use crate::json::Texts;
 use crate::json::lexer::{Block, Lexer};
 use crate::json::scanner::Scanner;
 use crate::json::simd::BLOCK;
 use crate::json::unescape::unescape;
-use crate::program::{Outlook, StateId, Step};
+use crate::program::{Outlook, PathStep, StateId};
 use crate::refusal::Refusal;
 
 /// A walker for held values, and what it writes of one.
@@ -47,8 +47,8 @@ impl Walker {
     }
 
     /// Where the held value begins.
-    fn held_place(&self) -> Place {
-        Place { at: self.start, before: u64::try_from(self.taken.len()).unwrap_or(u64::MAX) }
+    fn held_place(&self) -> ChunkPosition {
+        ChunkPosition { at: self.start, before: u64::try_from(self.taken.len()).unwrap_or(u64::MAX) }
     }
 
     /// The held value ends before `end`: asks the filters, then walks it from the state that they say.
@@ -85,17 +85,17 @@ impl Walker {
     }
 
     /// The state of a held value.
-    fn select(&self, sink: &Sink<'_>, bytes: &[u8], place: Place) -> Result<StateId, Halt> {
+    fn select(&self, sink: &Sink<'_>, bytes: &[u8], place: ChunkPosition) -> Result<StateId, Halt> {
         let value = held::read(bytes).map_err(|unreadable| match unreadable {
             Unreadable::Duplicate(within) => {
-                Halt::Duplicate(Place { at: place.at.saturating_add(within), before: place.before })
+                Halt::Duplicate(ChunkPosition { at: place.at.saturating_add(within), before: place.before })
             }
             Unreadable::Internal => Halt::Whole(Refusal::Internal),
         })?;
         let full = Halt::Whole(Refusal::Internal);
         let from = self.frame.id;
-        if self.frame.kind == Kind::Array {
-            return self.view.select(from, Step::Element, &value).ok_or(full);
+        if self.frame.kind == ContainerKind::Array {
+            return self.view.select(from, PathStep::Element, &value).ok_or(full);
         }
         let quoted = match self.name {
             Name::Chunk { start, end } => sink.span(start, end),
@@ -103,7 +103,7 @@ impl Walker {
         };
         let [b'"', raw @ .., b'"'] = quoted else { return Err(full) };
         let name = unescape(raw).ok_or(full)?;
-        self.view.select(from, Step::Member(&name), &value).ok_or(full)
+        self.view.select(from, PathStep::Member(&name), &value).ok_or(full)
     }
 }
 
@@ -131,7 +131,7 @@ impl Inner {
             walker.suspend(&mut sink)?;
         }
         walker.counts.texts = texts;
-        if walker.phase == Phase::Done && walker.frame.kind == Kind::Root {
+        if walker.phase == Phase::Done && walker.frame.kind == ContainerKind::Root {
             Ok(())
         } else {
             Err(Halt::Whole(Refusal::Internal))

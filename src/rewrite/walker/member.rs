@@ -1,9 +1,9 @@
 //! Names: which one it is, whether it came before, and what the policy says of its member.
 
 use super::super::sink::Sink;
-use super::{Halt, Name, Phase, Place, Walker};
+use super::{ChunkPosition, Halt, Name, Phase, Walker};
 use crate::json::unescape::unescape_into;
-use crate::program::{Found, Outlook, Standing, StateId};
+use crate::program::{FoundName, Outlook, Standing, StateId};
 use crate::refusal::Refusal;
 
 /// Longest member name that is kept, in bytes as it is spelled. It is more than any policy's own names, which are 6
@@ -20,7 +20,7 @@ impl Walker {
         if found.is_none() && self.sightings.is_some() {
             self.note(sink, from, at);
         }
-        self.member(found, Place { at: start, before: 0 })
+        self.member(found, ChunkPosition { at: start, before: 0 })
     }
 
     /// Notes the member of a name, without escapes, that the policy does not know, if no entry covers it. A member whose value
@@ -71,10 +71,10 @@ impl Walker {
 
     /// What the policy says of the member whose name stands at `place`.
     #[inline(always)]
-    fn member(&mut self, found: Option<Found>, place: Place) -> Result<Phase, Halt> {
+    fn member(&mut self, found: Option<FoundName>, place: ChunkPosition) -> Result<Phase, Halt> {
         let frame = &mut self.frame;
         let (child, outlook) = match found {
-            Some(Found { index, state, outlook }) => {
+            Some(FoundName { index, state, outlook }) => {
                 let word = match index >> 6 {
                     0 => Some(&mut frame.seen),
                     more => self.seen.get_mut(frame.more_seen.wrapping_add(more).wrapping_sub(1)),
@@ -103,17 +103,21 @@ impl Walker {
     }
 
     /// Which name it is, and where it stands; `None` if it is too long.
-    fn unusual_name(&mut self, sink: &Sink<'_>, end: usize) -> Result<Option<(Option<Found>, Place)>, Halt> {
+    fn unusual_name(
+        &mut self,
+        sink: &Sink<'_>,
+        end: usize,
+    ) -> Result<Option<(Option<FoundName>, ChunkPosition)>, Halt> {
         let names = &self.frame.state.members;
         let (quoted, place) = match &mut self.name {
             Name::Chunk { start, end: to } => {
                 *to = end;
-                (sink.span(*start, end), Place { at: *start, before: 0 })
+                (sink.span(*start, end), ChunkPosition { at: *start, before: 0 })
             }
             Name::Saved => {
                 let before = u64::try_from(self.saved.len()).unwrap_or(u64::MAX);
                 save_name(&mut self.saved, sink.span(0, end));
-                (self.saved.as_slice(), Place { at: 0, before })
+                (self.saved.as_slice(), ChunkPosition { at: 0, before })
             }
         };
         let found = match quoted {

@@ -4,18 +4,18 @@ use fieldgate::diagnostic::plain;
 use fieldgate_workbench::suite::{Finding, FindingKind};
 use serde_json::{Value, json};
 
-use super::{Format, Ran, Run, Standing, SuiteRan, broken_text};
+use super::{Ran, Run, Standing, SuiteRan, TestFormat, broken_text};
 use crate::report::{annotation, number, pretty};
 use crate::terminal::{Ink, Terminal};
 
 /// The run in the format asked for.
-pub(super) fn render(run: &Run, format: Format, coverage: bool, terminal: Terminal) -> String {
+pub(super) fn render(run: &Run, format: TestFormat, coverage: bool, terminal: Terminal) -> String {
     match format {
-        Format::Human => human(run, coverage, terminal),
-        Format::Compact => compact(run),
-        Format::Json => pretty(&document(run)),
-        Format::Github => github(run),
-        Format::Junit => junit(run),
+        TestFormat::Human => human(run, coverage, terminal),
+        TestFormat::Compact => compact(run),
+        TestFormat::Json => pretty(&document(run)),
+        TestFormat::Github => github(run),
+        TestFormat::Junit => junit(run),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::suite::budgets::{allowance, rejects, steps_text, whom};
 use crate::suite::verdict::word;
 use fieldgate::policy::PolicySet;
 use fieldgate::policy::model::{
-    Budget, BudgetClients, BudgetKey, Canaries, Count, Governed, OnError, RouteBody, Step, StepEffect, Store,
+    Budget, BudgetClients, BudgetKey, BudgetStep, Canaries, Count, Governed, OnError, RouteBody, StepEffect, Store,
 };
 
 use super::{Change, Direction, counterpart, setting};
@@ -140,7 +140,7 @@ fn names<'p>(policy: &'p PolicySet, budget: &Budget) -> Option<BTreeSet<&'p str>
 /// What happens above each share: the highest effect is to leave everything as granted.
 fn effects(budget: &Budget) -> Vec<StepEffect> {
     let granted = StepEffect::Ceiling(fieldgate::policy::model::Level::Show);
-    let full = (!rejects(budget)).then_some(Step { percent: 100, then: StepEffect::Reject });
+    let full = (!rejects(budget)).then_some(BudgetStep { percent: 100, then: StepEffect::Reject });
     (1..=100_u8)
         .map(|share| {
             let steps = budget.steps.iter().copied().chain(full);

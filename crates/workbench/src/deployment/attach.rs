@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::demands::Demands;
 use super::field::{at, elements, get, head, member, number, set, text};
 use super::patches::Gated;
-use super::resource::{self, Named};
+use super::resource::{self, ResourceName};
 use super::survey::{Resource, Survey};
 use super::{Look, gateway, headers, patches};
 use fieldgate::diagnostic::{Code, Diagnostic};
@@ -85,7 +85,7 @@ fn all<'n>(survey: &Survey<'n>, kinds: &[&str]) -> Vec<&'n Node> {
 
 /// The policy of a route takes the place of its Gateway's, unless it is merged.
 fn replaced(look: &mut Look, survey: &Survey<'_>, policies: &[&Node]) {
-    let wide: Vec<Named> = policies
+    let wide: Vec<ResourceName> = policies
         .iter()
         .filter(|policy| gateway::has_plugin(policy))
         .flat_map(|policy| resource::targets(policy, survey))
@@ -127,7 +127,7 @@ fn has_section(policy: &Node) -> bool {
 /// Whether a route goes through the plugin: its own policies decide, else its Gateways'.
 fn is_covered(route: &Resource<'_>, policies: &[&Node], survey: &Survey<'_>) -> bool {
     let own = resource::named(route);
-    let on = |target: &Named| {
+    let on = |target: &ResourceName| {
         policies.iter().copied().filter(|policy| resource::targets(policy, survey).contains(target)).collect::<Vec<_>>()
     };
     let mine = on(&own);
@@ -141,14 +141,14 @@ fn is_covered(route: &Resource<'_>, policies: &[&Node], survey: &Survey<'_>) -> 
 }
 
 /// Routes that lead to a backend past the plugin. The gate closes those of HTTP on its Gateways.
-fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Named]) {
+fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[ResourceName]) {
     const HTTP: [&str; 2] = ["HTTPRoute", "GRPCRoute"];
     let routes = survey.resources.iter().filter(|resource| {
         (HTTP.contains(&resource.kind) || resource.kind.ends_with("Route")) && resource::is_of(resource.node, GROUP)
     });
     let (covered, open): (Vec<_>, Vec<_>) =
         routes.partition(|route| HTTP.contains(&route.kind) && is_covered(route, policies, survey));
-    let governed: BTreeSet<Named> = covered.iter().flat_map(|route| resource::backends(route.node)).collect();
+    let governed: BTreeSet<ResourceName> = covered.iter().flat_map(|route| resource::backends(route.node)).collect();
     for route in open {
         let parents = resource::parents(route.node);
         let own = resource::named(route);

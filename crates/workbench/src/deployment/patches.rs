@@ -1,7 +1,7 @@
 //! EnvoyPatchPolicy: what JSON patches write into, and take out of, what Envoy Gateway makes of the other resources.
 
 use super::field::{at, get, head, is_enumerator, message, text, truth};
-use super::resource::{self, Named};
+use super::resource::{self, ResourceName};
 use super::survey::{Extent, Survey};
 use super::{Look, demands::Demands, gate, headers, manager, order, plugin};
 use fieldgate::diagnostic::{Code, Span};
@@ -31,7 +31,7 @@ pub(super) fn written(operation: &Node) -> Option<(&str, &Node)> {
 /// The Gateways before whose routers there is a gate, and the listeners that have it, as Envoy Gateway names them.
 #[derive(Debug, Default)]
 pub(super) struct Gated {
-    pub(super) gateways: Vec<Named>,
+    pub(super) gateways: Vec<ResourceName>,
     listeners: Vec<String>,
 }
 

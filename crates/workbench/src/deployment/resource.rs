@@ -7,7 +7,7 @@ use fieldgate::policy::Node;
 
 /// Which kind of resource one speaks of, in which namespace, and its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Named {
+pub(super) struct ResourceName {
     pub(super) kind: String,
     pub(super) namespace: String,
     pub(super) name: String,
@@ -57,8 +57,8 @@ pub(super) fn namespace(resource: &Node) -> &str {
 }
 
 /// The resource itself.
-pub(super) fn named(resource: &Resource<'_>) -> Named {
-    Named {
+pub(super) fn named(resource: &Resource<'_>) -> ResourceName {
+    ResourceName {
         kind: resource.kind.to_owned(),
         namespace: namespace(resource.node).to_owned(),
         name: name(resource.node).to_owned(),
@@ -66,8 +66,8 @@ pub(super) fn named(resource: &Resource<'_>) -> Named {
 }
 
 /// What a reference names, from a resource of that namespace.
-fn reference(node: &Node, kind: &str, from: &str) -> Option<Named> {
-    Some(Named {
+fn reference(node: &Node, kind: &str, from: &str) -> Option<ResourceName> {
+    Some(ResourceName {
         kind: text(node, "kind").unwrap_or(kind).to_owned(),
         namespace: text(node, "namespace").unwrap_or(from).to_owned(),
         name: text(node, "name")?.to_owned(),
@@ -75,11 +75,11 @@ fn reference(node: &Node, kind: &str, from: &str) -> Option<Named> {
 }
 
 /// What a policy is attached to: by name, or by the labels of what is among the files.
-pub(super) fn targets(policy: &Node, survey: &Survey<'_>) -> Vec<Named> {
+pub(super) fn targets(policy: &Node, survey: &Survey<'_>) -> Vec<ResourceName> {
     let Some(spec) = get(policy, "spec") else { return Vec::new() };
     let from = namespace(policy);
     let listed = elements(spec, "targetRefs").iter().chain(get(spec, "targetRef"));
-    let mut found: Vec<Named> = listed.filter_map(|node| reference(node, "Gateway", from)).collect();
+    let mut found: Vec<ResourceName> = listed.filter_map(|node| reference(node, "Gateway", from)).collect();
     for selector in elements(spec, "targetSelectors") {
         let wanted = get(selector, "matchLabels").and_then(Node::members).unwrap_or_default();
         let fits = |resource: &&Resource<'_>| {
@@ -96,13 +96,13 @@ pub(super) fn targets(policy: &Node, survey: &Survey<'_>) -> Vec<Named> {
 }
 
 /// The Gateways that a route hangs on.
-pub(super) fn parents(route: &Node) -> Vec<Named> {
+pub(super) fn parents(route: &Node) -> Vec<ResourceName> {
     let listed = at(route, &["spec", "parentRefs"]).and_then(Node::elements).unwrap_or_default();
     listed.iter().filter_map(|node| reference(node, "Gateway", namespace(route))).collect()
 }
 
 /// The backends that a route leads to.
-pub(super) fn backends(route: &Node) -> Vec<Named> {
+pub(super) fn backends(route: &Node) -> Vec<ResourceName> {
     let rules = at(route, &["spec", "rules"]).and_then(Node::elements).unwrap_or_default();
     let listed = rules.iter().flat_map(|rule| elements(rule, "backendRefs"));
     listed.filter_map(|node| reference(node, "Service", namespace(route))).collect()

@@ -80,12 +80,12 @@ impl Governed {
 }
 
 /// A route and what it stands in, the nearest first.
-struct Step<'n> {
+struct NestedRoute<'n> {
     route: &'n Node,
     around: [&'n Node; 3],
 }
 
-impl<'n> Step<'n> {
+impl<'n> NestedRoute<'n> {
     /// What it does with a request, if that is to forward it.
     fn action(&self) -> Option<&'n Node> {
         get(self.route, "route")
@@ -106,10 +106,10 @@ impl<'n> Step<'n> {
 }
 
 /// The routes of a table, also those in a matching tree.
-fn steps(table: &Node) -> Vec<Step<'_>> {
+fn steps(table: &Node) -> Vec<NestedRoute<'_>> {
     let mut found = Vec::new();
     for host in elements(table, "virtual_hosts") {
-        let mut add = |route| found.push(Step { route, around: [route, host, table] });
+        let mut add = |route| found.push(NestedRoute { route, around: [route, host, table] });
         elements(host, "routes").iter().for_each(&mut add);
         if let Some(tree) = get(host, "matcher") {
             walk(tree, &mut |node| {
@@ -125,7 +125,7 @@ fn steps(table: &Node) -> Vec<Step<'_>> {
 /// The upstreams that a table leads to.
 pub(super) fn reach(table: &Node) -> Reach {
     let mut reach = Reach::default();
-    steps(table).iter().filter_map(Step::action).for_each(|action| reach.add(action));
+    steps(table).iter().filter_map(NestedRoute::action).for_each(|action| reach.add(action));
     reach
 }
 
@@ -145,9 +145,10 @@ pub(super) fn check(look: &mut Look, table: &Node, plugins: &[&Plugin<'_>], gate
     off(look, table, plugins);
     let disabled: Option<Vec<Span>> = plugins.iter().map(|plugin| set(plugin.filter, "disabled")).collect();
     if let Some(span) = disabled.and_then(|spans| spans.first().copied()) {
-        let is_quiet =
-            |step: &&Step<'_>| step.action().is_some() && !plugins.iter().any(|plugin| is_on(step, plugin.name()));
-        let quiet: Vec<&str> = steps.iter().filter(is_quiet).map(Step::name).collect();
+        let is_quiet = |step: &&NestedRoute<'_>| {
+            step.action().is_some() && !plugins.iter().any(|plugin| is_on(step, plugin.name()))
+        };
+        let quiet: Vec<&str> = steps.iter().filter(is_quiet).map(NestedRoute::name).collect();
         if !quiet.is_empty() {
             look.say(
                 Code::PluginDisabled,
@@ -161,7 +162,7 @@ pub(super) fn check(look: &mut Look, table: &Node, plugins: &[&Plugin<'_>], gate
     if let (Some(gate), Some(first)) = (gate, plugins.first()) {
         overridden(look, table, gate);
         let mut open = Reach::default();
-        steps.iter().filter_map(Step::action).for_each(|action| open.add(action));
+        steps.iter().filter_map(NestedRoute::action).for_each(|action| open.add(action));
         if !open.is_nothing() && !closed {
             gate::ask(look, gate, head(first.filter), &open.shown());
         }
@@ -217,7 +218,7 @@ fn setting<'n>(level: &'n Node, name: Option<&str>) -> Option<&'n Node> {
 }
 
 /// Whether a filter that is off by default is on for a route: the nearest setting decides.
-fn is_on(step: &Step<'_>, name: &str) -> bool {
+fn is_on(step: &NestedRoute<'_>, name: &str) -> bool {
     let nearest = step.around.iter().find_map(|level| setting(level, Some(name)));
     nearest.is_some_and(|setting| set(setting, "disabled").is_none())
 }
@@ -263,7 +264,7 @@ pub(super) fn disabled(look: &mut Look, span: Span) {
 
 /// A route that asks for the mark is not there for the filters before the plugin: they get no settings from it, nor from
 /// its virtual host. Says so, and whether every route asks for it, so that no gate is missed.
-fn mark(look: &mut Look, steps: &[Step<'_>]) -> bool {
+fn mark(look: &mut Look, steps: &[NestedRoute<'_>]) -> bool {
     let mut marked: Vec<(&str, Span)> = Vec::new();
     let mut closed = true;
     for step in steps.iter().filter(|step| step.action().is_some()) {
@@ -287,7 +288,7 @@ fn mark(look: &mut Look, steps: &[Step<'_>]) -> bool {
 }
 
 /// What a route makes of a request after the plugin has matched it.
-fn forwards(look: &mut Look, step: &Step<'_>, action: &Node) {
+fn forwards(look: &mut Look, step: &NestedRoute<'_>, action: &Node) {
     let prefix = at(step.route, &["match", "prefix"]).and_then(Node::text);
     for name in ["prefix_rewrite", "regex_rewrite", "path_rewrite_policy", "path_rewrite"] {
         let Some(found) = member(action, name) else { continue };
@@ -430,6 +431,6 @@ pub(super) fn patched(look: &mut Look, value: &Node) {
         off(look, value, &[]);
     }
     if let Some(action) = get(value, "route") {
-        forwards(look, &Step { route: value, around: [value; 3] }, action);
+        forwards(look, &NestedRoute { route: value, around: [value; 3] }, action);
     }
 }

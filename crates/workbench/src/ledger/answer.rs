@@ -120,7 +120,7 @@ pub struct Ledger {
 
 /// A subject with the id that it has in the operator's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named<'l> {
+pub struct NamedSubject<'l> {
     /// The kind of subject.
     pub kind: &'l str,
     /// Its tag.
@@ -420,12 +420,12 @@ impl Ledger {
 
     /// Every subject that the client got, by kind and tag; with the ids that are known.
     #[must_use]
-    pub fn subjects(&self, ids: &HashMap<u128, String>) -> Vec<Named<'_>> {
+    pub fn subjects(&self, ids: &HashMap<u128, String>) -> Vec<NamedSubject<'_>> {
         const NOTHING: &BTreeSet<(String, String)> = &BTreeSet::new();
-        let mut all: Vec<Named<'_>> = self
+        let mut all: Vec<NamedSubject<'_>> = self
             .subjects
             .iter()
-            .map(|((kind, tag), exposure)| Named {
+            .map(|((kind, tag), exposure)| NamedSubject {
                 kind: self.kinds.get(usize::from(*kind)).map_or("", String::as_str),
                 tag: *tag,
                 id: ids.get(tag).cloned(),

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
+use super::one_line;
 use super::reference::{self, Absolute};
-use super::{Fault, one_line};
+use crate::fault::Fault;
 use fieldgate::policy::{Files, yaml};
 
 /// Largest description with the files beside it, in bytes. The largest public ones are under 20 MiB.

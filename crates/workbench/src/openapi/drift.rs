@@ -29,7 +29,7 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
         return vec![Diagnostic::at(Code::NotInApi, first.span, message).help(help)];
     }
     // An entry of a shape is one line of the policy, wherever the shape is mounted.
-    let mut entries: BTreeMap<Span, Judged<'_>> = BTreeMap::new();
+    let mut entries: BTreeMap<Span, JudgedLine<'_>> = BTreeMap::new();
     let mut misfits: BTreeMap<Span, String> = BTreeMap::new();
     for route in &policy.routes {
         let Some(operation) = operation(api, route) else {
@@ -48,7 +48,7 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
             if let Some(why) = misfit(entry, &expanded) {
                 misfits.entry(entry.span).or_insert(why);
             }
-            let judged = entries.entry(entry.span).or_insert_with(|| Judged {
+            let judged = entries.entry(entry.span).or_insert_with(|| JudgedLine {
                 path: entry.names.last().map_or(&entry.path, |(_, path)| path),
                 routes: Vec::new(),
                 known: false,
@@ -184,7 +184,7 @@ fn not_compared(route: &Route, governed: &Governed, expanded: &Expanded, source:
 }
 
 /// One line of the policy, by what all routes that it is mounted on have there.
-struct Judged<'p> {
+struct JudgedLine<'p> {
     path: &'p FieldPath,
     routes: Vec<&'p str>,
     known: bool,

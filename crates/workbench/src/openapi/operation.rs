@@ -11,7 +11,8 @@ use super::expand::Limits;
 use super::schema::{Walker, name_of};
 use super::template::{erased, template};
 use super::{
-    Api, ApiScope, Fault, Field, Operation, Wanted, What, one_line, parameter, response, server, suggest, text_of,
+    Api, ApiScope, Fault, Field, Operation, WantedOperations, What, one_line, parameter, response, server, suggest,
+    text_of,
 };
 
 /// The members of a path that are methods: OpenAPI 3.2 has `query` too.
@@ -28,8 +29,8 @@ const MAX_OPERATIONS: usize = 8_000;
 const LIMITS: Limits = Limits { fields: 1_000, depth: 24 };
 
 /// The whole API.
-pub(super) fn api(document: &Document, wanted: Wanted<'_>) -> Result<Api, Fault> {
-    let mut reader = Reader {
+pub(super) fn api(document: &Document, wanted: WantedOperations<'_>) -> Result<Api, Fault> {
+    let mut reader = OperationReader {
         document,
         walker: Walker::new(document),
         wanted,
@@ -61,7 +62,7 @@ pub(super) fn api(document: &Document, wanted: Wanted<'_>) -> Result<Api, Fault>
         let api = &mut reader.api;
         api.scopes.retain(|scope| api.operations.iter().any(|one| one.scopes.contains(&scope.name)));
     }
-    let Reader { mut walker, mut api, bodies, .. } = reader;
+    let OperationReader { mut walker, mut api, bodies, .. } = reader;
     for (operation, body) in api.operations.iter_mut().zip(bodies) {
         operation.body = if body.schemas.is_empty() { Vec::new() } else { walker.body(&body.schemas) };
         operation.body.extend(body.unread.into_iter().map(|why| Field {
@@ -116,10 +117,10 @@ pub(super) struct Body<'d> {
     pub(super) unread: Vec<String>,
 }
 
-struct Reader<'d> {
+struct OperationReader<'d> {
     document: &'d Document,
     walker: Walker<'d>,
-    wanted: Wanted<'d>,
+    wanted: WantedOperations<'d>,
     names: HashSet<String>,
     /// Method and path with parameter names erased, and which operation that is.
     erased: BTreeMap<(String, String), usize>,
@@ -143,7 +144,7 @@ struct Item<'d> {
     remarks: Vec<String>,
 }
 
-impl<'d> Reader<'d> {
+impl<'d> OperationReader<'d> {
     fn leave_out(&mut self, what: &str, why: &str) {
         self.api.left_out.push(format!("{}: {why}", one_line(what, 120)));
     }

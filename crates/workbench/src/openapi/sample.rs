@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Fault, Field, Kind, Step, What};
+use super::{Field, Kind, Step, What};
+use crate::fault::Fault;
 
 /// Places of one sample.
 const MAX_PLACES: usize = 20_000;

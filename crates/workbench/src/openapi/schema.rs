@@ -37,14 +37,14 @@ pub(super) struct Walker<'d> {
 }
 
 /// A named schema, and whether what may stand in its place is meant too.
-type Named = (String, bool);
+type SchemaName = (String, bool);
 
 /// What makes two places the same shape: the schemas, in order, and whether a scalar may stand there too.
-type Key = (BTreeSet<Named>, bool);
+type Key = (BTreeSet<SchemaName>, bool);
 
 struct Draft<'d> {
     name: String,
-    schemas: Vec<(&'d Value, Named)>,
+    schemas: Vec<(&'d Value, SchemaName)>,
     scalar: Option<Kind>,
     fields: Vec<Field>,
 }
@@ -262,12 +262,12 @@ impl<'d> Walker<'d> {
         self.shape(references, scalar.scalar)
     }
 
-    fn shape(&mut self, references: BTreeSet<Named>, scalar: Option<Kind>) -> Option<usize> {
+    fn shape(&mut self, references: BTreeSet<SchemaName>, scalar: Option<Kind>) -> Option<usize> {
         let key: Key = (references, scalar.is_some());
         if let Some(index) = self.known.get(&key) {
             return Some(*index);
         }
-        let schemas: Option<Vec<(&'d Value, Named)>> =
+        let schemas: Option<Vec<(&'d Value, SchemaName)>> =
             key.0.iter().map(|named| Some((self.document.target(&named.0)?, named.clone()))).collect();
         let draft = Draft { name: self.name(&key.0), schemas: schemas?, scalar, fields: Vec::new() };
         let index = self.shapes.len();
@@ -277,7 +277,7 @@ impl<'d> Walker<'d> {
     }
 
     /// What a reference names, if that is an object with members of its own.
-    fn object(&self, reference: &str, owner: Option<&str>) -> Option<Named> {
+    fn object(&self, reference: &str, owner: Option<&str>) -> Option<SchemaName> {
         let target = self.document.target(reference)?;
         let others = self.families.stands_for_others(reference, owner);
         (others || self.is_object(target, &mut BTreeSet::from([reference.to_owned()]), 0))
@@ -289,7 +289,7 @@ impl<'d> Walker<'d> {
         &self,
         schema: &'d Value,
         owner: Option<&str>,
-        references: &mut BTreeSet<Named>,
+        references: &mut BTreeSet<SchemaName>,
         scalar: &mut Merged<'d>,
         depth: usize,
     ) -> Option<()> {
@@ -360,7 +360,7 @@ impl<'d> Walker<'d> {
         said.map(|said| one_line(said, MAX_ABOUT)).unwrap_or_default()
     }
 
-    fn name(&self, references: &BTreeSet<Named>) -> String {
+    fn name(&self, references: &BTreeSet<SchemaName>) -> String {
         let mut names = references.iter().map(|(reference, others)| {
             let own = name_of(last_word(reference));
             // A schema that others extend, where those are not meant.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::operation::kebab;
-use super::{Api, Fault, Field, Operation, Sample, Shape, What, expand, one_line, suggest};
+use super::{Api, Field, Operation, Sample, Shape, What, expand, one_line, suggest};
+use crate::fault::Fault;
 use fieldgate::policy::field_path::FieldPath;
 
 /// The class of what nobody has looked at yet.

@@ -53,7 +53,7 @@ enum Of {
 }
 
 /// A guess, and what it is made from. An empty list asks for nothing; a row whose first four lists are empty is for every name.
-struct Row {
+struct Guess {
     of: Of,
     /// Words of which the name has one.
     words: &'static [&'static str],
@@ -73,54 +73,54 @@ struct Row {
 }
 
 /// A row for every name.
-const fn row(class: &'static str, forms: &'static str) -> Row {
-    Row { of: Of::Any, words: &[], last: &[], ends: &[], formats: &[], besides: &[], above: &[], class, forms }
+const fn row(class: &'static str, forms: &'static str) -> Guess {
+    Guess { of: Of::Any, words: &[], last: &[], ends: &[], formats: &[], besides: &[], above: &[], class, forms }
 }
 
 /// The guesses: the first that fits is made.
-const ROWS: &[Row] = &[
-    Row { of: Of::Boolean, ..row("reference", "") },
+const ROWS: &[Guess] = &[
+    Guess { of: Of::Boolean, ..row("reference", "") },
     // A link has the ids of what it leads to in it.
-    Row { of: Of::Text, above: &["link", "links"], ..row("key", "") },
-    Row { words: &["password", "passwd", "secret", "pin", "cvv", "cvc", "otp"], ..row("secret", "") },
-    Row { of: Of::Text, ends: &["token", "apikey", "privatekey"], ..row("secret", "") },
-    Row {
+    Guess { of: Of::Text, above: &["link", "links"], ..row("key", "") },
+    Guess { words: &["password", "passwd", "secret", "pin", "cvv", "cvc", "otp"], ..row("secret", "") },
+    Guess { of: Of::Text, ends: &["token", "apikey", "privatekey"], ..row("secret", "") },
+    Guess {
         ends: &["email", "emailaddress", "mail"],
         formats: &["email", "idn-email"],
         ..row("contact", "mask: email, pseudonym: email")
     },
-    Row {
+    Guess {
         words: &["phone", "mobile", "msisdn", "fax", "telephone", "tel", "cellphone", "phonenumber"],
         formats: &["phone"],
         ..row("contact", "mask: {last: 3}, pseudonym: phone")
     },
-    Row {
+    Guess {
         words: &["iban", "bban", "pan", "maskedpan"],
         ends: &["accountnumber", "cardnumber"],
         formats: &["iban"],
         ..row("financial", "mask: {last: 4}")
     },
     // Of an account in Open Banking: an IBAN, or a sort code and a number.
-    Row {
+    Guess {
         of: Of::FreeText,
         ends: &["identification"],
         above: &["account", "accounts"],
         ..row("financial", "mask: {last: 4}")
     },
-    Row {
+    Guess {
         words: &["bic", "swift", "last4"],
         ends: &["lastfour", "routingnumber", "sortcode", "sortcodeaccountnumber"],
         ..row("financial", "")
     },
-    Row { words: BIRTH, ..row("identity", "mask: year") },
+    Guess { words: BIRTH, ..row("identity", "mask: year") },
     // A date of birth in parts.
-    Row { words: &["day", "month", "year"], above: BIRTH, ..row("identity", "") },
-    Row {
+    Guess { words: &["day", "month", "year"], above: BIRTH, ..row("identity", "") },
+    Guess {
         words: &["gender", "sex", "nationality", "citizenship", "ethnicity", "religion", "disability", "pep"],
         ends: &["maritalstatus", "politicalexposure", "politicallyexposed"],
         ..row("identity", "")
     },
-    Row {
+    Guess {
         words: &["ssn", "passport", "nino", "nif", "dni", "vat"],
         ends: &[
             "nationalid",
@@ -133,25 +133,29 @@ const ROWS: &[Row] = &[
         ],
         ..row("identity", "mask: {last: 3}")
     },
-    Row { of: Of::Number, words: PLACES, ..row("location", "mask: {round: 0.01}") },
-    Row { words: PLACES, ..row("location", "") },
-    Row { words: &["ip", "ipaddress", "ipv4", "ipv6"], formats: &["ipv4", "ipv6"], ..row("location", "pseudonym: ip") },
-    Row {
+    Guess { of: Of::Number, words: PLACES, ..row("location", "mask: {round: 0.01}") },
+    Guess { words: PLACES, ..row("location", "") },
+    Guess {
+        words: &["ip", "ipaddress", "ipv4", "ipv6"],
+        formats: &["ipv4", "ipv6"],
+        ..row("location", "pseudonym: ip")
+    },
+    Guess {
         words: &["postcode", "postalcode", "zip", "zipcode", "postal"],
         ends: &["postcode", "postalcode"],
         ..row("contact", "mask: {first: 2}")
     },
-    Row { words: &["country", "currency", "locale", "language", "timezone"], ..row("reference", "") },
-    Row {
+    Guess { words: &["country", "currency", "locale", "language", "timezone"], ..row("reference", "") },
+    Guess {
         words: &["address", "street", "city", "town", "housenumber", "addressline", "line1", "line2"],
         ..row("contact", "")
     },
-    Row {
+    Guess {
         words: &["state", "region", "county", "line", "number", "district"],
         above: &["address"],
         ..row("contact", "")
     },
-    Row {
+    Guess {
         words: &["username", "login", "nickname"],
         ends: &[
             "firstname",
@@ -166,16 +170,16 @@ const ROWS: &[Row] = &[
         ],
         ..row("identity", "mask: initials")
     },
-    Row { of: Of::Text, words: &["name"], above: PEOPLE, ..row("identity", "mask: initials") },
-    Row { of: Of::Text, ends: &["name"], besides: PEOPLE, ..row("identity", "mask: initials") },
+    Guess { of: Of::Text, words: &["name"], above: PEOPLE, ..row("identity", "mask: initials") },
+    Guess { of: Of::Text, ends: &["name"], besides: PEOPLE, ..row("identity", "mask: initials") },
     // How many there are, not how much.
-    Row {
+    Guess {
         ends: &["totalpages", "totalcount", "totalitems", "totalresults", "totalrecords", "totalelements"],
         ..row("reference", "")
     },
-    Row { of: Of::Amount, words: AMOUNTS, ..row("financial", "mask: {round: 100}") },
-    Row { last: &["id", "uuid", "guid"], formats: &["uuid"], ..row("key", "pseudonym: STEM") },
-    Row {
+    Guess { of: Of::Amount, words: AMOUNTS, ..row("financial", "mask: {round: 100}") },
+    Guess { last: &["id", "uuid", "guid"], formats: &["uuid"], ..row("key", "pseudonym: STEM") },
+    Guess {
         of: Of::FreeText,
         words: &[
             "note",
@@ -193,9 +197,9 @@ const ROWS: &[Row] = &[
         ends: &["transactioninformation"],
         ..row("notes", "detect: [card, email, iban, phone]")
     },
-    Row { of: Of::Listed, ..row("reference", "") },
-    Row { words: &["status", "state", "type", "kind", "code", "version"], ..row("reference", "") },
-    Row { formats: &["date", "date-time"], ..row("reference", "mask: month") },
+    Guess { of: Of::Listed, ..row("reference", "") },
+    Guess { words: &["status", "state", "type", "kind", "code", "version"], ..row("reference", "") },
+    Guess { formats: &["date", "date-time"], ..row("reference", "mask: month") },
 ];
 
 const BIRTH: &[&str] = &["birth", "dob", "birthday", "birthdate", "dateofbirth"];
@@ -263,7 +267,7 @@ pub(super) fn suggest(shape: &str, steps: &[Step], kind: &Kind) -> Option<Sugges
     let words = self::words(last);
     let above = parents.last().map_or_else(|| self::words(shape), |parent| self::words(parent));
     let whole = words.concat();
-    let fits = |row: &&Row| {
+    let fits = |row: &&Guess| {
         let is_any = [row.words, row.last, row.ends, row.formats].iter().all(|list| list.is_empty());
         let has = |any: &[&str], words: &[String]| words.iter().any(|word| any.contains(&word.as_str()));
         let named = has(row.words, &words)

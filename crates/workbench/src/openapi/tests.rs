@@ -11,7 +11,7 @@ fn described(schema: &str, others: &str) -> Api {
     let text = format!(
         "openapi: 3.0.3\npaths:\n  /a:\n    get:\n      responses:\n        '200':\n          content:\n            application/json:\n              schema: {schema}\ncomponents:\n  schemas: {others}\n"
     );
-    read("openapi.yaml", &text, Wanted::default()).unwrap()
+    read("openapi.yaml", &text, WantedOperations::default()).unwrap()
 }
 
 /// The places of a body, shapes written out: `$.a string`, `$.b …` where anything may be.
@@ -328,7 +328,7 @@ fn a_path_becomes_a_route_that_checks_or_is_left_out_with_a_reason() {
         let text = format!(
             "{{\"swagger\": \"2.0\", \"paths\": {{\"/other\": {{\"get\": {{}}}}, {path:?}: {{\"get\": {{\"operationId\": \"it\"}}}}}}}}"
         );
-        let api = read("swagger.json", &text, Wanted::default()).unwrap();
+        let api = read("swagger.json", &text, WantedOperations::default()).unwrap();
         policy_of(&api);
         let came = match api.operations.iter().find(|operation| operation.name == "it") {
             Some(operation) => format!("{} {}", operation.method, operation.path),
@@ -353,7 +353,7 @@ fn the_servers_name_what_is_in_front_of_all_paths() {
         (r#"[{"url": "https://a.example/{version}"}]"#, "/a"),
     ] {
         let text = format!(r#"{{"openapi": "3.1.0", "servers": {servers}, "paths": {{"/a": {{"get": {{}}}}}}}}"#);
-        let api = read("a.json", &text, Wanted::default()).unwrap();
+        let api = read("a.json", &text, WantedOperations::default()).unwrap();
         assert_eq!(api.operations[0].path, path, "{servers}");
     }
 }
@@ -361,7 +361,7 @@ fn the_servers_name_what_is_in_front_of_all_paths() {
 #[test]
 fn an_operation_that_no_route_can_have_is_left_out() {
     let text = "openapi: 3.0.0\npaths: {/a: {get: {}, trace: {}, head: {}}}";
-    let api = read("a.yaml", text, Wanted::default()).unwrap();
+    let api = read("a.yaml", text, WantedOperations::default()).unwrap();
     policy_of(&api);
     let methods: Vec<&str> = api.operations.iter().map(|operation| operation.method.as_str()).collect();
     assert_eq!(methods, ["GET"]);
@@ -381,7 +381,7 @@ fn what_is_no_description_says_so() {
         ("a.yaml", "openapi: 3.1.0\npaths: {/a//b: {get: {}}}", "no operation that a route can match"),
         ("a.yaml", "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nopenapi: 3.1.0", "has no paths"),
     ] {
-        let fault = read(name, text, Wanted::default()).unwrap_err();
+        let fault = read(name, text, WantedOperations::default()).unwrap_err();
         assert!(fault.message.contains(says), "{text}: {fault}");
         assert!(!fault.help.is_empty(), "{text}");
     }
@@ -395,10 +395,11 @@ fn hostile_documents_cost_a_bounded_amount_of_work() {
         let below = level - 1;
         writeln!(bomb, "a{level}: &a{level} [*a{below}, *a{below}]").unwrap();
     }
-    read("bomb.yaml", &format!("{bomb}openapi: 3.1.0\npaths: *a24"), Wanted::default()).unwrap_err();
+    read("bomb.yaml", &format!("{bomb}openapi: 3.1.0\npaths: *a24"), WantedOperations::default()).unwrap_err();
     // Nesting that would take a recursive reader's stack.
-    read("deep.json", &"[".repeat(100_000), Wanted::default()).unwrap_err();
-    read("deep.yaml", &format!("openapi: 3.1.0\npaths: {}", "[".repeat(100_000)), Wanted::default()).unwrap_err();
+    read("deep.json", &"[".repeat(100_000), WantedOperations::default()).unwrap_err();
+    read("deep.yaml", &format!("openapi: 3.1.0\npaths: {}", "[".repeat(100_000)), WantedOperations::default())
+        .unwrap_err();
     // Every schema holds every other: paths through them are beyond counting.
     let mut schemas = String::new();
     for one in 0..30 {
@@ -598,7 +599,7 @@ fn names_that_would_break_out_of_their_place_stay_in_it() {
         "openapi": "3.1.0", "info": {"title": evil.concat()}, "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {"s": {"flows": {"f": {"scopes": {"a\nb": "c\nscopes: {}"}}}}}},
     });
-    let api = read("evil.json", &document.to_string(), Wanted::default()).unwrap();
+    let api = read("evil.json", &document.to_string(), WantedOperations::default()).unwrap();
     let policy = policy_of(&api);
     assert!(policy.scopes.is_empty());
     assert_eq!(policy.classes.len(), 1);
@@ -686,7 +687,7 @@ fn drift_is_judged_by_places_not_by_spelling() {
 fn a_sample_is_matched_with_the_operation_that_reads_it() {
     let text = r#"{"swagger": "2.0", "paths": {"/a": {"post": {"responses": {"200": {"schema": {"properties": {"x": {"type": "string"}}}}}},
         "get": {"responses": {"200": {"schema": {"properties": {"x": {"type": "string"}}}}}}}}}"#;
-    let api = read("a.json", text, Wanted::default()).unwrap();
+    let api = read("a.json", text, WantedOperations::default()).unwrap();
     let sample = Sample::read("x.json", r#"{"x": 1, "y": {"z": [1]}}"#).unwrap();
     let matched = skeleton::match_sample(&api, &sample, None).unwrap();
     assert_eq!(api.operations[matched.operation].method, "GET");
@@ -709,7 +710,7 @@ fn a_chain_of_references_as_long_as_the_document_is_followed_to_a_bound() {
             .collect();
         let document = serde_json::json!({"openapi": "3.1.0", "components": {"schemas": schemas}, "paths": {"/a": {"get": {"responses":
             {"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/s0"}}}}}}}}});
-        let api = read("api.json", &document.to_string(), Wanted::default()).unwrap();
+        let api = read("api.json", &document.to_string(), WantedOperations::default()).unwrap();
         let expected = if links <= 100 { "$" } else { "$…" };
         assert_eq!(places(&api), expected, "{links} links");
     }
@@ -737,7 +738,7 @@ impl policy::Files for Asked {
 fn of_files(files: &[(&str, &str)]) -> (Api, String, Vec<String>) {
     let named = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let asked = Asked(named, std::cell::RefCell::new(Vec::new()));
-    let api = read_all(&asked, &[files[0].0.to_owned()], Wanted::default()).unwrap();
+    let api = read_all(&asked, &[files[0].0.to_owned()], WantedOperations::default()).unwrap();
     let places = places(&api);
     (api, places, asked.1.into_inner())
 }
@@ -794,7 +795,7 @@ fn several_descriptions_are_one_api() {
         ("c.yaml".to_owned(), one("/c", "m", "{properties: {b: {type: string}}}")),
     ]);
     let names: Vec<String> = files.keys().cloned().collect();
-    let api = read_all(&files, &names, Wanted::default()).unwrap();
+    let api = read_all(&files, &names, WantedOperations::default()).unwrap();
     policy_of(&api);
     let operations: Vec<String> = api.operations.iter().map(|one| format!("{} {}", one.name, one.path)).collect();
     assert_eq!(operations, ["it /a/{x}", "it-2 /c"]);
@@ -808,7 +809,7 @@ fn operations_are_chosen_by_name_and_by_tag() {
     let chosen = |operations: &[&str], tags: &[&str]| {
         let own = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
         let (operations, tags) = (own(operations), own(tags));
-        read("a.yaml", text, Wanted { operations: &operations, tags: &tags, ..Wanted::default() })
+        read("a.yaml", text, WantedOperations { operations: &operations, tags: &tags, ..WantedOperations::default() })
             .map(|api| api.operations.iter().map(|one| one.name.clone()).collect::<Vec<_>>().join(" "))
             .map_err(|fault| fault.message)
     };
@@ -860,7 +861,7 @@ fn every_response_that_may_be_json_counts() {
         ("nothing", "{}", "$…"),
     ] {
         let text = format!("openapi: 3.2.0\npaths: {{/a: {{get: {{responses: {responses}}}}}}}");
-        let api = read("a.yaml", &text, Wanted::default()).unwrap();
+        let api = read("a.yaml", &text, WantedOperations::default()).unwrap();
         assert_eq!(places(&api), expected, "{claim}");
     }
 }
@@ -930,7 +931,7 @@ fn query_parameters_are_named_as_they_are_sent() {
         ("one that is missing", "/a", "[{$ref: '#/nowhere'}]", "", 1),
     ] {
         let text = format!("openapi: 3.2.0\npaths: {{{path}: {{get: {{parameters: {parameters}}}}}}}");
-        let api = read("a.yaml", &text, Wanted::default()).unwrap();
+        let api = read("a.yaml", &text, WantedOperations::default()).unwrap();
         policy_of(&api);
         assert_eq!(api.operations[0].query.join(" "), expected, "{claim}");
         assert_eq!(api.operations[0].remarks.len(), remarks, "{claim}: {:?}", api.operations[0].remarks);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use fieldgate::budget::{Memory, Need};
+use fieldgate::budget::{MemoryStore, Need};
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Answer, Request, Response, respond_with};
 use fieldgate::policy::model::{Level, RouteId};
@@ -11,7 +11,8 @@ use fieldgate::policy::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::refusal::Refusal;
 
-use super::{Case, Fault, Harvest, Harvester, Patience, Setting, Tally, Upstream, json_type, place};
+use super::{Harvest, Harvester, Patience, ReplayCase, SweepRow, Tally, Upstream, json_type, place};
+use crate::fault::Fault;
 
 /// One client.
 pub(super) struct Player<'a> {
@@ -19,8 +20,8 @@ pub(super) struct Player<'a> {
     upstream: &'a Upstream,
     route: RouteId,
     caller: Caller,
-    case: Case,
-    setting: Setting,
+    case: ReplayCase,
+    setting: SweepRow,
     /// The customers that are this client's part: from, up to.
     part: (u64, u64),
 }
@@ -30,8 +31,8 @@ impl<'a> Player<'a> {
         program: &'a Rc<Program>,
         upstream: &'a Upstream,
         harvester: &Harvester,
-        case: Case,
-        setting: Setting,
+        case: ReplayCase,
+        setting: SweepRow,
         client: u32,
     ) -> Result<Self, Fault> {
         let policy = program.policy();
@@ -60,7 +61,7 @@ impl<'a> Player<'a> {
             on_seconds(self.case.seconds);
             return Ok(harvest);
         }
-        let mut store = Memory::default();
+        let mut store = MemoryStore::default();
         let whole = self.whole_page();
         let (mut now, mut page) = (0u64, whole);
         let mut wait = |now: &mut u64, seconds: u64| {
@@ -131,7 +132,7 @@ impl<'a> Player<'a> {
     /// Without a budget all leaves at once: one page is played, and counts for all.
     fn multiply(&self, harvest: &mut Harvest) -> Result<(), Fault> {
         let records = self.whole_page();
-        let answer = self.ask(self.part.0, records, 0, &mut Memory::default());
+        let answer = self.ask(self.part.0, records, 0, &mut MemoryStore::default());
         if answer.report.refusal.is_some() || answer.status != 200 {
             return Err(self.not_served(&answer));
         }
@@ -155,7 +156,7 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    fn ask(&self, first: u64, records: u64, now: u64, store: &mut Memory) -> Answer {
+    fn ask(&self, first: u64, records: u64, now: u64, store: &mut MemoryStore) -> Answer {
         let page = self.upstream.page(first, records);
         let request = Request {
             method: "GET".to_owned(),
@@ -172,7 +173,7 @@ impl<'a> Player<'a> {
     }
 
     /// Seconds until it may be otherwise, where this request would be shown less than the first of a window.
-    fn lowers(&self, first: u64, records: u64, now: u64, store: &mut Memory) -> Option<u64> {
+    fn lowers(&self, first: u64, records: u64, now: u64, store: &mut MemoryStore) -> Option<u64> {
         let budgets = self.program.budgets()?;
         let Moment(now) = self.at(now);
         let target = self.upstream.page(first, if self.upstream.has_pages() { records } else { 0 }).target;

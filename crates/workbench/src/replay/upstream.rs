@@ -5,7 +5,8 @@ use fieldgate::policy::field_path::{FieldPath, Segment};
 use fieldgate::policy::model::{Governed, Mask, PolicySet, Route, RouteBody, SubjectPlace};
 use serde_json::{Map, Value, json};
 
-use super::{Fault, counted};
+use super::counted;
+use crate::fault::Fault;
 
 /// Stands for the customer in the text of a body: then the number of the place in its record, and [`END`].
 const CUSTOMER: &str = "@customer:";

@@ -3,8 +3,8 @@
 
 use super::verdict::word;
 use fieldgate::policy::model::{
-    Budget, BudgetClients, BudgetId, BudgetKey, Ceiling, ClientId, Count, Level, PolicySet, Route, RouteBody, Step,
-    StepEffect,
+    Budget, BudgetClients, BudgetId, BudgetKey, BudgetStep, Ceiling, ClientId, Count, Level, PolicySet, Route,
+    RouteBody, StepEffect,
 };
 
 /// The budgets that count what a caller gets by a route.
@@ -21,15 +21,20 @@ pub fn binding<'p>(
 
 /// The step that a request meets which comes when `used` percent of a budget are used, and needs something.
 #[must_use]
-pub fn step_at(budget: &Budget, used: u8) -> Option<&Step> {
+pub fn step_at(budget: &Budget, used: u8) -> Option<&BudgetStep> {
     budget.steps.iter().rev().find(|step| step.percent <= used)
 }
 
 /// What happens to a request which comes when `used` percent of each of its budgets are used, and needs something.
 #[must_use]
-pub fn effect_at(policy: &PolicySet, route: &Route, client: Option<ClientId>, used: u8) -> Option<(BudgetId, Step)> {
+pub fn effect_at(
+    policy: &PolicySet,
+    route: &Route,
+    client: Option<ClientId>,
+    used: u8,
+) -> Option<(BudgetId, BudgetStep)> {
     // A full budget refuses, whether a step says so or not (rule 34a).
-    let full = (used >= 100).then_some(Step { percent: 100, then: StepEffect::Reject });
+    let full = (used >= 100).then_some(BudgetStep { percent: 100, then: StepEffect::Reject });
     let met = binding(policy, route, client).filter_map(|(id, budget)| {
         let step = step_at(budget, used).copied().filter(|step| step.then == StepEffect::Reject);
         Some((id, step.or(full).or_else(|| step_at(budget, used).copied())?))
@@ -43,7 +48,8 @@ pub fn effect_at(policy: &PolicySet, route: &Route, client: Option<ClientId>, us
 pub fn at_share(policy: &PolicySet, client: Option<ClientId>, used: u8) -> PolicySet {
     let mut at = policy.clone();
     for (route, before) in at.routes.iter_mut().zip(&policy.routes) {
-        if let Some((_, Step { then: StepEffect::Ceiling(level), .. })) = effect_at(policy, before, client, used) {
+        if let Some((_, BudgetStep { then: StepEffect::Ceiling(level), .. })) = effect_at(policy, before, client, used)
+        {
             lower(route, level);
         }
     }
@@ -117,7 +123,7 @@ pub fn effect_text(effect: StepEffect) -> String {
 /// A budget's steps in one line: `above 80% at most mask, above 100% refused`.
 #[must_use]
 pub fn steps_text(budget: &Budget) -> String {
-    let step = |step: &Step| format!("above {}% {}", step.percent, effect_text(step.then));
+    let step = |step: &BudgetStep| format!("above {}% {}", step.percent, effect_text(step.then));
     let mut texts: Vec<String> = budget.steps.iter().map(step).collect();
     if !rejects(budget) {
         texts.push("above 100% refused".to_owned());

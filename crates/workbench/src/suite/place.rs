@@ -84,7 +84,7 @@ pub(crate) fn write_member(text: &mut String, name: &str) {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
+enum Descent {
     Member(String),
     Index(usize),
     Any,
@@ -94,7 +94,7 @@ enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
-    steps: Vec<Step>,
+    steps: Vec<Descent>,
 }
 
 /// Why a text is no pattern.
@@ -139,7 +139,7 @@ impl Pattern {
     /// Whether it names at most one place in any body.
     #[must_use]
     pub fn singular(&self) -> bool {
-        self.steps.iter().all(|step| *step != Step::Any)
+        self.steps.iter().all(|step| *step != Descent::Any)
     }
 
     /// Whether it is the root itself.
@@ -156,20 +156,20 @@ impl Pattern {
             let mut next = Vec::new();
             for (place, value) in found {
                 match (step, value) {
-                    (Step::Member(name), Value::Object(members)) => {
+                    (Descent::Member(name), Value::Object(members)) => {
                         if let Some(child) = members.get(name) {
                             next.push((place.child(PlaceStep::Member(name.clone())), child));
                         }
                     }
-                    (Step::Index(index), Value::Array(elements)) => {
+                    (Descent::Index(index), Value::Array(elements)) => {
                         if let Some(child) = elements.get(*index) {
                             next.push((place.child(PlaceStep::Element(*index)), child));
                         }
                     }
-                    (Step::Any, Value::Object(members)) => next.extend(
+                    (Descent::Any, Value::Object(members)) => next.extend(
                         members.iter().map(|(name, child)| (place.child(PlaceStep::Member(name.clone())), child)),
                     ),
-                    (Step::Any, Value::Array(elements)) => next.extend(
+                    (Descent::Any, Value::Array(elements)) => next.extend(
                         elements
                             .iter()
                             .enumerate()
@@ -188,15 +188,15 @@ impl Pattern {
     pub fn covers(&self, place: &Place) -> bool {
         place.0.len() >= self.steps.len()
             && self.steps.iter().zip(&place.0).all(|(step, taken)| match (step, taken) {
-                (Step::Member(name), PlaceStep::Member(other)) => name == other,
-                (Step::Index(index), PlaceStep::Element(other)) => index == other,
-                (Step::Any, _) => true,
+                (Descent::Member(name), PlaceStep::Member(other)) => name == other,
+                (Descent::Index(index), PlaceStep::Element(other)) => index == other,
+                (Descent::Any, _) => true,
                 _ => false,
             })
     }
 }
 
-fn next_step(rest: &str) -> Result<(Step, &str), PatternFault> {
+fn next_step(rest: &str) -> Result<(Descent, &str), PatternFault> {
     if rest.starts_with("..") {
         return Err(PatternFault::new(
             "has a descendant segment",
@@ -204,7 +204,7 @@ fn next_step(rest: &str) -> Result<(Step, &str), PatternFault> {
         ));
     }
     if let Some(behind) = rest.strip_prefix(".*") {
-        return Ok((Step::Any, behind));
+        return Ok((Descent::Any, behind));
     }
     if let Some(behind) = rest.strip_prefix('.') {
         let end = behind.find(['.', '[']).unwrap_or(behind.len());
@@ -219,7 +219,7 @@ fn next_step(rest: &str) -> Result<(Step, &str), PatternFault> {
                 format!("write `['{name}']`"),
             ));
         }
-        return Ok((Step::Member(name.to_owned()), behind));
+        return Ok((Descent::Member(name.to_owned()), behind));
     }
     let Some(inner) = rest.strip_prefix('[') else {
         return Err(PatternFault::new(
@@ -228,7 +228,7 @@ fn next_step(rest: &str) -> Result<(Step, &str), PatternFault> {
         ));
     };
     if let Some(behind) = inner.strip_prefix("*]") {
-        return Ok((Step::Any, behind));
+        return Ok((Descent::Any, behind));
     }
     if inner.starts_with('?') {
         return Err(PatternFault::new(
@@ -243,7 +243,7 @@ fn next_step(rest: &str) -> Result<(Step, &str), PatternFault> {
         return Err(PatternFault::new("has a `[` without its `]`", "a step is `.name`, `['name']`, `[*]` or `[0]`"));
     };
     match digits.parse::<usize>() {
-        Ok(index) if digits == "0" || !digits.starts_with(['0', '+']) => Ok((Step::Index(index), behind)),
+        Ok(index) if digits == "0" || !digits.starts_with(['0', '+']) => Ok((Descent::Index(index), behind)),
         _ => Err(PatternFault::new(
             format!("has the selector `[{digits}]`"),
             "a step is `.name`, `['name']`, `[*]` or `[0]`",
@@ -252,7 +252,7 @@ fn next_step(rest: &str) -> Result<(Step, &str), PatternFault> {
 }
 
 /// A quoted name selector (RFC 9535 §2.3.1), from its quote.
-fn quoted(inner: &str) -> Result<(Step, &str), PatternFault> {
+fn quoted(inner: &str) -> Result<(Descent, &str), PatternFault> {
     let unfinished = || PatternFault::new("has a quoted name without its end", "write `['name']`");
     let mut chars = inner.char_indices();
     let (_, quote) = chars.next().ok_or_else(unfinished)?;
@@ -273,7 +273,7 @@ fn quoted(inner: &str) -> Result<(Step, &str), PatternFault> {
             c if c == quote => {
                 let behind = inner.get(at.saturating_add(1)..).unwrap_or("");
                 let behind = behind.strip_prefix(']').ok_or_else(unfinished)?;
-                return Ok((Step::Member(name), behind));
+                return Ok((Descent::Member(name), behind));
             }
             c => name.push(c),
         }

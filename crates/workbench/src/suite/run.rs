@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use fieldgate::budget::Memory;
+use fieldgate::budget::MemoryStore;
 use fieldgate::caller::Caller;
 use fieldgate::diagnostic::Span;
 use fieldgate::exchange::{Account, Headers, Request, Response, respond_with};
@@ -28,7 +28,7 @@ pub fn test_key() -> Result<PseudonymKey, KeyFault> {
 /// Runs a row of several requests in the native core: one store of budgets, and a clock that the row turns.
 #[must_use]
 pub fn sequence(program: &Rc<Program>, written: &Node, sequence: &Sequence, start: Option<Moment>) -> Judgement {
-    let mut store = Memory::default();
+    let mut store = MemoryStore::default();
     let mut now = start;
     let mut number = 0_u32;
     let mut judgement = Judgement::default();
@@ -96,7 +96,7 @@ pub fn row(
     written: &Node,
     case: &Case,
     now: Option<Moment>,
-    store: &mut Memory,
+    store: &mut MemoryStore,
 ) -> (Judgement, Account) {
     let policy = program.policy();
     let bytes = |headers: &[(String, String)]| -> Headers {
