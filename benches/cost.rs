@@ -20,8 +20,8 @@ use std::time::Instant;
 
 use fieldgate::caller::Caller;
 use fieldgate::json::Texts;
+use fieldgate::model::RouteId;
 use fieldgate::policy;
-use fieldgate::policy::model::RouteId;
 use fieldgate::program::Program;
 use fieldgate::rewrite::Rewriter;
 use serde_json::{Map, Value, json};

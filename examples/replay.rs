@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::moment::Moment;
 use fieldgate::policy::{self, Disk};
 use fieldgate_workbench::replay::{Harvester, Patience, ReplayCase, Replayed, SweepRow, Upstream, sweep, windows};
 use serde_json::{Value, json};

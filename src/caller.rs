@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::policy::model::{ClaimPath, Client, ClientId, Identity, PolicySet, RouteId, ScopeId};
+use crate::model::{ClaimPath, Client, ClientId, Identity, PolicySet, RouteId, ScopeId};
 
 /// What the host knows of the caller. The plugin brings the kind that the policy asks for.
 #[derive(Debug, Clone)]

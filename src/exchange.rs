@@ -29,8 +29,8 @@ pub use whole::{Answer, Request, Response, respond, respond_with};
 
 use crate::caller::Caller;
 use crate::json::Texts;
-use crate::policy::model::{Level, RouteBody, RouteId, ScopeId};
-use crate::policy::moment::Moment;
+use crate::model::moment::Moment;
+use crate::model::{Level, RouteBody, RouteId, ScopeId};
 use crate::program::memory::StreamShare;
 use crate::program::{FieldCount, Person, Program, View};
 use crate::refusal::{Problem, Refusal};

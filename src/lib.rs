@@ -5,19 +5,20 @@
 //!
 //! # The map
 //!
-//! A policy has three forms, with one function between each. An untrusted document becomes a [`policy::PolicySet`], valid
+//! A policy has three forms, with one function between each. An untrusted [`document::PolicyDoc`] becomes a [`model::PolicySet`], valid
 //! by construction; that becomes a [`program::Program`], which is what runs. Nothing after `check` can fail for a reason
 //! that the author could mend.
 //!
 //! ```text
-//!  YAML, JSON, Struct ─► policy ─► PolicySet ─► program ─► View (one kind of caller × one route)
-//!                          │                                 │
-//!                          ▼                                 ▼
-//!                      diagnostic        exchange ◄──── rewrite ◄── json (what is JSON), transform (one scalar)
-//!                                          │  ▲
-//!               refusal, report ◄─────────┘  └── caller (who is asking)
-//!                                          │
-//!               crates/plugin (wasm32) ◄────┴───► crates/workbench ◄── crates/cli (native)
+//!  YAML, JSON, Struct ─► document ─► policy ─► model ─► program ─► View (one kind of caller × one route)
+//!             ▲                       │                              │
+//!          protobuf                   ▼                              ▼
+//!                                 diagnostic     exchange ◄──── rewrite ◄── json (what is JSON), transform (one scalar)
+//!                                                │ ▲  ▲
+//!                     refusal, report ◄──────────┘ │  └── caller (who is asking)
+//!                                                  └── budget (how much it may have, and what it got)
+//!
+//!               crates/plugin (wasm32) ◄──── exchange ────► crates/workbench ◄── crates/cli (native)
 //! ```
 //!
 //! This crate is the core. It does no input or output: events go in, directives come out ([`exchange::Exchange`]). Around
@@ -42,8 +43,10 @@
 pub mod budget;
 pub mod caller;
 pub mod diagnostic;
+pub mod document;
 pub mod exchange;
 pub mod json;
+pub mod model;
 pub mod policy;
 pub mod program;
 pub mod protobuf;

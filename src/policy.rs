@@ -9,46 +9,23 @@
 mod check;
 mod digest;
 #[cfg(not(target_os = "wasi"))]
-pub mod disk;
-mod document;
-pub mod field_path;
-#[cfg(not(target_os = "wasi"))]
 mod file_kind;
-mod filter;
-#[cfg(not(target_os = "wasi"))]
-pub mod foreign;
-#[cfg(not(target_os = "wasi"))]
-mod include;
-mod json;
 #[cfg(not(target_os = "wasi"))]
 mod lint;
-mod lookalike;
-pub mod media;
-pub mod model;
-pub mod moment;
-mod path_fault;
-pub mod pattern;
-pub mod region;
 pub mod similar;
-mod structure;
-#[cfg(not(target_os = "wasi"))]
-pub mod yaml;
 
 pub use check::{check, check_at};
 pub use digest::digest;
 #[cfg(not(target_os = "wasi"))]
-pub use disk::Disk;
-pub use document::{Member, Node, PolicyDoc, Tree};
-#[cfg(not(target_os = "wasi"))]
 pub use file_kind::{FileKind, IGNORE, not_a_policy, unread};
+
 #[cfg(not(target_os = "wasi"))]
-pub use include::{Files, is_utf16, load};
-pub use json::{json_document, to_json};
-pub use model::PolicySet;
-pub use path_fault::{PathFault, PathFaultKind};
+pub use crate::document::{Disk, Files, load};
+pub use crate::document::{PolicyDoc, json_document, to_json};
+pub use crate::model::PolicySet;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// A path of a route; `None` where `check` would say what is wrong with it (rules 3 and 4).
 #[cfg(not(target_os = "wasi"))]
@@ -57,12 +34,9 @@ pub fn path_template(path: &str) -> Option<model::Template> {
 }
 
 use crate::diagnostic::Diagnostics;
-
-/// Containers open at once in a policy; the language needs seven.
-const MAX_DEPTH: usize = 32;
-
-/// Largest policy, in bytes: what a worker may spend on reading its configuration.
-const MAX_BYTES: usize = 8 << 20;
+use crate::document::struct_document;
+#[cfg(not(target_os = "wasi"))]
+use crate::model;
 
 /// Reads and checks the policy whose root file is at `root`, with what it includes (rule 1).
 ///
@@ -99,5 +73,5 @@ pub fn from_json(text: &[u8]) -> Result<(PolicySet, Diagnostics), Diagnostics> {
 /// # Errors
 /// All diagnostics, if at least one is an error.
 pub fn from_struct(bytes: &[u8]) -> Result<(PolicySet, Diagnostics), Diagnostics> {
-    structure::document("policy", bytes).and_then(|doc| check(&doc))
+    struct_document("policy", bytes).and_then(|doc| check(&doc))
 }

@@ -35,7 +35,7 @@ pub use tally::{FieldCount, Standing};
 pub use view::{ContainerRule, Outlook, PathStep, State, StateId, States, View};
 
 use crate::caller::Caller;
-use crate::policy::model::{
+use crate::model::{
     ClassId, ClientId, Count, HeaderNames, Level, PolicySet, Route, RouteBody, RouteId, ScopeId, Unmatched,
 };
 use crate::refusal::Refusal;

@@ -66,7 +66,8 @@ impl Counts {
 ///
 /// use fieldgate::caller::Caller;
 /// use fieldgate::json::Texts;
-/// use fieldgate::policy::{self, model::RouteId};
+/// use fieldgate::policy;
+/// use fieldgate::model::RouteId;
 /// use fieldgate::program::Program;
 /// use fieldgate::rewrite::Rewriter;
 ///

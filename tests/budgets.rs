@@ -17,8 +17,8 @@ use fieldgate::exchange::{
     Answer, BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Request, RequestDirective, Response,
     respond_with,
 };
-use fieldgate::policy::model::Level;
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::Level;
+use fieldgate::model::moment::Moment;
 use fieldgate::program::{InPath, Program};
 use fieldgate::refusal::Refusal;
 use fieldgate::transform::PseudonymKey;
@@ -156,7 +156,7 @@ impl World {
     fn counted(&mut self) -> (u64, u64) {
         let budgets = self.program.budgets().unwrap();
         let caller = self.caller();
-        let route = (0u16..).map(fieldgate::policy::model::RouteId).zip(&self.program.policy().routes);
+        let route = (0u16..).map(fieldgate::model::RouteId).zip(&self.program.policy().routes);
         let (route, _) = route.into_iter().find(|(_, route)| route.name == "one").unwrap();
         let demand = budgets.demands(self.program.policy(), route, &caller, "/accounts/x", InPath::Nobody)[0];
         let head = budgets.books().head(demand.budget, demand.tag, self.now, &mut self.store).unwrap();

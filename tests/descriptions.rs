@@ -18,8 +18,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fieldgate::policy::field_path::{FieldPath, Segment};
-use fieldgate::policy::{self, Files, disk, yaml};
+use fieldgate::document::{disk, yaml};
+use fieldgate::model::field_path::{FieldPath, Segment};
+use fieldgate::policy::{self, Files};
 use fieldgate_workbench::openapi::{self, WantedOperations, skeleton};
 use serde_json::Value;
 

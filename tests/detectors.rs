@@ -11,9 +11,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fieldgate::policy::model::{BuiltIn, Detector};
-use fieldgate::policy::pattern::Effort;
-use fieldgate::policy::region::Region;
+use fieldgate::model::pattern::Effort;
+use fieldgate::model::region::Region;
+use fieldgate::model::{BuiltIn, Detector};
 use fieldgate::transform::{Searched, detect};
 
 /// Values of each kind that are drawn.

@@ -18,8 +18,8 @@ use std::path::Path;
 use fieldgate::diagnostic::catalogue::{self, Example};
 use fieldgate::diagnostic::fix;
 use fieldgate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Sources, Span};
+use fieldgate::model::moment::Moment;
 use fieldgate::policy;
-use fieldgate::policy::moment::Moment;
 use fieldgate_workbench::deployment;
 use fieldgate_workbench::openapi::{self, WantedOperations, drift};
 

@@ -16,8 +16,8 @@ use fieldgate::caller::Caller;
 use fieldgate::exchange::{
     BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Report, RequestDirective, TrailersDirective,
 };
+use fieldgate::model::moment::Moment;
 use fieldgate::policy;
-use fieldgate::policy::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::refusal::Refusal;
 use fieldgate::transform::PseudonymKey;

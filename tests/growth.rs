@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Request, Response, respond};
-use fieldgate::policy::model::{ClassId, Level, RouteId};
+use fieldgate::model::{ClassId, Level, RouteId};
 use fieldgate::program::Program;
 use serde_json::{Map, Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};

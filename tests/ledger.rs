@@ -17,7 +17,7 @@ use std::rc::Rc;
 use fieldgate::budget::MemoryStore;
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective};
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::report::Stamp;
 use fieldgate::transform::PseudonymKey;

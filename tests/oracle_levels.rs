@@ -17,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cases::{Choices, Made, choices_of};
 use fieldgate::caller::Caller;
-use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{Governed, Level, PolicySet, RouteBody, RouteId};
-use fieldgate::policy::{self};
+use fieldgate::model::field_path::FieldPath;
+use fieldgate::model::{Governed, Level, PolicySet, RouteBody, RouteId};
+use fieldgate::policy;
 use fieldgate::program::{ContainerRule, PathStep, Program, ScalarRule, StateId, View};
 use fieldgate::transform::PseudonymKey;
 use oracle::{Asker, Fate, Oracle, Place, Step, active_scopes};
@@ -67,7 +67,7 @@ fn both(policy: &PolicySet, client: &str, scopes: Vec<String>, claims: Value) ->
     // Rule 9: the entry with the exact id, else `*`.
     let exact = policy.clients.iter().position(|entry| entry.name == client && client != "*");
     let entry = exact.or_else(|| policy.clients.iter().position(|entry| entry.name == "*"));
-    let entry = entry.map(|index| fieldgate::policy::model::ClientId(u16::try_from(index).unwrap()));
+    let entry = entry.map(|index| fieldgate::model::ClientId(u16::try_from(index).unwrap()));
     let scopes = active_scopes(policy, route, entry, &scopes, &claims);
     let asker = Asker { client_text: client.into(), entry, scopes, ceiling: Level::Show };
     (caller, asker)

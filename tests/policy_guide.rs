@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Request, Response, respond};
-use fieldgate::policy::model::RouteBody;
+use fieldgate::model::RouteBody;
 use fieldgate::policy::{self, Files};
 use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use fieldgate::budget::{MemoryStore, SubjectKey};
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{BodyDirective, End, Exchange, HeadDirective, Headers, RequestDirective};
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::report::{METRICS, Outcome, Record, Stamp, request_id};
 use fieldgate::transform::PseudonymKey;

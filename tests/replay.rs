@@ -11,9 +11,9 @@
 )]
 
 use fieldgate::caller::Caller;
+use fieldgate::model::moment::Moment;
+use fieldgate::model::{PolicySet, RouteId};
 use fieldgate::policy;
-use fieldgate::policy::model::{PolicySet, RouteId};
-use fieldgate::policy::moment::Moment;
 use fieldgate_workbench::fault::Fault;
 use fieldgate_workbench::replay::{
     Harvest, Harvester, Patience, ReplayCase, Replayed, SweepRow, Tally, Upstream, at_most, best_route, best_scope,

@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use fieldgate::caller::Caller;
 use fieldgate::json::Texts;
+use fieldgate::model::RouteId;
 use fieldgate::policy;
-use fieldgate::policy::model::RouteId;
 use fieldgate::program::{Program, View};
 use fieldgate::refusal::{JsonFault, Refusal};
 use fieldgate::rewrite::{Counts, Rewriter};

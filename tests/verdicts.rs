@@ -15,8 +15,8 @@ use std::rc::Rc;
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Request, Response, respond};
-use fieldgate::policy::model::{BudgetId, Level, RouteBody};
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::moment::Moment;
+use fieldgate::model::{BudgetId, Level, RouteBody};
 use fieldgate::program::{Program, Way};
 use fieldgate::transform::PseudonymKey;
 use fieldgate_workbench::suite::budgets;

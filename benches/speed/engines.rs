@@ -6,7 +6,7 @@ use fieldgate::caller::Caller;
 use fieldgate::json::Texts;
 use fieldgate::json::lexer::{Block, Lexer};
 use fieldgate::json::scanner::validate;
-use fieldgate::policy::model::RouteId;
+use fieldgate::model::RouteId;
 use fieldgate::program::{Collector, Program, View};
 use fieldgate::rewrite::Rewriter;
 use serde_json::Value;

@@ -9,7 +9,7 @@ use super::service::{Ask, Service, ServiceAnswer};
 use super::slot::{Found, Missing, Slot, find};
 use super::store::{Shared, Swap};
 use super::subject::{KeyTag, Subject};
-use crate::policy::model::Level;
+use crate::model::Level;
 
 /// One budget, as it is kept.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! [`Ladder`]: what a share of the budget does to levels (rule 35).
 
-use crate::policy::model::{BudgetStep, Level, StepEffect};
+use crate::model::{BudgetStep, Level, StepEffect};
 
 /// The steps of a budget: the one reading of what a share of it does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::model::{BudgetStep, Level, StepEffect};
+use crate::model::{BudgetStep, Level, StepEffect};
 use crate::protobuf::ratelimit::tests::answer;
 
 /// Whether the store has it, or need not have it any more.

@@ -8,8 +8,8 @@ use crate::budget::{
     Verdict,
 };
 use crate::caller::Caller;
-use crate::policy::model::{Count, Level, OnError, Rls, RouteId};
-use crate::policy::moment::Moment;
+use crate::model::moment::Moment;
+use crate::model::{Count, Level, OnError, Rls, RouteId};
 use crate::program::{Budgets, Collector, Demand, InPath, NamespaceId, Program};
 use crate::refusal::{Problem, Refusal};
 use crate::report::BudgetState;

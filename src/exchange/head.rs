@@ -4,8 +4,8 @@ use super::Headers;
 use super::body::{Carrier, DeclaredBody};
 use crate::caller::Caller;
 use crate::json::Texts;
-use crate::policy::media::MediaRange;
-use crate::policy::model::{Governed, HeadMode, Level, OtherContent, RouteId};
+use crate::model::media::MediaRange;
+use crate::model::{Governed, HeadMode, Level, OtherContent, RouteId};
 use crate::program::{HeaderRule, Program};
 use crate::refusal::Refusal;
 

@@ -6,8 +6,7 @@ use std::rc::Rc;
 use super::{Exchange, Headers, Phase, head};
 use crate::budget::Subject;
 use crate::caller::Caller;
-use crate::policy::PolicySet;
-use crate::policy::model::{ClientId, Identity, RouteId, ScopeId};
+use crate::model::{ClientId, Identity, PolicySet, RouteId, ScopeId};
 use crate::program::{Census, Collector, InPath, NamespaceId, Person, Program, Sightings, Undeclared, View};
 use crate::report::{MOST_SUBJECTS, Outcome, Record, Requester, Ruling, Stamp, request_id};
 

@@ -5,7 +5,7 @@
 
 use super::head::{Answers, json_type};
 use super::{Headers, RequestDirective};
-use crate::policy::media::MediaRange;
+use crate::model::media::MediaRange;
 
 /// What kind of request it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Account, BodyDirective, End, Exchange, HeadDirective, Headers, Report, RequestDirective};
 use crate::budget::{MemoryStore, Shared};
 use crate::caller::Caller;
-use crate::policy::moment::Moment;
+use crate::model::moment::Moment;
 use crate::program::{FieldCount, Program};
 use crate::refusal::Problem;
 

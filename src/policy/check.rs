@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::digest::digest;
-use super::document::{PolicyDoc, Tree};
-use super::model::{Client, PolicySet, Scope};
-use super::moment::Moment;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
+use crate::document::{PolicyDoc, Tree};
+use crate::model::moment::Moment;
+use crate::model::{Client, PolicySet, Scope};
 
 mod budgets;
 mod content;
@@ -101,7 +101,7 @@ pub fn check_at(doc: &PolicyDoc, now: Option<Moment>) -> Result<(PolicySet, Diag
 
 /// A path of a route.
 #[cfg(not(target_os = "wasi"))]
-pub(super) fn path_template(path: &str) -> Option<super::model::Template> {
+pub(super) fn path_template(path: &str) -> Option<crate::model::Template> {
     template::template(path).ok()
 }
 

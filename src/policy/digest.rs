@@ -2,8 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::document::{Node, PolicyDoc, Tree};
-use super::json;
+use crate::document::json;
+use crate::document::{Node, PolicyDoc, Tree};
 
 /// The SHA-256 of a policy, in hexadecimal: of its one-document JSON form ([`super::to_json`], includes merged) without space,
 /// members ordered by name and numbers in their shortest spelling. So it is one for the YAML files, the rendered JSON and a

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use super::document::Node;
-use super::include::is_utf16;
 use super::similar::nearest;
-use super::{json, yaml};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
+use crate::document::Node;
+use crate::document::is_utf16;
+use crate::document::{json, yaml};
 
 /// The first line of a YAML file that is in a directory of policies and is none: a workflow, a description of an API.
 pub const IGNORE: &str = "# fieldgate: ignore";

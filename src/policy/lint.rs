@@ -2,10 +2,10 @@
 //!
 //! They look at the [`PolicySet`], whose meaning is settled, and at the document for places and spellings.
 
-use super::document::{Member, Node, PolicyDoc};
-use super::model::PolicySet;
-use super::moment::Moment;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::document::{Member, Node, PolicyDoc};
+use crate::model::PolicySet;
+use crate::model::moment::Moment;
 
 mod budgets;
 mod clients;

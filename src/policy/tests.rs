@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::field_path;
 
-pub(super) const TELCO: &str = include_str!("../../policies/telco.yaml");
+pub(crate) const TELCO: &str = include_str!("../../policies/telco.yaml");
 
 /// A policy of one YAML text.
-pub(super) fn yaml(text: &str) -> Result<(PolicySet, Diagnostics), Diagnostics> {
+pub(crate) fn yaml(text: &str) -> Result<(PolicySet, Diagnostics), Diagnostics> {
     let files = BTreeMap::from([("policy.yaml".to_owned(), text.to_owned())]);
     load(&files, "policy.yaml").and_then(|doc| check(&doc))
 }
 
 /// A policy's debug form without its spans.
-pub(super) fn spanless(policy: &PolicySet) -> String {
+pub(crate) fn spanless(policy: &PolicySet) -> String {
     let text = format!("{policy:?}");
     let mut out = String::new();
     let mut rest = text.as_str();

@@ -10,9 +10,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::caller::Caller;
-use crate::policy::model::{
-    Ceiling, ClaimPath, ClientId, Condition, PolicySet, RouteBody, RouteId, Scope, ScopeId, When,
-};
+use crate::model::{Ceiling, ClaimPath, ClientId, Condition, PolicySet, RouteBody, RouteId, Scope, ScopeId, When};
 
 /// What of rules 8 and 9 the policy alone decides.
 #[derive(Debug)]

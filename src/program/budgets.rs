@@ -12,9 +12,8 @@ use crate::budget::{
     Books, BudgetRule, BudgetUnit, Granter, KeyTag, Ladder, Need, Period, Service, Subject, SubjectHasher, SubjectKey,
 };
 use crate::caller::Caller;
-use crate::policy::PolicySet;
-use crate::policy::model::{
-    Budget, BudgetKey, ClaimPath, Count, Governed, MaxRecords, OnError, PathSubject, Route, RouteId, Store,
+use crate::model::{
+    Budget, BudgetKey, ClaimPath, Count, Governed, MaxRecords, OnError, PathSubject, PolicySet, Route, RouteId, Store,
     SubjectPlace, innermost_array, without_filters,
 };
 use crate::transform::PseudonymKey;

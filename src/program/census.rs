@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::automaton::Automaton;
 use super::tally::Standing;
 use super::view::StateId;
-use crate::policy::model::{ClassId, Level};
+use crate::model::{ClassId, Level};
 
 /// Most combinations of classes and level that one view tells apart. A policy has some twenty; what is over is not counted.
 const MOST_BINS: usize = 4096;

@@ -27,9 +27,9 @@ use super::automaton::Automaton;
 use super::collect::NamespaceId;
 use super::view::StateId;
 use crate::budget::Subject;
-use crate::policy::field_path::{FieldPath, Segment};
-use crate::policy::model::{BuiltIn, Detector, PolicySet, RouteId, TemplateSegment};
-use crate::policy::pattern::Effort;
+use crate::model::field_path::{FieldPath, Segment};
+use crate::model::pattern::Effort;
+use crate::model::{BuiltIn, Detector, PolicySet, RouteId, TemplateSegment};
 use crate::transform::{Searched, detect};
 
 /// Longest name that is told, in bytes.

@@ -1,7 +1,7 @@
 //! Which paths a template fits, and what its parameters are there (rules 3 and 4).
 
 use super::router::is_canonical_segment;
-use crate::policy::model::{Template, TemplateSegment, between};
+use crate::model::{Template, TemplateSegment, between};
 
 /// The values of a template's parameters in a canonical path, in order, as they stand there; `None` if it does not fit.
 pub(super) fn fit<'p>(template: &Template, path: &'p str) -> Option<Vec<&'p str>> {

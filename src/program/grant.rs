@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::collect::NamespaceId;
-use crate::policy::model::{Ceiling, ClassId, ClientId, Detector, Entry, Level, Mask, PolicySet, Pseudonym, ScopeId};
+use crate::model::{Ceiling, ClassId, ClientId, Detector, Entry, Level, Mask, PolicySet, Pseudonym, ScopeId};
 
 /// JSON text of the replacement that always exists (rule 18).
 const NULL: &str = "null";

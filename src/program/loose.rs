@@ -11,7 +11,7 @@
 //! | `/accounts/{id}` | `/Accounts/1`, `/accounts/1/`, `/accounts%253Bv=1/1`, `/x/%252E%252E/accounts/1` |
 //! | `/accounts` | `/accounts/`, `/ACCOUNTS`, `/accounts.json`, `/accounts%20` |
 
-use crate::policy::model::{Template, TemplateSegment};
+use crate::model::{Template, TemplateSegment};
 
 /// How often a path is decoded. One that has still something to decode after that is not sent by any honest caller.
 const DECODINGS: usize = 3;

@@ -3,7 +3,7 @@
 
 use super::fit::fit;
 use super::loose::Loose;
-use crate::policy::model::{self, PolicySet, QueryRule, RouteBody, RouteId, Template};
+use crate::model::{self, PolicySet, QueryRule, RouteBody, RouteId, Template};
 use crate::refusal::Refusal;
 
 /// Routes of one policy, the more specific first.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::view::StateId;
-use crate::policy::model::Level;
+use crate::model::Level;
 
 /// What became, or would have become, of one place of the policy in one body: numbers, never values.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

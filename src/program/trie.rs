@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::collect::NamespaceId;
-use crate::policy::field_path::{FieldPath, Filter, Segment};
-use crate::policy::model::{ClientId, Governed, ScopeId};
+use crate::model::field_path::{FieldPath, Filter, Segment};
+use crate::model::{ClientId, Governed, ScopeId};
 
 /// Index of a node; the root is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

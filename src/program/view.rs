@@ -17,7 +17,7 @@ use super::drift::{Drift, Sightings};
 use super::grant::ScalarRule;
 use super::names::Names;
 use super::tally::{FieldCount, Standing, Tally};
-use crate::policy::model::{Level, Limits, Over, RouteId, ScopeId};
+use crate::model::{Level, Limits, Over, RouteId, ScopeId};
 use crate::transform::PseudonymKey;
 
 /// A state of a [`View`].
@@ -187,7 +187,8 @@ pub enum PathStep<'a> {
 ///
 /// ```
 /// use fieldgate::caller::Caller;
-/// use fieldgate::policy::{self, model::RouteId};
+/// use fieldgate::policy;
+/// use fieldgate::model::RouteId;
 /// use fieldgate::program::{ContainerRule, Program, ScalarRule, StateId};
 ///
 /// let (policy, _) = policy::from_json(br#"{"language": 1, "policy": "accounts",

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::record::{Outcome, Record, Requester, Ruling, level_word};
 use rustc_hash::FxHashMap;
 
-use crate::policy::model::{ClassId, ClientId, Level, PolicySet, RouteId, ScopeId};
+use crate::model::{ClassId, ClientId, Level, PolicySet, RouteId, ScopeId};
 use crate::program::FieldCount;
 use crate::refusal::Refusal;
 

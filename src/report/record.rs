@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::stamp::Stamp;
 use crate::budget::Subject;
-use crate::policy::model::{ClientId, Level, PolicySet, RouteId, ScopeId};
+use crate::model::{ClientId, Level, PolicySet, RouteId, ScopeId};
 use crate::program::{ClassCount, NamespaceId, Undeclared};
 use crate::refusal::Refusal;
 
@@ -355,7 +355,7 @@ impl<'a> Record<'a> {
         let Some(policy) = self.policy else { return };
         let budgets =
             self.budgets.iter().filter_map(|state| Some((state, policy.budgets.get(usize::from(state.budget))?)));
-        let write = |(state, budget): (&BudgetState, &crate::policy::model::Budget), out: &mut Vec<u8>| {
+        let write = |(state, budget): (&BudgetState, &crate::model::Budget), out: &mut Vec<u8>| {
             out.extend_from_slice(br#"{"name":"#);
             write_text(&budget.name, out);
             write_count(br#","used":"#, state.used, out);

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::policy::moment::Day;
+use crate::model::moment::Day;
 
 /// Milliseconds of a day.
 const DAY: u64 = 86_400_000;

@@ -21,8 +21,8 @@ use super::sink::Sink;
 use crate::json::Texts;
 use crate::json::lexer::Tokens;
 use crate::json::simd::BLOCK;
-use crate::policy::model::Over;
-use crate::policy::pattern::Effort;
+use crate::model::Over;
+use crate::model::pattern::Effort;
 use crate::program::{Census, Outlook, Sightings, Standing, State, StateId, States, View};
 use crate::refusal::{JsonFault, Refusal};
 

@@ -24,9 +24,9 @@ use self::cursor::Cursor;
 use self::custom::Custom;
 use self::symbols::Symbols;
 use super::text::{Text, push_text};
-use crate::policy::model::{BuiltIn, Detector};
-use crate::policy::pattern::{Effort, Exhausted};
-use crate::policy::region::Region;
+use crate::model::pattern::{Effort, Exhausted};
+use crate::model::region::Region;
+use crate::model::{BuiltIn, Detector};
 
 /// What a search made of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

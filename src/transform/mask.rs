@@ -2,7 +2,7 @@
 
 use super::round::round;
 use super::text::{StringContent, Text, push_char};
-use crate::policy::model::{Mask, RoundTo};
+use crate::model::{Mask, RoundTo};
 
 /// What stands for the part that is left out: always four, so that length is not revealed (rule 20).
 const LEFT_OUT: &[u8] = b"****";

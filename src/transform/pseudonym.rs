@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::text::{Piece, Text};
-use crate::policy::model::{Link, Pseudonym};
+use crate::model::{Link, Pseudonym};
 
 /// The least length of a key, in bytes: that of the MAC, below which HMAC-SHA-256 is weaker than it looks (FIPS 198-1 §3).
 const KEY_BYTES: usize = 32;

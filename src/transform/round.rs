@@ -1,6 +1,6 @@
 //! `mask: {round: n}` (rule 22): decimal arithmetic on a number's JSON text, never through a double.
 
-use crate::policy::model::RoundTo;
+use crate::model::RoundTo;
 
 /// The most digits before the point that a number may have, written without its exponent. It bounds work and output
 /// however large an exponent claims to be (`1e400000000` is eleven bytes); 64 digits are far beyond any amount.

@@ -149,7 +149,7 @@ fn text(value: &Value) -> String {
 
 /// A moment as the command line takes it.
 fn seconds(moment: u64) -> String {
-    let day = fieldgate::policy::moment::Day(u32::try_from(moment / 86_400).expect("a day"));
+    let day = fieldgate::model::moment::Day(u32::try_from(moment / 86_400).expect("a day"));
     let rest = moment % 86_400;
     format!("{day}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
@@ -180,7 +180,7 @@ const NOW: u64 = 1_801_440_000;
 
 /// What `check --format json` says of files.
 fn checked(files: &BTreeMap<String, String>) -> Value {
-    let one = Loaded::read(files, "policy.yaml", Some(fieldgate::policy::moment::Moment(NOW)));
+    let one = Loaded::read(files, "policy.yaml", Some(fieldgate::model::moment::Moment(NOW)));
     found::document(&[one.map_or_else(|found| found, |one| one.diagnostics)])
 }
 
@@ -235,7 +235,7 @@ fn typed(world: &mut World) -> Result<(), String> {
         ))?;
         let files = BTreeMap::from([("policy.yaml".to_owned(), policy.clone())]);
         let now = std::time::SystemTime::now();
-        let one = Loaded::read(&files, "policy.yaml", fieldgate::policy::moment::Moment::of(now));
+        let one = Loaded::read(&files, "policy.yaml", fieldgate::model::moment::Moment::of(now));
         let said = found::document(&[one.map_or_else(|found| found, |one| one.diagnostics)]);
         let wanted: Vec<Value> = said["diagnostics"]
             .as_array()

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::moment::Moment;
 use fieldgate::transform::PseudonymKey;
 use fieldgate_workbench::ledger::{Ledger, Question, Tags, read};
 use fieldgate_workbench::replay::{ReplayCase, windows};

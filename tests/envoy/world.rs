@@ -11,8 +11,8 @@ use std::time::SystemTime;
 
 use fieldgate::caller::{Caller, Evidence};
 use fieldgate::exchange::{self, Answer as Native};
-use fieldgate::policy::model::Budget;
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::Budget;
+use fieldgate::model::moment::Moment;
 use fieldgate::policy::{self, Disk};
 use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;

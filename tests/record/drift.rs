@@ -7,7 +7,7 @@ use std::rc::Rc;
 use fieldgate::budget::MemoryStore;
 use fieldgate::caller::Caller;
 use fieldgate::json::Texts;
-use fieldgate::policy::model::RouteId;
+use fieldgate::model::RouteId;
 use fieldgate::program::Program;
 use fieldgate::rewrite::Rewriter;
 use fieldgate::transform::PseudonymKey;

@@ -6,8 +6,8 @@ mod extremes;
 use std::rc::Rc;
 
 use fieldgate::caller::Caller;
+use fieldgate::model::RouteId;
 use fieldgate::policy;
-use fieldgate::policy::model::RouteId;
 use fieldgate::program::{Program, View};
 use fieldgate::transform::PseudonymKey;
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use fieldgate::budget::SubjectKey;
+use fieldgate::model::{Canaries, RouteBody};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Canaries, RouteBody};
 
 use super::exit::{Exit, Failure};
 use super::load;

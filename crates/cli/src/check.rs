@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use fieldgate::diagnostic::{Diagnostics, Severity, fix};
-use fieldgate::policy::model::{PolicySet, RouteBody};
+use fieldgate::model::{PolicySet, RouteBody};
 use fieldgate::policy::{self, Disk, Files as _};
 use fieldgate_workbench::deployment::{self, Reviewed};
 use fieldgate_workbench::openapi::{self, Api, WantedOperations, drift};

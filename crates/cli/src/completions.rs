@@ -11,7 +11,8 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 use fieldgate::diagnostic::{catalogue, rules};
-use fieldgate::policy::{self, Disk, Node, PolicyDoc};
+use fieldgate::document::Node;
+use fieldgate::policy::{self, Disk, PolicyDoc};
 
 use super::exit::{Exit, Failure};
 use super::load;
@@ -123,7 +124,7 @@ fn offered(names: impl Iterator<Item = (String, String)>, typed: &OsStr) -> Vec<
         .collect()
 }
 
-fn members(node: Option<&Node>) -> impl Iterator<Item = &fieldgate::policy::Member> {
+fn members(node: Option<&Node>) -> impl Iterator<Item = &fieldgate::document::Member> {
     node.and_then(Node::members).unwrap_or_default().iter()
 }
 

@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use fieldgate::diagnostic::{Code, Span, catalogue};
-use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{
-    Budget, BudgetStep, Entry, Governed, Level, Route, RouteBody, Scope, ScopeId, StepEffect,
-};
+use fieldgate::model::field_path::FieldPath;
+use fieldgate::model::{Budget, BudgetStep, Entry, Governed, Level, Route, RouteBody, Scope, ScopeId, StepEffect};
 use fieldgate_workbench::suite::forms::Forms;
 use fieldgate_workbench::suite::verdict::{self, Asker, Because, Decider, Verdict, word};
 use fieldgate_workbench::suite::{budgets, reasons};

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use fieldgate::diagnostic::Severity;
-use fieldgate::policy::{self, disk};
+use fieldgate::document::disk;
+use fieldgate::policy;
 use fieldgate_workbench::fault::Fault;
 use fieldgate_workbench::openapi::skeleton::{self, Matched};
 use fieldgate_workbench::openapi::{self, Api, Sample, WantedOperations};

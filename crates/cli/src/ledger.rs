@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use fieldgate::diagnostic::plain;
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::moment::Moment;
 use fieldgate_workbench::ledger::{Ledger, Question, Tags};
 use serde_json::{Value, json};
 

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fieldgate::diagnostic::{Diagnostics, Severity};
-use fieldgate::policy::model::Route;
-use fieldgate::policy::moment::Moment;
-use fieldgate::policy::{Disk, FileKind, Files, PolicySet, disk};
+use fieldgate::document::disk;
+use fieldgate::model::Route;
+use fieldgate::model::moment::Moment;
+use fieldgate::policy::{Disk, FileKind, Files, PolicySet};
 use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;
 pub(crate) use fieldgate_workbench::loaded::Loaded;

@@ -5,8 +5,8 @@ mod html;
 use std::path::PathBuf;
 
 use fieldgate::diagnostic::{Sources, plain};
+use fieldgate::model::{ClientId, Level};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{ClientId, Level};
 use fieldgate_workbench::suite::verdict::word;
 use serde_json::{Value, json};
 

@@ -8,9 +8,9 @@ use std::time::SystemTime;
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Answer, Headers, Mode, Response};
+use fieldgate::model::moment::Moment;
+use fieldgate::model::{Route, RouteBody, RouteId, StepEffect};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Route, RouteBody, RouteId, StepEffect};
-use fieldgate::policy::moment::Moment;
 use fieldgate::program::{FieldCount, Program};
 use fieldgate::refusal::Refusal;
 use fieldgate::rewrite::Counts;
@@ -159,7 +159,7 @@ fn share(policy: &PolicySet, route: Option<RouteId>, caller: &Caller, used: u8, 
 /// A moment as it is written on the command line and in records: `2027-02-01T00:00:00Z`.
 pub(crate) fn spelled(Moment(seconds): Moment) -> String {
     let (day, rest) = (seconds / 86_400, seconds % 86_400);
-    let day = fieldgate::policy::moment::Day(u32::try_from(day).unwrap_or(u32::MAX));
+    let day = fieldgate::model::moment::Day(u32::try_from(day).unwrap_or(u32::MAX));
     format!("{day}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 

@@ -7,7 +7,7 @@ mod istio;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fieldgate::policy::model::{HeadMode, Identity};
+use fieldgate::model::{HeadMode, Identity};
 use fieldgate::policy::{self, PolicySet};
 
 use super::exit::{Exit, Failure};

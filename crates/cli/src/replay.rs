@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use fieldgate::caller::Caller;
 use fieldgate::diagnostic::plain;
+use fieldgate::model::moment::Moment;
+use fieldgate::model::{Budget, PolicySet, Route, RouteId};
 use fieldgate::policy;
-use fieldgate::policy::model::{Budget, PolicySet, Route, RouteId};
-use fieldgate::policy::moment::Moment;
 use fieldgate_workbench::fault::Fault;
 use fieldgate_workbench::replay::{
     Harvest, Harvester, Patience, ReplayCase, Replayed, SweepRow, Upstream, at_most, best_route, best_scope, counted,

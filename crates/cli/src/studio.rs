@@ -11,7 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use fieldgate::policy::{self, Disk, Files, Node, disk, yaml};
+use fieldgate::document::{Node, disk, yaml};
+use fieldgate::policy::{self, Disk, Files};
 use fieldgate_workbench::suite;
 use serde_json::{Map, Value, json};
 

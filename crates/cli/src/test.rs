@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use fieldgate::budget::MemoryStore;
 use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::moment::Moment;
 use fieldgate::policy::{Disk, PolicyDoc};
 use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;

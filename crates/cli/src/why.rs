@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use fieldgate::diagnostic::plain;
+use fieldgate::model::{Level, Route, RouteBody, ScopeId};
 use fieldgate::policy;
-use fieldgate::policy::model::{Level, Route, RouteBody, ScopeId};
 use fieldgate_workbench::ledger::{Client, Line, Record};
 use fieldgate_workbench::preview::meaning;
 use fieldgate_workbench::suite::reasons;

@@ -20,8 +20,8 @@ use fieldgate::caller::{Caller, Evidence};
 use fieldgate::exchange::{
     BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Question, RequestDirective, TrailersDirective,
 };
-use fieldgate::policy::model::Identity;
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::Identity;
+use fieldgate::model::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::protobuf::verified_claims;
 use fieldgate::refusal::{Lines, Problem, Refusal};

@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
+use fieldgate::model::ScopeId;
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::ScopeId;
 use fieldgate::program::FieldCount;
 use fieldgate::report::{MetricKind, Record, Series, SeriesNumbers, reported_field};
 

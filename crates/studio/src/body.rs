@@ -1,7 +1,7 @@
 //! A body for a route of which nobody has one at hand: made of the fields that the policy knows.
 
-use fieldgate::policy::field_path::Segment;
-use fieldgate::policy::model::{Entry, Governed, Mask};
+use fieldgate::model::field_path::Segment;
+use fieldgate::model::{Entry, Governed, Mask};
 use serde_json::{Map, Value, json};
 
 /// A body with a value at each place that the route knows. What a filter selects by is not made up: an element has what the

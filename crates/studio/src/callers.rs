@@ -1,8 +1,8 @@
 //! Who asks: the caller that the page names, or one for each scope.
 
 use fieldgate::caller::Caller;
+use fieldgate::model::{Condition, Scope, When};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Condition, Scope, When};
 use serde_json::{Map, Value, json};
 
 use crate::question::{claims, text, texts};

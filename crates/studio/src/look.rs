@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use fieldgate::diagnostic::{Diagnostics, Severity, catalogue};
 use fieldgate::exchange::{Answer, Mode, Response};
-use fieldgate::policy::model::{PolicySet, Route, RouteBody, StepEffect};
+use fieldgate::model::{PolicySet, Route, RouteBody, StepEffect};
 use fieldgate::program::{Program, Way};
 use fieldgate_workbench::cells;
 use fieldgate_workbench::found;

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use fieldgate::policy::model::{BudgetId, BudgetStep, Governed, Level, Route, StepEffect};
+use fieldgate::model::{BudgetId, BudgetStep, Governed, Level, Route, StepEffect};
 use fieldgate_workbench::loaded::Loaded;
 use fieldgate_workbench::suite::forms::Forms;
 use fieldgate_workbench::suite::place::{Place, PlaceStep};

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use fieldgate::diagnostic::{Diagnostics, Sources, Span};
 use fieldgate::exchange::{Headers, Response};
+use fieldgate::model::moment::Moment;
 use fieldgate::policy;
-use fieldgate::policy::moment::Moment;
 use fieldgate_workbench::loaded::Loaded;
 use serde_json::{Map, Value, json};
 

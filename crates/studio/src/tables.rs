@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use fieldgate::budget::MemoryStore;
 use fieldgate::diagnostic::{Diagnostics, Span};
+use fieldgate::model::RouteBody;
 use fieldgate::policy;
-use fieldgate::policy::model::RouteBody;
 use fieldgate::program::{Program, Way};
 use fieldgate_workbench::loaded::Loaded;
 use fieldgate_workbench::suite::verdict::{client_entry, word};

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use fieldgate::caller::Caller;
 use fieldgate::json::Texts;
+use fieldgate::model::{ClientId, Level, PolicySet, RouteId};
 use fieldgate::policy;
-use fieldgate::policy::model::{ClientId, Level, PolicySet, RouteId};
 use fieldgate::program::{Program, View};
 use fieldgate::refusal::Refusal;
 use fieldgate::rewrite::{Counts, Rewriter};

@@ -8,12 +8,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use fieldgate::policy::field_path::{FieldPath, Segment};
-use fieldgate::policy::model::{
+use fieldgate::model::field_path::{FieldPath, Segment};
+use fieldgate::model::pattern::Effort;
+use fieldgate::model::{
     Ceiling, ClassId, ClientId, Condition, Detector, Entry, Governed, Level, Mask, Over, PolicySet, Pseudonym, Route,
     RouteBody, RouteId, RowRule, ScopeId, When,
 };
-use fieldgate::policy::pattern::Effort;
 use fieldgate::transform::{self, PseudonymKey, Searched};
 use jsonpath_rust::parser::model::JpQuery;
 use jsonpath_rust::parser::parse_json_path;

@@ -3,12 +3,12 @@
 use crate::suite::budgets;
 use crate::suite::forms::Forms;
 use crate::suite::verdict::{self, Verdict, word};
-use fieldgate::policy::PolicySet;
-use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{
+use fieldgate::model::field_path::FieldPath;
+use fieldgate::model::{
     BudgetStep, ClientId, Governed, Level, OtherContent, Over, QueryRule, Route, RouteBody, ScopeId, StepEffect,
     Unmatched,
 };
+use fieldgate::policy::PolicySet;
 use serde_json::{Map, Value};
 
 /// One route's fields.

@@ -10,10 +10,10 @@ use std::rc::Rc;
 mod budgets;
 mod levels;
 
-use fieldgate::policy::model::{
+use fieldgate::model::moment::Day;
+use fieldgate::model::{
     Condition, Governed, HeaderNames, Identity, OtherContent, PolicySet, QueryRule, Route, RouteBody, Unmatched, When,
 };
-use fieldgate::policy::moment::Day;
 use serde_json::{Value, json};
 
 use crate::loaded::Loaded;

@@ -6,8 +6,9 @@ use std::ops::Range;
 
 use fieldgate::diagnostic::Span;
 use fieldgate::diagnostic::rules::{Key, keys};
-use fieldgate::policy::model::BuiltIn;
-use fieldgate::policy::{Member, Node, PolicyDoc};
+use fieldgate::document::{Member, Node};
+use fieldgate::model::BuiltIn;
+use fieldgate::policy::PolicyDoc;
 
 pub use cursor::{Cursor, Slot};
 

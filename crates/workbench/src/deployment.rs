@@ -6,7 +6,7 @@
 //! they let something past: each finding has its line, like those of a policy.
 //!
 //! ```text
-//!  bytes ─► trees (policy::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record
+//!  bytes ─► trees (document::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record
 //!                                                  │  ├──► plugin ── embedded policy ─► Demands
 //!                                                  │  ├──► host
 //!                                                  │  └──► istio, mesh; gateway, patches, attach
@@ -46,7 +46,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use fieldgate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
-use fieldgate::policy::{Node, PolicySet, foreign};
+use fieldgate::document::{Node, foreign};
+use fieldgate::policy::PolicySet;
 
 use demands::Demands;
 use survey::Survey;

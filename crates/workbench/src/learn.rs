@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fieldgate::diagnostic::fix::Fixed;
 use fieldgate::diagnostic::{Source, Sources};
-use fieldgate::policy::field_path::{FieldPath, Segment};
-use fieldgate::policy::{Member, Node, PolicyDoc, Tree};
+use fieldgate::document::{Member, Node, Tree};
+use fieldgate::model::field_path::{FieldPath, Segment};
+use fieldgate::policy::PolicyDoc;
 use serde_json::Value;
 
 use crate::ledger::Record;

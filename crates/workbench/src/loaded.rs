@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use fieldgate::diagnostic::{Diagnostics, Sources};
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::moment::Moment;
 use fieldgate::policy::{self, Files, PolicyDoc, PolicySet};
 
 /// One policy that checks.

@@ -11,8 +11,8 @@ use crate::fault::Fault;
 
 use serde_json::Value;
 
+use fieldgate::model::field_path::FieldPath;
 use fieldgate::policy::Files;
-use fieldgate::policy::field_path::FieldPath;
 
 mod document;
 pub mod drift;
@@ -183,7 +183,7 @@ impl Field {
 
 /// A path as a policy writes it. A map's members are `.*`, an array's elements `[*]`.
 fn path_text(steps: &[Step]) -> String {
-    use fieldgate::policy::field_path::Segment;
+    use fieldgate::model::field_path::Segment;
     let mut text = "$".to_owned();
     for step in steps {
         match step {

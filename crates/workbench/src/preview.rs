@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Answer, Request, Response, respond};
+use fieldgate::model::moment::Moment;
+use fieldgate::model::{Level, RouteBody, RouteId};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Level, RouteBody, RouteId};
-use fieldgate::policy::moment::Moment;
 use fieldgate::program::{KeyMissing, Program};
 use fieldgate::refusal::Refusal;
 use fieldgate::transform::PseudonymKey;

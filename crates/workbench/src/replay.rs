@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Request, Response, respond};
+use fieldgate::model::moment::Moment;
+use fieldgate::model::{Budget, Count, Level, PolicySet, Route, RouteBody, RouteId, SubjectPlace};
 use fieldgate::policy;
-use fieldgate::policy::model::{Budget, Count, Level, PolicySet, Route, RouteBody, RouteId, SubjectPlace};
-use fieldgate::policy::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::transform::PseudonymKey;
 use serde_json::Value;

@@ -15,8 +15,8 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use fieldgate::diagnostic::{Sources, Span};
-use fieldgate::policy::model::Level;
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::Level;
+use fieldgate::model::moment::Moment;
 use fieldgate::refusal::Refusal;
 
 pub mod budgets;

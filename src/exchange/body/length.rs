@@ -1,7 +1,7 @@
 //! [`Length`]: how long a body says that it is, how its end is told, and how long it may be.
 
 use crate::json::Texts;
-use crate::policy::model::Limits;
+use crate::model::Limits;
 use crate::refusal::Refusal;
 
 /// How long a body says that it is, and how long it may be.

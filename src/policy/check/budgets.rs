@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::super::document::{Member, Node, Tree};
-use super::super::model::{
-    Budget, BudgetClients, BudgetKey, BudgetStep, Canaries, Class, ClientId, Count, Identity, Level, OnError, Per, Rls,
-    StepEffect, Store,
-};
 use super::super::similar::nearest;
 use super::read::{Keys, Reader, choice};
 use super::resolve::client_id;
 use super::scopes::ClientDraft;
 use super::settings;
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::{Member, Node, Tree};
+use crate::model::{
+    Budget, BudgetClients, BudgetKey, BudgetStep, Canaries, Class, ClientId, Count, Identity, Level, OnError, Per, Rls,
+    StepEffect, Store,
+};
 
 /// Largest `cost` of a class: with the largest body's scalars at show, a response's cost stays far below 2^64.
 pub(super) const MOST_COST: u64 = 1_000_000;

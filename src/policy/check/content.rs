@@ -1,10 +1,10 @@
 //! What bodies may be besides JSON (rule 30).
 
-use super::super::document::{Node, Tree};
-use super::super::media::MediaRange;
-use super::super::model::OtherContent;
 use super::read::Reader;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::document::{Node, Tree};
+use crate::model::OtherContent;
+use crate::model::media::MediaRange;
 
 const WHICH: &str = "name the types that pass, none of them a form in which records come: `other_content: {pass: [application/pdf, \"image/*\"]}`";
 

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::super::document::Node;
-use super::super::field_path::FieldPath;
-use super::super::model::{
-    Budget, Count, Governed, PathSubject, QueryRule, Route, RouteBody, SubjectPlace, Template, TemplateSegment,
-    innermost_array, without_filters,
-};
 use super::super::similar::nearest;
 use super::read::Reader;
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::Node;
+use crate::model::field_path::FieldPath;
+use crate::model::{
+    Budget, Count, Governed, PathSubject, QueryRule, Route, RouteBody, SubjectPlace, Template, TemplateSegment,
+    innermost_array, without_filters,
+};
 
 /// `subject` of a route: a namespace and the path parameter that names its one subject.
 pub(super) fn path_subject(reader: &mut Reader, node: &Node, template: Option<&Template>) -> Option<PathSubject> {

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::super::document::Node;
-use super::super::model::{BuiltIn, CustomDetector, Detector};
-use super::super::pattern::{Pattern, PatternFault};
-use super::super::region::Region;
 use super::super::similar::question;
 use super::read::{Reader, choice};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::document::Node;
+use crate::model::pattern::{Pattern, PatternFault};
+use crate::model::region::Region;
+use crate::model::{BuiltIn, CustomDetector, Detector};
 
 /// Most detectors of a policy's own: each may look through every string of the fields that name it.
 const MAX_DETECTORS: usize = 64;

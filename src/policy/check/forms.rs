@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use super::super::document::{Node, Tree};
-use super::super::json;
-use super::super::model::{ClassId, Detector, Link, Mask, Pseudonym, RoundTo};
 use super::super::similar::nearest;
 use super::detectors;
 use super::read::Reader;
 use super::shapes::{self, Declared};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::document::json;
+use crate::document::{Node, Tree};
+use crate::model::{ClassId, Detector, Link, Mask, Pseudonym, RoundTo};
 
 /// What an author says of one scalar place.
 #[derive(Debug, Clone)]

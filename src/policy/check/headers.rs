@@ -1,10 +1,10 @@
 //! `headers`: which response headers go out besides the safe ones, and which of the request come back (rule 31).
 
-use super::super::document::Node;
-use super::super::model::{Class, ClassId, HeaderNames};
 use super::read::Reader;
 use super::shapes;
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::Node;
+use crate::model::{Class, ClassId, HeaderNames};
 
 /// A header's name, in lower case.
 pub(super) fn name(reader: &mut Reader, text: &str, span: Span) -> Option<String> {

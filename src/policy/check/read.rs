@@ -2,13 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-use super::super::document::{Member, Node, Tree};
-use super::super::field_path::FieldPath;
-use super::super::lookalike;
-use super::super::model::Level;
-use super::super::path_fault::{self, PathFaultKind};
 use super::super::similar::{all_nearest, nearest, question};
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::lookalike;
+use crate::document::{Member, Node, Tree};
+use crate::model::Level;
+use crate::model::field_path::FieldPath;
+use crate::model::path_fault::{self, PathFaultKind};
 
 /// Collects findings while reading.
 pub(super) struct Reader {

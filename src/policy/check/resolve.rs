@@ -3,10 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use super::super::field_path::{FieldPath, Segment};
-use super::super::model::{
-    ClientId, Condition, Entry, Governed, Identity, Level, Route, RouteBody, RowRule, ScopeId, When,
-};
 use super::super::similar::{nearest, question};
 use super::forms::Leaf;
 use super::read::Reader;
@@ -14,6 +10,8 @@ use super::routes::{self, BodyDraft, GovernedDraft, RouteDraft};
 use super::scopes::{ClientDraft, ScopeDraft};
 use super::shapes::{self, Expansion, Shape, What};
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::model::field_path::{FieldPath, Segment};
+use crate::model::{ClientId, Condition, Entry, Governed, Identity, Level, Route, RouteBody, RowRule, ScopeId, When};
 
 fn scope_id(index: usize) -> Option<ScopeId> {
     u16::try_from(index).ok().map(ScopeId)

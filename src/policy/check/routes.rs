@@ -2,12 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::super::document::{Member, Node, Tree};
-use super::super::field_path::{FieldPath, Filter, Segment};
-use super::super::model::{
-    Ceiling, HeaderNames, MaxRecords, OtherContent, Over, PathSubject, QueryRule, Relation, TemplateSegment,
-};
-use super::super::moment::Day;
 use super::counting;
 use super::read::{Keys, Reader};
 use super::scopes;
@@ -15,6 +9,12 @@ use super::shapes::{self, Declared, Field};
 use super::template::{self, Matched};
 use super::{content, headers};
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::{Member, Node, Tree};
+use crate::model::field_path::{FieldPath, Filter, Segment};
+use crate::model::moment::Day;
+use crate::model::{
+    Ceiling, HeaderNames, MaxRecords, OtherContent, Over, PathSubject, QueryRule, Relation, TemplateSegment,
+};
 
 /// A route as written, shapes resolved. One that is broken keeps its name and area, so that nothing follows from it.
 pub(super) struct RouteDraft<'d> {

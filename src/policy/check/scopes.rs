@@ -1,11 +1,11 @@
 //! Scopes and clients (rules 8, 9, 13, 15, 17).
 
-use super::super::document::Node;
-use super::super::field_path::FieldPath;
-use super::super::model::{Ceiling, Class, Condition, Identity, Level, When};
 use super::read::Reader;
 use super::{settings, shapes};
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::Node;
+use crate::model::field_path::FieldPath;
+use crate::model::{Ceiling, Class, Condition, Identity, Level, When};
 
 /// A level that a scope sets for a place by name (rule 15).
 pub(super) struct Override<'d> {

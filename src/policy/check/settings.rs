@@ -1,12 +1,12 @@
 //! What a policy says once: identity, defaults, hosts and limits (rules 4, 5, 7, 29 to 31, 40).
 
-use super::super::document::{Node, Tree};
-use super::super::field_path::{FieldPath, Segment};
-use super::super::model::{self, ClaimPath, Defaults, Errors, HeadMode, HeaderNames, Identity, Limits, Unmatched};
 use super::read::Reader;
 use super::shapes::Declared;
 use super::{detectors, headers};
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::{Node, Tree};
+use crate::model::field_path::{FieldPath, Segment};
+use crate::model::{self, ClaimPath, Defaults, Errors, HeadMode, HeaderNames, Identity, Limits, Unmatched};
 
 /// `identity` (rule 7).
 pub(super) fn identity(reader: &mut Reader, node: Option<&Node>, place: Span) -> Option<Identity> {

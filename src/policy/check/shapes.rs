@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::document::{Node, Tree};
-use super::super::field_path::FieldPath;
-use super::super::model::{Class, ClassId};
 use super::budgets;
 use super::detectors::DetectorDraft;
 use super::forms::{self, Leaf};
 use super::read::{Reader, Section};
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::{Node, Tree};
+use crate::model::field_path::FieldPath;
+use crate::model::{Class, ClassId};
 
 /// Most entries that one shape or route may come to, mounts resolved: each costs memory in every worker.
 pub(super) const MAX_ENTRIES: usize = 10_000;

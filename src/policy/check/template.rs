@@ -1,10 +1,10 @@
 //! `match`: a method and a path template (rules 3 and 4).
 
-use super::super::document::Node;
-use super::super::lookalike;
-use super::super::model::{Template, TemplateSegment};
 use super::read::Reader;
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::Node;
+use crate::document::lookalike;
+use crate::model::{Template, TemplateSegment};
 
 /// Which requests a route is for.
 pub(super) struct Matched {

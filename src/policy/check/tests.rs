@@ -1,10 +1,10 @@
 //! What a policy comes to mean, rule by rule.
 
-use super::super::model::{
+use super::super::tests::yaml;
+use crate::model::{
     Condition, Governed, HeadMode, Identity, Level, Limits, Link, Mask, Over, PolicySet, QueryRule, RoundTo, Route,
     RouteBody, Template, When,
 };
-use super::super::tests::yaml;
 
 /// A policy whose sections are those given, and the least of each other.
 fn policy(sections: &str) -> PolicySet {
@@ -117,9 +117,8 @@ fn a_bare_ceiling_is_one_for_every_class() {
          routes: {get: {match: GET /a, area: a, ceiling: {contact: mask}, body: {$: {shape: account}}}}",
     );
     let of = |name: &str| &policy.clients.iter().find(|client| client.name == name).unwrap().ceiling;
-    let levels = |ceiling: &super::super::model::Ceiling| {
-        (0..3).map(|id| ceiling.of(super::super::model::ClassId(id))).collect::<Vec<_>>()
-    };
+    let levels =
+        |ceiling: &crate::model::Ceiling| (0..3).map(|id| ceiling.of(crate::model::ClassId(id))).collect::<Vec<_>>();
     assert_eq!(levels(of("*")), [Level::Mask; 3]);
     assert_eq!(levels(of("b")), [Level::Hide, Level::Show, Level::Hide]);
     assert_eq!(levels(of("c")), [Level::Show; 3]);

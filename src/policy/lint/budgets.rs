@@ -1,8 +1,8 @@
 //! Budgets that hold, but less than their author may think (rules 34 to 36).
 
-use super::super::model::{Budget, BudgetId, BudgetKey, ClaimPath, Count, RouteBody, RouteId, Store, SubjectPlace};
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{Budget, BudgetId, BudgetKey, ClaimPath, Count, RouteBody, RouteId, Store, SubjectPlace};
 
 /// Requests that a budget should have room for: fewer lists at a time than that, and the reservations of a few parallel
 /// requests fill it.

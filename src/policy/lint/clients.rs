@@ -1,9 +1,9 @@
 //! Client entries beside `"*"` (rule 9).
 
-use super::super::lookalike;
-use super::super::model::{ClassId, Client, ClientId, Identity, PolicySet, RouteBody};
 use super::{Lint, some};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::document::lookalike;
+use crate::model::{ClassId, Client, ClientId, Identity, PolicySet, RouteBody};
 
 impl Lint<'_> {
     /// Entries that hold a client to less than `"*"` holds everybody else: a caller whose id is missing, or spelt in another

@@ -1,8 +1,8 @@
 //! What a policy's own detectors can cost (rule 27).
 
-use super::super::pattern::Effort;
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::pattern::Effort;
 
 /// Milliseconds for a megabyte of the worst text from which on a pattern is warned of. Some twenty-five kilobytes of such a
 /// text then use up what one response may cost; an honest pattern of forty characters stays well below.

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::field_path::{FieldPath, Segment};
-use super::super::model::{Entry, Governed, Level, Mask, Route, RouteBody, innermost_array};
 use super::Lint;
 use super::levels::level;
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::model::field_path::{FieldPath, Segment};
+use crate::model::{Entry, Governed, Level, Mask, Route, RouteBody, innermost_array};
 
 /// Most characters that a mask may leave: of an IBAN, a telephone number or an id, more are enough to know it by.
 const MOST_LEFT: u32 = 12;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::field_path::{FieldPath, Segment};
-use super::super::model::{Ceiling, ClassId, Entry, Governed, Level, Mask, Route, RouteBody, Scope, ScopeId};
 use super::{Lint, count, some};
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::model::field_path::{FieldPath, Segment};
+use crate::model::{Ceiling, ClassId, Entry, Governed, Level, Mask, Route, RouteBody, Scope, ScopeId};
 
 /// What decides a level.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

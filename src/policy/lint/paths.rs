@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::super::field_path::{FieldPath, Segment};
-use super::super::model::{Entry, Governed, RouteBody};
-use super::super::{Member, Node, lookalike};
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::{Member, Node, lookalike};
+use crate::model::field_path::{FieldPath, Segment};
+use crate::model::{Entry, Governed, RouteBody};
 
 /// Most pairs of entries that are compared in one route: the lint is worth a moment, not a minute.
 const MAX_PAIRS: usize = 4_000_000;

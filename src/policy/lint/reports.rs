@@ -1,9 +1,9 @@
 //! Routes that only report (rule 38).
 
-use super::super::model::RouteBody;
-use super::super::moment::{Day, Moment};
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::RouteBody;
+use crate::model::moment::{Day, Moment};
 
 /// Days ahead that a trial may last without a warning: a quarter.
 const LONG: u32 = 90;

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::super::field_path::Segment;
-use super::super::media::MediaRange;
-use super::super::model::{
-    Entry, Governed, Identity, OtherContent, QueryRule, RouteBody, TemplateSegment, Unmatched, When,
-};
 use super::super::similar::question;
-use super::super::{Node, PolicySet};
 use super::{Lint, some};
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::document::Node;
+use crate::model::field_path::Segment;
+use crate::model::media::MediaRange;
+use crate::model::{Entry, Governed, Identity, OtherContent, QueryRule, RouteBody, TemplateSegment, Unmatched, When};
+use crate::policy::PolicySet;
 
 /// Query parameters by which many APIs let a caller choose, rename, expand, filter or order by fields, withheld ones too.
 const TELLING: [&str; 41] = [
@@ -261,7 +260,7 @@ impl Lint<'_> {
         }
     }
 
-    fn route(&mut self, route: &super::super::model::Route) {
+    fn route(&mut self, route: &crate::model::Route) {
         let name = route.name.as_str();
         if !METHODS.contains(&route.method.as_str())
             && let Some(node) = self.node(&["routes", name, "match"])

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::model::{Detector, Level, RouteBody};
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{Detector, Level, RouteBody};
 
 impl Lint<'_> {
     pub(super) fn unused(&mut self) {

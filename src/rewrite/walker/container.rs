@@ -6,7 +6,7 @@ use super::super::sink::Sink;
 use super::step::Step;
 use super::{ContainerKind, Frame, Halt, Name, Phase, Root, Walker};
 use crate::json::Texts;
-use crate::policy::model::Over;
+use crate::model::Over;
 use crate::program::{ContainerRule, Outlook, Standing, State, StateId};
 use crate::refusal::Refusal;
 

@@ -9,7 +9,7 @@ use crate::caller::Caller;
 use crate::json::Texts;
 use crate::json::lexer::Tokens;
 use crate::json::scanner::Scanner;
-use crate::policy::model::RouteId;
+use crate::model::RouteId;
 use crate::program::{Program, View};
 use crate::rewrite::sink::Sink;
 

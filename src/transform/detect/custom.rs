@@ -1,8 +1,8 @@
 //! A policy's own detectors: patterns, searched for under the effort of the response.
 
 use super::Find;
-use crate::policy::model::{CustomDetector, Detector};
-use crate::policy::pattern::{Effort, Exhausted};
+use crate::model::pattern::{Effort, Exhausted};
+use crate::model::{CustomDetector, Detector};
 
 /// What each of a policy's own detectors finds next.
 #[derive(Debug)]

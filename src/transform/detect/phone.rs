@@ -13,7 +13,7 @@
 //! longer number joined by dots or dashes.
 
 use super::cursor::{Cursor, Gap, is_space};
-use crate::policy::region::{self, Region};
+use crate::model::region::{self, Region};
 
 /// Separators in one number: nobody writes each digit by itself.
 const MOST_BREAKS: usize = 8;

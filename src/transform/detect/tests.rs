@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use super::*;
 use crate::diagnostic::Span;
-use crate::policy::model::CustomDetector;
-use crate::policy::pattern::Pattern;
+use crate::model::CustomDetector;
+use crate::model::pattern::Pattern;
 
 const ALL: &[BuiltIn] = &BuiltIn::ALL;
 

@@ -1,8 +1,8 @@
 //! What is to be known of the word at a place: what is said of it, and what it means for callers.
 
 use fieldgate::diagnostic::{Sources, catalogue, rules};
+use fieldgate::model::Level;
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::Level;
 use fieldgate_workbench::complete::{self as names, Cursor, NameKind, Slot};
 use fieldgate_workbench::suite::verdict::word;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! A replay as one self-contained page: no script, no network. What comes from a policy is only ever text there.
 
 use fieldgate::diagnostic::plain;
+use fieldgate::model::{Budget, Level, StepEffect};
 use fieldgate::policy::digest;
-use fieldgate::policy::model::{Budget, Level, StepEffect};
 use fieldgate_workbench::replay::{Patience, Tally};
 use fieldgate_workbench::suite::budgets;
 use fieldgate_workbench::suite::verdict::word;

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fieldgate::model::{ClientId, Level, ScopeId};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{ClientId, Level, ScopeId};
 use fieldgate_workbench::suite::Cell;
 
 use crate::cells;

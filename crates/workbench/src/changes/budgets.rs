@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use crate::suite::budgets::{allowance, rejects, steps_text, whom};
 use crate::suite::verdict::word;
-use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{
+use fieldgate::model::{
     Budget, BudgetClients, BudgetKey, BudgetStep, Canaries, Count, Governed, OnError, RouteBody, StepEffect, Store,
 };
+use fieldgate::policy::PolicySet;
 
 use super::{Change, Direction, counterpart, setting};
 
@@ -92,7 +92,7 @@ fn budget((old, was): (&PolicySet, &Budget), (new, is): (&PolicySet, &Budget), c
         (Store::Local, Store::Rls(_)) => push("store", Direction::Loss, "local".to_owned(), "rls".to_owned()),
         (Store::Rls(_), Store::Local) => push("store", Direction::Gain, "rls".to_owned(), "local".to_owned()),
         (Store::Rls(was), Store::Rls(is)) if was != is => {
-            let text = |rls: &fieldgate::policy::model::Rls| {
+            let text = |rls: &fieldgate::model::Rls| {
                 let lease = rls.lease.map(|lease| format!(", lease {lease}")).unwrap_or_default();
                 format!("{}, {}, {}ms{lease}", rls.cluster, rls.domain, rls.timeout_ms)
             };
@@ -139,7 +139,7 @@ fn names<'p>(policy: &'p PolicySet, budget: &Budget) -> Option<BTreeSet<&'p str>
 
 /// What happens above each share: the highest effect is to leave everything as granted.
 fn effects(budget: &Budget) -> Vec<StepEffect> {
-    let granted = StepEffect::Ceiling(fieldgate::policy::model::Level::Show);
+    let granted = StepEffect::Ceiling(fieldgate::model::Level::Show);
     let full = (!rejects(budget)).then_some(BudgetStep { percent: 100, then: StepEffect::Reject });
     (1..=100_u8)
         .map(|share| {

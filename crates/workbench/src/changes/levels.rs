@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use crate::suite::forms;
 use crate::suite::verdict::{Verdict, client_entry, word};
+use fieldgate::model::{Entry, Level, Link, Mask};
 use fieldgate::policy::PolicySet;
-use fieldgate::policy::model::{Entry, Level, Link, Mask};
 
 use super::{Change, Direction, key};
 use crate::cells::{self, FieldCells, RouteCells};

@@ -10,8 +10,8 @@ use super::resource::{self, ResourceName};
 use super::survey::{Resource, Survey};
 use super::{Look, gateway, headers, patches};
 use fieldgate::diagnostic::{Code, Diagnostic};
-use fieldgate::policy::Node;
-use fieldgate::policy::model::Identity;
+use fieldgate::document::Node;
+use fieldgate::model::Identity;
 
 const GROUP: &str = "gateway.networking.k8s.io";
 

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::Look;
 use super::field::{get, head, is, text};
 use fieldgate::diagnostic::{Code, Diagnostic, Severity, Span};
-use fieldgate::policy::model::{HeadMode, Identity, Limits, RouteId, Store};
-use fieldgate::policy::{self, Node, PolicyDoc, PolicySet};
+use fieldgate::document::Node;
+use fieldgate::model::{HeadMode, Identity, Limits, RouteId, Store};
+use fieldgate::policy::{self, PolicyDoc, PolicySet};
 
 /// What a policy asks of the host that runs it.
 #[derive(Debug, Clone)]

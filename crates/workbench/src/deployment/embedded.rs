@@ -3,7 +3,7 @@
 use super::Look;
 use super::field::{at, get, text};
 use fieldgate::diagnostic::{Diagnostic, Span};
-use fieldgate::policy::{Node, Tree, foreign};
+use fieldgate::document::{Node, Tree, foreign};
 
 /// The documents that a resource has as texts. Their places are those of the file that the resource is in.
 pub(super) fn documents(look: &mut Look, resource: &Node) -> Vec<Node> {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use fieldgate::diagnostic::Span;
-use fieldgate::policy::{Member, Node, Tree};
+use fieldgate::document::{Member, Node, Tree};
 
 /// A field's member. The JSON form of protobuf takes its name in two spellings: `stat_prefix` and `statPrefix`. Of several,
 /// Envoy takes the last.

@@ -10,7 +10,7 @@ use super::field::{at, elements, get, head, is, is_enumerator, member, set, text
 use super::order::kind;
 use super::survey::Survey;
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::Node;
+use fieldgate::document::Node;
 
 /// The filter state by which a request is known that the plugin has seen, and what the plugin leaves there.
 pub(super) const MARK: (&str, &str) = ("wasm.fieldgate", "seen");

@@ -6,7 +6,7 @@ use super::plugin::{self, Flag};
 use super::survey::{Extent, Survey};
 use super::{Look, attach, istio, manager, patches, record};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
-use fieldgate::policy::{Node, Tree};
+use fieldgate::document::{Node, Tree};
 
 /// Whether a patch lets the plugin hold the head: neither WasmPlugin nor EnvoyExtensionPolicy can say so.
 pub(super) fn flag(survey: &Survey<'_>) -> Flag {

@@ -4,7 +4,7 @@ use super::Look;
 use super::field::{elements, get, head, text, walk};
 use super::printed::{self, Credentials};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::Node;
+use fieldgate::document::Node;
 
 /// Request headers that only say who asks, for tracing and logs: with any value they change no answer's meaning.
 const PLAIN: [&str; 10] = [

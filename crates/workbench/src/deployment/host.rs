@@ -5,7 +5,7 @@ use super::routes::Governed;
 use super::survey::Survey;
 use super::{Look, order, plugin, printed};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::{Node, Tree};
+use fieldgate::document::{Node, Tree};
 
 /// The oldest Envoy that is supported: before, a stream that is reset in mid-body ends without an error in HTTP/2.
 const OLDEST: (u64, u64) = (1, 37);

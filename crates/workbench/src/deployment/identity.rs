@@ -6,8 +6,8 @@ use super::order::kind;
 use super::survey::Manager;
 use super::{Look, message, tables};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::model::Identity;
-use fieldgate::policy::{Member, Node};
+use fieldgate::document::{Member, Node};
+use fieldgate::model::Identity;
 
 /// Where jwt_authn leaves claims, and the policy looks for them.
 const NAMESPACE: &str = "envoy.filters.http.jwt_authn";

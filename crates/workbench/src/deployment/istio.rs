@@ -6,8 +6,8 @@ use super::plugin::{self, Flag};
 use super::survey::{Extent, Survey};
 use super::{Look, gateway};
 use fieldgate::diagnostic::Code;
-use fieldgate::policy::Node;
-use fieldgate::policy::model::HeadMode;
+use fieldgate::document::Node;
+use fieldgate::model::HeadMode;
 
 /// The patches of an EnvoyFilter.
 pub(super) fn patches(resource: &Node) -> impl Iterator<Item = &Node> {

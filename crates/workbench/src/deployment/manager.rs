@@ -9,8 +9,8 @@ use super::routes::{self, Governed, Reach};
 use super::survey::{Extent, Manager, Survey};
 use super::{Look, gate, headers, identity, message, order, printed, record, tables};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
-use fieldgate::policy::Node;
-use fieldgate::policy::model::{HeadMode, Rls};
+use fieldgate::document::Node;
+use fieldgate::model::{HeadMode, Rls};
 
 /// The least buffer that the plugin can work with, in bytes: one write while Envoy buffers may be that large.
 const FLOOR: u64 = 16 << 10;

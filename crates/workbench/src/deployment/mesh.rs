@@ -10,8 +10,8 @@ use super::resource;
 use super::survey::{Resource, Survey};
 use super::{Look, attach, gate, headers, order, plugin, record, routes};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::Node;
-use fieldgate::policy::model::Identity;
+use fieldgate::document::Node;
+use fieldgate::model::Identity;
 
 /// Filters that Istio's gateways have, by which a patch may find its place.
 const KNOWN: [&str; 12] = [
@@ -403,7 +403,7 @@ fn modified(look: &mut Look, request: &Node) {
         look,
         &Node {
             span: request.span,
-            value: fieldgate::policy::Tree::Map(
+            value: fieldgate::document::Tree::Map(
                 request
                     .members()
                     .unwrap_or_default()

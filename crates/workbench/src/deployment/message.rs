@@ -6,7 +6,7 @@
 use super::Look;
 use super::field::{camel, get, is_zero, set};
 use fieldgate::diagnostic::{Code, Diagnostic};
-use fieldgate::policy::{Member, Node, Tree};
+use fieldgate::document::{Member, Node, Tree};
 
 /// When something is said of a field.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,7 @@ use super::field::{at, elements, get, head, set, text, unwrap};
 use super::headers::{self, Side};
 use super::{Look, identity, printed};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
-use fieldgate::policy::Node;
+use fieldgate::document::Node;
 
 /// Harmless on both sides: they authenticate, limit, count or refuse, and change neither a body nor what is asked for.
 const EITHER: [&str; 34] = [

@@ -5,7 +5,7 @@ use super::resource::{self, ResourceName};
 use super::survey::{Extent, Survey};
 use super::{Look, demands::Demands, gate, headers, manager, order, plugin};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::Node;
+use fieldgate::document::Node;
 
 /// The operations of an EnvoyPatchPolicy (RFC 6902).
 pub(super) fn operations(resource: &Node) -> impl Iterator<Item = &Node> {

@@ -6,8 +6,8 @@ use super::field::{at, elements, get, head, is, is_enumerator, member, names_fie
 use super::survey::{Extent, Survey};
 use super::{Look, identity, message, order, routes, services, tables};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::Node;
-use fieldgate::policy::model::HeadMode;
+use fieldgate::document::Node;
+use fieldgate::model::HeadMode;
 
 /// The environment variable that holds the key of pseudonyms (rule 23).
 const KEY: &str = "FIELDGATE_KEY";

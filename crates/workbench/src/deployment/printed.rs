@@ -4,7 +4,7 @@
 use super::Look;
 use super::field::{at, elements, get, head, is, number, text, unwrap, walk};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::{Node, Tree};
+use fieldgate::document::{Node, Tree};
 
 /// Metadata that filters write of a request, a token or a decision, not of a response.
 const KNOWN_METADATA: [&str; 11] = [

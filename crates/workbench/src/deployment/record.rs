@@ -4,7 +4,7 @@ use super::field::{at, elements, get, head, set, text, walk};
 use super::survey::{Extent, Survey};
 use super::{Look, resource};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::{Node, Tree};
+use fieldgate::document::{Node, Tree};
 
 /// The command of a format that prints the record, up to its closing parenthesis.
 const COMMAND: &str = "%FILTER_STATE(wasm.fieldgate_record";

@@ -3,7 +3,7 @@
 use super::field::{at, elements, get, head, text};
 use super::survey::{Resource, Survey};
 use fieldgate::diagnostic::Span;
-use fieldgate::policy::Node;
+use fieldgate::document::Node;
 
 /// Which kind of resource one speaks of, in which namespace, and its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +84,7 @@ pub(super) fn targets(policy: &Node, survey: &Survey<'_>) -> Vec<ResourceName> {
         let wanted = get(selector, "matchLabels").and_then(Node::members).unwrap_or_default();
         let fits = |resource: &&Resource<'_>| {
             let labels = at(resource.node, &["metadata", "labels"]);
-            let has = |member: &fieldgate::policy::Member| {
+            let has = |member: &fieldgate::document::Member| {
                 labels.and_then(|labels| text(labels, &member.key)) == member.node.text()
             };
             text(selector, "kind").is_none_or(|kind| kind == resource.kind) && wanted.iter().all(has)

@@ -10,7 +10,7 @@ use super::plugin::Plugin;
 use super::survey::{Address, Survey};
 use super::{Look, headers, manager, message, names, printed, tables};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::{Node, Tree};
+use fieldgate::document::{Node, Tree};
 
 /// Upstreams.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use super::demands::{holds_policy, is_placeholder};
 use super::field::{get, text, walk};
 use super::plugin::is_key;
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::{Node, Tree};
+use fieldgate::document::{Node, Tree};
 
 /// Looks through a document of any kind, but not through a Secret: there it belongs.
 pub(super) fn check(look: &mut Look, document: &Node) {

@@ -5,7 +5,7 @@ use super::demands::Demands;
 use super::field::{at, get, head, is, member, text};
 use super::survey::Survey;
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::policy::Node;
+use fieldgate::document::Node;
 
 /// Remembers the clusters that a policy asks.
 pub(super) fn asked(look: &mut Look, place: Span, demands: &Demands) {

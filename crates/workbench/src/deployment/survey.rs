@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::field::{at, elements, get, is, text, unwrap, walk};
 use super::resource::{BESIDE, TRAFFIC};
-use fieldgate::policy::{Node, Tree};
+use fieldgate::document::{Node, Tree};
 
 /// How much of a message is there to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

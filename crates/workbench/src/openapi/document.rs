@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::one_line;
 use super::reference::{self, Absolute};
 use crate::fault::Fault;
-use fieldgate::policy::{Files, yaml};
+use fieldgate::document::yaml;
+use fieldgate::policy::Files;
 
 /// Largest description with the files beside it, in bytes. The largest public ones are under 20 MiB.
 const MAX_BYTES: usize = 64 << 20;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::expand::{self, Expanded};
 use super::{Api, Kind, Operation, template};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
-use fieldgate::policy::field_path::{FieldPath, Segment};
-use fieldgate::policy::model::{Entry, Governed, Mask, QueryRule, Route, RouteBody};
+use fieldgate::model::field_path::{FieldPath, Segment};
+use fieldgate::model::{Entry, Governed, Mask, QueryRule, Route, RouteBody};
 use fieldgate::policy::{PolicyDoc, PolicySet};
 
 /// Names that one sentence lists.

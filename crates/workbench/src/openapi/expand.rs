@@ -1,7 +1,7 @@
 //! Shapes within shapes: cutting rings and what grows too large, and writing out what is left.
 
 use super::{Api, Field, Kind, Operation, Shape, Step, What};
-use fieldgate::policy::field_path::{FieldPath, Segment};
+use fieldgate::model::field_path::{FieldPath, Segment};
 
 /// What shapes may come to.
 #[derive(Debug, Clone, Copy)]

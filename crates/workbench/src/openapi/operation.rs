@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use fieldgate::policy::model::{Relation, Template, TemplateSegment};
+use fieldgate::model::{Relation, Template, TemplateSegment};
 use fieldgate::policy::path_template;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fieldgate::policy::media::MediaRange;
+use fieldgate::model::media::MediaRange;
 use serde_json::Value;
 
 use super::document::{Document, Layers, Version};

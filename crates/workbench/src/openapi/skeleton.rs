@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::operation::kebab;
 use super::{Api, Field, Operation, Sample, Shape, What, expand, one_line, suggest};
 use crate::fault::Fault;
-use fieldgate::policy::field_path::FieldPath;
+use fieldgate::model::field_path::FieldPath;
 
 /// The class of what nobody has looked at yet.
 pub(crate) const CLASS: &str = "unreviewed";

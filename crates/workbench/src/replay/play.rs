@@ -6,8 +6,8 @@ use std::rc::Rc;
 use fieldgate::budget::{MemoryStore, Need};
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{Answer, Request, Response, respond_with};
-use fieldgate::policy::model::{Level, RouteId};
-use fieldgate::policy::moment::Moment;
+use fieldgate::model::moment::Moment;
+use fieldgate::model::{Level, RouteId};
 use fieldgate::program::Program;
 use fieldgate::refusal::Refusal;
 

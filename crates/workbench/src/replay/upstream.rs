@@ -1,8 +1,8 @@
 //! [`Upstream`]: what the API answers in a replay.
 
 use fieldgate::exchange::Headers;
-use fieldgate::policy::field_path::{FieldPath, Segment};
-use fieldgate::policy::model::{Governed, Mask, PolicySet, Route, RouteBody, SubjectPlace};
+use fieldgate::model::field_path::{FieldPath, Segment};
+use fieldgate::model::{Governed, Mask, PolicySet, Route, RouteBody, SubjectPlace};
 use serde_json::{Map, Value, json};
 
 use super::counted;

@@ -2,7 +2,7 @@
 //! `preview` and `diff`.
 
 use super::verdict::word;
-use fieldgate::policy::model::{
+use fieldgate::model::{
     Budget, BudgetClients, BudgetId, BudgetKey, BudgetStep, Ceiling, ClientId, Count, Level, PolicySet, Route,
     RouteBody, StepEffect,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fieldgate::policy::model::{Detector, Entry, Governed, Level, Link, Mask, PolicySet, Pseudonym};
+use fieldgate::model::{Detector, Entry, Governed, Level, Link, Mask, PolicySet, Pseudonym};
 
 use super::verdict::{agreed, word};
 

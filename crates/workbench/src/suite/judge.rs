@@ -7,9 +7,9 @@ use super::verdict::{self, Asker, Judged, client_entry, word};
 use super::why::{near_miss, reasons};
 use super::{Case, Expectation, Expected, Outcome, Refused, Wanted};
 use fieldgate::diagnostic::Span;
-use fieldgate::policy::Node;
-use fieldgate::policy::model::{ClientId, Level, PolicySet, Route, RouteBody, ScopeId};
-use fieldgate::policy::moment::Moment;
+use fieldgate::document::Node;
+use fieldgate::model::moment::Moment;
+use fieldgate::model::{ClientId, Level, PolicySet, Route, RouteBody, ScopeId};
 use fieldgate::transform::PseudonymKey;
 
 /// What the row is judged against.

@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 use super::place::Pattern;
 use super::{Case, Expectation, Expected, HeaderExpectation, Request, Response, Sequence, SequenceStep, Suite, Wanted};
 use fieldgate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
-use fieldgate::policy::disk;
-use fieldgate::policy::model::Level;
-use fieldgate::policy::moment::Moment;
+use fieldgate::document::disk;
+use fieldgate::document::{Node, Tree};
+use fieldgate::model::Level;
+use fieldgate::model::moment::Moment;
 use fieldgate::policy::similar::nearest;
-use fieldgate::policy::{Node, Tree};
 
 /// A body of a row may be this large, in bytes: the default of `limits.body` and a little more, to test it.
 const BODY: usize = 65 << 20;
@@ -101,7 +101,7 @@ pub fn read_with(path: &Path, text: &str, bodies: Bodies<'_>) -> Result<Suite, D
     let file = sources.add(Source { name, text: text.into(), origin: Origin::Text });
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     let mut reader = Reader { directory, bodies, found: Vec::new() };
-    let root = fieldgate::policy::yaml::read(text, file, &mut reader.found);
+    let root = fieldgate::document::yaml::read(text, file, &mut reader.found);
     let sources = Rc::new(sources);
     let suite = root.and_then(|root| reader.suite(&root, Rc::clone(&sources)));
     match suite {

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use fieldgate::budget::MemoryStore;
 use fieldgate::caller::Caller;
 use fieldgate::diagnostic::Span;
+use fieldgate::document::Node;
 use fieldgate::exchange::{Account, Headers, Request, Response, respond_with};
-use fieldgate::policy::model::Level;
-use fieldgate::policy::moment::Moment;
-use fieldgate::policy::{Node, PolicySet};
+use fieldgate::model::Level;
+use fieldgate::model::moment::Moment;
+use fieldgate::policy::PolicySet;
 use fieldgate::program::{Program, Way};
 use fieldgate::transform::{KeyFault, PseudonymKey};
 

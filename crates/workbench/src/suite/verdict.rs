@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::place::{Place, PlaceStep};
 use fieldgate::diagnostic::Span;
-use fieldgate::policy::field_path::{FieldPath, Segment};
-use fieldgate::policy::model::{
+use fieldgate::model::field_path::{FieldPath, Segment};
+use fieldgate::model::{
     BudgetId, ClassId, ClientId, Condition, Entry, Governed, Level, PolicySet, Route, RowRule, Scope, ScopeId, When,
 };
 

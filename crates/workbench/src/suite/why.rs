@@ -3,9 +3,9 @@
 use super::place::nearest_of;
 use super::verdict::{Because, Decider, Verdict, Whose, denies, word};
 use fieldgate::diagnostic::Span;
-use fieldgate::policy::Node;
-use fieldgate::policy::field_path::FieldPath;
-use fieldgate::policy::model::{ClassId, Governed, Level, PolicySet, ScopeId};
+use fieldgate::document::Node;
+use fieldgate::model::field_path::FieldPath;
+use fieldgate::model::{ClassId, Governed, Level, PolicySet, ScopeId};
 
 /// One line of an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,18 +4,25 @@
 //! have got wrong has been looked at: nothing that takes a `PolicySet` can fail for a reason the author could mend.
 
 mod budget;
+pub mod field_path;
+mod filter;
 mod mask;
+pub mod media;
+pub mod moment;
+pub(crate) mod path_fault;
+pub mod pattern;
+pub mod region;
 mod template;
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
-use super::field_path::{FieldPath, Filter};
-use super::media::MediaRange;
-use super::moment::{Day, Moment};
-use super::pattern::Pattern;
-use super::region::Region;
+use self::field_path::{FieldPath, Filter};
+use self::media::MediaRange;
+use self::moment::{Day, Moment};
+use self::pattern::Pattern;
+use self::region::Region;
 use crate::diagnostic::Span;
 
 pub use budget::{
@@ -23,6 +30,7 @@ pub use budget::{
     StepEffect, Store, SubjectPlace, innermost_array, without_filters,
 };
 pub use mask::{Mask, RoundTo};
+pub use path_fault::{PathFault, PathFaultKind};
 pub use template::{Relation, Template, TemplateSegment, between};
 
 /// How much of a value a caller gets: one chain, from least to most.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::document::Node;
+use super::Node;
 use super::{json, yaml};
 use crate::diagnostic::{Code, Diagnostic, Span};
 

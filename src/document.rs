@@ -2,9 +2,34 @@
 //!
 //! Three readers make one: YAML (not in the plugin), JSON, and a protobuf `Struct`. Nothing here knows what a policy means.
 
+#[cfg(not(target_os = "wasi"))]
+pub mod disk;
+#[cfg(not(target_os = "wasi"))]
+pub mod foreign;
+#[cfg(not(target_os = "wasi"))]
+mod include;
+pub(crate) mod json;
+pub(crate) mod lookalike;
+mod structure;
+#[cfg(not(target_os = "wasi"))]
+pub mod yaml;
+
 use std::rc::Rc;
 
 use crate::diagnostic::{Diagnostic, Sources, Span};
+
+#[cfg(not(target_os = "wasi"))]
+pub use disk::Disk;
+#[cfg(not(target_os = "wasi"))]
+pub use include::{Files, is_utf16, load};
+pub use json::{json_document, to_json};
+pub(crate) use structure::document as struct_document;
+
+/// Containers open at once in a policy; the language needs seven.
+const MAX_DEPTH: usize = 32;
+
+/// Largest policy, in bytes: what a worker may spend on reading its configuration.
+const MAX_BYTES: usize = 8 << 20;
 
 /// A policy as written: untrusted.
 #[derive(Debug, Clone)]

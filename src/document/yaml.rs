@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError};
 
-use super::document::{Member, Node, Tree};
 use super::lookalike;
+use super::{Member, Node, Tree};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// How much of YAML a file may use.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::policy::model::RouteBody;
+use crate::model::RouteBody;
 use crate::policy::tests::{TELCO, spanless, yaml};
 use crate::policy::{PolicySet, from_json, from_struct, load, to_json};
 use crate::protobuf::List;

@@ -5,11 +5,11 @@
 
 use std::rc::Rc;
 
-use super::document::{Member, Node, PolicyDoc, Tree};
+use super::{Member, Node, PolicyDoc, Tree};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
 
 /// Reads a document. Findings go to `found`; `None` if there is no tree at all.
-pub(super) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> {
+pub(crate) fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> {
     read_within(text, file, found, super::MAX_DEPTH)
 }
 
@@ -231,7 +231,7 @@ impl JsonReader<'_> {
 }
 
 /// Whether it is a number as JSON spells one (RFC 8259 §6).
-pub(super) fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     fn digits(text: &str) -> (&str, bool) {
         let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
         (rest, rest.len() < text.len())
@@ -308,7 +308,7 @@ fn write_all<'a>(
 }
 
 /// A scalar's JSON text; `None` for a container.
-pub(super) fn scalar(value: &Tree) -> Option<String> {
+pub(crate) fn scalar(value: &Tree) -> Option<String> {
     match value {
         Tree::Map(_) | Tree::List(_) | Tree::Refused => None,
         Tree::Null => Some("null".to_owned()),
@@ -324,7 +324,7 @@ pub(super) fn scalar(value: &Tree) -> Option<String> {
 }
 
 /// A JSON string with the fewest escapes: quote, backslash, controls (RFC 8259 §7).
-pub(super) fn quote(text: &str, out: &mut String) {
+pub(crate) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {

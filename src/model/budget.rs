@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{ClaimPath, ClientId, Entry, Governed, Level, PolicySet, Route, RouteBody, RouteId};
 use crate::diagnostic::Span;
-use crate::policy::field_path::{FieldPath, Segment};
+use crate::model::field_path::{FieldPath, Segment};
 
 /// Index of a budget in [`PolicySet::budgets`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::document::{Member, Node, PolicyDoc, Tree};
+use super::{Member, Node, PolicyDoc, Tree};
 use super::{json, yaml};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
 

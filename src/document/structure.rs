@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use super::document::{Member, Node, PolicyDoc, Tree};
+use super::{Member, Node, PolicyDoc, Tree};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
 use crate::protobuf::{ProtoValue, Struct, ValueKind};
 
@@ -17,7 +17,7 @@ mod tests;
 ///
 /// # Errors
 /// The diagnostics, if there is no tree in the bytes.
-pub(super) fn document(name: &str, bytes: &[u8]) -> Result<PolicyDoc, Diagnostics> {
+pub(crate) fn document(name: &str, bytes: &[u8]) -> Result<PolicyDoc, Diagnostics> {
     let mut found = Vec::new();
     let mut sources = Sources::default();
     let tree = if bytes.len() > super::MAX_BYTES {

@@ -313,7 +313,7 @@ fn unquoted(bare: &str) -> Option<&str> {
 
 /// The path that was most likely meant: brackets filled, names quoted that need it, other languages' signs taken out. Whether it
 /// is a path is for the caller to ask.
-pub(super) fn mended(text: &str) -> Option<String> {
+pub(crate) fn mended(text: &str) -> Option<String> {
     let text = text.trim();
     if text.starts_with(['/', '@']) {
         return None;
