@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use super::head::Head;
+use super::head::{Head, HeadValue};
 use super::ladder::Ladder;
-use super::log::{Mirrors, NotAppended, TRIES};
+use super::log::{Log, Mirrors, NoLog, Sizes, TRIES};
 use super::service::{Ask, Service, ServiceAnswer};
 use super::slot::{Found, Missing, Slot, find};
-use super::store::{Shared, Swap};
+use super::store::{Shared, Swap, Value};
 use super::subject::{KeyTag, Subject};
 use crate::model::Level;
 
@@ -160,6 +160,7 @@ pub enum Against {
 #[derive(Debug)]
 pub struct Books {
     rules: Vec<BudgetRule>,
+    sizes: Sizes,
     mirrors: RefCell<Mirrors>,
 }
 
@@ -167,7 +168,13 @@ impl Books {
     /// The books of these budgets, which are known by their place among them from now on.
     #[must_use]
     pub fn new(rules: Vec<BudgetRule>) -> Self {
-        Self { rules, mirrors: RefCell::default() }
+        Self { rules, sizes: Sizes::SHIPPED, mirrors: RefCell::default() }
+    }
+
+    /// These books with other sizes of values, so that small tests fill them.
+    #[cfg(test)]
+    pub(super) fn with_sizes(self, sizes: Sizes) -> Self {
+        Self { sizes, ..self }
     }
 
     /// The budgets, by number.
@@ -192,13 +199,13 @@ impl Books {
                 Ok(found) => found,
                 Err(missing) => return rule.without_head(missing, now),
             };
-            let (slot, head) = (found.slot, found.head);
+            let (slot, head) = (found.slot, found.value.head());
             let (need, counted) = match need {
                 Need::Count(count) => (count, false),
                 Need::Subject(subject) => match self.has(rule, budget, &found, subject, store) {
                     Ok(known) => (u64::from(!known), known),
-                    Err(NotAppended::Over | NotAppended::Busy) => continue,
-                    Err(NotAppended::Missing(missing)) => return rule.without_head(missing, now),
+                    Err(NoLog::Over) => continue,
+                    Err(NoLog::Missing(missing)) => return rule.without_head(missing, now),
                 },
             };
             let taken = head.taken(need, rule.max);
@@ -227,8 +234,9 @@ impl Books {
                 let missing = own.saturating_sub(head.granted);
                 return Verdict::Ask(service.ask(&head, missing));
             }
-            let reserved = Head { reserved: head.reserved.saturating_add(need), ..head };
-            match store.swap(&found.name, &reserved.write(), found.version) {
+            let mut value = found.value;
+            value.set(Head { reserved: head.reserved.saturating_add(need), ..head });
+            match store.swap(&found.name, value.bytes(), found.version) {
                 Ok(Swap::Done) => return Verdict::Admitted(reservation),
                 Ok(Swap::Lost) => {}
                 Err(_) => return Verdict::Failed,
@@ -242,9 +250,9 @@ impl Books {
     pub fn answered(&self, budget: u16, ask: &Ask, answer: ServiceAnswer, now: u64, store: &mut dyn Shared) -> bool {
         let Some(rule) = self.rule(budget) else { return false };
         for _ in 0..TRIES {
-            let Ok(Found { name, head, version, .. }) = find(store, &rule.prefix, ask.tag, rule.length(), now) else {
-                return false;
-            };
+            let Ok(found) = find(store, &rule.prefix, ask.tag, rule.length(), now) else { return false };
+            let Found { name, mut value, version, .. } = found;
+            let head = value.head();
             if head.window != ask.window {
                 return true;
             }
@@ -254,13 +262,13 @@ impl Books {
                 ServiceAnswer::Failure => return false,
             };
             let head = rule.in_window_of(&head, until_reset, now);
-            let next = Head {
+            value.set(Head {
                 granted: head.granted.saturating_add(granted),
                 left: head.left.min(left),
                 closed: matches!(answer, ServiceAnswer::Over { .. }),
                 ..head
-            };
-            match store.swap(&name, &next.write(), version) {
+            });
+            match store.swap(&name, value.bytes(), version) {
                 Ok(Swap::Done) => return true,
                 Ok(Swap::Lost) => {}
                 Err(_) => return false,
@@ -282,41 +290,44 @@ impl Books {
         self.answered(budget, ask, answer, now, store)
     }
 
-    /// Counts what a response released, and gives the rest of its reservation back.
-    ///
-    /// The log is appended to before the reservation is given back: what others see meanwhile is never too little.
+    /// Counts what a response released, and gives the rest of its reservation back: by one swap, where the subjects have room in
+    /// the head. Where they have not, those that had none yet stay reserved: what others see meanwhile is never too little.
     pub fn settle(&self, held: &Reservation, released: Released<'_>, store: &mut dyn Shared) -> Settled {
-        let Some(rule) = self.rule(held.budget) else { return Settled::Failed };
-        let spent = match released {
-            Released::Count(count) => count,
-            Released::Subjects { known, unknown } => match self.append(rule, held, known, store) {
-                Ok(appended) => appended.saturating_add(unknown),
-                // The response belongs to the window of its admission; that is over, and its numbers are gone.
-                Err(NotAppended::Over) => return Settled::Over,
-                Err(NotAppended::Missing(_) | NotAppended::Busy) => {
-                    u64::try_from(known.len()).unwrap_or(u64::MAX).saturating_add(unknown)
-                }
-            },
+        let (Some(rule), Ok(mut mirrors)) = (self.rule(held.budget), self.mirrors.try_borrow_mut()) else {
+            return Settled::Failed;
         };
-        if spent == 0 && held.need == 0 {
+        let (subjects, others) = match released {
+            Released::Count(count) => (&[][..], count),
+            Released::Subjects { known, unknown } => (known, unknown),
+        };
+        let mut log = mirrors.log(&rule.prefix, self.sizes, (held.budget, held.slot), (held.window, held.tag));
+        let mut open = Open { subjects: log.unknown(subjects), others, reserved: held.need };
+        if open.is_settled() {
             let (used, reserved) = held.seen;
             return Settled::At { used, reserved };
         }
         let name = held.slot.head(&rule.prefix);
-        for _ in 0..TRIES {
-            let Ok(value) = store.read(&name) else { return Settled::Failed };
-            let Ok(Some(head)) = Head::read(&value.bytes) else { return Settled::Failed };
-            if (head.window, head.tag) != (held.window, held.tag) {
+        let mut lost = 0usize;
+        while lost < TRIES {
+            let Ok(Value { bytes, version }) = store.read(&name) else { return Settled::Failed };
+            let Ok(Some(mut value)) = HeadValue::read(bytes) else { return Settled::Failed };
+            // The response belongs to the window of its admission; that is over, and its numbers are gone.
+            if (value.head().window, value.head().tag) != (held.window, held.tag) {
                 return Settled::Over;
             }
-            let settled = Head {
-                used: head.used.saturating_add(spent),
-                reserved: head.reserved.saturating_sub(held.need),
-                ..head
+            let swapped = match open.enter(&mut value, &mut log, store) {
+                Ok(Some(left)) => store.swap(&name, value.bytes(), version).map(|swap| (swap, left)),
+                Ok(None) => Ok((Swap::Lost, Open::default())),
+                Err(Over) => return Settled::Over,
             };
-            match store.swap(&name, &settled.write(), value.version) {
-                Ok(Swap::Done) => return Settled::At { used: settled.used, reserved: settled.reserved },
-                Ok(Swap::Lost) => {}
+            match swapped {
+                Ok((Swap::Lost, _)) => lost = lost.saturating_add(1),
+                Ok((Swap::Done, left)) if left.is_settled() => {
+                    log.wrote(&value);
+                    let Head { used, reserved, .. } = value.head();
+                    return Settled::At { used, reserved };
+                }
+                Ok((Swap::Done, left)) => open = left,
                 Err(_) => return Settled::Failed,
             }
         }
@@ -326,7 +337,7 @@ impl Books {
     /// A key's numbers in its present window; `None` where nothing was counted in it.
     pub fn head(&self, budget: u16, tag: KeyTag, now: u64, store: &mut dyn Shared) -> Option<Head> {
         let rule = self.rule(budget)?;
-        find(store, &rule.prefix, tag, rule.length(), now).ok().map(|found| found.head)
+        find(store, &rule.prefix, tag, rule.length(), now).ok().map(|found| found.value.head())
     }
 
     fn rule(&self, budget: u16) -> Option<&BudgetRule> {
@@ -340,24 +351,62 @@ impl Books {
         found: &Found,
         subject: Subject,
         store: &mut dyn Shared,
-    ) -> Result<bool, NotAppended> {
+    ) -> Result<bool, NoLog> {
         if rule.unit != BudgetUnit::Subjects {
             return Ok(false);
         }
-        let mut mirrors = self.mirrors.try_borrow_mut().map_err(|_| NotAppended::Busy)?;
-        let Found { slot, head, .. } = found;
-        mirrors.log(store, &rule.prefix, (budget, *slot), (head.window, head.tag)).has(subject.short())
+        let Found { slot, value, .. } = found;
+        let Head { window, tag, .. } = value.head();
+        let mut mirrors = self.mirrors.try_borrow_mut().map_err(|_| NoLog::Missing(Missing::Store))?;
+        mirrors.log(&rule.prefix, self.sizes, (budget, *slot), (window, tag)).has(subject.short(), value, store)
+    }
+}
+
+/// What is to be settled yet.
+#[derive(Debug, Default)]
+struct Open {
+    subjects: Vec<u64>,
+    /// What counts without a subject.
+    others: u64,
+    reserved: u64,
+}
+
+/// The window of an admission is over.
+struct Over;
+
+impl Open {
+    fn is_settled(&self) -> bool {
+        self.subjects.is_empty() && self.others == 0 && self.reserved == 0
     }
 
-    fn append(
-        &self,
-        rule: &BudgetRule,
-        held: &Reservation,
-        subjects: &[u64],
+    /// Counts in a head's value as much of this as has room there, gives as much back of what is reserved, and says what is left;
+    /// `None` if another worker was quicker.
+    fn enter(
+        &mut self,
+        value: &mut HeadValue,
+        log: &mut Log<'_>,
         store: &mut dyn Shared,
-    ) -> Result<u64, NotAppended> {
-        let mut mirrors = self.mirrors.try_borrow_mut().map_err(|_| NotAppended::Busy)?;
-        mirrors.log(store, &rule.prefix, (held.budget, held.slot), (held.window, held.tag)).append(subjects)
+    ) -> Result<Option<Self>, Over> {
+        let entered = match log.enter(&mut self.subjects, value, store) {
+            Ok(Some(entered)) => entered,
+            Ok(None) => return Ok(None),
+            Err(NoLog::Over) => return Err(Over),
+            // Which of them are known cannot be told: each counts.
+            Err(NoLog::Missing(_)) => self.subjects.len(),
+        };
+        let left = self.subjects.get(entered..).unwrap_or_default().to_vec();
+        let entered = u64::try_from(entered).unwrap_or(u64::MAX);
+        // The last swap gives all back, and what has no room yet stays reserved.
+        let (spent, back) = match left.is_empty() {
+            true => (entered.saturating_add(self.others), self.reserved),
+            false => (entered, entered.min(self.reserved)),
+        };
+        let head = value.head();
+        let used = head.used.saturating_add(spent);
+        let reserved = head.reserved.saturating_sub(back);
+        value.set(Head { used, reserved, ..head });
+        let others = if left.is_empty() { 0 } else { self.others };
+        Ok(Some(Self { subjects: left, others, reserved: self.reserved.saturating_sub(back) }))
     }
 }
 

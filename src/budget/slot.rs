@@ -1,10 +1,10 @@
 //! Which slot a key has: shared data cannot delete names, so there is a fixed number of them.
 
-use super::head::{Head, Malformed};
-use super::store::{Shared, StoreFailure};
+use super::head::{Head, HeadValue, Malformed};
+use super::store::{Shared, StoreFailure, Value};
 use super::subject::KeyTag;
 
-/// Slots of one budget: keys that have one at a time. Each takes about 250 bytes once it was used, and 8 bytes more for each
+/// Slots of one budget: keys that have one at a time. Each takes about 260 bytes once it was used, and 8 bytes more for each
 /// subject of its largest window.
 pub(super) const SLOTS: u64 = 1 << 16;
 
@@ -37,7 +37,7 @@ pub(super) struct Found {
     pub(super) slot: Slot,
     /// The head's name in shared data.
     pub(super) name: String,
-    pub(super) head: Head,
+    pub(super) value: HeadValue,
     pub(super) version: Option<u32>,
 }
 
@@ -63,11 +63,11 @@ impl From<Malformed> for Missing {
 }
 
 /// The head of a key's window of so many seconds that begins now, after `before`.
-fn begun(per: u64, tag: KeyTag, now: u64, before: Option<&Head>) -> Head {
+fn begun(per: u64, tag: KeyTag, now: u64, before: Option<Head>) -> HeadValue {
     let by_clock = now.checked_div(per).unwrap_or(0);
     let window = before.map_or(by_clock, |before| by_clock.max(before.window.saturating_add(1)));
     let ends = by_clock.saturating_add(1).saturating_mul(per);
-    Head::new(tag, window, ends)
+    HeadValue::new(Head::new(tag, window, ends))
 }
 
 /// How often a key's slots are looked at anew because a window turned out to have begun meanwhile.
@@ -104,17 +104,17 @@ fn scan(store: &mut dyn Shared, prefix: &str, tag: KeyTag, per: u64, now: u64) -
         let number = tag.0.wrapping_add(probe) % SLOTS;
         let slot = Slot(u32::try_from(number).unwrap_or(0));
         let name = slot.head(prefix);
-        let value = store.read(&name)?;
-        let version = value.version;
-        let Some(head) = Head::read(&value.bytes)? else {
+        let Value { bytes, version } = store.read(&name)?;
+        let Some(value) = HeadValue::read(bytes)? else {
             // Nobody ever went beyond a slot that was never used.
-            free = free.or(Some(Found { slot, name, head: begun(per, tag, now, None), version }));
+            free = free.or(Some(Found { slot, name, value: begun(per, tag, now, None), version }));
             break;
         };
+        let head = value.head();
         if now >= head.ends {
-            free = free.or(Some(Found { slot, name, head: begun(per, tag, now, Some(&head)), version }));
+            free = free.or(Some(Found { slot, name, value: begun(per, tag, now, Some(head)), version }));
         } else if head.tag == tag {
-            return Ok(Scanned::Found(Found { slot, name, head, version }));
+            return Ok(Scanned::Found(Found { slot, name, value, version }));
         } else {
             latest = latest.max(head.ends.saturating_sub(per));
         }
@@ -126,10 +126,10 @@ fn scan(store: &mut dyn Shared, prefix: &str, tag: KeyTag, per: u64, now: u64) -
         return Ok(Scanned::Found(found));
     }
     let name = OVERFLOW.head(prefix);
-    let value = store.read(&name)?;
-    let head = match Head::read(&value.bytes)? {
-        Some(head) if now < head.ends => head,
-        before => begun(per, OVERFLOW_TAG, now, before.as_ref()),
+    let Value { bytes, version } = store.read(&name)?;
+    let value = match HeadValue::read(bytes)? {
+        Some(value) if now < value.head().ends => value,
+        before => begun(per, OVERFLOW_TAG, now, before.map(|before| before.head())),
     };
-    Ok(Scanned::Found(Found { slot: OVERFLOW, name, head, version: value.version }))
+    Ok(Scanned::Found(Found { slot: OVERFLOW, name, value, version }))
 }

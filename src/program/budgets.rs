@@ -176,7 +176,7 @@ impl Budgets {
         let canaries = policy.canaries.as_ref().and_then(|_| u16::try_from(rules.len()).ok());
         if canaries.is_some() {
             rules.push(BudgetRule {
-                prefix: format!("fieldgate/1/{}/canaries", policy.name),
+                prefix: format!("fieldgate/2/{}/canaries", policy.name),
                 per: DAY,
                 max: 1,
                 ladder: Ladder::default(),
@@ -303,7 +303,7 @@ fn rule(policy: &PolicySet, budget: &Budget) -> BudgetRule {
         (Store::Rls(_) | Store::Local, _) => Granter::Process,
     };
     BudgetRule {
-        prefix: format!("fieldgate/1/{}/{}/{}/{counted}", policy.name, budget.name, budget.per),
+        prefix: format!("fieldgate/2/{}/{}/{}/{counted}", policy.name, budget.name, budget.per),
         per: budget.per.seconds,
         max: budget.max,
         ladder: Ladder(budget.steps.clone()),
