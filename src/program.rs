@@ -138,6 +138,7 @@ impl Program {
         if key.is_none() && policy.needs_key() {
             return Err(KeyMissing { variable: policy.key_variable() });
         }
+        // Pseudonyms carry the key's name, so that those of an old key can be told apart (rule 23).
         let key = key.map(|key| key.named(policy.key.as_deref()));
         let policy = Rc::new(policy);
         let subjects = Subjects::new(&policy, key.as_ref());
@@ -196,6 +197,7 @@ impl Program {
     /// [`Refusal::NoRoute`], [`Refusal::NotCanonical`] and [`Refusal::QueryParameter`].
     pub fn way(&self, authority: &str, method: &str, target: &str) -> Result<Way, Refusal> {
         let Some(id) = self.find(authority, method, target)? else { return Ok(Way::Pass) };
+        // Routes that pass have their queries checked, too: the list is the route's, not the body's (rule 6).
         self.check_query(id, target)?;
         Ok(match self.route(id).ok_or(Refusal::Internal)?.body {
             RouteBody::Governed(_) => Way::Governed(id),
@@ -287,10 +289,12 @@ impl Program {
     }
 
     fn automaton(&self, kind: CallerProfile) -> Result<Rc<Automaton>, Refusal> {
+        // Never borrowed twice, since nothing in here calls out; if it were, the request is refused, not the worker lost.
         let mut views = self.views.try_borrow_mut().map_err(|_| Refusal::Internal)?;
         if let Some(kept) = views.get(&kind) {
             return Ok(kept);
         }
+        // The trie is the route's, whoever asks; the automaton is what this kind of caller sees of it.
         let trie = self.tries.get(usize::from(kind.route.0)).cloned().flatten().ok_or(Refusal::Internal)?;
         let (policy, scopes) = (Rc::clone(&self.policy), kind.scopes.to_vec());
         let made = Automaton::for_caller(policy, trie, kind.route, (kind.client, kind.ceiling), scopes, views.share());

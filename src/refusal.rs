@@ -92,7 +92,7 @@ pub enum JsonFault {
     Utf8,
     /// A lone surrogate escape (RFC 7493 §2.1).
     Surrogate,
-    /// The same member name twice in one object (RFC 7493 §2.3).
+    /// A member name twice in one object (RFC 7493 §2.3).
     DuplicateName,
     /// More containers open at once than `limits.depth` allows.
     Depth,

@@ -66,8 +66,8 @@ impl Counts {
 ///
 /// use fieldgate::caller::Caller;
 /// use fieldgate::json::Texts;
-/// use fieldgate::policy;
 /// use fieldgate::model::RouteId;
+/// use fieldgate::policy;
 /// use fieldgate::program::Program;
 /// use fieldgate::rewrite::Rewriter;
 ///
@@ -118,6 +118,7 @@ impl Rewriter {
         let mut sink = Sink::new(chunk, out);
         let scanner = scanner
             .push(chunk, |base, _, tokens| walker.block(&mut sink, base, tokens).map_err(|fault| fault.at(offset)))?;
+        // The chunk is the caller's again after this call: nothing may point into it.
         walker.suspend(&mut sink).map_err(|fault| fault.at(offset))?;
         Ok(Self { scanner, walker })
     }
@@ -126,6 +127,7 @@ impl Rewriter {
     /// at the top that is to be masked. One that is shown has been appended as far as it has come.
     #[must_use]
     pub fn may_end(&self) -> bool {
+        // At the top a number has no end of its own: `12` may be whole, or the beginning of `123`.
         self.scanner.may_end() || (self.walker.has_written_root() && self.scanner.is_whole())
     }
 

@@ -109,7 +109,7 @@ fn what_new_combinations_of_filters_cost_is_what_their_elements_cost() {
             let (program, body) = (filters(count), combinations(count, elements));
             allocated(|| assert_eq!(answer(&program, &body), 200, "{count} filters, {elements} elements")) / 1024
         };
-        // The same number of elements each: what is beside it is in both.
+        // Each has as many elements: what is beside it is in both.
         let (few, many) = (cost(500), cost(4000));
         assert!(many < few * 11, "{count} filters: {few} KiB for 500 combinations, {many} KiB for 4000");
     }

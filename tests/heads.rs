@@ -23,7 +23,7 @@ fn program(head: &str, limit: u32) -> Rc<Program> {
     holding(head, limit, limit.min(16 << 10))
 }
 
-/// The same, with that hold window.
+/// A program like `program`, with that hold window.
 fn holding(head: &str, limit: u32, hold: u32) -> Rc<Program> {
     let record = limit.min(256 << 10);
     let text = format!(

@@ -497,7 +497,7 @@ fn the_protocol_is_kept() {
     editor.open("policy.yaml", POLICY);
     let document = json!({"textDocument": {"uri": editor.uri("policy.yaml")}});
     assert_eq!(editor.answer("textDocument/formatting", &document)["error"]["code"], -32601);
-    // What is no file, no policy or not there is no fault.
+    // What is not a file, no policy or not there is no fault.
     editor.tell("textDocument/didOpen", &json!({"textDocument": {"uri": "untitled:1", "text": "a: ["}}));
     editor.open("notes.txt", "not a policy");
     editor.tell("workspace/didChangeConfiguration", &json!({"settings": null}));

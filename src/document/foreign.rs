@@ -1,4 +1,4 @@
-//! A file that is no policy as trees that know their places: the configuration of what a policy runs in. Not in the plugin.
+//! A file that is not a policy as trees that know their places: the configuration of what a policy runs in. Not in the plugin.
 
 use std::path::Path;
 

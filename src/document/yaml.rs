@@ -40,7 +40,7 @@ pub fn read(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Node> 
     documents(text, file, found, Subset::Policy)?.into_iter().next()
 }
 
-/// Reads the documents of a file that is no policy. Findings go to `found`; `None` if there is no tree at all.
+/// Reads the documents of a file that is not a policy. Findings go to `found`; `None` if there is no tree at all.
 pub(super) fn read_any(text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Option<Vec<Node>> {
     documents(text, file, found, Subset::Any)
 }
@@ -85,7 +85,7 @@ fn documents(text: &str, file: u16, found: &mut Vec<Diagnostic>, subset: Subset)
     if reader.roots.is_empty() { None } else { Some(reader.roots) }
 }
 
-/// Reads a text that is no policy, such as an API description, to a plain tree: anchors and aliases are followed, within
+/// Reads a text that is not a policy, such as an API description, to a plain tree: anchors and aliases are followed, within
 /// the crate's budget for what they may come to.
 ///
 /// # Errors

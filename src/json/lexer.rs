@@ -160,6 +160,7 @@ impl Lexer {
     /// The tokens of the next block.
     #[inline(always)]
     pub fn lex(&mut self, block: Block<'_>) -> Tokens {
+        // Of a block with fewer bytes, the low bits are none of the text: no mask may have them.
         let valid = u64::MAX.wrapping_shl(block.shift());
         let lanes = block.lanes();
 
@@ -168,7 +169,12 @@ impl Lexer {
             (escape, escaped) = self.escapes(block, lanes.equal(b'\\'));
             quote &= !escaped;
         }
+        // text      {"a\"":"x", "n":[1, 23]}
+        // quote     .1...1.1.1..1.1.........   without the escaped one
+        // interior  .1111..11...11..........   from each opening mark up to its closing one
+        // outside   1.....1...11...111111111   neither a mark nor in a string
         let interior = (prefix_xor(quote) ^ self.in_string) & valid;
+        // The last byte's bit, spread over a word: the next block begins inside a string, or does not.
         self.in_string = 0u64.wrapping_sub(interior >> 63);
         let outside = !(interior | quote) & valid;
 
@@ -184,6 +190,7 @@ impl Lexer {
                 Texts::Sequence => lanes.equal(Texts::RECORD_SEPARATOR),
             } & outside;
         } else {
+            // Most blocks have no byte below the space: then this is the only white space there can be.
             white = lanes.equal(b' ');
         }
         white &= outside;
@@ -194,6 +201,9 @@ impl Lexer {
         let close = lanes.equal_under(!0x20, b']') & outside;
 
         let scalar = outside & !(white | separator | comma | colon | open | close);
+        // scalar        .................1..11..   of the text above: `1` and `23`
+        // scalar_start  .................1..1...
+        // scalar_after  ..................1...1.
         let behind = (scalar << 1) | block.carry(self.in_scalar);
         self.in_scalar = scalar >> 63;
 
@@ -221,6 +231,11 @@ impl Lexer {
     fn escapes(&mut self, block: Block<'_>, backslash: u64) -> (u64, u64) {
         const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
         let first = block.carry(self.escaped);
+        // text       \\\"\n
+        // backslash  111.1.
+        // ends       1.1111   after the subtraction
+        // escape     1.1.1.
+        // escaped    .1.1.1
         let potential = backslash & !first;
         // Subtracting lets each run's borrow stop at its end; whether that is at an even or odd distance is what the
         // odd bits tell.

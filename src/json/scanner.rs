@@ -60,6 +60,7 @@ impl Scanner {
         }
         let mut room = [0; BLOCK];
         if let Some(block) = Block::part(rest, &mut room) {
+            // The part stands at the end of its block, so bit 0 is that far before the part.
             let shift = usize::try_from(block.shift()).unwrap_or_default();
             self.step(base.wrapping_sub(shift), block, &mut each)?;
         }
@@ -104,6 +105,7 @@ impl Scanner {
         match self.validator.check(block, &tokens) {
             Ok(()) => each(base, block, &tokens),
             Err(fault) => {
+                // What is right before the fault is handed on: a refusal of the rewriter for an earlier byte comes first.
                 each(base, block, &tokens.before(fault.bit))?;
                 Err(self.refusal(base, block, fault))
             }

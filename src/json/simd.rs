@@ -81,17 +81,20 @@ impl Word {
 
     /// The high bits of the bytes that are zero. No carry leaves a byte, so there is no false answer.
     const fn zeros(word: u64) -> u64 {
+        // Adding 0x7F to the low seven bits sets the high bit unless they are zero: 0x00 + 0x7F = 0x7F, 0x01 + 0x7F = 0x80.
         let carried = (word & !Self::HIGH).wrapping_add(!Self::HIGH);
         !(carried | word) & Self::HIGH
     }
 
     /// The high bits of the bytes of at least `limit`, which is at most 128, among those below 128.
     const fn at_least(word: u64, limit: u8) -> u64 {
+        // With its high bit set a byte never borrows from the next; the bit is left if the rest is at least `limit`.
         (word | Self::HIGH).wrapping_sub(Self::splat(limit)) & !word & Self::HIGH
     }
 
     /// One bit a byte, from the highest bits.
     fn gather(self) -> u64 {
+        // Bit 0 of byte n moves to bit 56 + n: each is shifted by its own summand of the factor, and no two meet.
         ((self.0 >> 7) & Self::LOW).wrapping_mul(0x0102_0408_1020_4080) >> 56
     }
 }

@@ -54,6 +54,7 @@ fn escape(text: &str) -> Option<(char, &str)> {
             if let Some(character) = char::from_u32(u32::from(first)) {
                 return Some((character, behind));
             }
+            // Half of a surrogate pair: its other half must follow at once, as in `\ud83d\ude00`.
             let (second, behind) = unit(behind.strip_prefix("\\u")?)?;
             let pair = char::decode_utf16([first, second]).next()?.ok()?;
             return Some((pair, behind));

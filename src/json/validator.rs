@@ -102,6 +102,11 @@ fn behind(tokens: u64, white: u64, block: Block<'_>, carry: &mut u64) -> u64 {
 /// Where `starts` land once they are moved over white space. `out` is what has left the block already.
 #[inline(always)]
 fn landing(starts: u64, out: u64, white: u64, carry: &mut u64) -> u64 {
+    // text    {  "a" : 1,
+    // starts  .1.........   the byte after the brace
+    // white   .11...1.1..
+    // sum     ...1..1.1..   the carry runs through the white space, and comes out at the name
+    // result  ...1.......
     let (sum, overflow) = starts.overflowing_add(white);
     *carry = out | u64::from(overflow);
     sum & !white
@@ -177,6 +182,7 @@ impl Validator {
     fn nesting(&mut self, block: Block<'_>, tokens: &Tokens) -> Nesting {
         let (opened, closed) = (tokens.open.count_ones(), tokens.close.count_ones());
         let deepest = self.depth.wrapping_add(opened);
+        // If all that close came first, and all that open too, the bounds would hold: then they hold in any order.
         if closed >= self.depth || deepest > self.limit {
             return self.nesting_to_the_limits(block, tokens);
         }
@@ -193,6 +199,7 @@ impl Validator {
             let opens = tokens.open & here != 0;
             found.mismatch |= if opens { 0 } else { here & 0u64.wrapping_sub((around ^ object) & 1) };
             self.kinds = if opens { (around << 1) | object } else { around >> 1 };
+            // Where the kind changes, all bits after this bracket flip: `[{` makes them ones, `[{}` zeros again.
             found.object ^= (here ^ here.wrapping_neg()) & 0u64.wrapping_sub((self.kinds ^ around) & 1);
         }
         found
@@ -209,6 +216,7 @@ impl Validator {
         };
         let mut left = tokens.open | tokens.close;
         while left != 0 {
+            // The lowest bit alone.
             let here = left & left.wrapping_neg();
             let object = Self::brace(block, left);
             left ^= here;
@@ -260,12 +268,14 @@ impl Validator {
         let Tokens { quote_open, quote_close, open, close, comma, colon, interior, .. } = *tokens;
 
         let item = behind(open | comma, white, block, &mut after.item);
+        // In an object an item begins with a name; in an array it is the value itself.
         let named = item & object;
         // A name's closing quotation mark is where an addition at its opening one comes out of the string.
         let (sum, overflow) = ((quote_open & named) | block.carry(after.name)).overflowing_add(interior);
         after.name = u64::from(overflow);
         let name_close = sum & !interior;
         let owing = behind(comma | colon | name_close, white, block, &mut after.owing);
+        // A string or container ends with its last byte, a number or literal name before the byte that follows it.
         let ends = quote_close | close;
         let starts = (ends << 1) | block.carry(after.whole) | tokens.scalar_after;
         let whole = landing(starts, ends >> 63, white, &mut after.whole);
@@ -281,10 +291,15 @@ impl Validator {
                 wrong |= tokens.scalar_after & separator;
             }
         }
+        // A name is whole and still owes a value: it is followed by a colon, and a colon follows nothing else.
         wrong |= (whole & owing) ^ colon;
+        // `[1 2]`: after a value nothing else may come.
         wrong |= after_value & !(comma | close | separator);
+        // `[,1]`: nothing has ended before the comma.
         wrong |= comma & !whole;
+        // `[1,]` and `{"a":}`: something is still to come.
         wrong |= close & owing;
+        // `{1:2}`: a name is a string.
         wrong |= (open | tokens.scalar_start) & named;
         Misplaced { wrong, trailing }
     }
@@ -338,6 +353,7 @@ impl Validator {
             at = at.wrapping_add(1);
         }
         self.literal = Literal { rest: &[], ended: u64::from(here == 0) };
+        // `trueish`: the name is spelled, and the run of bytes goes on.
         *wrong |= here & tokens.scalar;
         found
     }

@@ -189,11 +189,11 @@ pub(super) fn guess(text: &str) -> PathFault {
         bare.replace(&doubled, "").contains(operator)
     };
     if bare.contains("===") {
-        return PathFault::syntax("`===` is no operator").help("two values are compared by `==`");
+        return PathFault::syntax("`===` is not an operator").help("two values are compared by `==`");
     }
     let assigned = bare.replace("==", "").replace("!=", "").replace("<=", "").replace(">=", "");
     if assigned.contains('=') {
-        return PathFault::syntax("`=` is no operator").help("two values are compared by `==`");
+        return PathFault::syntax("`=` is not an operator").help("two values are compared by `==`");
     }
     if single('&') || single('|') {
         return PathFault::syntax("a condition is joined by a single sign").help("write `&&` or `||`");
@@ -219,7 +219,7 @@ pub(super) fn guess(text: &str) -> PathFault {
     if let Some(step) =
         outside.split('.').skip(1).find(|step| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()))
     {
-        return PathFault::syntax(format!("`.{step}` is no member name"))
+        return PathFault::syntax(format!("`.{step}` is not a member name"))
             .help(format!("`[*]` is every element; a member of that name is `['{step}']`"));
     }
     let shorthand = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '*') || !c.is_ascii();
@@ -264,7 +264,7 @@ fn operator_word(bare: &str) -> Option<PathFault> {
     {
         if bare.contains(wrong) {
             return Some(
-                PathFault::syntax(format!("`{}` is no operator", wrong.trim().trim_start_matches('?')))
+                PathFault::syntax(format!("`{}` is not an operator", wrong.trim().trim_start_matches('?')))
                     .help(format!("write `{right}`")),
             );
         }

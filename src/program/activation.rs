@@ -37,6 +37,7 @@ impl Activation {
         let on_route = policy
             .routes
             .iter()
+            // Routes of one area share one list: hundreds of routes have a handful of areas.
             .map(|route| Rc::clone(by_area.entry(&route.area).or_insert_with(|| in_area(&route.area))))
             .collect();
         let ids: HashMap<&str, ScopeId> =
@@ -86,6 +87,7 @@ fn alike(policy: &PolicySet) -> Vec<ClientId> {
         .map(ClientId)
         .zip(&policy.clients)
         .map(|(id, client)| {
+            // Its places are its own: another entry's view may show them.
             if denying.contains(&id) {
                 return id;
             }
@@ -106,6 +108,7 @@ const MOST_CEILINGS: usize = 64;
 
 /// Rule 8.
 fn is_active(scope: &Scope, caller: &Caller) -> bool {
+    // A caller's scopes are sorted when it is identified.
     let has = |name: &String| caller.scopes.binary_search(name).is_ok();
     match &scope.when {
         When::Always => true,
@@ -123,6 +126,7 @@ fn holds(claims: &Value, path: &ClaimPath, values: &[String]) -> bool {
     match path.0.iter().try_fold(claims, |value, name| value.as_object()?.get(name)) {
         Some(Value::Array(items)) => items.iter().any(listed),
         Some(value) => listed(value),
+        // A claim that is missing, or that stands below something else than an object, holds for nothing (rule 8).
         None => false,
     }
 }

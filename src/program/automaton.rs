@@ -174,11 +174,13 @@ impl Automaton {
 
     fn built(mut self) -> Option<Self> {
         let mut table = Table::default();
+        // The first two states have fixed numbers: `StateId::DEAD` and `StateId::ROOT`.
         self.intern(&mut table, Place::default());
         let mut root = Place { nodes: vec![Trie::ROOT], open: Vec::new(), scopes: self.scopes.clone(), denied: false };
         root.denied = self.is_denied(&root);
         self.intern(&mut table, root);
         self.close(&mut table);
+        // What is there now never changes: responses share it without a look at the table. A filter's states are added beside it.
         table.made = Rc::new(std::mem::take(&mut table.added));
         self.room.take(table.size().saturating_add(OF_A_VIEW));
         let full = table.full;
@@ -195,6 +197,7 @@ impl Automaton {
         let (Ok(mut bins), Ok(table)) = (self.bins.try_borrow_mut(), self.table.try_borrow()) else {
             return T::default();
         };
+        // Filters may have added states since the bins were made.
         bins.make(table.len(), |index| {
             let (place, state) = (table.places.get(index)?, table.state(index)?);
             if place.is_dead() {
@@ -231,6 +234,7 @@ impl Automaton {
     /// The entries strictly below a node.
     fn below(&self, node: NodeId) -> Vec<EntryId> {
         let mut found = Vec::new();
+        // A stack of its own: a policy's depth must not be this function's.
         let mut open = vec![node];
         while let Some(node) = open.pop().and_then(|id| self.trie.node(id)) {
             for child in children(node) {
@@ -250,6 +254,7 @@ impl Automaton {
         let level = state.level(kind);
         // Of several ways to one place, one that an entry ends at.
         let ends = |id: &&NodeId| self.trie.node(**id).is_some_and(|node| !node.entries.is_empty());
+        // `$.a` and `$.*` reach the same member: the line that names it is the one to report.
         let node = place.nodes.iter().find(ends).or_else(|| place.nodes.first());
         let field = match (node, self.grants()) {
             (Some(node), _) => self.trie.path(*node).to_string(),
@@ -281,6 +286,7 @@ impl Automaton {
     pub(super) fn quarters(&self, index: usize, kind: Standing) -> u64 {
         let (Ok(table), Standing::Scalar) = (self.table.try_borrow(), kind) else { return 0 };
         let (Some(place), Some(state)) = (table.places.get(index), table.state(index)) else { return 0 };
+        // In quarters, so that a pseudonym's share is a whole number.
         let share = match state.scalar.fate() {
             ScalarRule::Show | ScalarRule::Detect { .. } => 4,
             ScalarRule::Mask { .. } => 2,
@@ -295,9 +301,11 @@ impl Automaton {
 
     pub(super) fn select(&self, from: StateId, step: PathStep<'_>, child: &Value) -> Option<StateId> {
         let mut table = self.table.try_borrow_mut().ok()?;
+        // `$.items[?@.kind == 'a'].iban`: at `items`, whose elements are filtered, each element may be another place.
         let place = Rc::clone(table.places.get(usize::try_from(from.0).ok()?)?);
         let Some(scopes) = self.kept_scopes(&place, child) else { return Some(StateId::DEAD) };
         let next = self.follow(&place, step, scopes, |filter| filter.selects(child));
+        // Elements that the same filters select are one place: few values make a state of their own.
         if let Some(known) = table.index.get(&next) {
             return Some(*known);
         }
@@ -316,6 +324,7 @@ impl Automaton {
         let mut scopes = place.scopes.clone();
         for (of, filter) in self.nodes(place).flat_map(|node| node.rows.iter()) {
             match of {
+                // The route's own condition: the element is for nobody.
                 None if !filter.selects(child) => return None,
                 Some(scope) if scopes.contains(scope) && !filter.selects(child) => scopes.retain(|kept| kept != scope),
                 _ => {}
@@ -338,6 +347,7 @@ impl Automaton {
             if let PathStep::Member(name) = step {
                 nodes.extend(node.members.get(name));
             }
+            // `*` goes with every name and element, beside what is named.
             nodes.extend(node.any);
             nodes.extend(node.filtered.iter().filter(|(filter, _)| selected(filter)).map(|(_, to)| *to));
             open.extend(&node.open);
@@ -348,9 +358,11 @@ impl Automaton {
             scopes,
             denied: place.denied,
         };
+        // All dead places are one: else each combination of scopes would make a state that hides everything.
         if next.is_dead() {
             return Place::default();
         }
+        // What is denied stays so below (rule 17).
         next.denied |= self.is_denied(&next);
         next
     }
@@ -372,6 +384,7 @@ impl Automaton {
             return *known;
         }
         let (Ok(number), false) = (u32::try_from(table.places.len()), table.places.len() >= self.most) else {
+            // Fail closed: the caller refuses the view, or the response whose filter asked.
             table.full = true;
             return StateId::DEAD;
         };
@@ -385,6 +398,7 @@ impl Automaton {
     fn close(&self, table: &mut Table) {
         let known = table.len();
         let mut made = Vec::new();
+        // Making a state may add places, which get theirs later in this loop: it ends when none is without.
         while let Some(place) = table.places.get(known.saturating_add(made.len())).cloned() {
             if table.full {
                 break;
@@ -396,6 +410,7 @@ impl Automaton {
             table.forget_unmade();
             return;
         }
+        // A parent keeps what can be said of each child, so that most children cost no look at their state.
         let new: Vec<Outlook> = made.iter().map(State::outlook).collect();
         let outlook = |id: StateId| {
             let of = match id.index().checked_sub(known) {
@@ -407,6 +422,7 @@ impl Automaton {
         for state in &mut made {
             state.outlook = outlook(state.other);
             state.members.foresee(outlook);
+            // Members of unknown names are removed here: only names with the hint of a known one are looked up.
             if let (Outlook::Hidden { .. }, false) = (state.outlook, state.filtered) {
                 state.looked_up = state.members.hints();
             }
@@ -419,6 +435,7 @@ impl Automaton {
             return State::dead();
         }
         let entries = self.entries(place);
+        // A deny is beyond any grant (rule 17).
         let scalar = if place.denied { ScalarRule::Hide } else { self.rule(&entries, &place.scopes) };
         let container = self.container(table, place);
         let mut namespaces: Vec<NamespaceId> =
@@ -443,6 +460,7 @@ impl Automaton {
             record: (!records.is_empty()).then(|| records.into()),
             ..State::dead()
         };
+        // Nothing below is looked at: no children are needed.
         if !matches!(container, ContainerRule::Walk | ContainerRule::Mute) {
             return state;
         }
@@ -454,10 +472,12 @@ impl Automaton {
             return state;
         }
         let child = |table: &mut Table, step| {
+            // As if no filter selected it: `select` decides those when the value is there.
             let next = self.follow(place, step, place.scopes.clone(), |_| false);
             self.intern(table, next)
         };
         state.members = known.into_iter().map(|name| (name, child(table, PathStep::Member(name)))).collect();
+        // A member of any other name is reached as an element is: by `*` and `..*` alone.
         state.other = child(table, PathStep::Element);
         state.element = state.other;
         state.filtered = self.is_filtered(place);
@@ -506,12 +526,14 @@ impl Automaton {
         if !self.visible(table, place) {
             let counts = self.max_records.is_some() && place.nodes.iter().any(|node| self.counts_below(*node));
             let names = place.nodes.iter().any(|node| self.names_subject_below(*node));
+            // Removed either way; walked only for records that count (rule 28) or subjects that are named (rule 34).
             return if counts || names { ContainerRule::Mute } else { ContainerRule::Drop };
         }
         let mut below: Vec<EntryId> = self.nodes(place).flat_map(|node| node.open.iter().copied()).collect();
         below.extend(&place.open);
         below.sort_unstable();
         below.dedup();
+        // `$.address..*` at show, and nothing of the policy below: the container can go as one span.
         let leaf = self.nodes(place).all(TrieNode::is_leaf);
         // Where cost is counted, each scalar is looked at.
         if leaf && !self.policy.counts_cost() && self.rule(&below, &place.scopes) == ScalarRule::Show {
@@ -527,6 +549,7 @@ impl Automaton {
         if place.denied {
             return false;
         }
+        // Only `..*` entries reach below: each place there has the same ones.
         if place.nodes.is_empty() {
             return place.open.iter().any(|entry| self.shows(*entry, &place.scopes));
         }
@@ -543,6 +566,7 @@ impl Automaton {
             self.nodes(place).flat_map(|node| node.members.keys()).map(|name| &**name).collect();
         let filters: Vec<&Filter> =
             self.nodes(place).flat_map(|node| node.filtered.iter().map(|(filter, _)| filter)).collect();
+        // Every way to a child: each known name and any other, with each filter alone and with none.
         let steps = names.into_iter().map(PathStep::Member).chain([PathStep::Element]);
         let mut children = steps.flat_map(|step| {
             let ways = filters.iter().copied().map(Some).chain([None]);
@@ -564,6 +588,7 @@ impl Automaton {
         let also_reached = !place.open.is_empty()
             || self.nodes(place).any(|node| node.any.is_some() || !node.open.is_empty() || !node.members.is_empty());
         self.nodes(place).any(|node| {
+            // A condition of a scope that is not active here keeps nothing and need not be asked.
             node.rows.iter().any(|(of, _)| of.is_none_or(|scope| place.scopes.contains(&scope)))
                 || node.filtered.iter().any(|(_, to)| also_reached || self.matters(*to, &place.scopes))
         })

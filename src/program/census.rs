@@ -46,6 +46,7 @@ impl Bins {
     pub(super) fn make(&mut self, known: usize, bins: impl Fn(usize) -> Option<[Bin; 2]>) {
         if self.list.is_empty() {
             let nothing = Bin { classes: Vec::new(), level: Level::Hide };
+            // The first two numbers are taken: `UNDECLARED` and `UNCOUNTED`.
             self.list = vec![nothing.clone(), nothing];
         }
         let mut new = Vec::new();
@@ -61,11 +62,13 @@ impl Bins {
     }
 
     fn of(&self, id: StateId) -> Option<[u32; 2]> {
+        // States that a filter made are numbered after the view's own.
         let added = || self.added.get(id.index().checked_sub(self.made.len())?);
         self.made.get(id.index()).or_else(added).copied()
     }
 
     fn number(&mut self, bin: Bin) -> u32 {
+        // What has no class counts in none, and what has no room is left out of the record, never counted for another.
         if bin.classes.is_empty() || self.list.len() >= MOST_BINS {
             return self.index.get(&bin).copied().unwrap_or(UNCOUNTED);
         }

@@ -78,6 +78,7 @@ impl<'a> Grants<'a> {
     /// The level of a scalar that `entries` match, for these active scopes. No entry, no class, no scope: hide (rule 14).
     pub(super) fn level(&self, entries: &[&Entry], scopes: &[ScopeId]) -> Level {
         let classes = || entries.iter().flat_map(|entry| entry.classes.iter().copied());
+        // Scopes add to each other: the highest of what they give (rule 16).
         let granted = scopes.iter().map(|scope| self.by_scope(entries, *scope)).max();
         self.under_ceilings(granted.unwrap_or(Level::Hide), classes())
     }
@@ -102,6 +103,7 @@ impl<'a> Grants<'a> {
     fn by_classes(&self, classes: impl Iterator<Item = ClassId>, scope: ScopeId) -> Level {
         let grant = self.policy.scopes.get(usize::from(scope.0)).map(|scope| scope.grant.as_slice());
         let of = |class: ClassId| grant.and_then(|grant| grant.get(usize::from(class.0)).copied());
+        // A class that the scope does not grant is at hide, so a value of two classes needs both.
         classes.map(|class| of(class).unwrap_or(Level::Hide)).min().unwrap_or(Level::Hide)
     }
 
@@ -112,6 +114,7 @@ impl<'a> Grants<'a> {
                 let client = self.client.map_or(Level::Show, |ceiling| ceiling.of(class));
                 client.min(self.route.of(class))
             })
+            // A minimum, never an assignment: no ceiling can raise what another has lowered.
             .fold(level.min(self.step), Level::min)
     }
 

@@ -74,6 +74,7 @@ impl<K: Clone + Eq + Hash, V: Fills> Kept<K, V> {
         if slot.view.is_full() {
             slot.when_full = slot.when_full.saturating_add(1);
         }
+        // Made anew it is empty again: filters of today's data need not be those of last week's.
         if slot.when_full > LOOKS_WHEN_FULL {
             self.views.remove(kind);
             self.order.retain(|other| other != kind);
@@ -93,6 +94,7 @@ impl<K: Clone + Eq + Hash, V: Fills> Kept<K, V> {
 
     /// Lets views go until the rest have room, but never `spared`.
     fn make_room(&mut self, spared: Option<&K>) {
+        // Each view goes round at most twice: once to lose its second chance, once to leave.
         let mut left = self.order.len().saturating_mul(2);
         while self.room.get() > self.most && left > 0 {
             left = left.saturating_sub(1);

@@ -55,6 +55,7 @@ impl Ends {
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
         let head = match name.first_chunk() {
+            // `accountNumber`: head `accountN`, tail `ntNumber`; up to 16 bytes the two and the length are the whole name.
             Some(bytes) => u64::from_le_bytes(*bytes),
             None => name.iter().rev().fold(0, |head, byte| (head << 8) | u64::from(*byte)),
         };
@@ -72,6 +73,7 @@ impl Ends {
         let (Some(first), Some(last)) = (first, last) else { return Self::of(text.get(from..to).unwrap_or_default()) };
         let length = to.wrapping_sub(from);
         let short = length < 8;
+        // Of a short name the eight bytes hold what follows it, too: that is masked off.
         let keep = if short { !u64::MAX.wrapping_shl((length as u32) << 3) } else { u64::MAX };
         let head = u64::from_le_bytes(*first) & keep;
         let tail = if short { head } else { u64::from_le_bytes(*last) };
@@ -82,6 +84,7 @@ impl Ends {
     #[inline(always)]
     fn hash(self, length: usize) -> usize {
         let Self { head, tail } = self;
+        // 2^64 divided by the golden ratio spreads names that differ in few bits (Knuth's multiplicative hashing).
         let mixed = (head ^ tail.rotate_left(32)).wrapping_add(length as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         (mixed >> 32) as usize
     }
@@ -116,6 +119,7 @@ impl<'a> FromIterator<(&'a str, StateId)> for Names {
         let found = FoundName { index: 0, state: StateId::DEAD, outlook: Outlook::Asked };
         let free = NameSlot { head: 0, tail: 0, length: NameSlot::FREE, found };
         let mut hints = 0;
+        // At most half full: a look-up for an unknown name ends at a free slot, mostly the first.
         let mut slots = vec![free; members.len().saturating_mul(2).next_power_of_two()];
         let last = slots.len().wrapping_sub(1);
         for (index, (name, state)) in members.iter().enumerate() {
@@ -129,6 +133,7 @@ impl<'a> FromIterator<(&'a str, StateId)> for Names {
                 [first, second, ..] => hint(*first, *second, name.len()),
             };
             let mut at = ends.hash(name.len()) & last;
+            // Linear probing: the next slot is in the same cache line.
             while slots.get(at).is_some_and(|slot| slot.length != NameSlot::FREE) {
                 at = at.wrapping_add(1) & last;
             }
@@ -195,6 +200,7 @@ impl Names {
     /// Whether a slot's name, whose ends agree, is `name`.
     #[inline(always)]
     fn is(&self, slot: &NameSlot, name: &[u8]) -> bool {
+        // Head and tail cover sixteen bytes; what is longer is compared.
         name.len() <= 16 || self.names.get(slot.found.index).is_some_and(|known| known.as_bytes() == name)
     }
 

@@ -43,6 +43,7 @@ impl Router {
                 before: matches!(route.body, RouteBody::Pass(_)).then(|| before(&route.template)),
             })
             .collect();
+        // The most specific first, so that the first that fits is the route (rule 4).
         routes.sort_by_cached_key(|route| route.template.rank());
         let loose = Loose::new(governed());
         Self { hosts: policy.hosts.clone(), routes, loose }
@@ -60,10 +61,12 @@ impl Router {
         if !self.governs(authority) || !is_canonical(path) {
             return None;
         }
+        // A HEAD is answered as its GET would be (RFC 9110 §9.3.2).
         let method = if method == "HEAD" { "GET" } else { method };
         self.routes
             .iter()
             .find(|route| route.method == method && fit(&route.template, path).is_some())
+            // A governed route never has this bound: it filters whatever it gets.
             .filter(|route| route.before.as_ref().is_none_or(|before| !before.may_be_governed(path)))
             .map(|route| route.id)
     }
@@ -83,6 +86,7 @@ impl Router {
 #[must_use]
 pub fn is_canonical(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else { return false };
+    // `/accounts/` is a path of its own; `/accounts//` is not canonical.
     let inner = rest.strip_suffix('/').unwrap_or(rest);
     if inner.is_empty() {
         return rest.is_empty();
@@ -103,6 +107,7 @@ pub fn is_canonical_segment(segment: &str) -> bool {
                     let decoded = (high << 4) | low;
                     // U+0080 to U+009F are control characters too: in UTF-8, C2 and one byte more.
                     let controls = decoded.is_ascii_control() || before == 0xC2 && matches!(decoded, 0x80..=0x9F);
+                    // `%41` is `A` spelled the long way: two spellings of one path would be two for a router (RFC 3986 §6.2.2.2).
                     (!controls && !matches!(decoded, b'/' | b'\\') && !is_unreserved(decoded), decoded)
                 }
                 _ => (false, 0),
@@ -139,6 +144,7 @@ pub(super) fn check_query(rule: &QueryRule, target: &str, from: usize) -> Result
     let mut start = from;
     for piece in target.get(from..).unwrap_or_default().split(['&', ';']) {
         let name = piece.split_once('=').map_or(piece, |(name, _)| name);
+        // `%6Cimit` is `limit`: a name must not hide in its encoding.
         let known = decode(name).is_some_and(|decoded| allowed.iter().any(|listed| lists(listed, &decoded)));
         if !piece.is_empty() && !known {
             let end = start.saturating_add(name.len());

@@ -70,6 +70,7 @@ impl Trie {
             });
         }
         for entry in &route.entries {
+            // A kind of subject that is not collected has no number, and its places no mark.
             let named = entry.subject.as_ref().and_then(|name| namespaces.iter().position(|known| known == name));
             let Some(id) = named.and_then(|index| u8::try_from(index).ok()).map(NamespaceId) else { continue };
             // Where the path names the subject, it is that one and no other.
@@ -83,6 +84,7 @@ impl Trie {
                 kinds.dedup();
             };
             trie.at(segments, |node| add(&mut node.subjects));
+            // `$.items[*].owner.id`: the record is the element, `$.items[*]`; without any, it is the root.
             let within = segments.iter().rposition(|segment| !matches!(segment, Segment::Member(_)));
             let record = within.map_or(0, |last| last.saturating_add(1));
             trie.at(segments.get(..record).unwrap_or_default(), |node| add(&mut node.records));

@@ -131,6 +131,7 @@ impl State {
     /// What a parent can say of what stands here.
     pub(super) fn outlook(&self) -> Outlook {
         match (&self.scalar, self.container) {
+            // Records are counted one by one, so their state has to be asked.
             _ if self.counted || self.record.is_some() => Outlook::Asked,
             (ScalarRule::Hide, ContainerRule::Drop) => Outlook::Hidden { classified: self.classified },
             (ScalarRule::Show, ContainerRule::Drop) if self.classified => Outlook::Shown,
@@ -187,8 +188,8 @@ pub enum PathStep<'a> {
 ///
 /// ```
 /// use fieldgate::caller::Caller;
-/// use fieldgate::policy;
 /// use fieldgate::model::RouteId;
+/// use fieldgate::policy;
 /// use fieldgate::program::{ContainerRule, Program, ScalarRule, StateId};
 ///
 /// let (policy, _) = policy::from_json(br#"{"language": 1, "policy": "accounts",
@@ -307,6 +308,7 @@ impl View {
     /// Adds the states that have come since: each is copied once, however often this is asked.
     pub fn add_to(&self, states: &mut States) {
         let Ok(table) = self.automaton.table.try_borrow() else { return };
+        // States are only ever added, in one order: those that are missing are the last ones.
         states.added.extend(table.added.iter().skip(states.added.len()).cloned());
     }
 
@@ -365,6 +367,7 @@ impl View {
     /// names are the upstream's.
     #[must_use]
     pub fn counted(&self) -> Vec<FieldCount> {
+        // Two states may be one place (`$.a` in two scopes' rows): their counts are added.
         let counts = self.tally.as_ref().map(|tally| tally.counts()).unwrap_or_default();
         let mut fields: BTreeMap<(String, Level), u64> = BTreeMap::new();
         for (index, kind, count) in counts {
@@ -383,6 +386,7 @@ impl View {
         let quarters = counts.into_iter().fold(0u64, |sum, (index, kind, count)| {
             sum.saturating_add(self.automaton.quarters(index, kind).saturating_mul(count))
         });
+        // Rounded up: whoever sees anything spends something.
         quarters.div_ceil(4)
     }
 
@@ -408,6 +412,7 @@ impl View {
     #[must_use]
     pub fn shows_nothing(&self) -> bool {
         let root = self.state(self.root());
+        // A root that is muted or dropped is refused (rule 25), so nothing of it comes out.
         *root.scalar.fate() == ScalarRule::Hide && !matches!(root.container, ContainerRule::Walk | ContainerRule::Open)
     }
 }

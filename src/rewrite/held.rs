@@ -63,6 +63,7 @@ impl<'a> ValueReader<'a> {
                     }
                     self.step();
                     let value = self.value()?;
+                    // Every name counts here, not only those that the policy knows: a filter may ask for any.
                     if members.insert(name, value).is_some() {
                         return Err(Unreadable::Duplicate(start));
                     }
@@ -94,6 +95,7 @@ impl<'a> ValueReader<'a> {
         let mut escaped = false;
         let end = rest.iter().position(|byte| {
             let ends = *byte == b'"' && !escaped;
+            // In `\\"` the second reverse solidus is the escaped one, so the mark ends the string.
             escaped = *byte == b'\\' && !escaped;
             ends
         });
@@ -122,6 +124,7 @@ fn read_number(text: &str) -> Option<Value> {
     if let Ok(number) = text.parse::<u64>() {
         return Some(number.into());
     }
+    // `-0` is a double's: as a whole number it would lose its sign.
     if let Some(number) = text.parse::<i64>().ok().filter(|number| *number != 0) {
         return Some(number.into());
     }

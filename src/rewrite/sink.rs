@@ -49,6 +49,7 @@ impl<'a> Sink<'a> {
     /// Appends a span of the chunk.
     #[inline(always)]
     pub(super) fn copy(&mut self, from: usize, to: usize) {
+        // A span that touches the one before makes it longer: most members that are kept come in runs.
         if self.to != from {
             self.flush();
             self.from = from;
@@ -59,6 +60,7 @@ impl<'a> Sink<'a> {
     /// Appends a byte, which the chunk may have at `at`.
     #[inline(always)]
     pub(super) fn byte(&mut self, byte: u8, at: usize) {
+        // The upstream wrote that very byte next: it joins the span.
         if self.to == at && self.chunk.get(at) == Some(&byte) {
             self.to = at.wrapping_add(1);
         } else {
@@ -93,6 +95,7 @@ impl<'a> Sink<'a> {
     fn copy_span(&mut self) {
         const PIECE: usize = 16;
         let Some(span) = self.chunk.get(self.from..self.to) else { return };
+        // Whole pieces are read beyond the span, but never beyond the chunk.
         let padded = self.from.saturating_add(span.len().next_multiple_of(PIECE));
         match self.chunk.get(self.from..padded) {
             Some(pieces) if span.len() <= 16 * PIECE => {

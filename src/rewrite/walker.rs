@@ -53,6 +53,7 @@ impl Halt {
     pub(super) fn at(self, offset: u64) -> Refusal {
         let absolute = |place: ChunkPosition| {
             let at = u64::try_from(place.at).unwrap_or(u64::MAX);
+            // The place may be in an earlier chunk: its offset is before this chunk's.
             offset.saturating_add(at).saturating_sub(place.before)
         };
         match self {
@@ -273,6 +274,7 @@ impl Walker {
     pub(super) fn block(&mut self, sink: &mut Sink<'_>, base: usize, tokens: &Tokens) -> Result<(), Halt> {
         let mut from = u64::MAX;
         let mut phase = self.phase;
+        // `{"a":1,"b":2}` of which `b` alone is shown: Value, Name (over `a`), Value, ShowPlain, After, Done.
         while from != 0 {
             let mut step = Step { base, tokens, from: &mut from };
             phase = match phase {
@@ -290,6 +292,7 @@ impl Walker {
                 },
                 Phase::Copy => match self.cross(step) {
                     Some(at) => {
+                        // From its first bracket to its last as one span: nothing in it was looked at.
                         sink.copy(self.start, at.wrapping_add(1));
                         self.ended(sink)
                     }
@@ -319,6 +322,7 @@ impl Walker {
             };
         }
         self.phase = phase;
+        // Once a block: a value that is held may not grow beyond its limit unseen.
         self.check_held(base.wrapping_add(BLOCK))
     }
 
@@ -327,10 +331,12 @@ impl Walker {
         let (start, end) = (self.start, sink.end());
         let undecided = match self.phase {
             Phase::Copy | Phase::ShowString | Phase::ShowPlain => {
+                // What is shown leaves with its chunk; its rest is shown when it comes.
                 sink.copy(start, end);
                 false
             }
             Phase::NameEnd => {
+                // The chunk's bytes are gone when the next comes, so a name that is cut is saved.
                 if matches!(self.name, Name::Chunk { .. }) {
                     self.saved.clear();
                     self.name = Name::Saved;
@@ -339,17 +345,20 @@ impl Walker {
                 false
             }
             Phase::TakeString | Phase::TakePlain => {
+                // A form needs the whole token; one byte over the longest is enough to know that it is too long.
                 self.take(sink.span(start, end), scalar::LONGEST);
                 true
             }
             Phase::HoldString | Phase::HoldPlain | Phase::HoldContainer => {
                 self.check_held(end)?;
+                // `check_held` has bounded it.
                 self.take(sink.span(start, end), usize::MAX);
                 true
             }
             Phase::Value => true,
             Phase::Name | Phase::After | Phase::Drop | Phase::DropElements | Phase::Skip | Phase::Done => false,
         };
+        // The value's member may still be written, and then its name is.
         if let (true, Name::Chunk { start, end }) = (undecided, self.name) {
             self.saved.clear();
             save_name(&mut self.saved, sink.span(start, end));

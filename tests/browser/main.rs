@@ -110,7 +110,7 @@ fn drawn(tab: &mut Tab<'_>) -> Result<BTreeMap<String, String>, String> {
     Ok(cells.iter().map(|(cell, level)| (cell.clone(), level.as_str().unwrap_or_default().to_owned())).collect())
 }
 
-/// The same, as the JSON form says it.
+/// The cells as the JSON form says them.
 fn expected(client: Option<&str>) -> BTreeMap<String, String> {
     expected_at(client, None)
 }

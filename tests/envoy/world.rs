@@ -120,7 +120,7 @@ impl World {
         self.reference_with(&self.tools.wasm, policy)
     }
 
-    /// The same with another plugin.
+    /// The reference bootstrap with another plugin.
     pub(crate) fn reference_with(&self, wasm: &Path, policy: &str) -> (Scratch, Bootstrap) {
         let scratch = Scratch::new().unwrap();
         let jwks = scratch.write("jwks.json", &self.issuer.jwks()).unwrap();
@@ -499,7 +499,7 @@ pub(crate) fn compile(policy: &str) -> Result<Rc<Program>, String> {
     Program::new(set, Some(key)).map(Rc::new).map_err(|missing| missing.to_string())
 }
 
-/// The same exchange without a host.
+/// The exchange of a row, without a host.
 pub(crate) fn native(policy: &str, row: &Row) -> Result<Native, String> {
     Ok(respond(&compile(policy)?, row))
 }

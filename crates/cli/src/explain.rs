@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     };
     let path = FieldPath::parse(path).map_err(|fault| {
         let help = fault.help.unwrap_or_else(|| "for example '$.lines[*].msisdn'".to_owned());
-        Failure::new(format!("`{path}` is no field path: {}", fault.message)).help(help)
+        Failure::new(format!("`{path}` is not a field path: {}", fault.message)).help(help)
     })?;
     let known: Vec<&str> = one.policy.scopes.iter().map(|scope| scope.name.as_str()).collect();
     if arguments.scopes.is_empty() {

@@ -65,10 +65,18 @@ impl Numbers {
             plus = lanes.equal(b'+');
         }
 
+        // text       [-10.5e+3,0]
+        // starts     .1........1.   a number begins
+        // signed     ..1.........   the byte after its minus
+        // integer    ..1.......1.   its first digit
+        // end        ....1......1   the byte after its integer part: `.`, `e` or the end
+        // fraction   .....1......   the byte after its point
+        // power      .......1....   the byte after its `e`: a sign, or a digit
         let mut wrong = starts & !(digit | minus);
         let signed = follow(starts & minus, block, &mut self.minus);
         wrong |= signed & !digit;
         let integer = (starts | signed) & digit;
+        // `01`: a zero is the whole integer part (RFC 8259 §6).
         let second = follow(integer & lanes.equal(b'0'), block, &mut self.zero);
         wrong |= second & digit;
         let integer_end = run_end(integer, digit, block, &mut self.integer);
@@ -83,6 +91,7 @@ impl Numbers {
         wrong |= digits & !digit;
         let power_end = run_end(digits & digit, digit, block, &mut self.power);
 
+        // Where a number is over, no byte of it may follow: `1.2.3`, `1e5e6`.
         let ends = (integer_end & !(point | exponent)) | (fraction_end & !exponent) | power_end;
         wrong | (ends & bytes)
     }
@@ -99,6 +108,7 @@ fn follow(bits: u64, block: Block<'_>, carry: &mut u64) -> u64 {
 /// The first bytes behind the runs of digits that begin at `starts`, or go on from the last block.
 #[inline(always)]
 fn run_end(starts: u64, digit: u64, block: Block<'_>, carry: &mut u64) -> u64 {
+    // As in `landing`: the carry runs through the ones of the digits, `.11.` plus `.1..` gives `...1`.
     let (sum, overflow) = (starts | block.carry(*carry)).overflowing_add(digit);
     *carry = u64::from(overflow);
     sum & !digit

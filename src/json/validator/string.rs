@@ -94,6 +94,11 @@ impl Strings {
             lanes.find(|bytes| bytes.between(b'0', b'9') | bytes.between(b'a', b'f') | bytes.between(b'A', b'F'));
         let escape = self.unicode.take(block, unicode);
         let digits = escape.behind(1) | escape.behind(2) | escape.behind(3) | escape.behind(4);
+        // text     "\ud83d\ude00"
+        // unicode  ..1.....1.....   the `u` of an escape
+        // digits   ...1111..1111.   the four bytes after each
+        // high     ....1.........   the second digit of a first half, D8 to DB
+        // low      ..........1...   that of a second half, DC to DF: `high` by 8 and `low` by 2 meet at the last digit
         let syntax = unknown | (digits & !hexadecimal);
 
         // 0xD8 to 0xDB begin first halves of pairs, 0xDC to 0xDF second ones.
@@ -125,6 +130,7 @@ impl Strings {
         let (two, three) = (self.two.take(block, two | three | four), self.three.take(block, three | four));
         let expected = two.behind(1) | three.behind(2) | self.four.take(block, four).behind(3);
 
+        // A continuation byte stands where one is expected, and nowhere else.
         let mut wrong = never | (expected ^ continuation);
         let leads = |bytes: <Vectors as Lanes>::Vector| {
             (bytes.equal(0xE0) | bytes.equal(0xED)) | (bytes.equal(0xF0) | bytes.equal(0xF4))

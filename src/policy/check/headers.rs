@@ -17,7 +17,7 @@ pub(super) fn name(reader: &mut Reader, text: &str, span: Span) -> Option<String
     }
     if text.is_empty() || !text.bytes().all(token) {
         reader.push(
-            Diagnostic::at(Code::Header, span, format!("`{text}` is no header name (RFC 9110 §5.1)"))
+            Diagnostic::at(Code::Header, span, format!("`{text}` is not a valid header name (RFC 9110 §5.1)"))
                 .help("use letters, digits and `-`"),
         );
         return None;

@@ -214,7 +214,7 @@ fn day(reader: &mut Reader, node: &Node) -> Option<Day> {
     let day = Day::parse(text);
     if day.is_none() {
         reader.push(
-            Diagnostic::at(Code::BadValue, node.span, format!("`report_until` is no day: `{text}`"))
+            Diagnostic::at(Code::BadValue, node.span, format!("`report_until` is not a date: `{text}`"))
                 .help("write the first day on which the route is enforced, as year, month and day: `2027-01-31`"),
         );
     }

@@ -236,7 +236,7 @@ pub(super) fn hosts(reader: &mut Reader, node: Option<&Node>) -> Vec<String> {
             } else {
                 "write a host, or host:port: `api.example.com`"
             };
-            reader.push(Diagnostic::at(Code::BadValue, span, format!("`{text}` is no authority")).help(help));
+            reader.push(Diagnostic::at(Code::BadValue, span, format!("`{text}` is not a valid authority")).help(help));
         } else {
             hosts.push(if port.is_empty() { name } else { format!("{name}:{port}") });
         }

@@ -33,7 +33,7 @@ pub(super) fn matched(reader: &mut Reader, node: &Node) -> Option<Matched> {
     let finding = if !token {
         let several = method.contains([',', '|', '*']).then(|| "write a route for each method".to_owned());
         let help = lookalike::first(method).map(lookalike::Lookalike::help).or(several);
-        Some(fault(format!("`{method}` is no method"), help.unwrap_or_else(|| ONE.to_owned())))
+        Some(fault(format!("`{method}` is not an HTTP method"), help.unwrap_or_else(|| ONE.to_owned())))
     } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
         Some(fault(
             format!("methods are case-sensitive: `{method}` matches no usual request"),

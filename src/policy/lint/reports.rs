@@ -23,7 +23,7 @@ impl Lint<'_> {
                     Code::LongReport,
                     place,
                     format!(
-                        "route `{name}` only reports until {until}, more than a year ahead: that is no trial, and until then \
+                        "route `{name}` only reports until {until}, more than a year ahead: that is not a trial, and until then \
                          every response passes as it came"
                     ),
                 )

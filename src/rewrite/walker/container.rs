@@ -19,6 +19,7 @@ impl Walker {
             ContainerKind::Array => {}
             ContainerKind::Root => return Phase::Done,
         }
+        // All elements of an array have one state, unless a filter tells them apart.
         let awaited = self.await_element();
         // Where values are counted, each is looked at.
         if let (Outlook::Hidden { .. }, false, false) = (self.outlook, self.frame.state.filtered, self.counting) {
@@ -43,6 +44,7 @@ impl Walker {
     #[inline(always)]
     pub(super) fn mismatch(&mut self) {
         let classified = match self.outlook {
+            // A container where the policy has a scalar (rule 25): what is not classified is no mismatch, but unknown.
             Outlook::Hidden { classified } => classified,
             Outlook::Shown => true,
             Outlook::Asked => self.state().classified,
@@ -60,6 +62,7 @@ impl Walker {
         step: &mut Step<'_>,
     ) -> Result<Phase, Halt> {
         let container = matches!(byte, b'{' | b'[');
+        // A filter must see the value whole before anything is decided of it.
         if self.frame.state.filtered {
             return Ok(self.hold(at, byte));
         }
@@ -78,9 +81,11 @@ impl Walker {
             Outlook::Asked => {}
         }
         let state = self.states.get(self.here);
+        // The common case first: a container that is walked and of which nothing but its brackets is written.
         let may_enter = byte == b'{' || (byte == b'[' && state.element != StateId::DEAD);
         let plain = !state.counted && state.record.is_none();
         if may_enter && state.container == ContainerRule::Walk && plain && !self.frame.muted {
+            // `{}` and `[]`: both brackets at once, and no frame.
             if step.pass_close(at) {
                 self.lead(sink, at);
                 sink.copy(at, at.wrapping_add(2));
@@ -89,6 +94,7 @@ impl Walker {
             let state = Rc::clone(state);
             return Ok(self.open(sink, at, byte, state));
         }
+        // Beyond `max_records` a record is removed, whatever it holds (rule 28).
         if state.counted && !self.record()? {
             return self.remove(byte);
         }
@@ -115,12 +121,14 @@ impl Walker {
     pub(super) fn remove(&mut self, byte: u8) -> Result<Phase, Halt> {
         self.counts.hidden = self.counts.hidden.wrapping_add(1);
         if self.frame.kind == ContainerKind::Root {
+            // A body without its root would not be JSON (rule 25).
             if self.root != Root::Held {
                 return Err(Halt::Whole(Refusal::RootHidden));
             }
             return Ok(Phase::Done);
         }
         self.nested = 1;
+        // A scalar that is removed ends at the next comma or bracket: `After` finds it.
         Ok(if matches!(byte, b'{' | b'[') { Phase::Skip } else { Phase::After })
     }
 
@@ -138,6 +146,7 @@ impl Walker {
             self.count(self.here, Standing::Container);
             self.counts.shown = self.counts.shown.wrapping_add(1);
             if let Some(kinds) = self.state().record.clone() {
+                // No subject can be found in what is passed whole: the record counts as unknown (rule 34).
                 self.begin_record(&kinds, false)?;
                 self.end_record();
             }
@@ -146,6 +155,7 @@ impl Walker {
             self.nested = 1;
             return Ok(Phase::Copy);
         }
+        // Muted: it is walked for what must be counted in it, and nothing of it is written.
         let muted = muted || rule == ContainerRule::Mute;
         if muted && self.frame.kind == ContainerKind::Root && self.root != Root::Held {
             return Err(Halt::Whole(Refusal::RootHidden));
@@ -177,6 +187,7 @@ impl Walker {
         let more_seen = self.seen.len();
         if kind == ContainerKind::Object && state.members.len() > 64 {
             let words = state.members.len().div_ceil(64).saturating_sub(1);
+            // Sixty-four names fit the frame's own word; few objects have more.
             self.seen.resize(more_seen.saturating_add(words), 0);
         }
         // Where values are counted or unknown names noted, each member is looked at.
@@ -190,6 +201,7 @@ impl Walker {
     /// The container in hand ends at `at`.
     #[inline(always)]
     pub(super) fn close(&mut self, sink: &mut Sink<'_>, at: usize) -> Phase {
+        // The validator has passed the bracket, so there is a frame; without one nothing more is written.
         let Some(around) = self.outer.pop() else { return Phase::Done };
         let Frame { muted, more_seen, state, .. } = std::mem::replace(&mut self.frame, around);
         if state.record.is_some() {
@@ -207,6 +219,7 @@ impl Walker {
     /// Writes what stands before a value: a comma, its name.
     #[inline(always)]
     pub(super) fn lead(&mut self, sink: &mut Sink<'_>, at: usize) {
+        // Only what is written counts: the first member that is kept has no comma, wherever it stood.
         let comma = std::mem::replace(&mut self.frame.begun, true);
         match self.frame.kind {
             ContainerKind::Object => self.lead_member(sink, at, comma),
@@ -229,6 +242,7 @@ impl Walker {
         match self.name {
             Name::Chunk { start, end } => {
                 // Most have no white space around the name: one span, then.
+                // `,"a":` of the upstream, if it is spelled so, else the same without white space.
                 let from = start.wrapping_sub(usize::from(comma));
                 if end.wrapping_add(1) == at && (!comma || sink.at(from) == b',') {
                     return sink.copy(from, at);
@@ -263,6 +277,7 @@ impl Walker {
     pub(super) fn root_ended(&mut self, sink: &mut Sink<'_>) -> Phase {
         self.counts.texts = self.counts.texts.wrapping_add(1);
         if let Root::Texts(Texts::Lines | Texts::Sequence) = self.root {
+            // Lines end with a line feed, and so do texts of a sequence (RFC 7464 §2.2).
             sink.write(b"\n");
             self.here = self.root_state;
             self.outlook = Outlook::Asked;

@@ -72,8 +72,10 @@ impl Walker {
         std::mem::swap(&mut self.records, &mut inner.walker.records);
         inner.walk(id, self, bytes)?;
         std::mem::swap(&mut self.records, &mut inner.walker.records);
+        // The counts go in and come out again: what is held is of the same response.
         self.counts = inner.walker.counts;
         self.effort = inner.walker.effort;
+        // Nothing was written: the element or member is removed with its comma and name.
         if !inner.out.is_empty() {
             self.lead(sink, self.start);
             sink.write(&inner.out);
@@ -92,6 +94,7 @@ impl Walker {
             }
             Unreadable::Internal => Halt::Whole(Refusal::Internal),
         })?;
+        // The validator has passed the bytes: whatever fails from here on is a state that should not exist.
         let full = Halt::Whole(Refusal::Internal);
         let from = self.frame.id;
         if self.frame.kind == ContainerKind::Array {
@@ -115,6 +118,7 @@ impl Inner {
         walker.restart(id, outer);
         let mut lexer = Lexer::new(Texts::One);
         let texts = outer.counts.texts;
+        // A space follows, as at a body's end: it ends a number.
         for chunk in [bytes, Scanner::END] {
             let mut sink = Sink::new(chunk, &mut self.out);
             let (blocks, rest) = chunk.as_chunks::<BLOCK>();

@@ -75,6 +75,7 @@ impl Walker {
         let frame = &mut self.frame;
         let (child, outlook) = match found {
             Some(FoundName { index, state, outlook }) => {
+                // Names are numbered as the policy lists them: the first sixty-four have their bits in the frame.
                 let word = match index >> 6 {
                     0 => Some(&mut frame.seen),
                     more => self.seen.get_mut(frame.more_seen.wrapping_add(more).wrapping_sub(1)),
@@ -82,6 +83,7 @@ impl Walker {
                 let bit = 1u64.wrapping_shl((index & 63) as u32);
                 match word {
                     Some(word) if *word & bit == 0 => *word |= bit,
+                    // A client might take the first, and the policy have judged the second (RFC 7493 §2.3).
                     Some(_) => return Err(Halt::Duplicate(place)),
                     None => return Err(Halt::Whole(Refusal::Internal)),
                 }
@@ -89,6 +91,7 @@ impl Walker {
             }
             None => (frame.state.other, frame.state.outlook),
         };
+        // Which state the member has depends on its value: `release` selects it.
         if self.frame.state.filtered {
             return Ok(Phase::Value);
         }
@@ -121,6 +124,7 @@ impl Walker {
             }
         };
         let found = match quoted {
+            // No name of a policy is that long, however it is spelled.
             _ if quoted.len() > LONGEST_NAME => return Ok(None),
             [b'"', raw @ .., b'"'] if self.name_escaped => {
                 unescape_into(raw, &mut self.spelled).and_then(|name| names.find(name.as_bytes()))

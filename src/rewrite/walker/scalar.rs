@@ -14,6 +14,7 @@ impl Walker {
     /// A string, number or literal name begins at `at`.
     #[inline(never)]
     pub(super) fn scalar(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
+        // Of the scalars only `null` begins with an `n`.
         let null = byte == b'n';
         let state = self.states.get(self.here);
         if let (ScalarRule::Subject { .. }, true) = (&state.scalar, record::names(byte)) {
@@ -26,6 +27,7 @@ impl Walker {
                 true => self.tell(self.here, Standing::Container, 1),
             }
             self.start = at;
+            // Its value names the subject, so it is taken whole even where it is hidden (rule 34).
             return Ok(if byte == b'"' { Phase::TakeString } else { Phase::TakePlain });
         }
         if self.frame.muted {
@@ -57,6 +59,7 @@ impl Walker {
                 self.blank(sink);
                 return Ok(self.ended(sink));
             }
+            // Detectors look into strings only; `null` has nothing to mask (rules 20, 27).
             ScalarRule::Detect { .. } if byte != b'"' => {}
             ScalarRule::Mask { .. } | ScalarRule::Pseudonym { .. } if null => {}
             ScalarRule::Detect { .. } | ScalarRule::Mask { .. } | ScalarRule::Pseudonym { .. } => {
@@ -78,6 +81,7 @@ impl Walker {
 
     /// Keeps bytes of a scalar or held value for the next chunk, one more than `longest` at most.
     pub(super) fn take(&mut self, bytes: &[u8], longest: usize) {
+        // One byte more than the longest tells a token that is too long from one that just fits.
         let room = longest.saturating_add(1).saturating_sub(self.taken.len());
         self.taken.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }

@@ -42,6 +42,7 @@ impl Step<'_> {
     #[inline(always)]
     pub(super) fn seek_end(&mut self) -> Option<usize> {
         let (at, here) = self.seek(self.tokens.scalar_after)?;
+        // All bits from this one on: the byte may be the comma that comes next.
         *self.from = here.wrapping_neg();
         Some(at)
     }
@@ -53,6 +54,7 @@ impl Step<'_> {
         if self.tokens.close & bit == 0 {
             return false;
         }
+        // If the bracket is the block's last byte, nothing is left of it.
         *self.from &= bit.wrapping_shl(1).wrapping_neg();
         true
     }
@@ -72,12 +74,15 @@ impl Walker {
         if tokens.close & here != 0 {
             return Ok(self.close(sink, at));
         }
+        // Names that follow a comma, white space skipped: `, "b"` but not `: "b"`.
         let behind_comma = tokens.comma.wrapping_shl(1).wrapping_add(tokens.white) & tokens.quote_open;
         let mut start = at;
         loop {
             let escapes = tokens.escape & *step.from;
             let named = match step.seek(tokens.quote_close) {
+                // No escape before the closing mark: the name's bytes are its characters.
                 Some((at, here)) if escapes & here.wrapping_sub(1) == 0 => {
+                    // A bit of its first and last bytes tells that the policy has no such name, mostly without a look-up.
                     let unknown = sink.hint(start.wrapping_add(1), at) & self.frame.looked_up == 0;
                     if unknown { self.unknown() } else { self.named(sink, start, at)? }
                 }
@@ -99,7 +104,9 @@ impl Walker {
             match step.seek(behind_comma | tokens.open | tokens.close) {
                 Some((at, here)) if behind_comma & here != 0 => start = at,
                 Some((at, here)) if tokens.close & here != 0 => return Ok(self.close(sink, at)),
+                // The value is a container: it is skipped whole.
                 Some(_) => return Ok(self.skip()),
+                // The value goes on in the next block; with a comma seen, the name does.
                 None if commas == 0 => return Ok(Phase::Drop),
                 None => return Ok(Phase::Name),
             }
@@ -133,6 +140,7 @@ impl Walker {
             return Ok(self.close(sink, at));
         }
         match self.begin(sink, at, sink.at(at), &mut step)? {
+            // The likely next phases are entered at once, which saves the way round the loop.
             Phase::ShowString => Ok(self.shown_string(sink, step.again())),
             Phase::ShowPlain => Ok(self.shown_plain(sink, step)),
             Phase::After => Ok(self.after(sink, step)),
@@ -191,6 +199,7 @@ impl Walker {
         let tokens = step.tokens;
         let commas = tokens.comma & *step.from;
         let found = step.seek(tokens.open | tokens.close);
+        // Each comma before the next bracket is one more element that is removed: `1,2,3]` counts two.
         let before = found.map_or(u64::MAX, |(_, here)| here.wrapping_sub(1));
         let gone = (commas & before).count_ones();
         self.tell(self.here, Standing::Container, gone.into());
@@ -214,6 +223,7 @@ impl Walker {
     #[inline(always)]
     pub(super) fn cross(&mut self, step: Step<'_>) -> Option<usize> {
         let (open, close) = (step.tokens.open & *step.from, step.tokens.close & *step.from);
+        // Too few brackets close to reach the value's own: the block is passed over, only counted.
         if close.count_ones() < self.nested {
             self.nested = self.nested.wrapping_add(open.count_ones()).wrapping_sub(close.count_ones());
             *step.from = 0;

@@ -502,7 +502,7 @@ fn leftmost_then_longest_then_by_name() {
     let rows = [
         ("anna@example.com 4111 1111 1111 1111 +4917612345678", "[email] [card] [phone]"),
         ("DE89 3704 0044 0532 0130 00 123-45-6789", "[iban] [ssn]"),
-        // The same start: the longer find.
+        // Two finds begin at one byte: the longer one wins.
         ("+14155550123@example.com", "[email]"),
         ("4111111111111111@example.com", "[email]"),
         ("+4111111111111111", "+[card]"),

@@ -135,7 +135,7 @@ value: true
         for_each_listener(place, LISTENER, &normalize),
         "# A token without an end of life is none.\n".to_owned(),
         for_each_listener(place, LISTENER, expiry),
-        "# The bytes of a WebSocket are no response to filter. Each route has this upgrade, and an `http` listener has routes of its name.\n"
+        "# The bytes of a WebSocket are not a response to filter. Each route has this upgrade, and an `http` listener has routes of its name.\n"
             .to_owned(),
         for_each_listener(place, "route.v3.RouteConfiguration", upgrades),
     ];

@@ -366,7 +366,7 @@ async function linked() {
     if (typeof files?.[root] !== "string") throw new Error("no policy");
     return { files, root };
   } catch {
-    tell("The link's fragment is no policy of a studio: it may have been cut.");
+    tell("The link's fragment is not a policy of a studio: it may have been cut.");
     return null;
   }
 }

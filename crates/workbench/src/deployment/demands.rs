@@ -176,7 +176,7 @@ fn of_text(look: &mut Look, node: &Node) -> Embedded {
 
 fn of_tree(look: &mut Look, node: &Node) -> Embedded {
     if node.members().is_none() {
-        none(look, node.span, "the plugin's configuration is no policy");
+        none(look, node.span, "the plugin's configuration is not a policy");
         return Embedded::Broken;
     }
     let doc = PolicyDoc::of_tree(node.clone());

@@ -107,7 +107,7 @@ pub(super) fn ask(look: &mut Look, gate: &Gate<'_>, place: Span, reach: &str) {
     match gate {
         Gate::Stands(_) => {}
         Gate::Fails(span, why) => {
-            look.say(Code::NoGate, *span, format!("this is no gate for what the plugin has not seen: {why}"), HELP);
+            look.say(Code::NoGate, *span, format!("this is not a gate for what the plugin has not seen: {why}"), HELP);
         }
         Gate::Missing => look.say(
             Code::NoGate,

@@ -178,7 +178,7 @@ fn backend(look: &mut Look, resource: &Node) {
             Code::PassesNoFilter,
             place,
             format!(
-                "an upgrade to `{}` is let through: what follows is no response to filter",
+                "an upgrade to `{}` is let through: what follows is not a response to filter",
                 text(upgrade, "type").unwrap_or("?")
             ),
             "take it out for routes that the plugin governs: it refuses upgrades",

@@ -353,7 +353,7 @@ pub(super) fn upgrade(look: &mut Look, upgrade: &Node) {
     look.say(
         Code::PassesNoFilter,
         place,
-        format!("an upgrade to `{kind}` is let through: what follows is no response to filter{own}"),
+        format!("an upgrade to `{kind}` is let through: what follows is not a response to filter{own}"),
         "take it out: the plugin refuses upgrades",
     );
 }

@@ -204,7 +204,7 @@ fn is_gate(look: &mut Look, survey: &Survey<'_>, patch: &Patch<'_>) -> bool {
             look.say(
                 Code::NoGate,
                 span,
-                format!("this is no gate for what the plugin has not seen: {why}"),
+                format!("this is not a gate for what the plugin has not seen: {why}"),
                 "write `applyTo: HTTP_FILTER`, `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
             );
             false

@@ -61,7 +61,7 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
                 Some((span, why)) => look.say(
                     Code::NoGate,
                     span,
-                    format!("this is no gate for what the plugin has not seen: {why}"),
+                    format!("this is not a gate for what the plugin has not seen: {why}"),
                     "write `op: add`, `jsonPath: \"..http_filters[?(@.name=='envoy.filters.http.router')]\"`",
                 ),
                 None => {

@@ -340,7 +340,7 @@ fn forwards(look: &mut Look, step: &NestedRoute<'_>, action: &Node) {
         look.say(
             Code::PassesNoFilter,
             found.key_span,
-            "a route for CONNECT: what goes through a tunnel is no response to filter",
+            "a route for CONNECT: what goes through a tunnel is not a response to filter",
             "take the route out: the plugin refuses tunnels",
         );
     }

@@ -251,7 +251,7 @@ impl<'d> OperationReader<'d> {
         let about = summary.map(|text| one_line(text, 100)).filter(|text| !text.is_empty());
         let place = erased(&template);
         let index = match self.erased.get(&(method.clone(), place.clone())) {
-            // The same requests (rule 4): one route has the fields of both.
+            // Two operations take one request (rule 4): one route has the fields of both.
             Some(index) => {
                 remarks.insert(0, format!("also `{}`", one_line(path, 120)));
                 *index

@@ -40,7 +40,7 @@ pub fn of_samples(samples: &[Sample], route: &str) -> Result<Api, Fault> {
         return Err(Fault::new(format!("`{}` is not a method and a path", one_line(route, 80)), help));
     };
     if method.is_empty() || !method.chars().all(|c| c.is_ascii_uppercase()) {
-        return Err(Fault::new(format!("`{}` is no method", one_line(method, 40)), help));
+        return Err(Fault::new(format!("`{}` is not an HTTP method", one_line(method, 40)), help));
     }
     let (path, query) = path.trim().split_once('?').unwrap_or((path.trim(), ""));
     let mut operation = Operation::new(method, path).map_err(|why| Fault::new(format!("`{route}`: {why}"), help))?;

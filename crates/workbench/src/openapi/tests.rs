@@ -410,7 +410,7 @@ fn hostile_documents_cost_a_bounded_amount_of_work() {
     let api = described("{$ref: '#/components/schemas/S0'}", &format!("{{{schemas}}}"));
     let policy = policy_of(&api);
     assert!(policy.routes.len() == 1);
-    // The same without names: each place is written out where it is.
+    // Shapes without names: each place is written out where it is.
     let mut schemas = String::new();
     for one in 0..20 {
         let members: Vec<String> = (0..20).map(|other| format!("m{other}: {{oneOf: [{{$ref: '#/components/schemas/S{other}'}}, {{properties: {{x{one}: {{type: string}}}}}}]}}")).collect();

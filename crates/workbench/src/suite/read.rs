@@ -425,7 +425,7 @@ impl Reader<'_> {
                 self.say(
                     Code::BadName,
                     member.key_span,
-                    format!("`{}` is no header name", member.key),
+                    format!("`{}` is not a valid header name", member.key),
                     "see RFC 9110, section 5.1",
                 );
                 continue;
@@ -530,7 +530,12 @@ impl Reader<'_> {
             _ => None,
         };
         if status.is_none() {
-            self.say(Code::BadValue, node.span, "this is no status", format!("a number from {least} to 599"));
+            self.say(
+                Code::BadValue,
+                node.span,
+                "this is not a valid HTTP status",
+                format!("a number from {least} to 599"),
+            );
         }
         status
     }
