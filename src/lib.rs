@@ -25,6 +25,17 @@
 //! it are `crates/plugin`, which alone knows Envoy and decides nothing; `crates/workbench`, what authors and reviewers
 //! ask (suites, OpenAPI, deployments); `crates/studio`, both for a browser; `crates/cli`, the command `fieldgate`; `crates/testkit`, what the tests share.
 //!
+//! # For whom
+//!
+//! What is `pub` is listed here by who it is for; the rest of the crate is its own.
+//!
+//! | who | uses |
+//! |---|---|
+//! | a host: events in, directives out | [`exchange`], [`caller`], [`program`], [`refusal`], [`report`], [`budget`] (its stores and the rate limit service), [`protobuf`] (what it is handed as bytes) |
+//! | who reads and judges policies: the command, the workbench, the studio | [`policy`] (`load`, `check`, `digest`), [`document`] (trees with spans), [`model`] (what a policy says), [`diagnostic`], [`program`] (routes, views, the deciding line) |
+//! | who looks at one value | [`transform`], [`rewrite`] |
+//! | tests, fuzz targets and benches of the engine | [`json`], [`rewrite`] |
+//!
 //! # What happens when something fails
 //!
 //! | what | the caller gets |

@@ -299,6 +299,17 @@ pub enum RouteBody {
     Governed(Governed),
 }
 
+impl RouteBody {
+    /// What a governed route knows of its bodies; `None` where they pass.
+    #[must_use]
+    pub fn governed(&self) -> Option<&Governed> {
+        match self {
+            Self::Governed(governed) => Some(governed),
+            Self::Pass(_) => None,
+        }
+    }
+}
+
 /// What a governed route knows of its bodies.
 #[derive(Debug, Clone)]
 pub struct Governed {

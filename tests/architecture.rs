@@ -205,6 +205,58 @@ fn a_type_name_stands_once_in_a_crate() {
     assert!(places.is_empty(), "{places:#?}");
 }
 
+/// What a user of the core can name by a path: types, traits, functions, constants. (Methods and fields are told of by their
+/// type.)
+#[test]
+fn the_core_is_small_to_its_users() {
+    let names = ["struct", "enum", "trait", "fn", "const", "type", "static", "union"];
+    let items: usize = all_sources()
+        .iter()
+        .filter(|(name, _)| name.starts_with("src/"))
+        .map(|(_, text)| {
+            code(text)
+                .filter_map(|line| line.strip_prefix("pub "))
+                .filter(|line| names.contains(&line.split(' ').next().unwrap_or_default()))
+                .count()
+        })
+        .sum();
+    assert!((150..=250).contains(&items), "{items} public items");
+    let root = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("the root");
+    let (_, listed) = root.split_once("# For whom").expect("a list by who an item is for");
+    let listed = listed.split("//! # ").next().unwrap_or_default();
+    for module in root.lines().filter_map(|line| line.strip_prefix("pub mod ")) {
+        let module = module.trim_end_matches(';');
+        assert!(listed.contains(&format!("[`{module}`]")), "lib.rs does not say for whom `{module}` is");
+    }
+}
+
+/// Functions of more than sixty lines of code, which is more than one screen: no new ones, and these are to be split.
+const LONG_FUNCTIONS: usize = 31;
+
+#[test]
+fn functions_fit_on_a_screen() {
+    let mut long = Vec::new();
+    for (name, text) in all_sources() {
+        let lines: Vec<&str> = text.lines().take_while(|line| *line != "#[cfg(test)]").collect();
+        for (start, line) in lines.iter().enumerate() {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let words: Vec<&str> = line.trim_start().split([' ', '(']).take(5).collect();
+            let opens = lines[start..].iter().position(|line| line.ends_with(['{', '}', ';'])).unwrap_or_default();
+            if !words.contains(&"fn") || line.trim_start().starts_with("//") || !lines[start + opens].ends_with('{') {
+                continue;
+            }
+            let end = format!("{indent}}}");
+            let body = lines[start + opens + 1..].iter().take_while(|line| ***line != *end);
+            let body = body.filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//"));
+            let length = body.count();
+            if length > 60 {
+                long.push(format!("{name}: {length} lines: {}", line.trim()));
+            }
+        }
+    }
+    assert!(long.len() <= LONG_FUNCTIONS, "{}\n{}", long.len(), long.join("\n"));
+}
+
 /// The parts of the engine in which masks and states are hard to follow: each has at least three comments for a hundred
 /// lines of code, docs aside.
 #[test]

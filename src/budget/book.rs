@@ -334,7 +334,8 @@ impl Books {
         Settled::Failed
     }
 
-    /// A key's numbers in its present window; `None` where nothing was counted in it.
+    /// The numbers of a key in the window that `now` (seconds since 1970) is in, in the budget's own unit: used, reserved and
+    /// granted (rule 34). `None` where nothing was counted in it, or the store could not be read.
     pub fn head(&self, budget: u16, tag: KeyTag, now: u64, store: &mut dyn Shared) -> Option<Head> {
         let rule = self.rule(budget)?;
         find(store, &rule.prefix, tag, rule.length(), now).ok().map(|found| found.value.head())

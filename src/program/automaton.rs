@@ -637,14 +637,7 @@ fn children(node: &TrieNode) -> impl Iterator<Item = NodeId> {
 }
 
 pub(super) fn governed(policy: &PolicySet, route: RouteId) -> Option<&Governed> {
-    governed_body(&policy.routes.get(usize::from(route.0))?.body)
-}
-
-pub(super) fn governed_body(body: &RouteBody) -> Option<&Governed> {
-    match body {
-        RouteBody::Governed(governed) => Some(governed),
-        RouteBody::Pass(_) => None,
-    }
+    policy.routes.get(usize::from(route.0))?.body.governed()
 }
 
 fn resolve<'a>(route: &'a Governed, entries: &[EntryId]) -> Vec<&'a Entry> {

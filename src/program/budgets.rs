@@ -75,7 +75,7 @@ impl Places {
 impl Subjects {
     pub(super) fn new(policy: &PolicySet, key: Option<&PseudonymKey>) -> Self {
         let namespaces = namespaces(policy);
-        let places = policy.routes.iter().map(|route| match super::automaton::governed_body(&route.body) {
+        let places = policy.routes.iter().map(|route| match route.body.governed() {
             Some(governed) => namespaces.iter().map(|kind| Places::of(governed, kind)).collect(),
             None => Vec::new(),
         });
@@ -118,7 +118,7 @@ impl Subjects {
     /// Whom the path of a request for a route names (rule 34).
     #[must_use]
     pub fn in_path(&self, route: &Route, target: &str) -> InPath {
-        let Some(named) = super::automaton::governed_body(&route.body).and_then(|body| body.subject.as_ref()) else {
+        let Some(named) = route.body.governed().and_then(|body| body.subject.as_ref()) else {
             return InPath::Nobody;
         };
         let Some(kind) = self.namespace(&named.namespace) else { return InPath::Nobody };
@@ -274,7 +274,7 @@ fn claim_text<'c>(claims: &'c Value, path: &ClaimPath) -> Cow<'c, str> {
 /// The kinds of subjects that fields name, and those that paths name, in order. More than a byte can number are left out,
 /// which `check` refuses.
 fn namespaces(policy: &PolicySet) -> Vec<Rc<str>> {
-    let governed = policy.routes.iter().filter_map(|route| super::automaton::governed_body(&route.body));
+    let governed = policy.routes.iter().filter_map(|route| route.body.governed());
     let mut names: Vec<Rc<str>> = governed
         .flat_map(|governed| {
             let fields = governed.entries.iter().filter_map(|entry| entry.subject.clone());

@@ -105,7 +105,7 @@ fn code(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
         if let Some(failure) = route_alone(arguments, terminal) {
             return Err(failure);
         }
-        return Err(Failure::new(format!("`{}` is no code, and no field of a route is named", arguments.target)).help(
+        return Err(Failure::new(format!("`{}` is not a code, and no field of a route is named", arguments.target)).help(
             "codes are FG and three digits, rules a number; to explain a field, name a route and a path: fieldgate explain get-account '$.email' --scope care.read",
         ));
     };

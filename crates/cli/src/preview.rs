@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let mut headers: Headers = vec![(b"content-type".to_vec(), arguments.content_type.clone().into_bytes())];
     for header in &arguments.headers {
         let Some((name, value)) = header.split_once(':') else {
-            return Err(Failure::new(format!("`{header}` is no header")).help("write --header 'name: value'"));
+            return Err(Failure::new(format!("`{header}` is not a header")).help("write --header 'name: value'"));
         };
         headers.push((name.trim().to_ascii_lowercase().into_bytes(), value.trim().as_bytes().to_vec()));
     }

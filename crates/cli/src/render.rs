@@ -228,7 +228,7 @@ fn place<'a>(arguments: &'a Arguments, namespace: &'a str, gateway: &'a str) -> 
     ];
     let listeners = arguments.listeners.iter().map(|listener| ("--listener", listener.as_str()));
     match named.into_iter().chain(listeners).find(|(_, name)| !is_label(name)) {
-        Some((option, name)) => Err(Failure::new(format!("`{option} {name}` is no name that Kubernetes takes"))
+        Some((option, name)) => Err(Failure::new(format!("`{option} {name}` is not a name that Kubernetes takes"))
             .help("a name is up to 50 of a-z, 0-9 and `-`, with a letter or digit at both ends (RFC 1123)")),
         None => Ok(Place {
             name: &arguments.name,
@@ -264,13 +264,13 @@ fn code(arguments: &Arguments) -> Result<Code, Failure> {
     } else if arguments.wasm.starts_with("https://") || arguments.wasm.starts_with("http://") {
         (Code::Url { url: arguments.wasm.clone(), digest: given.clone() }, given)
     } else if arguments.wasm.contains("://") {
-        return Err(Failure::new(format!("`{}` is no place that a plugin is fetched from", arguments.wasm))
+        return Err(Failure::new(format!("`{}` is not a place that a plugin is fetched from", arguments.wasm))
             .help("write a path, `oci://REGISTRY/fieldgate:VERSION` or `https://HOST/fieldgate.wasm`"));
     } else {
         (Code::File(arguments.wasm.clone()), None)
     };
     match digest {
-        Some(digest) if !is_digest(&digest) => Err(Failure::new(format!("`{digest}` is no SHA-256"))
+        Some(digest) if !is_digest(&digest) => Err(Failure::new(format!("`{digest}` is not a SHA-256"))
             .help("a SHA-256 is 64 of 0-9 and a-f: that of a file by `sha256sum`, that of an image by `crane digest`")),
         _ => Ok(code),
     }
