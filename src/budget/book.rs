@@ -301,7 +301,7 @@ impl Books {
             Released::Subjects { known, unknown } => (known, unknown),
         };
         let mut log = mirrors.log(&rule.prefix, self.sizes, (held.budget, held.slot), (held.window, held.tag));
-        let mut open = Open { subjects: log.unknown(subjects), others, reserved: held.need };
+        let mut open = Unsettled { subjects: log.unknown(subjects), others, reserved: held.need };
         if open.is_settled() {
             let (used, reserved) = held.seen;
             return Settled::At { used, reserved };
@@ -317,8 +317,8 @@ impl Books {
             }
             let swapped = match open.enter(&mut value, &mut log, store) {
                 Ok(Some(left)) => store.swap(&name, value.bytes(), version).map(|swap| (swap, left)),
-                Ok(None) => Ok((Swap::Lost, Open::default())),
-                Err(Over) => return Settled::Over,
+                Ok(None) => Ok((Swap::Lost, Unsettled::default())),
+                Err(WindowOver) => return Settled::Over,
             };
             match swapped {
                 Ok((Swap::Lost, _)) => lost = lost.saturating_add(1),
@@ -365,7 +365,7 @@ impl Books {
 
 /// What is to be settled yet.
 #[derive(Debug, Default)]
-struct Open {
+struct Unsettled {
     subjects: Vec<u64>,
     /// What counts without a subject.
     others: u64,
@@ -373,9 +373,9 @@ struct Open {
 }
 
 /// The window of an admission is over.
-struct Over;
+struct WindowOver;
 
-impl Open {
+impl Unsettled {
     fn is_settled(&self) -> bool {
         self.subjects.is_empty() && self.others == 0 && self.reserved == 0
     }
@@ -387,11 +387,11 @@ impl Open {
         value: &mut HeadValue,
         log: &mut Log<'_>,
         store: &mut dyn Shared,
-    ) -> Result<Option<Self>, Over> {
+    ) -> Result<Option<Self>, WindowOver> {
         let entered = match log.enter(&mut self.subjects, value, store) {
             Ok(Some(entered)) => entered,
             Ok(None) => return Ok(None),
-            Err(NoLog::Over) => return Err(Over),
+            Err(NoLog::Over) => return Err(WindowOver),
             // Which of them are known cannot be told: each counts.
             Err(NoLog::Missing(_)) => self.subjects.len(),
         };
