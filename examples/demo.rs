@@ -79,7 +79,8 @@ fn run(stays_up: bool) -> Outcome<()> {
     let version = tools.envoy_version();
     let version = version.split('/').nth(1).unwrap_or(&version).to_owned();
     say(&format!("Envoy {version} with envoy/envoy.yaml and {POLICY}, started through func-e"));
-    let envoy = Envoy::start(&tools, scratch, &bootstrap, Some(&key()))?;
+    let key = key();
+    let envoy = Envoy::start(&tools, scratch, &bootstrap, Some(&key))?;
     let gate = envoy.listener("api");
     say(&format!("in front of it: http://{gate}"));
 
@@ -112,10 +113,16 @@ fn run(stays_up: bool) -> Outcome<()> {
     if stays_up {
         let try_it = try_it(project, gate, api.address, &tokens)?;
         println!("\n{try_it}");
+        let directory = project.join(".demo");
+        fs::write(directory.join("key"), &key)?;
         println!("\nThe access log, with the decision record of each response: {}", access_log.display());
+        println!("Whose data each client got, by it:\n\n  {}", whose(&access_log));
         std::io::stdout().flush()?;
         runtime.block_on(interrupted())?;
-        println!("\nstopping");
+        // Envoy's own directory goes with it.
+        let kept = directory.join("access.log");
+        fs::copy(&access_log, &kept)?;
+        println!("\nstopping; the access log is kept:\n\n  {}", whose(Path::new(".demo/access.log")));
     }
     Ok(())
 }
@@ -368,6 +375,15 @@ fn try_it(project: &Path, gate: SocketAddr, api: SocketAddr, tokens: &[String]) 
     }
     text.push_str(&format!("\nand without the gate:\n\n  curl -si http://{api}{ACCOUNT}"));
     Ok(text)
+}
+
+/// The line that asks a log whose data a client of the demonstration got.
+fn whose(log: &Path) -> String {
+    format!(
+        "FIELDGATE_KEY=$(cat .demo/key) cargo run --quiet -- ledger {} --client {} --policy {POLICY}",
+        log.display(),
+        CALLERS[0].0
+    )
 }
 
 /// Waits for Ctrl-C, or to be told to stop.

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let one = load::only(&arguments.policy, "entries go into one", terminal)?;
     let mut lesson = Lesson::default();
-    let broken = logs::each_line(&arguments.logs, terminal, |line, _| {
+    let faults = logs::each_line(&arguments.logs, terminal, |line, _| {
         if let Line::Record(record) = line {
             lesson.take(&record);
         }
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     } else if !changes.files.is_empty() {
         terminal.say("Nothing was written: `--write` does.\n");
     }
-    Ok(if broken > 0 || lesson.broken() > 0 { Exit::Findings } else { Exit::Fine })
+    Ok(if lesson.broken() > 0 { Exit::Findings } else { faults.exit() })
 }
 
 /// Checks the policy as it will be: entries that do not load help nobody.

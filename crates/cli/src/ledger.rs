@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use fieldgate::diagnostic::plain;
 use fieldgate::model::moment::Moment;
+use fieldgate::policy;
 use fieldgate_workbench::ledger::{Ledger, Question, Tags};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
+use super::load::{self, Loaded};
 use super::logs;
 use super::preview::spelled;
-use super::report::{csv_cell, pretty};
+use super::report::{csv_cell, number_of, pretty};
 use super::terminal::{Ink, Terminal};
 
 /// Say whose data left, by the decision records of access logs: for whom a notification is due
@@ -36,14 +38,17 @@ pub(crate) struct Arguments {
     #[arg(long)]
     top: bool,
     /// From this moment on
-    #[arg(long, value_name = "DATE", value_parser = super::preview::moment)]
+    #[arg(long, value_name = "DATE", value_parser = from)]
     from: Option<Moment>,
     /// Before this moment
-    #[arg(long, value_name = "DATE", value_parser = super::preview::moment)]
+    #[arg(long, value_name = "DATE", value_parser = before)]
     to: Option<Moment>,
     /// With --client: a file of ids, one a line, which turns tags into ids
-    #[arg(long, value_name = "FILE", requires = "client")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "top"])]
     subjects: Option<PathBuf>,
+    /// The policy, to say what its classes are: a file, or a directory with one
+    #[arg(long, short, value_name = "PATH")]
+    policy: Option<PathBuf>,
     /// Only this kind of subject, as `subject` names it in the policy
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
@@ -65,8 +70,44 @@ enum LedgerFormat {
     Json,
 }
 
+/// A moment from which on is asked: as a policy writes it, or as a log does, to a fraction of a second and with or without `Z`.
+fn from(text: &str) -> Result<Moment, String> {
+    moment(text).map(|(moment, _)| moment)
+}
+
+/// A moment before which is asked: what is within its second is before it, if its fraction says so.
+fn before(text: &str) -> Result<Moment, String> {
+    moment(text).map(|(Moment(second), within)| Moment(second.saturating_add(u64::from(within))))
+}
+
+/// A second, and whether the moment is within it.
+fn moment(text: &str) -> Result<(Moment, bool), String> {
+    let bare = text.strip_suffix('Z').unwrap_or(text);
+    let (second, fraction) = bare.split_once('.').unwrap_or((bare, "0"));
+    let is_fraction = !fraction.is_empty() && fraction.bytes().all(|digit| digit.is_ascii_digit());
+    let of_a_log = || Moment::parse(&format!("{second}Z")).filter(|_| is_fraction);
+    Moment::parse(text)
+        .map(|moment| (moment, false))
+        .or_else(|| Some((of_a_log()?, fraction.bytes().any(|digit| digit != b'0'))))
+        .ok_or_else(|| {
+            "write it as 2027-02-01, 2027-02-01T00:00:00Z or, as a log does, 2027-02-01T00:00:00.000Z, in UTC"
+                .to_owned()
+        })
+}
+
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
-    let tags = if arguments.top { None } else { super::load::key_in(&arguments.key_variable)?.as_ref().map(Tags::new) };
+    if let (Some(from), Some(to)) = (arguments.from, arguments.to)
+        && from >= to
+    {
+        let (from, to) = (spelled(from), spelled(to));
+        return Err(Failure::new(format!("no moment is from {from} on and before {to}"))
+            .help("`--from` is the first moment that is asked for, `--to` the one after the last"));
+    }
+    let policy = match &arguments.policy {
+        Some(path) => Some(load::only(path, "the classes of one are told", terminal)?),
+        None => None,
+    };
+    let tags = if arguments.top { None } else { load::key_in(&arguments.key_variable)?.as_ref().map(Tags::new) };
     let needs = |option: &str| {
         Failure::new(format!(
             "`{option}` needs the key that the plugin has, and {} does not hold one",
@@ -86,18 +127,19 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let second = |moment: &Moment| spelled(*moment).trim_end_matches('Z').to_owned();
     let time = (arguments.from.as_ref().map(second), arguments.to.as_ref().map(second));
     let mut ledger = Ledger::new(question, time, tags, arguments.namespace.clone());
-    let broken = logs::each_line(&arguments.logs, terminal, |line, _| ledger.take(line))?;
+    let faults = logs::each_line(&arguments.logs, terminal, |line, _| ledger.take(line))?;
     let ids = match &arguments.subjects {
         Some(file) => resolved(file, &ledger)?,
         None => HashMap::new(),
     };
-    let answer = Answer { arguments, ledger: &ledger, ids };
+    let overlaps = faults.overlaps;
+    let answer = Answer { arguments, ledger: &ledger, ids, overlaps, key: tags.map(|tags| tags.key()), policy };
     terminal.print(&match arguments.format {
         LedgerFormat::Human => answer.human(terminal),
         LedgerFormat::Csv => answer.csv(),
         LedgerFormat::Json => pretty(&answer.json()),
     })?;
-    Ok(if broken > 0 { Exit::Findings } else { Exit::Fine })
+    Ok(faults.exit())
 }
 
 /// The ids of a list that the client got, by their tags: the list is hashed as it is read, and only those are kept.
@@ -133,6 +175,11 @@ struct Answer<'a> {
     arguments: &'a Arguments,
     ledger: &'a Ledger,
     ids: HashMap<u128, String>,
+    /// Logs whose first record another one has too.
+    overlaps: u64,
+    /// What tells the key at hand from others.
+    key: Option<String>,
+    policy: Option<Loaded>,
 }
 
 /// Classes and levels in one text: `contact mask, identity show`.
@@ -162,6 +209,39 @@ impl Answer<'_> {
         }
     }
 
+    /// What the answer rests on: each a name, and what is said of it.
+    fn grounds(&self) -> Vec<(&'static str, String)> {
+        let logs: Vec<String> = self.arguments.logs.iter().map(|path| plain(&load::slashes(path))).collect();
+        let mut grounds = vec![("logs", logs.join(", "))];
+        for ((name, digest), count) in self.ledger.policies() {
+            let short = digest.get(..12).unwrap_or(digest);
+            let count = number_of(usize::try_from(*count).unwrap_or(usize::MAX), "response", "responses");
+            grounds.push(("policy", format!("{} {} let {count} leave", plain(name), plain(short))));
+        }
+        let keys: Vec<String> = self.ledger.keys().iter().map(|key| plain(key)).collect();
+        if !keys.is_empty() {
+            let at_hand = match &self.key {
+                Some(key) if self.ledger.keys().contains(key) => format!("{} holds {key}", self.arguments.key_variable),
+                Some(key) => format!("{} holds {key}, which made none of them", self.arguments.key_variable),
+                None => "none is at hand".to_owned(),
+            };
+            grounds.push(("key", format!("{} made the tags; {at_hand}", keys.join(", "))));
+        }
+        if let Some(policy) = &self.policy {
+            let named: BTreeSet<&str> = self.ledger.values().keys().map(|(class, _)| class.as_str()).collect();
+            let releases = self.ledger.releases().iter().flat_map(|release| &release.what);
+            let named: BTreeSet<&str> = named.into_iter().chain(releases.map(|(class, _)| class.as_str())).collect();
+            let digest = policy::digest(&policy.doc);
+            if !self.ledger.policies().keys().any(|(_, decided)| *decided == digest) {
+                let short = digest.get(..12).unwrap_or(&digest);
+                grounds.push(("classes", format!("of {} {short}, which is not the policy that decided", policy.name)));
+            }
+            let known = policy.policy.classes.iter().filter(|class| named.contains(class.name.as_str()));
+            grounds.extend(known.map(|class| ("class", format!("{}: {}", class.name, plain(&class.about)))));
+        }
+        grounds
+    }
+
     /// Everything that an answer cannot say, each with its number: nought is left out.
     fn unknown(&self) -> Vec<Unknown> {
         let sum = self.ledger.summary();
@@ -179,6 +259,11 @@ impl Answer<'_> {
                 "lines that the plugin did not write, as when its VM had trapped: what left then, and to whom, is not known",
             ),
             ("lines_broken", sum.broken, "lines that cannot be read: what they said is missing here"),
+            (
+                "logs_overlap",
+                self.overlaps,
+                "logs that begin with a record that another has too: what is in both counts twice",
+            ),
             (
                 "responses_passed",
                 sum.passed,
@@ -267,14 +352,13 @@ impl Answer<'_> {
     fn human(&self, terminal: Terminal) -> String {
         let sum = self.ledger.summary();
         let mut text = format!("{}\n", terminal.paint(Ink::Strong, &self.title()));
-        text.push_str(&format!(
-            "{} responses, of {} of which something left; {}\n",
-            sum.records,
-            sum.left,
-            self.covers()
-        ));
+        let responses = number_of(usize::try_from(sum.records).unwrap_or(usize::MAX), "response", "responses");
+        text.push_str(&format!("{responses}, of {} of which something left; {}\n", sum.left, self.covers()));
+        for (name, ground) in self.grounds() {
+            text.push_str(&format!("{name:8} {ground}\n"));
+        }
         if self.arguments.client.is_some() {
-            text.push_str(&format!("{} people\n", self.ledger.distinct()));
+            text.push_str(&format!("\n{}\n", number_of(self.ledger.distinct(), "person", "people")));
             for ((class, level), count) in self.ledger.values() {
                 text.push_str(&format!("  {class} {level}: {count}\n"));
             }
@@ -330,6 +414,9 @@ impl Answer<'_> {
         }
         let empty = ",".repeat(head.len());
         text.push_str(&format!("about{empty},,{}\n", csv_cell(&format!("{}; {}", self.title(), self.covers()))));
+        for (name, ground) in self.grounds() {
+            text.push_str(&format!("about{empty},,{}\n", csv_cell(&format!("{name}: {ground}"))));
+        }
         for Unknown { name, count, text: means } in self.unknown() {
             text.push_str(&format!("unknown{empty},{count},{}\n", csv_cell(&format!("{name}: {means}"))));
         }
@@ -352,6 +439,7 @@ impl Answer<'_> {
             .map(|((class, level), count)| json!({"class": class, "level": level, "values": count}));
         json!({
             "about": self.title(),
+            "grounds": self.grounds().into_iter().map(|(name, text)| json!({"what": name, "is": text})).collect::<Vec<_>>(),
             "records_from": sum.first,
             "records_to": sum.last,
             "responses": sum.records,

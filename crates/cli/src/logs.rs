@@ -10,7 +10,7 @@ use fieldgate_workbench::ledger::{Broken, Line, read};
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::terminal::{Progress, Terminal};
 
 /// The longest line that is kept, in bytes: a record of a thousand subjects is some 40 KB.
@@ -31,8 +31,58 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// What was wrong with logs that were read to their ends.
+#[derive(Debug, Default)]
+pub(crate) struct LogFaults {
+    /// Lines that cannot be read.
+    pub(crate) broken: u64,
+    /// Logs whose first record another log has too: what is in both comes twice.
+    pub(crate) overlaps: u64,
+}
+
+impl LogFaults {
+    /// How a command ends that has read such logs.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.broken > 0 || self.overlaps > 0 { Exit::Findings } else { Exit::Fine }
+    }
+}
+
+/// The first record of a log: another log that has it too was copied from it, or it from that.
+struct FirstRecord {
+    of: usize,
+    line: Vec<u8>,
+}
+
+/// The first records of those logs that can be opened twice.
+fn first_records(paths: &[PathBuf]) -> Result<Vec<FirstRecord>, Failure> {
+    let mut firsts = Vec::new();
+    if paths.len() < 2 {
+        return Ok(firsts);
+    }
+    for (of, path) in paths.iter().enumerate() {
+        if is_stdin(path) || !fs::metadata(path).is_ok_and(|found| found.is_file()) {
+            continue;
+        }
+        let mut log = open(path, &Rc::default())?;
+        let mut line = Vec::new();
+        while (&mut log)
+            .take(LONGEST)
+            .read_until(b'\n', &mut line)
+            .map_err(|error| Failure::io("read", path, &error))?
+            > 0
+        {
+            if matches!(read(&line), Line::Record(_)) {
+                firsts.push(FirstRecord { of, line: line.trim_ascii_end().to_vec() });
+                break;
+            }
+            line.clear();
+        }
+    }
+    Ok(firsts)
+}
+
 /// Reads every line of the logs. Lines that cannot be read are named on standard error, the first ten of them, and handed on
-/// all the same; how many there were is told.
+/// all the same; how many there were is told. So is a log that has the first record of another.
 ///
 /// # Errors
 /// When a log cannot be read to its end: half an answer would look like a whole one.
@@ -40,7 +90,8 @@ pub(crate) fn each_line(
     paths: &[PathBuf],
     terminal: Terminal,
     mut take: impl FnMut(Line, &[u8]),
-) -> Result<u64, Failure> {
+) -> Result<LogFaults, Failure> {
+    let mut firsts = first_records(paths)?;
     let sizes = paths.iter().filter(|path| !is_stdin(path)).map(|path| {
         let found = fs::metadata(path).map_err(|error| Failure::io("read", path, &error))?;
         if found.is_dir() { Err(Failure::new(format!("{} is a directory", path.display()))) } else { Ok(found.len()) }
@@ -48,8 +99,8 @@ pub(crate) fn each_line(
     let all = sizes.sum::<Result<u64, Failure>>()?.max(1);
     let mut progress = Progress::new(terminal, "% of the logs", 100);
     let done = Rc::new(Cell::new(0u64));
-    let mut broken = 0u64;
-    for path in paths {
+    let mut faults = LogFaults::default();
+    for (index, path) in paths.iter().enumerate() {
         let mut log = open(path, &done)?;
         let mut line = Vec::new();
         let mut number = 0u64;
@@ -69,10 +120,19 @@ pub(crate) fn each_line(
                 Line::Broken(Broken::TooLong)
             };
             if let Line::Broken(why) = &found {
-                broken = broken.saturating_add(1);
-                if broken <= NAMED {
+                faults.broken = faults.broken.saturating_add(1);
+                if faults.broken <= NAMED {
                     terminal.say(&format!("{}:{number}: {why}\n", super::load::slashes(path)));
                 }
+            }
+            let again = firsts.iter().position(|first| first.of != index && first.line == line.trim_ascii_end());
+            if let Some(first) = again.map(|at| firsts.swap_remove(at)) {
+                faults.overlaps = faults.overlaps.saturating_add(1);
+                let other = paths.get(first.of).map(|path| super::load::slashes(path)).unwrap_or_default();
+                terminal.say(&format!(
+                    "{}:{number}: {other} begins with this record too: what is in both counts twice\n",
+                    super::load::slashes(path)
+                ));
             }
             take(found, &line);
             if number.is_multiple_of(4096) {
@@ -82,10 +142,10 @@ pub(crate) fn each_line(
         }
     }
     drop(progress);
-    if broken > NAMED {
-        terminal.say(&format!("and {} more lines that cannot be read\n", broken.saturating_sub(NAMED)));
+    if faults.broken > NAMED {
+        terminal.say(&format!("and {} more lines that cannot be read\n", faults.broken.saturating_sub(NAMED)));
     }
-    Ok(broken)
+    Ok(faults)
 }
 
 /// Counts the bytes that are read.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use fieldgate::diagnostic::plain;
-use fieldgate::model::{Level, Route, RouteBody, ScopeId};
+use fieldgate::model::{Budget, BudgetId, Level, Route, RouteBody, ScopeId, StepEffect};
 use fieldgate::policy;
 use fieldgate_workbench::ledger::{Client, Line, Record};
 use fieldgate_workbench::preview::meaning;
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let mut found: Vec<Record> = Vec::new();
     let (mut unwritten, mut unreadable, mut gated, mut unseen) = (false, false, false, false);
     let wanted = memmem::Finder::new(arguments.request.as_bytes()).into_owned();
-    let broken = logs::each_line(std::slice::from_ref(&arguments.log), terminal, |line, bytes| match line {
+    let faults = logs::each_line(std::slice::from_ref(&arguments.log), terminal, |line, bytes| match line {
         Line::Record(record) if record.text("request") == arguments.request => found.push(*record),
         // What a filter before the plugin answered has a record without an id.
         Line::Record(record) if record.text("outcome") == "unseen" && record.text("request").is_empty() => {
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         });
         return Ok(Exit::Findings);
     }
-    let mut exit = if broken > 0 { Exit::Findings } else { Exit::Fine };
+    let mut exit = faults.exit();
     for record in &found {
         let told = Told { record, one: &one };
         terminal.print(&told.text(terminal))?;
@@ -100,6 +100,23 @@ impl Told<'_> {
     fn step(&self) -> Level {
         let levels = [Level::Hide, Level::Blank, Level::Pseudonym, Level::Mask];
         levels.into_iter().find(|level| word(*level) == self.record.text("step")).unwrap_or(Level::Show)
+    }
+
+    /// The budget that reached it, and above which share: of those that the record names, the first that has such a step. None
+    /// where a canary lowered it.
+    fn lowered(&self) -> Option<(BudgetId, u8)> {
+        let step = self.step();
+        let recorded = self.record.whole.get("budgets").and_then(serde_json::Value::as_array);
+        let named = |budget: &Budget| {
+            let mut names = recorded.into_iter().flatten().filter_map(|of| of.get("name")?.as_str());
+            names.any(|name| name == budget.name)
+        };
+        (0u16..).map(BudgetId).zip(&self.one.policy.budgets).filter(|(_, budget)| named(budget)).find_map(
+            |(id, budget)| {
+                let reached = budget.steps.iter().find(|of| of.then == StepEffect::Ceiling(step))?;
+                Some((id, reached.percent))
+            },
+        )
     }
 
     fn text(&self, terminal: Terminal) -> String {
@@ -192,7 +209,11 @@ impl Told<'_> {
             ));
         }
         if self.step() != Level::Show {
-            text.push_str(&format!("step     at most {}\n", word(self.step())));
+            let whose = match self.lowered().and_then(|(id, percent)| Some((self.one.policy.budget(id)?, percent))) {
+                Some((budget, percent)) => format!(": {} above {percent}%", budget.name),
+                None => String::new(),
+            };
+            text.push_str(&format!("step     at most {}{whose}\n", word(self.step())));
         }
     }
 
@@ -217,11 +238,26 @@ impl Told<'_> {
                 short(&is)
             )
         };
+        if self.record.text("reason") == "too_many_records" {
+            let route = self.one.doc.root().get("routes").and_then(|all| all.get(self.record.text("route")));
+            if let Some(limit) = route.and_then(|route| route.get("max_records")) {
+                text.push_str(&format!("limit    max_records  {}\n", self.one.sources.location(limit.span)));
+            }
+        }
         // What refuses a request or a body is no field's doing, but for a resource of which nothing is visible.
         if !matches!(self.record.text("reason"), "" | "nothing_visible") {
             return text;
         }
         let Some(RouteBody::Governed(governed)) = self.route().map(|route| &route.body) else { return text };
+        let status = self.record.number("status");
+        if self.record.text("reason").is_empty() && status > 0 && !(200..300).contains(&status) {
+            let shown: Vec<String> = self.one.policy.defaults.errors.show.iter().map(ToString::to_string).collect();
+            let shown = if shown.is_empty() { "nothing".to_owned() } else { shown.join(", ") };
+            text.push_str(&format!(
+                "fields   of an error's body `errors.show` leaves {shown} to everybody (rule 29)\n"
+            ));
+            return text;
+        }
         let name = match &self.record.client {
             Client::Named(name) => Some(name.as_str()),
             Client::Tagged(_) | Client::Unknown => None,
@@ -237,17 +273,20 @@ impl Told<'_> {
         let mut rows = Vec::new();
         for field in &governed.entries {
             let verdict = at_path(&self.one.policy, governed, &field.path, entry, &active);
-            let level = verdict.level.min(self.step());
-            let all = reasons(&self.one.policy, governed, &verdict, Some(self.one.doc.root()));
-            let decides = if level < verdict.level {
-                format!("step of a budget: at most {}", word(self.step()))
+            let lowered = self.lowered();
+            let (budget, percent) = lowered.unwrap_or((BudgetId(0), 0));
+            let under = verdict.clone().under(governed, budget, percent, self.step());
+            let decides = if lowered.is_none() && under.decider != verdict.decider {
+                format!("ceiling: canaries: at most {}", word(self.step()))
             } else {
+                let all = reasons(&self.one.policy, governed, &under, Some(self.one.doc.root()));
                 let found = all.iter().find(|reason| reason.decides).or_else(|| all.first());
                 found.map_or_else(String::new, |reason| {
                     let place = reason.span.map(|span| self.one.sources.location(span).to_string()).unwrap_or_default();
                     format!("{}: {}  {place}", reason.topic, reason.text)
                 })
             };
+            let level = under.level;
             rows.push((field.path.to_string(), word(level), decides));
         }
         let paths = rows.iter().map(|(path, _, _)| path.chars().count()).max().unwrap_or(0);

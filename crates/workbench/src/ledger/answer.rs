@@ -104,6 +104,7 @@ pub struct Ledger {
     kind: Option<String>,
     summary: Summary,
     keys: BTreeSet<String>,
+    policies: BTreeMap<(String, String), u64>,
     kinds: Vec<String>,
     subjects: HashMap<(u16, u128), Exposure>,
     /// Classes and levels that came together, each set once.
@@ -155,6 +156,7 @@ impl Ledger {
             kind,
             summary: Summary::default(),
             keys: BTreeSet::new(),
+            policies: BTreeMap::new(),
             kinds: Vec::new(),
             subjects: HashMap::new(),
             sets: Vec::new(),
@@ -229,6 +231,9 @@ impl Ledger {
             return false;
         }
         sum.left = sum.left.saturating_add(1);
+        let policy = (record.text("policy").to_owned(), record.text("digest").to_owned());
+        let by_policy = self.policies.entry(policy).or_default();
+        *by_policy = by_policy.saturating_add(1);
         sum.passed = sum.passed.saturating_add(u64::from(record.passed()));
         sum.reported = sum.reported.saturating_add(u64::from(record.only_reported()));
         sum.unknown = sum.unknown.saturating_add(record.unknown());
@@ -370,6 +375,12 @@ impl Ledger {
     #[must_use]
     pub fn keys(&self) -> &BTreeSet<String> {
         &self.keys
+    }
+
+    /// The policies that let something leave, by name and digest, and how many of the responses each.
+    #[must_use]
+    pub fn policies(&self) -> &BTreeMap<(String, String), u64> {
+        &self.policies
     }
 
     /// The kinds of subjects that came.
