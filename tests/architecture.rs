@@ -354,3 +354,21 @@ fn each_file_of_tests_is_a_test_that_runs() {
         assert!(runs, "{} is in no manifest, so nothing runs it", path.display());
     }
 }
+
+/// The studio's core is WebAssembly too, and has all that a command has: what the plugin alone leaves out is told by its system.
+#[test]
+fn what_is_not_in_the_plugin_is_told_by_wasi_and_not_by_webassembly() {
+    let is_gate = |line: &&str| line.contains("cfg(") && line.contains("wasm32") && !line.contains("simd128");
+    let mut wrong = Vec::new();
+    for (name, text) in all_sources() {
+        // The plugin is for WebAssembly alone, and its linter for everything.
+        if !name.starts_with("crates/plugin/") {
+            wrong.extend(code(&text).filter(is_gate).map(|line| format!("{name}: {line}")));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "`target_os = \"wasi\"` is the plugin's, `wasm32` is the studio's too:\n{}",
+        wrong.join("\n")
+    );
+}

@@ -845,3 +845,125 @@ fn no_name_of_a_policy_is_a_formula_or_markup() {
     let md = text(&scratch.run(&["matrix", "policies", "--format", "md"]).stdout);
     assert!(md.contains("cmd") && !md.contains("=cmd|"), "{md}");
 }
+
+/// The command beside a page that was made, and its directory of policies: `p/`.
+#[cfg(unix)]
+fn beside_a_page(name: &str) -> Scratch {
+    const PAGE: &str = "<p>page</p><script type=\"application/json\" id=\"given\">{}</script><p>end</p>";
+    let scratch = Scratch::new(name);
+    scratch.write("target/page/studio.html", PAGE);
+    scratch.write("target/debug/empty", "");
+    let command = scratch.0.join("target/debug/fieldgate");
+    // A link costs nothing; over a border of file systems there is none.
+    if fs::hard_link(env!("CARGO_BIN_EXE_fieldgate"), &command).is_err() {
+        fs::copy(env!("CARGO_BIN_EXE_fieldgate"), &command).expect("a copy");
+    }
+    scratch.write("p/small.yaml", &format!("# </script><b>\n{}", small()));
+    scratch
+}
+
+#[cfg(unix)]
+fn studio(scratch: &Scratch, arguments: &[&str]) -> Output {
+    let path = format!("{}:{}", scratch.0.join("bin").display(), std::env::var("PATH").expect("a path"));
+    Command::new(scratch.0.join("target/debug/fieldgate"))
+        .arg("studio")
+        .args(arguments)
+        .current_dir(&scratch.0)
+        .env("PATH", path)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command runs")
+}
+
+/// What a page begins with.
+#[cfg(unix)]
+fn given(page: &str) -> serde_json::Value {
+    let (_, rest) = page.split_once("id=\"given\">").expect("the data");
+    serde_json::from_str(rest.split_once("</script>").expect("its end").0).expect("JSON")
+}
+
+#[cfg(unix)]
+#[test]
+fn the_studio_begins_with_the_policy_and_its_suites_and_nothing_else_of_the_machine() {
+    let scratch = beside_a_page("studio-given");
+    scratch.write("p/data/own.json", r#"{"status": "own-value"}"#);
+    scratch.write("outside.json", r#"{"status": "the-secret"}"#);
+    let row = |name: &str, body: &str| {
+        format!(
+            "  - {{name: {name}, request: {{path: GET /accounts/1, scopes: [care.read]}}, response: {{body: {body}}}, expect: {{$.status: own-value}}}}\n"
+        )
+    };
+    let suite = |policy: &str, rows: &str| format!("language: 1\npolicy: {policy}\ntests:\n{rows}");
+    scratch.write(
+        "p/own.test.yaml",
+        &suite("small.yaml", &(row("one", "data/own.json") + &row("two", "../outside.json"))),
+    );
+    scratch.write("p/other.yaml", &small());
+    scratch.write("p/other.test.yaml", &suite("other.yaml", &row("one", "data/own.json")));
+    let policy = scratch.read("p/small.yaml");
+    let absolute = scratch.0.join("p/small.yaml").display().to_string();
+    for named in ["p/small.yaml", "./p/small.yaml", absolute.as_str()] {
+        let run = studio(&scratch, &[named, "-o", "-"]);
+        let page = text(&run.stdout);
+        assert!(
+            run.status.success() && page.starts_with("<p>page</p>") && page.ends_with("<p>end</p>"),
+            "{named}: {run:?}"
+        );
+        let given = given(&page);
+        assert_eq!(
+            (&given["files"], &given["root"]),
+            (&serde_json::json!({"small.yaml": policy}), &"small.yaml".into()),
+            "{named}"
+        );
+        let suites: Vec<&serde_json::Value> = given["suites"].as_array().expect("suites").iter().collect();
+        assert!(
+            suites.len() <= 1 && suites.iter().all(|suite| suite["name"] == "own.test.yaml"),
+            "{named}: {suites:?}"
+        );
+        assert!(!page.contains("the-secret") && !page.contains("</script><b>"), "{named}: {page}");
+        assert!(!page.contains(&scratch.0.display().to_string()), "{named}: the page tells where it was made: {page}");
+    }
+    // A row that can be read brings its body.
+    scratch.write("p/own.test.yaml", &suite("small.yaml", &row("one", "data/own.json")));
+    let page = text(&studio(&scratch, &["p/small.yaml", "-o", "-"]).stdout);
+    let bodies = &given(&page)["suites"][0]["bodies"];
+    assert_eq!(bodies, &serde_json::json!({"data/own.json": "{\"status\": \"own-value\"}"}), "{page}");
+    // One that does not check is what the page is for.
+    scratch.write("p/small.yaml", "language: 1\npolicy: [\n");
+    let page = text(&studio(&scratch, &["p/small.yaml", "-o", "-"]).stdout);
+    assert_eq!(given(&page)["files"]["small.yaml"], "language: 1\npolicy: [\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_studio_says_what_it_cannot_do_and_opens_what_it_wrote() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = beside_a_page("studio-opens");
+    scratch.write("two/a.yaml", &small());
+    scratch.write("two/b.yaml", &small());
+    for (claim, arguments, said) in [
+        ("a page on standard output is no file to open", &["p", "-o", "-", "--open"][..], "--open"),
+        ("two policies are one too many", &["two"], "name one: two/a.yaml, two/b.yaml"),
+        ("no such policy", &["nowhere.yaml"], "nowhere.yaml"),
+    ] {
+        let run = studio(&scratch, arguments);
+        assert!(run.status.code() == Some(2) && text(&run.stderr).contains(said), "{claim}: {run:?}");
+    }
+    // What stands for the system's way to open a page, on every system.
+    for name in ["xdg-open", "open"] {
+        scratch.write(&format!("bin/{name}"), "#!/bin/sh\nprintf %s \"$1\" > opened.new && mv opened.new opened\n");
+        fs::set_permissions(scratch.0.join("bin").join(name), fs::Permissions::from_mode(0o755)).expect("a program");
+    }
+    let run = studio(&scratch, &["p/small.yaml", "--open"]);
+    assert!(run.status.success() && scratch.read("studio.html").contains("<p>end</p>"), "{run:?}");
+    let opened = (0..100).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        fs::read_to_string(scratch.0.join("opened")).ok()
+    });
+    assert_eq!(opened.as_deref(), Some("studio.html"));
+    // Without a page there is nothing to write.
+    fs::remove_file(scratch.0.join("target/page/studio.html")).expect("a page");
+    let run = studio(&scratch, &["p/small.yaml"]);
+    assert!(run.status.code() == Some(2) && text(&run.stderr).contains("make studio"), "{run:?}");
+}

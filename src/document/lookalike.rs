@@ -37,7 +37,7 @@ pub(crate) fn first(text: &str) -> Option<Lookalike> {
 }
 
 /// What is odd in a name that somebody typed: a character that cannot be seen, or letters of two alphabets in one word.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 pub(crate) fn odd(name: &str) -> Option<String> {
     let unseen = first(name).filter(|found| found.what == "a character that cannot be seen");
     let greek_or_cyrillic = |c: &char| matches!(c, '\u{370}'..='\u{52f}');

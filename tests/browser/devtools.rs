@@ -195,15 +195,29 @@ impl Tab<'_> {
     /// # Errors
     /// When there is none.
     pub(crate) fn click(&mut self, element: &str) -> Result<(), String> {
-        let place = self.script(&format!(
-            "(() => {{ const one = {element}; one.scrollIntoView({{block: 'center'}}); const box = one.getBoundingClientRect(); \
-             return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
-        ))?;
         for kind in ["mousePressed", "mouseReleased"] {
-            let event = json!({"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1});
-            self.call("Input.dispatchMouseEvent", event)?;
+            self.point(element, kind)?;
         }
         Ok(())
+    }
+
+    /// Moves the mouse over the element that a script gives.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn hover(&mut self, element: &str) -> Result<(), String> {
+        self.point(element, "mouseMoved")
+    }
+
+    /// In the middle of its first line: the middle of a text of several lines may be beside it.
+    fn point(&mut self, element: &str, kind: &str) -> Result<(), String> {
+        let place = self.script(&format!(
+            "(() => {{ const one = {element}; one.scrollIntoView({{block: 'center'}}); const [box] = one.getClientRects(); \
+             return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
+        ))?;
+        let button = if kind == "mouseMoved" { "none" } else { "left" };
+        let event = json!({"type": kind, "x": place[0], "y": place[1], "button": button, "clickCount": 1});
+        self.call("Input.dispatchMouseEvent", event).map(drop)
     }
 }
 

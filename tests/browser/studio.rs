@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::devtools::Tab;
 use super::{Check, World, faults, holds, screen};
 
-pub(super) const ALL: [(&str, Check); 15] = [
+pub(super) const ALL: [(&str, Check); 17] = [
     ("studio: the page begins with the policy it was given, a body and every scope's view", it_begins),
     ("studio: a view is byte for byte what `fieldgate preview` writes, for each row of the shipped suites", as_preview),
     ("studio: diagnostics are those of `check --format json`, for each golden policy", as_check),
@@ -27,7 +27,12 @@ pub(super) const ALL: [(&str, Check); 15] = [
     ("studio: suites run, and a row shows itself", suites),
     ("studio: nothing can be sent or loaded, and nothing is asked of a network", no_network),
     ("studio: files that are dropped are taken for what they are", drops),
-    ("studio: the page is under 3 MB, and no wider than a phone or a desk", fits),
+    (
+        "studio: one caller is whom you choose, a refusal is its problem, and headers are those of the answer",
+        one_caller,
+    ),
+    ("studio: what is written is saved as it is, and does not go with the page unasked", saves),
+    ("studio: the page is under 3 MB, no wider than a phone or a desk, and a key has its views within 50 ms", fits),
     ("axe-core finds no fault in the studio, on a phone and on a desk, in light and in dark", accessible),
 ];
 
@@ -237,10 +242,12 @@ fn typed(world: &mut World) -> Result<(), String> {
         let now = std::time::SystemTime::now();
         let one = Loaded::read(&files, "policy.yaml", fieldgate::model::moment::Moment::of(now));
         let said = found::document(&[one.map_or_else(|found| found, |one| one.diagnostics)]);
-        let wanted: Vec<Value> = said["diagnostics"]
-            .as_array()
+        // The list has errors first, each kind in the order of `check`.
+        let rank = |item: &&Value| ["error", "warning", "note"].iter().position(|kind| item["severity"] == *kind);
+        let mut listed: Vec<&Value> = said["diagnostics"].as_array().into_iter().flatten().collect();
+        listed.sort_by_key(rank);
+        let wanted: Vec<Value> = listed
             .into_iter()
-            .flatten()
             .map(|item| json!([item["code"], item["at"]["line"].as_u64().map(|line| line.to_string())]))
             .collect();
         if got != json!(wanted) {
@@ -263,6 +270,13 @@ fn value(scope: &str, was: &str) -> String {
 fn explains(world: &mut World) -> Result<(), String> {
     let mut tab = open(world, "policies/telco.yaml")?;
     screen(&mut tab, 1280)?;
+    // A mouse is enough, and goes again.
+    tab.hover(&value("care.read", "ana@example.com"))?;
+    let said = tab.script("document.getElementById('said').textContent")?;
+    holds(text(&said).contains("$.email") && text(&said).contains("decides"), said.to_string())?;
+    tab.hover("document.querySelector('h1')")?;
+    let gone = tab.script("document.getElementById('why').hidden")?;
+    holds(gone == true, "the explanation stays when the mouse has gone")?;
     tab.script(&format!("{}.focus()", value("care.read", "ES9121")))?;
     let found = tab.script(
         "[document.getElementById('why').hidden, document.querySelector('#said h3').textContent, document.querySelector('#said li.decides').textContent,
@@ -279,7 +293,8 @@ fn explains(world: &mut World) -> Result<(), String> {
     // A click goes to the line, which a small editor may not have in sight.
     tab.click(&value("care.read", "ES9121"))?;
     let marked = tab.script(
-        "new Promise(done => setTimeout(() => done(document.querySelector('#edit-policy .cm-decides')?.textContent), 500))",
+        "new Promise(done => { const look = left => { const one = document.querySelector('#edit-policy .cm-decides')?.textContent;
+           one || !left ? done(one ?? null) : setTimeout(look, 50, left - 1); }; look(200); })",
     )?;
     holds(marked == "financial", format!("marked is {marked}"))?;
     let line = tab.script("document.querySelector('#edit-policy .cm-decides-line').textContent")?;
@@ -309,20 +324,24 @@ fn replace(tab: &mut Tab<'_>, old: &str, new: &str) -> Result<(), String> {
 fn fixes(world: &mut World) -> Result<(), String> {
     let mut tab = open(world, "policies/telco.yaml")?;
     replace(&mut tab, "financial: mask", "finacial: mask")?;
+    tab.script("(() => { const at = studio.policyEditor.text().indexOf('finacial') + 3; studio.policyEditor.go({from: at, to: at}); })()")?;
     let found = tab.script(
         "[document.querySelector('#problems .error code').textContent, document.querySelector('#problems .error .help').textContent,
-          document.getElementById('state').textContent, document.querySelectorAll('#views article').length]",
+          document.getElementById('state').textContent, [document.querySelectorAll('.stale #views article').length, document.getElementById('notes').textContent.includes('a proxy keeps that')],
+          document.querySelectorAll('#edit-policy .cm-lintRange-error').length, document.querySelector('#problems .here code').textContent]",
     )?;
+    // The caret stands in it: so it is the problem that stands out.
     holds(
         found[0] == "FG012"
             && text(&found[1]).contains("financial")
             && text(&found[2]).contains("does not load")
-            && found[3] == 0,
+            && found[3] == json!([5, true])
+            && found[5] == "FG012",
         found.to_string(),
     )?;
     tab.click("document.querySelector('#problems .error .fix')")?;
     let found = tab.script(
-        "[studio.policyEditor.text().includes('financial: mask'), document.querySelectorAll('#problems .error').length, document.querySelectorAll('#views article').length]",
+        "[studio.policyEditor.text().includes('financial: mask'), document.querySelectorAll('#problems .error, .stale').length, document.querySelectorAll('#views article').length]",
     )?;
     holds(found == json!([true, 0, 5]), found.to_string())
 }
@@ -344,12 +363,13 @@ fn slides(world: &mut World) -> Result<(), String> {
         seen.push(tab.script(&format!(
             "(() => {{ const one = document.getElementById('used'); one.value = {used}; one.dispatchEvent(new Event('input'));
                return [document.querySelectorAll('#views .v.show').length, document.querySelectorAll('#views .pill.bad').length,
-                 [...document.querySelectorAll('#views .pill')].filter(one => one.textContent.startsWith('429')).length]; }})()"
+                 [...document.querySelectorAll('#views .pill')].filter(one => one.textContent.startsWith('429')).length,
+                 [...document.querySelectorAll('#views pre')].filter(one => JSON.parse(one.textContent).status === 429).length]; }})()"
         ))?);
     }
     let shown = |at: usize| seen[at][0].as_u64().unwrap_or_default();
     holds(shown(0) > shown(1) && shown(1) > 0 || shown(1) == 0 && shown(0) > 0, format!("{seen:?}"))?;
-    holds(shown(2) == 0 && seen[2][2].as_u64() > Some(0), format!("{seen:?}"))
+    holds(shown(2) == 0 && seen[2][2] == 5 && seen[2][3] == 5, format!("{seen:?}"))
 }
 
 fn compares(world: &mut World) -> Result<(), String> {
@@ -453,7 +473,10 @@ fn drops(world: &mut World) -> Result<(), String> {
         "(async () => {
            const file = (name, text) => new File([text], name);
            const seen = [];
-           await studio.take_in([file('account.json', '{\"id\": \"DROPPED\"}')]);
+           const carried = new DataTransfer();
+           carried.items.add(file('account.json', '{\"id\": \"DROPPED\"}'));
+           for (const kind of ['dragenter', 'dragover', 'drop']) document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: carried, bubbles: true, cancelable: true}));
+           for (let left = 100; left && !studio.bodyEditor.text().includes('DROPPED'); left--) await new Promise(done => setTimeout(done, 20));
            seen.push(studio.bodyEditor.text().includes('DROPPED'), studio.here.root);
            await studio.take_in([file('other.yaml', studio.policyEditor.text().replace('policy: telco-accounts', 'policy: other')), file('other.test.yaml', 'language: 1\\npolicy: other.yaml\\ntests: []\\n')]);
            seen.push(studio.here.root, studio.here.suites.map(one => one.name), document.getElementById('state').textContent.includes('other.yaml'));
@@ -465,6 +488,63 @@ fn drops(world: &mut World) -> Result<(), String> {
         found == json!([true, "telco.yaml", "other.yaml", ["other.test.yaml"], true, true, "other.yaml"]),
         found.to_string(),
     )
+}
+
+fn one_caller(world: &mut World) -> Result<(), String> {
+    let mut tab = open(world, "policies/telco.yaml")?;
+    replace(&mut tab, "headers: {keep:", "headers: {echo: [x-trace], keep:")?;
+    tab.click("document.querySelector('input[name=mode][value=one]')")?;
+    // Whatever was ticked: nobody's scopes are no scopes.
+    tab.script("for (const one of document.querySelectorAll('#scopes input:checked')) one.click()")?;
+    write(&mut tab, "request-headers", "x-trace: 4711")?;
+    tab.click("document.getElementById('tab-headers')")?;
+    let found = tab.script(
+        "(studio.below(), [document.querySelectorAll('#views article').length, document.querySelector('#views .pill.bad').textContent,
+          JSON.parse(document.querySelector('#views pre').textContent).status, document.querySelector('#views .refused').textContent,
+          [...document.querySelectorAll('#panel tbody tr')].map(row => row.innerText.split('\\t')).filter(([name]) => name === 'x-trace')])",
+    )?;
+    holds(
+        found[0] == 1
+            && found[1] == "403 refused"
+            && found[2] == 403
+            && text(&found[3]).starts_with("no_identity: ")
+            && found[4] == json!([["x-trace", "4711"]]),
+        found.to_string(),
+    )?;
+    // With a scope there is an answer; claims that are no JSON are said.
+    tab.click("document.querySelector('#scopes input')")?;
+    let found = tab.script(
+        "[document.querySelectorAll('#views .refused').length, document.querySelectorAll('#views .v').length > 0]",
+    )?;
+    holds(found == json!([0, true]), found.to_string())?;
+    write(&mut tab, "claims", "{")?;
+    let said = tab.script("document.getElementById('notes').textContent")?;
+    holds(text(&said).contains("the claims are not JSON"), said.to_string())
+}
+
+/// Writes into a field, as somebody who types does.
+fn write(tab: &mut Tab<'_>, field: &str, what: &str) -> Result<(), String> {
+    tab.script(&format!(
+        "(() => {{ const one = document.getElementById('{field}'); one.value = {}; one.dispatchEvent(new Event('input', {{bubbles: true}})); }})()",
+        json!(what)
+    ))
+    .map(drop)
+}
+
+fn saves(world: &mut World) -> Result<(), String> {
+    let mut tab = open(world, "policies/telco.yaml")?;
+    let asks = "(() => { const event = new Event('beforeunload', {cancelable: true}); dispatchEvent(event); return event.defaultPrevented; })()";
+    holds(tab.script(asks)? == false, "nothing is written, and the page asks")?;
+    replace(&mut tab, "policy: telco-accounts", "policy: saved-accounts")?;
+    holds(tab.script(asks)? == true, "what is written goes unasked")?;
+    let saved = tab.script(
+        "(async () => { let blob; const made = URL.createObjectURL; URL.createObjectURL = one => { blob = one; return made.call(URL, one); };
+           let name; HTMLAnchorElement.prototype.click = function () { name = this.download; };
+           document.getElementById('save').click();
+           return [name, await blob.text() === studio.policyEditor.text()]; })()",
+    )?;
+    holds(saved == json!(["telco.yaml", true]), saved.to_string())?;
+    holds(tab.script(asks)? == false, "what is saved is asked for")
 }
 
 fn fits(world: &mut World) -> Result<(), String> {
@@ -493,13 +573,19 @@ fn fits(world: &mut World) -> Result<(), String> {
     let mut tab = world.browser.open(&file)?;
     ready(&mut tab)?;
     let spent = tab.script(
-        "(() => { studio.spent.length = 0; const at = studio.policyEditor.text().length;
-           for (let round = 0; round < 20; round++) studio.policyEditor.write(at + round, at + round, '#');
-           const all = studio.spent.sort((a, b) => a - b);
-           return [performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null, studio.ready, all[0], all[10], all[19]]; })()",
+        "(() => { const at = studio.policyEditor.text().length, all = [];
+           for (let round = 0; round < 60; round++) {
+             const begun = performance.now();
+             studio.policyEditor.write(at + round, at + round, '#');
+             document.body.getBoundingClientRect();
+             all.push(performance.now() - begun);
+           }
+           all.sort((a, b) => a - b);
+           return [performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null, studio.ready, all[0], all[30], all[59]]; })()",
     )?;
     println!("studio: first paint, ready, and a keystroke's least, median and most, in ms: {spent}");
-    Ok(())
+    // The editor, the core, the views and their layout. On a machine that does other work too, the least is what tells.
+    holds(spent[2].as_f64().is_some_and(|least| least < 50.0), format!("a key takes {spent} ms"))
 }
 
 fn base64(text: &str) -> Vec<u8> {
@@ -520,7 +606,7 @@ fn base64(text: &str) -> Vec<u8> {
 fn accessible(world: &mut World) -> Result<(), String> {
     let axe = super::axe()?;
     let file = written(world, "policies/telco.yaml")?;
-    for width in [390, 1280] {
+    for width in [390, 1280, 2560] {
         for scheme in ["light", "dark"] {
             let mut tab = world.browser.open(&file)?;
             screen(&mut tab, width)?;
@@ -529,7 +615,15 @@ fn accessible(world: &mut World) -> Result<(), String> {
             tab.call("Emulation.setEmulatedMedia", features)?;
             let steps = [
                 ("as it begins", "0"),
-                ("with the suite", "document.getElementById('tab-suite').click()"),
+                ("with an explanation", "document.querySelector('#views .v.mask').focus()"),
+                (
+                    "with the suite",
+                    "document.getElementById('tab-suite').click(); document.getElementById('more').open = true",
+                ),
+                (
+                    "of one caller",
+                    "document.querySelector('input[name=mode][value=one]').click(); document.getElementById('tab-headers').click()",
+                ),
                 ("comparing", "document.getElementById('compare').click()"),
                 ("broken", "studio.policyEditor.write(0, 0, 'nonsense: 1\\n')"),
             ];

@@ -621,6 +621,12 @@ const WEAKNESSES: &[Threat] = &[
         "such a path matches no route",
         &["no spelling of a path reaches another route"],
     ),
+    threat(
+        "W25",
+        "a page or a link that is shared carries bodies, or what its author's machine calls its files",
+        "the page holds what lies below the policy's directory and is of that policy, a link the policy alone",
+        &["tests/cli_files.rs: the_studio_begins_with_the_policy_and_its_suites_and_nothing_else_of_the_machine"],
+    ),
 ];
 
 /// The tables of `SECURITY.md`, by the name of the comments around them.

@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     }
     let authority = one.policy.hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned());
     let caller = Caller::new(&one.policy, &arguments.client, arguments.scopes.clone(), claims);
-    let asked = Asked { authority, method, target };
+    let asked = Asked { authority, method, target, headers: Headers::new() };
     let program =
         preview::program(&one.policy, &caller, arguments.used, load::key(&one.policy)?, &asked).map_err(|missing| {
             Failure::new(missing.to_string())

@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use fieldgate::diagnostic::{Diagnostics, Severity, catalogue};
 use fieldgate::exchange::{Answer, Mode, Response};
-use fieldgate::model::{PolicySet, Route, RouteBody, StepEffect};
+use fieldgate::model::{ClientId, PolicySet, Route, RouteBody, StepEffect};
 use fieldgate::program::{Program, Way};
+use fieldgate::refusal::Problem;
 use fieldgate_workbench::cells;
 use fieldgate_workbench::found;
 use fieldgate_workbench::loaded::Loaded;
@@ -18,7 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::body::sample;
 use crate::callers::{self, Asking};
 use crate::marked::{self, Explained};
-use crate::question::{Places, now, policy, response, text, used};
+use crate::question::{Places, headers, now, policy, response, text, used};
 
 /// Answers `look`.
 pub(crate) fn look(question: &Value) -> Result<Value, String> {
@@ -101,6 +102,7 @@ fn about(policy: &PolicySet) -> Value {
 /// The request: the one that the page has, else one that the named route takes, else one for the first route.
 fn asked(question: &Value, policy: &PolicySet) -> Result<Asked, String> {
     let authority = policy.hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned());
+    let headers = headers(question, "headers");
     let request = text(question, "request").trim();
     if !request.is_empty() {
         let (method, target) = request.split_once(' ').unwrap_or((request, ""));
@@ -108,11 +110,11 @@ fn asked(question: &Value, policy: &PolicySet) -> Result<Asked, String> {
         if !target.starts_with('/') || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Err("a request is a method and a path: GET /accounts/42?page=2".to_owned());
         }
-        return Ok(Asked { authority, method: method.to_owned(), target: target.to_owned() });
+        return Ok(Asked { authority, method: method.to_owned(), target: target.to_owned(), headers });
     }
     let named = policy.routes.iter().find(|route| route.name == text(question, "route"));
     let route = named.or_else(|| policy.routes.first()).ok_or("the policy has no route")?;
-    Ok(Asked { authority, method: route.method.clone(), target: route.template.example("0") })
+    Ok(Asked { authority, method: route.method.clone(), target: route.template.example("0"), headers })
 }
 
 fn views(question: &Value, one: &Loaded, answer: &mut Map<String, Value>) -> Result<(), String> {
@@ -147,15 +149,23 @@ fn views(question: &Value, one: &Loaded, answer: &mut Map<String, Value>) -> Res
     if asked.method == "HEAD" {
         upstream.body.clear();
     }
-    // A program remembers what it has read of budgets and canaries: where there are some, each caller has its own.
-    let alone = !policy.budgets.is_empty() || policy.canaries.is_some() || used(question).is_some();
+    // A program remembers what it has read of budgets and canaries: where it counts, each caller has its own. At a share of the
+    // budgets it counts nothing, and is the same for all of a client.
+    let counts = policy.canaries.is_some() || (used(question).is_none() && !policy.budgets.is_empty());
+    let mut at_share: Vec<(Option<ClientId>, Rc<Program>)> = Vec::new();
     let mut drawn = Vec::new();
     for asking in callers {
-        let program = if alone {
-            let made = preview::program(policy, &asking.caller, used(question), Some(key.clone()), &asked);
-            Rc::new(made.map_err(|missing| missing.to_string())?)
-        } else {
-            Rc::clone(&whole)
+        let entry = asking.caller.entry;
+        let kept = at_share.iter().find(|(other, _)| *other == entry && !counts).map(|(_, program)| Rc::clone(program));
+        let program = match kept {
+            Some(program) => program,
+            None if !counts && used(question).is_none() => Rc::clone(&whole),
+            None => {
+                let made = preview::program(policy, &asking.caller, used(question), Some(key.clone()), &asked);
+                let program = Rc::new(made.map_err(|missing| missing.to_string())?);
+                at_share.push((entry, Rc::clone(&program)));
+                program
+            }
         };
         drawn.push(view(question, (one, route), &asked, asking, &program, &upstream, explained.as_mut()));
     }
@@ -198,11 +208,14 @@ fn view(
         let budget = policy.budget(id).map_or("", |budget| budget.name.as_str());
         put("budget", json!({"name": budget, "effect": budgets::effect_text(step.then)}));
         if step.then == StepEffect::Reject {
-            put("status", 429.into());
-            put(
-                "refused",
-                json!({"reason": "budget", "means": meaning("budget"), "help": format!("budget {budget} is full")}),
-            );
+            // When the window ends depends on when it began: at the latest after the whole of it.
+            let window = policy.budget(id).map_or(0, |budget| budget.per.seconds);
+            let problem = Problem::of_budget(budget, u32::try_from(window).unwrap_or(u32::MAX));
+            put("status", problem.status.into());
+            put("headers", problem.headers().map(|(name, value)| json!([name, value])).collect());
+            put("body", problem.body.into());
+            let help = format!("budget {budget} is full; `retry-after` is at most its window");
+            put("refused", json!({"reason": "budget", "means": meaning("budget"), "help": help}));
             return Value::Object(view);
         }
     }

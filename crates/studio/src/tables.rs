@@ -67,11 +67,7 @@ pub(crate) fn matrix(question: &Value) -> Result<Value, String> {
 pub(crate) fn diff(question: &Value) -> Result<Value, String> {
     let old = question.get("old").ok_or("a `diff` has an `old` policy")?;
     match (question::policy(old), question::policy(question)) {
-        (Ok(mut old), Ok(new)) => {
-            // Under another name it is another policy: here the two are compared, whatever they are called.
-            old.policy.name.clone_from(&new.policy.name);
-            Ok(changes::document(&changes::between(&[old], &[new])))
-        }
+        (Ok(old), Ok(new)) => Ok(changes::document(&changes::of_two(&old.policy, &new))),
         (Err(diagnostics), _) => Ok(json!({"broken": "old", "check": broken(&diagnostics)})),
         (_, Err(diagnostics)) => Ok(json!({"broken": "new", "check": broken(&diagnostics)})),
     }

@@ -97,7 +97,10 @@ fn budgets_lower_what_comes_out_and_name_themselves() {
         assert_eq!((&line["k"], &deciding["text"]), (&json!(kind), &json!(decides)), "{used}");
     }
     let full = look(POLICY, json!({"used": 100}));
-    assert_eq!((&full["views"][0]["status"], &full["views"][0]["refused"]["reason"]), (&json!(429), &json!("budget")));
+    let refused = &full["views"][0];
+    assert_eq!((&refused["status"], &refused["refused"]["reason"]), (&json!(429), &json!("budget")));
+    assert!(refused["body"].as_str().unwrap().contains("\"status\":429"), "{refused}");
+    assert!(refused["headers"].as_array().unwrap().contains(&json!(["retry-after", "86400"])), "{refused}");
 }
 
 #[test]
@@ -187,4 +190,50 @@ fn what_is_not_understood_is_said() {
     // No policy at all is said as `check` says it, and nothing is drawn.
     let nothing = answer(&json!({"ask": "look"}));
     assert!(nothing["check"]["errors"].as_u64() > Some(0) && nothing["views"].is_null());
+}
+
+#[test]
+fn an_answer_is_of_its_own_question_whatever_was_asked_before() {
+    let show = POLICY.replace("contact: mask, financial: mask", "contact: mask, financial: show");
+    let iban = |policy: &str| line(&look(policy, json!({})), "care.read", "\"ES9121000418450200051332\"")["k"].clone();
+    // Three policies in turn, of which two are kept.
+    let third = POLICY.replace("policy: telco-accounts", "policy: third");
+    for _ in 0..2 {
+        for (policy, kind) in [(POLICY, "mask"), (&show, "show"), (&third, "mask"), (POLICY, "mask")] {
+            assert_eq!(iban(policy), kind);
+        }
+    }
+    // The moment is a part of the question: what reports until a day is said to be over on it.
+    let reports = POLICY.replacen("area: accounts", "area: accounts\n    report_until: 2027-02-03", 1);
+    let said = |now: u64| look(&reports, json!({"now": now}))["check"].to_string().contains("FG");
+    let noted = |now: u64| look(&reports, json!({"now": now}))["check"].clone();
+    assert!(said(1_801_440_000));
+    assert_ne!(noted(1_801_440_000), noted(1_811_440_000));
+    assert_eq!(noted(1_801_440_000), noted(1_801_440_000));
+}
+
+#[test]
+fn a_callers_own_budget_is_untouched_by_the_view_before() {
+    // One customer an hour, and every scope's caller asks for one with the client id of all.
+    let policy = POLICY.replace("max: 200", "max: 1").replace("max: 800", "max: 1");
+    for used in [json!(null), json!(50)] {
+        let looked = look(&policy, json!({"client": "care-app", "used": used}));
+        let views = looked["views"].as_array().unwrap();
+        assert!(views.len() > 3 && views.iter().all(|view| view["refused"].is_null()), "{used}: {looked}");
+    }
+}
+
+#[test]
+fn headers_of_the_request_come_back_where_the_policy_says_so() {
+    let policy = POLICY.replace("headers: {keep:", "headers: {echo: [x-trace], keep:");
+    assert_ne!(policy, POLICY);
+    let echoed = |more: Value| {
+        let looked = look(&policy, more);
+        let headers = looked["views"][0]["headers"].as_array().unwrap().clone();
+        headers.iter().find(|header| header[0] == "x-trace").map(|header| header[1].clone())
+    };
+    assert_eq!(echoed(json!({})), None);
+    assert_eq!(echoed(json!({"headers": [["X-Trace", "7"], ["x-other", "8"]]})), Some(json!("7")));
+    // The request's line is no header of it.
+    assert_eq!(look(&policy, json!({"headers": [[":path", "/elsewhere"]]}))["views"][0]["status"], 200);
 }

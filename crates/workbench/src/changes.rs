@@ -81,12 +81,7 @@ pub fn between(old: &[Loaded], new: &[Loaded]) -> Vec<Change> {
     for name in names {
         let of = |side: &'_ [Loaded]| side.iter().position(|one| one.policy.name == name);
         match (of(old).and_then(|index| old.get(index)), of(new).and_then(|index| new.get(index))) {
-            (Some(old), Some(new)) => {
-                settings(&old.policy, &new.policy, &mut changes);
-                routes(&old.policy, new, &mut changes);
-                levels::compare(&old.policy, new, &mut changes);
-                budgets::compare(&old.policy, &new.policy, &mut changes);
-            }
+            (Some(old), Some(new)) => compare(&old.policy, new, &mut changes),
             (None, Some(new)) => {
                 let empty = PolicySet { routes: Vec::new(), ..new.policy.clone() };
                 routes(&empty, new, &mut changes);
@@ -105,6 +100,25 @@ pub fn between(old: &[Loaded], new: &[Loaded]) -> Vec<Change> {
             (None, None) => {}
         }
     }
+    sorted(changes)
+}
+
+/// The changes between two policies, whatever they are called: as [`between`] has them.
+#[must_use]
+pub fn of_two(old: &PolicySet, new: &Loaded) -> Vec<Change> {
+    let mut changes = Vec::new();
+    compare(old, new, &mut changes);
+    sorted(changes)
+}
+
+fn compare(old: &PolicySet, new: &Loaded, changes: &mut Vec<Change>) {
+    settings(old, &new.policy, changes);
+    routes(old, new, changes);
+    levels::compare(old, new, changes);
+    budgets::compare(old, &new.policy, changes);
+}
+
+fn sorted(mut changes: Vec<Change>) -> Vec<Change> {
     changes.sort_by(|a, b| {
         (a.direction, &a.who, &a.route, &a.what, &a.from, &a.to).cmp(&(
             b.direction,

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use fieldgate::caller::Caller;
-use fieldgate::exchange::{Answer, Request, Response, respond};
+use fieldgate::exchange::{Answer, Headers, Request, Response, respond};
 use fieldgate::model::moment::Moment;
 use fieldgate::model::{Level, RouteBody, RouteId};
 use fieldgate::policy::PolicySet;
@@ -49,7 +49,8 @@ pub fn answer(
     now: Option<Moment>,
     upstream: &Response,
 ) -> Answer {
-    let headers = vec![(b":authority".to_vec(), asked.authority.clone().into_bytes())];
+    let mut headers = vec![(b":authority".to_vec(), asked.authority.clone().into_bytes())];
+    headers.extend(asked.headers.iter().cloned());
     let request = Request { method: asked.method.clone(), target: asked.target.clone(), headers, caller, now };
     respond(program, request, upstream)
 }
@@ -82,6 +83,8 @@ pub struct Asked {
     pub method: String,
     /// Its path and query, as sent.
     pub target: String,
+    /// Its headers, of which the policy may put some on the answer (rule 31): names in lower case.
+    pub headers: Headers,
 }
 
 impl Asked {

@@ -5,7 +5,7 @@ import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { json } from "@codemirror/lang-json";
 import { yaml } from "@codemirror/lang-yaml";
 import { HighlightStyle, bracketMatching, indentUnit, syntaxHighlighting } from "@codemirror/language";
-import { lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
+import { forEachDiagnostic, lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
 import { EditorState, StateEffect, StateField } from "@codemirror/state";
 import { Decoration, EditorView, drawSelection, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
@@ -57,7 +57,7 @@ const deciding = StateField.define({
 });
 
 /** A small editor: `label` is its name for a screen reader. */
-export function editor(parent, { label, language, changed, complete, text = "" }) {
+export function editor(parent, { label, language, changed, moved, complete, text = "" }) {
   const state = value => EditorState.create({
     doc: value,
     extensions: [
@@ -68,7 +68,10 @@ export function editor(parent, { label, language, changed, complete, text = "" }
       EditorView.contentAttributes.of({ "aria-label": label }),
       // No key is a trap: Tab goes on to what comes next.
       keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap, ...searchKeymap, ...lintKeymap]),
-      EditorView.updateListener.of(update => { if (update.docChanged) changed(update.state.doc.toString()); }),
+      EditorView.updateListener.of(update => {
+        if (update.docChanged) changed(update.state.doc.toString());
+        else if (update.selectionSet) moved?.();
+      }),
     ],
   });
   const view = new EditorView({ parent, state: state(text) });
@@ -83,7 +86,11 @@ export function editor(parent, { label, language, changed, complete, text = "" }
     diagnose(list) {
       const end = view.state.doc.length;
       const fits = list.map(one => ({ ...one, from: Math.min(one.from, end), to: Math.min(Math.max(one.to, one.from), end) }));
-      view.dispatch(setDiagnostics(view.state, fits));
+      // Those that stand there already stay: drawing them anew costs more than looking.
+      const sum = (one, from, to) => JSON.stringify([from, to, one.mark]);
+      const there = [], wanted = fits.map(one => sum(one, one.from, one.to)).sort();
+      forEachDiagnostic(view.state, (one, from, to) => there.push(sum(one, from, to)));
+      if (there.sort().join("\n") !== wanted.join("\n")) view.dispatch(setDiagnostics(view.state, fits));
     },
     mark(places) { view.dispatch({ effects: marked.of(places) }); },
     go({ from, to }, focus = true) {

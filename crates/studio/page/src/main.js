@@ -7,13 +7,14 @@ import * as tables from "./tables.js";
 import { explanations, views } from "./views.js";
 
 const given = JSON.parse(at("given").textContent);
-const here = { files: {}, root: "", file: "", suites: [], old: null, mode: "all", scopes: new Set(), tab: "matrix", sample: "", asks: [], handle: null };
-let call, answer = {}, last = null, quiet = false, pending = 0;
+const here = { files: {}, root: "", file: "", suites: [], old: null, mode: "all", scopes: new Set(), tab: "matrix", asks: [] };
+let call, answer = {}, problems = [], last = null, quiet = false, pending = 0;
 
 const policyEditor = editor(at("edit-policy"), { label: "Policy", language: "yaml", complete, changed: text => {
   here.files[here.file] = text;
+  here.unsaved = true;
   changed();
-} });
+}, moved: () => caret() });
 const bodyEditor = editor(at("edit-body"), { label: "Body of the response", language: "json", changed: () => {
   if (!quiet) at("sample").value = "";
   changed();
@@ -22,17 +23,17 @@ const oldEditor = editor(at("edit-old"), { label: "Policy before", language: "ya
   if (here.old) here.old.files[here.old.root] = text;
   changed();
 } });
-const place = one => one && here.files[one.file] !== undefined ? one : null;
 const hooks = explanations({
   mark(places) {
-    policyEditor.mark(places.filter(one => one.file === here.file));
+    // What is drawn while the policy does not check is of another text.
+    policyEditor.mark(answer.policy ? places.filter(one => one.file === here.file) : []);
   },
   go,
 });
 
 /** Goes to a place of the policy, in whichever of its files it is. */
 function go(one) {
-  if (!place(one)) return;
+  if (!answer.policy || here.files[one.file] === undefined) return;
   if (one.file !== here.file) show(one.file);
   policyEditor.reveal(one);
   policyEditor.mark([one]);
@@ -58,16 +59,24 @@ const used = () => { const share = Number(at("used").value); return share > 0 ? 
 const question = ask => ({ ask, files: here.files, root: here.root, client: at("client").value, used: used() });
 
 /** `name: value`, several with ` | ` between them. */
-const moreHeaders = () => at("headers").value.split(" | ").filter(one => one.includes(":")).map(one => {
+const headersIn = id => at(id).value.split(" | ").filter(one => one.includes(":")).map(one => {
   const end = one.indexOf(":");
   return [one.slice(0, end).trim(), one.slice(end + 1).trim()];
 });
+
+/** What the request and the response have besides a path and a body, in one line: they are out of sight until somebody wants them. */
+function more() {
+  const others = headersIn("headers").length, own = headersIn("request-headers").length;
+  const parts = [`status ${at("status").value || 200}`, at("type").value || "no content type", others && `other headers: ${others}`, own && `headers of the request: ${own}`];
+  at("more-text").textContent = parts.filter(Boolean).join(", ");
+}
 
 function lookQuestion() {
   const one = question("look");
   one.route = at("route").value;
   one.request = at("request").value;
-  one.response = { status: Number(at("status").value) || 200, headers: [["content-type", at("type").value], ...moreHeaders()], body: bodyEditor.text() };
+  one.headers = headersIn("request-headers");
+  one.response = { status: Number(at("status").value) || 200, headers: [["content-type", at("type").value], ...headersIn("headers")], body: bodyEditor.text() };
   if (here.mode === "one") {
     one.callers = [{ name: [...here.scopes].join(" ") || "no scope", scopes: [...here.scopes], client: one.client, claims: at("claims").value }];
   }
@@ -92,6 +101,7 @@ function changed() {
     }
   }
   draw(asked);
+  more();
   studio.spent.push(performance.now() - begun);
   clearTimeout(pending);
   pending = setTimeout(below, 150);
@@ -109,8 +119,9 @@ function draw(asked) {
   }
   at("pane-views").classList.toggle("stale", Boolean(errors));
   if (!answer.policy) {
-    at("notes").replaceChildren(make("p", "The policy does not load, so nobody gets anything: the proxy keeps the policy that it has. Mend what is marked.", undefined, "bad"));
-    at("views").replaceChildren();
+    // As a proxy does: it keeps the policy that it has.
+    const kept = at("views").childElementCount > 0;
+    at("notes").replaceChildren(make("p", `The policy does not load.${kept ? " These are the views of the last one that did: a proxy keeps that." : ""} Mend what is marked.`, undefined, "bad"));
     return;
   }
   const old = here.old ? call({ ...asked, files: here.old.files, root: here.old.root }) : null;
@@ -118,19 +129,24 @@ function draw(asked) {
   if (old && !old.policy) make("p", "The policy before does not check, so nothing is compared.", at("notes"), "bad");
 }
 
-/** What is said of the file that is open, in the editor and as a list. */
+/** What is said of the file that is open, in the editor and as a list. What is said already stays. */
 function diagnose() {
-  const marks = answer.marks ?? [];
+  // Errors first: the list is short, and they are what keeps the policy from loading.
+  const rank = { error: 0, warning: 1, info: 2 };
+  const marks = problems = [...answer.marks ?? []].sort((a, b) => rank[a.severity] - rank[b.severity]);
+  const said = JSON.stringify(marks);
   const apply = mark => {
     if (mark.fix.at.file !== here.file) show(mark.fix.at.file);
     policyEditor.write(mark.fix.at.from, mark.fix.at.to, mark.fix.text);
     policyEditor.view.focus();
   };
   policyEditor.diagnose(marks.filter(mark => !mark.at || mark.at.file === here.file).map(mark => ({
-    from: mark.at?.from ?? 0, to: mark.at?.to ?? 0, severity: mark.severity, source: mark.code,
+    from: mark.at?.from ?? 0, to: mark.at?.to ?? 0, severity: mark.severity, source: mark.code, mark,
     message: mark.help ? `${mark.message}\nhelp: ${mark.help}` : mark.message,
     actions: mark.fix ? [{ name: `Write ${mark.fix.text}`, apply: () => apply(mark) }] : [],
   })));
+  if (said === here.said) return caret();
+  here.said = said;
   at("problems").replaceChildren(...marks.map(mark => {
     const item = make("li", undefined, undefined, mark.severity);
     const button = make("button", undefined, item, "go");
@@ -138,7 +154,7 @@ function diagnose() {
     make("code", mark.code, button);
     button.append(mark.at ? `line ${mark.at.line}: ${mark.message}` : mark.message);
     button.addEventListener("click", () => {
-      if (!place(mark.at)) return;
+      if (!mark.at || here.files[mark.at.file] === undefined) return;
       if (mark.at.file !== here.file) show(mark.at.file);
       policyEditor.go(mark.at);
     });
@@ -150,6 +166,19 @@ function diagnose() {
     if (mark.help) make("span", `help: ${mark.help}`, item, "help");
     return item;
   }));
+  caret();
+}
+
+/** Of the problems, those under the caret stand out in the list. */
+function caret() {
+  const { from, to } = policyEditor.view.state.selection.main;
+  [...at("problems").children].forEach((item, index) => {
+    const place = problems[index]?.at;
+    item.classList.toggle("here", Boolean(place && place.file === here.file && place.from <= to && from <= place.to));
+  });
+  // A list of its own scrolls, and not the page.
+  const list = at("problems"), first = list.querySelector(".here");
+  if (first) list.scrollTop += first.getBoundingClientRect().top - list.getBoundingClientRect().top;
 }
 
 /** What can be chosen from, as the policy has it now. */
@@ -267,12 +296,14 @@ function open({ files, root, suites }) {
   here.root = root;
   here.file = root;
   here.sum = "";
+  here.unsaved = false;
   here.asks = [];
   if (suites) here.suites = suites;
   options(at("file"), Object.keys(files).map(name => [name, name]), root);
   at("file").hidden = Object.keys(files).length < 2;
   policyEditor.open(files[root]);
   quiet = false;
+  at("views").replaceChildren();
   // The first time that it checks, it is asked for its bodies.
   here.fresh = true;
   changed();
@@ -340,6 +371,7 @@ function compare(old) {
 }
 
 async function share() {
+  here.unsaved = false;
   const link = `${location.href.split("#")[0]}#${await packed({ files: here.files, root: here.root })}`;
   history.replaceState(null, "", link);
   let copied = false;
@@ -372,6 +404,7 @@ async function linked() {
 }
 
 function save() {
+  here.unsaved = false;
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([here.files[here.file]], { type: "application/yaml" }));
   link.download = here.file.split("/").pop();
@@ -414,7 +447,7 @@ at("theme").addEventListener("click", () => {
 at("file").addEventListener("change", () => show(at("file").value));
 at("route").addEventListener("change", () => { firstBody(); changed(); });
 at("sample").addEventListener("change", () => { take(); changed(); });
-for (const id of ["request", "status", "type", "headers", "client", "claims"]) at(id).addEventListener("input", changed);
+for (const id of ["request", "status", "type", "headers", "request-headers", "client", "claims"]) at(id).addEventListener("input", changed);
 at("raw").addEventListener("change", changed);
 at("used").addEventListener("input", () => {
   at("used-text").textContent = used() ? `${used()} %` : "nothing";
@@ -446,6 +479,8 @@ document.addEventListener("drop", event => {
   at("drop").hidden = true;
   if (event.dataTransfer.files.length) take_in(event.dataTransfer.files);
 }, true);
+// Nothing is kept anywhere but here: what is written and not saved goes with the page.
+addEventListener("beforeunload", event => { if (here.unsaved) event.preventDefault(); });
 addEventListener("hashchange", async () => { const one = await linked(); if (one) open({ ...one, suites: [] }); });
 
 /** For tests: the core, what is open, and how long each change took, in milliseconds. */

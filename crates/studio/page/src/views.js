@@ -10,7 +10,7 @@ const turned = (line, before) => {
   return { css: now > then ? "gain" : "loss", from: before.k };
 };
 
-function draw(parent, lines, fields, before, hooks) {
+function draw(parent, lines, before, hooks) {
   const box = make("div", undefined, parent, "lines");
   let first = true;
   const count = { gain: 0, loss: 0 };
@@ -45,26 +45,40 @@ function draw(parent, lines, fields, before, hooks) {
       row.classList.add(turn.css);
       make("span", `${turn.css === "gain" ? "▲ gains" : "▼ loses"}: was ${LEVELS[turn.from]}`, row, "chip");
     }
-    hooks.explains(value, () => line.e === null ? null : fields[line.e], line.out);
+    hooks.explains(value, () => line.e === null ? null : now.fields[line.e], line.out);
   });
   return count;
 }
 
-/** Draws the views of an answer; `old` is the answer of the policy before, if two are compared. */
+/** The answer that is drawn: what explains a value is looked up in it when it is asked. */
+let now = {};
+/** The cards that are drawn, each by all that it shows. */
+let drawn = new Map();
+
+/** Draws the views of an answer; `old` is the answer of the policy before, if two are compared. A card that shows what it showed
+ * stays: most keys change one view or none. */
 export function views(answer, old, { raw, hooks }) {
   const parent = at("views"), notes = at("notes");
+  now = answer;
   notes.replaceChildren();
   if (answer.fault) make("p", answer.fault, notes, "bad");
   for (const note of answer.notes ?? []) make("p", note, notes);
-  const cards = (answer.views ?? []).map(view => card(view, answer, old, raw, hooks));
-  parent.replaceChildren(...cards);
+  const before = drawn;
+  drawn = new Map();
+  const cards = (answer.views ?? []).map(view => {
+    const then = old?.views?.find(other => other.name === view.name);
+    const shows = JSON.stringify([view, Boolean(old), then, raw]);
+    const one = before.get(shows) ?? card(view, Boolean(old), then, raw, hooks);
+    drawn.set(shows, one);
+    return one;
+  });
+  if (cards.length !== parent.children.length || cards.some((one, index) => parent.children[index] !== one)) parent.replaceChildren(...cards);
 }
 
-function card(view, answer, old, raw, hooks) {
+function card(view, isCompared, before, raw, hooks) {
   const one = document.createElement("article");
   const head = make("div", undefined, one);
   make("h3", view.name, head);
-  const before = old?.views?.find(other => other.name === view.name);
   make("span", view.refused ? `${view.status} refused` : view.status, head, view.refused ? "pill bad" : "pill");
   if (view.budget) make("p", `${view.budget.effect}, by budget ${view.budget.name}`, one);
   if (view.refused) {
@@ -77,7 +91,7 @@ function card(view, answer, old, raw, hooks) {
     make("p", parts.filter(([count]) => count).map(([count, word]) => `${count} ${word}`).join(", ") || "nothing counted", one);
     if (view.note) make("p", view.note, one, "said");
     if (view.lines && !raw) {
-      const count = draw(one, view.lines, answer.fields, before?.lines, hooks);
+      const count = draw(one, view.lines, before?.lines, hooks);
       if (count.gain) make("span", `▲ ${count.gain} more`, head, "pill gain");
       if (count.loss) make("span", `▼ ${count.loss} less`, head, "pill loss");
     } else {
@@ -85,7 +99,7 @@ function card(view, answer, old, raw, hooks) {
       make("pre", view.body, one);
     }
   }
-  if (old && !before) make("span", "not in the policy before", head, "pill");
+  if (isCompared && !before) make("span", "not in the policy before", head, "pill");
   if (before && Boolean(before.refused) !== Boolean(view.refused)) {
     make("span", view.refused ? `▼ was ${before.status}` : `▲ was refused with ${before.status}`, head, view.refused ? "pill loss" : "pill gain");
   }
@@ -146,39 +160,55 @@ export function explanations({ mark, go }) {
   // A key that leads to a value may move it into sight.
   document.addEventListener("scroll", event => {
     if (why.hidden || event.target === why || event.target.closest?.(".editor")) return;
-    if (document.activeElement === asked) beside();
+    if (document.activeElement === asked || asked.matches(":hover")) beside();
     else close();
   }, { capture: true, passive: true });
-  return {
-    close,
-    explains(value, field, out = false) {
-      const show = () => open(value, field(), out);
-      value.addEventListener("pointerenter", show);
-      value.addEventListener("focus", show);
-      value.addEventListener("pointerleave", () => { if (document.activeElement !== value) close(); });
-      value.addEventListener("blur", close);
-      value.addEventListener("click", () => {
-        show();
-        const place = field()?.reasons.find(reason => reason.decides && reason.at)?.at ?? field()?.declared;
-        if (place) go(place);
-      });
-      value.addEventListener("keydown", event => {
-        if (value.tagName !== "BUTTON" && (event.key === "Enter" || event.key === " ")) {
-          event.preventDefault();
-          value.click();
-        }
-        const group = [...(value.closest(".lines, table") ?? document).querySelectorAll(".v, td.cell button")];
-        const index = group.indexOf(value);
-        const wide = value.closest("tr")?.querySelectorAll("td.cell").length ?? 1;
-        const step = { ArrowDown: wide, ArrowUp: -wide, ArrowRight: 1, ArrowLeft: -1, Home: -index, End: group.length - 1 - index }[event.key];
-        const next = step === undefined ? null : group[index + step];
-        if (step === undefined) return;
-        event.preventDefault();
-        if (!next) return;
-        value.tabIndex = -1;
-        next.tabIndex = 0;
-        next.focus();
-      });
-    },
+  // One listener of a kind for all values: there are hundreds, and they are drawn anew while somebody types.
+  const known = new WeakMap();
+  const valueOf = target => {
+    const value = target?.closest?.(".v, td.cell button");
+    return known.has(value) ? value : null;
   };
+  const show = value => { const { field, out } = known.get(value); open(value, field(), out); };
+  // A mouse that rests asks nothing, though what is below it is drawn anew.
+  let was = "";
+  document.addEventListener("pointermove", event => {
+    const is = `${event.screenX} ${event.screenY}`, value = valueOf(event.target);
+    if (is !== was && value && value !== asked) show(value);
+    was = is;
+  });
+  document.addEventListener("pointerout", event => {
+    const value = valueOf(event.target);
+    if (value && !value.contains(event.relatedTarget) && document.activeElement !== value) close();
+  });
+  document.addEventListener("focusin", event => { const value = valueOf(event.target); if (value) show(value); });
+  document.addEventListener("focusout", event => { if (valueOf(event.target)) close(); });
+  document.addEventListener("click", event => {
+    const value = valueOf(event.target);
+    if (!value) return;
+    show(value);
+    const field = known.get(value).field();
+    const place = field?.reasons.find(reason => reason.decides && reason.at)?.at ?? field?.declared;
+    if (place) go(place);
+  });
+  document.addEventListener("keydown", event => {
+    const value = valueOf(event.target);
+    if (!value) return;
+    if (value.tagName !== "BUTTON" && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      value.click();
+    }
+    const group = [...(value.closest(".lines, table") ?? document).querySelectorAll(".v, td.cell button")];
+    const index = group.indexOf(value);
+    const wide = value.closest("tr")?.querySelectorAll("td.cell").length ?? 1;
+    const step = { ArrowDown: wide, ArrowUp: -wide, ArrowRight: 1, ArrowLeft: -1, Home: -index, End: group.length - 1 - index }[event.key];
+    const next = step === undefined ? null : group[index + step];
+    if (step === undefined) return;
+    event.preventDefault();
+    if (!next) return;
+    value.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  });
+  return { close, explains(value, field, out = false) { known.set(value, { field, out }); } };
 }
