@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use fieldgate::caller::Caller;
 use fieldgate::diagnostic::plain;
 use fieldgate::model::moment::Moment;
-use fieldgate::model::{Budget, PolicySet, Route, RouteId};
+use fieldgate::model::{Budget, PolicySet, Route, RouteBody, RouteId, ScopeId};
 use fieldgate::policy;
 use fieldgate_workbench::fault::Fault;
 use fieldgate_workbench::replay::{
@@ -199,6 +199,19 @@ fn prepared<'a>(arguments: &Arguments, one: &'a Loaded) -> Result<(&'a Route, Ha
     };
     if harvester.scopes.is_empty() {
         harvester.scopes = vec![best_scope(&replayed, &upstream, &harvester)?];
+    }
+    let scopes: Vec<ScopeId> = (0u16..)
+        .map(ScopeId)
+        .zip(&one.policy.scopes)
+        .filter(|(_, scope)| harvester.scopes.contains(&scope.name))
+        .map(|(id, _)| id)
+        .collect();
+    if let RouteBody::Governed(governed) = &route.body
+        && let Some(rule) = upstream.left_out(governed, &scopes)
+    {
+        let place = one.sources.location(rule.span);
+        return Err(Failure::new(format!("{place}: these rows leave out every record that is replayed"))
+            .help("give a body of which records stay, as `--body FILE`"));
     }
     Ok((route, harvester, upstream, replayed))
 }

@@ -2,7 +2,7 @@
 
 use fieldgate::exchange::Headers;
 use fieldgate::model::field_path::{FieldPath, Segment};
-use fieldgate::model::{Governed, Mask, PolicySet, Route, RouteBody, SubjectPlace};
+use fieldgate::model::{Governed, Mask, PolicySet, Route, RouteBody, RowRule, ScopeId, SubjectPlace};
 use serde_json::{Map, Value, json};
 
 use super::counted;
@@ -165,6 +165,20 @@ impl Upstream {
         vec![(b":authority".to_vec(), authority.as_bytes().to_vec())]
     }
 
+    /// The row condition that leaves the records of this API out, where each of these scopes has one: nothing of them would leave,
+    /// and a replay would say so of a real API too.
+    #[must_use]
+    pub fn left_out<'g>(&self, governed: &'g Governed, scopes: &[ScopeId]) -> Option<&'g RowRule> {
+        let body: Value = serde_json::from_slice(&self.page(0, 1).body).ok()?;
+        let loses = |rule: &RowRule| {
+            first_element(&body, &rule.array.segments).is_some_and(|element| !rule.filter.selects(element))
+        };
+        let rule_of =
+            |scope: &ScopeId| governed.rows.iter().find(|rule| rule.scope.is_none_or(|of| of == *scope) && loses(rule));
+        let found: Option<Vec<&RowRule>> = scopes.iter().map(rule_of).collect();
+        found?.first().copied()
+    }
+
     /// So many records, the first of which is about the customer with this number.
     #[must_use]
     pub fn page(&self, first: u64, records: u64) -> Page {
@@ -286,6 +300,16 @@ fn set(body: &mut Value, path: &[Segment], value: &Value) -> bool {
             members.values_mut().next().is_some_and(|next| set(next, rest, value))
         }
         _ => false,
+    }
+}
+
+/// The first element of the array at a path.
+fn first_element<'v>(body: &'v Value, array: &[Segment]) -> Option<&'v Value> {
+    let of_array = |value: &'v Value| value.as_array()?.first();
+    match array.split_first() {
+        None => of_array(body),
+        Some((Segment::Member(name), rest)) => first_element(body.get(&**name)?, rest),
+        Some((Segment::Any | Segment::Filtered(_), rest)) => first_element(of_array(body)?, rest),
     }
 }
 
