@@ -17,7 +17,7 @@ use super::tally::Standing;
 use super::trie::{EntryId, NodeId, Trie, TrieNode};
 use super::view::{ContainerRule, Outlook, PathStep, State, StateId};
 use crate::model::field_path::{FieldPath, Filter};
-use crate::model::{ClassId, ClientId, Entry, Governed, Level, Limits, Over, PolicySet, RouteBody, RouteId, ScopeId};
+use crate::model::{ClassId, ClientId, Entry, Governed, Level, Limits, Over, PolicySet, RouteId, ScopeId};
 
 /// States one view may have: filters that select in ever new combinations could make more and more of them. Sixteen filters
 /// that select independently of each other have room for all of their combinations, which takes some ten megabytes of body. A
