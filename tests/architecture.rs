@@ -231,7 +231,7 @@ fn the_core_is_small_to_its_users() {
 }
 
 /// Functions of more than sixty lines of code, which is more than one screen: no new ones, and these are to be split.
-const LONG_FUNCTIONS: usize = 31;
+const LONG_FUNCTIONS: usize = 27;
 
 #[test]
 fn functions_fit_on_a_screen() {

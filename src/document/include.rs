@@ -185,6 +185,32 @@ impl Loader<'_> {
         trees
     }
 
+    /// The paths that a pattern stands for, whether or not there is such a file; a `*` or `?` stands for names that are there.
+    fn expand(&self, directory: &str, pattern: &str) -> Vec<String> {
+        let mut at = vec![directory.to_owned()];
+        for step in pattern.split('/') {
+            let mut next = Vec::new();
+            for directory in at {
+                let join = |name: &str| {
+                    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
+                };
+                if step.contains(['*', '?']) {
+                    let names = self.files.list(&directory).unwrap_or_default();
+                    next.extend(
+                        names
+                            .iter()
+                            .filter(|name| !name.starts_with('.') && matches(step, name))
+                            .map(|name| join(name)),
+                    );
+                } else {
+                    next.push(join(step));
+                }
+            }
+            at = next;
+        }
+        at
+    }
+
     /// The files that a pattern finds, never the root itself and never a test suite.
     fn pattern(&mut self, directory: &str, root: &str, node: &Node) -> Vec<String> {
         let Some(pattern) = node.text() else {
@@ -210,27 +236,7 @@ impl Loader<'_> {
             );
             return Vec::new();
         }
-        let mut at = vec![directory.to_owned()];
-        for step in pattern.split('/') {
-            let mut next = Vec::new();
-            for directory in at {
-                let join = |name: &str| {
-                    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
-                };
-                if step.contains(['*', '?']) {
-                    let names = self.files.list(&directory).unwrap_or_default();
-                    next.extend(
-                        names
-                            .iter()
-                            .filter(|name| !name.starts_with('.') && matches(step, name))
-                            .map(|name| join(name)),
-                    );
-                } else {
-                    next.push(join(step));
-                }
-            }
-            at = next;
-        }
+        let mut at = self.expand(directory, pattern);
         let itself = at.iter().any(|path| path == root);
         at.retain(|path| path != root && !path.ends_with(".test.yaml") && !path.ends_with(".test.yml"));
         at.sort();

@@ -161,6 +161,55 @@ fn without_strings(text: &str) -> Option<String> {
     inside.is_none().then_some(out)
 }
 
+/// What is wrong with the conditions of a path, whose strings have been taken out.
+fn condition(bare: &str) -> Option<PathFault> {
+    let member = |rest: &str| {
+        let name: String = rest.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let called = rest.trim_start().get(name.len()..).is_some_and(|rest| rest.starts_with('('));
+        (!called && name.starts_with(char::is_alphabetic)).then_some(name)
+    };
+    if let Some(name) = bare.split("[?").nth(1).and_then(member) {
+        return Some(
+            PathFault::syntax(format!("its filter has `{name}` without `@`"))
+                .help(format!("write `@.{name}`, which is that member of each element")),
+        );
+    }
+    if bare.contains("=~") {
+        return Some(
+            PathFault::syntax("its filter has a regular expression")
+                .help("compare with `==`, one value at a time, joined by `||`"),
+        );
+    }
+    if let Some(fault) = operator_word(bare) {
+        return Some(fault);
+    }
+    let single = |operator: char| {
+        let doubled: String = [operator, operator].iter().collect();
+        bare.replace(&doubled, "").contains(operator)
+    };
+    if bare.contains("===") {
+        return Some(PathFault::syntax("`===` is not an operator").help("two values are compared by `==`"));
+    }
+    let assigned = bare.replace("==", "").replace("!=", "").replace("<=", "").replace(">=", "");
+    if assigned.contains('=') {
+        return Some(PathFault::syntax("`=` is not an operator").help("two values are compared by `==`"));
+    }
+    if single('&') || single('|') {
+        return Some(PathFault::syntax("a condition is joined by a single sign").help("write `&&` or `||`"));
+    }
+    if let Some(name) = ["count", "value"].into_iter().find(|name| {
+        bare.match_indices(&format!("{name}(")).any(|(at, call)| {
+            bare.get(at.saturating_add(call.len())..).is_some_and(|rest| !rest.trim_start().starts_with(['@', '$']))
+        })
+    }) {
+        return Some(query_wanted(name));
+    }
+    if let Some(name) = called(bare) {
+        return Some(unknown_function(name));
+    }
+    None
+}
+
 /// The likeliest slip in a text that does not parse.
 pub(super) fn guess(text: &str) -> PathFault {
     let bare = without_strings(text).unwrap_or_default();
@@ -168,45 +217,8 @@ pub(super) fn guess(text: &str) -> PathFault {
     if digits > 15 {
         return number();
     }
-    let member = |rest: &str| {
-        let name: String = rest.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        let called = rest.trim_start().get(name.len()..).is_some_and(|rest| rest.starts_with('('));
-        (!called && name.starts_with(char::is_alphabetic)).then_some(name)
-    };
-    if let Some(name) = bare.split("[?").nth(1).and_then(member) {
-        return PathFault::syntax(format!("its filter has `{name}` without `@`"))
-            .help(format!("write `@.{name}`, which is that member of each element"));
-    }
-    if bare.contains("=~") {
-        return PathFault::syntax("its filter has a regular expression")
-            .help("compare with `==`, one value at a time, joined by `||`");
-    }
-    if let Some(fault) = operator_word(&bare) {
+    if let Some(fault) = condition(&bare) {
         return fault;
-    }
-    let single = |operator: char| {
-        let doubled: String = [operator, operator].iter().collect();
-        bare.replace(&doubled, "").contains(operator)
-    };
-    if bare.contains("===") {
-        return PathFault::syntax("`===` is not an operator").help("two values are compared by `==`");
-    }
-    let assigned = bare.replace("==", "").replace("!=", "").replace("<=", "").replace(">=", "");
-    if assigned.contains('=') {
-        return PathFault::syntax("`=` is not an operator").help("two values are compared by `==`");
-    }
-    if single('&') || single('|') {
-        return PathFault::syntax("a condition is joined by a single sign").help("write `&&` or `||`");
-    }
-    if let Some(name) = ["count", "value"].into_iter().find(|name| {
-        bare.match_indices(&format!("{name}(")).any(|(at, call)| {
-            bare.get(at.saturating_add(call.len())..).is_some_and(|rest| !rest.trim_start().starts_with(['@', '$']))
-        })
-    }) {
-        return query_wanted(name);
-    }
-    if let Some(name) = called(&bare) {
-        return unknown_function(name);
     }
     if bare.contains(".[") {
         return PathFault::syntax("it has a full stop in front of a bracket")

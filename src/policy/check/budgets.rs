@@ -386,6 +386,12 @@ fn steps(reader: &mut Reader, node: &Node, what: &str) -> Vec<BudgetStep> {
         }
     }
     steps.sort_by_key(|(step, _)| step.percent);
+    steps_go_down(reader, &steps, what);
+    steps.into_iter().map(|(step, _)| step).collect()
+}
+
+/// Each step takes more than the one before it (rule 35). `steps` are in the order of their shares.
+fn steps_go_down(reader: &mut Reader, steps: &[(BudgetStep, Span)], what: &str) {
     for pair in steps.windows(2) {
         let [(low, first), (high, second)] = pair else { continue };
         if high.then >= low.then {
@@ -402,7 +408,6 @@ fn steps(reader: &mut Reader, node: &Node, what: &str) -> Vec<BudgetStep> {
             );
         }
     }
-    steps.into_iter().map(|(step, _)| step).collect()
 }
 
 /// `store`, `rls` and `on_error` (rule 36).

@@ -35,58 +35,60 @@ pub(super) fn identity(reader: &mut Reader, node: Option<&Node>, place: Span) ->
             }
             None
         }
-        Some(IdentityKind::Jwt) => {
-            let keys =
-                reader.keys(node, "`identity` with `source: jwt_authn`", &["source", "payload", "client", "scopes"]);
-            let mut claim = |key: &str, help: &str| {
-                let node = reader.required(&keys, key, what, node.span, help)?;
-                claim(reader, node, key)
-            };
-            let client = claim("client", "name the claim that holds the client id: `client: azp`");
-            let scopes = claim("scopes", "name the claim that lists the scopes: `scopes: scope`");
-            let help = "the name that the JWT provider gives in `payload_in_metadata`";
-            let payload = reader.required(&keys, "payload", what, node.span, help)?;
-            let payloads: Vec<String> = match payload.elements() {
-                Some([]) => {
-                    reader.push(Diagnostic::at(Code::BadValue, payload.span, "`payload` names nothing").help(help));
-                    return None;
-                }
-                Some(_) => reader.texts(payload, "`payload`").into_iter().map(|(name, _)| name.to_owned()).collect(),
-                None => vec![reader.text(payload, "`payload`")?.to_owned()],
-            };
-            Some(Identity::JwtAuthn { payloads, client: client?, scopes: scopes? })
-        }
+        Some(IdentityKind::Jwt) => jwt_authn(reader, node, what),
         Some(IdentityKind::Mtls) => {
             reader.keys(node, "`identity` with `source: mtls`", &["source"]);
             Some(Identity::Mtls)
         }
-        Some(IdentityKind::Header) => {
-            let keys = reader.keys(
-                node,
-                "`identity` with `source: trusted_header`",
-                &["source", "header", "scopes", "trusted"],
-            );
-            let help = "say why the edge overwrites the header whatever a client sends: `trusted: \"…\"`";
-            let trusted = reader.required(&keys, "trusted", what, node.span, help).and_then(|node| {
-                let text = reader.text(node, "`trusted`")?;
-                if text.trim().is_empty() {
-                    reader.push(Diagnostic::at(Code::BadValue, node.span, "`trusted` gives no reason").help(help));
-                    return None;
-                }
-                Some(())
-            });
-            let scopes = keys.get("scopes").map(|node| header(reader, node, "`scopes`"));
-            let help = "name the header that holds the client id: `header: x-client-id`";
-            let client = reader.required(&keys, "header", what, node.span, help)?;
-            let client = header(reader, client, "`header`")?;
-            trusted?;
-            let scopes = match scopes {
-                Some(name) => Some(name?),
-                None => None,
-            };
-            Some(Identity::TrustedHeader { client, scopes })
-        }
+        Some(IdentityKind::Header) => trusted_header(reader, node, what),
     }
+}
+
+/// Claims that `jwt_authn` has verified.
+fn jwt_authn(reader: &mut Reader, node: &Node, what: &str) -> Option<Identity> {
+    let keys = reader.keys(node, "`identity` with `source: jwt_authn`", &["source", "payload", "client", "scopes"]);
+    let mut claim = |key: &str, help: &str| {
+        let node = reader.required(&keys, key, what, node.span, help)?;
+        claim(reader, node, key)
+    };
+    let client = claim("client", "name the claim that holds the client id: `client: azp`");
+    let scopes = claim("scopes", "name the claim that lists the scopes: `scopes: scope`");
+    let help = "the name that the JWT provider gives in `payload_in_metadata`";
+    let payload = reader.required(&keys, "payload", what, node.span, help)?;
+    let payloads: Vec<String> = match payload.elements() {
+        Some([]) => {
+            reader.push(Diagnostic::at(Code::BadValue, payload.span, "`payload` names nothing").help(help));
+            return None;
+        }
+        Some(_) => reader.texts(payload, "`payload`").into_iter().map(|(name, _)| name.to_owned()).collect(),
+        None => vec![reader.text(payload, "`payload`")?.to_owned()],
+    };
+    Some(Identity::JwtAuthn { payloads, client: client?, scopes: scopes? })
+}
+
+/// A header that the edge sets.
+fn trusted_header(reader: &mut Reader, node: &Node, what: &str) -> Option<Identity> {
+    let keys =
+        reader.keys(node, "`identity` with `source: trusted_header`", &["source", "header", "scopes", "trusted"]);
+    let help = "say why the edge overwrites the header whatever a client sends: `trusted: \"…\"`";
+    let trusted = reader.required(&keys, "trusted", what, node.span, help).and_then(|node| {
+        let text = reader.text(node, "`trusted`")?;
+        if text.trim().is_empty() {
+            reader.push(Diagnostic::at(Code::BadValue, node.span, "`trusted` gives no reason").help(help));
+            return None;
+        }
+        Some(())
+    });
+    let scopes = keys.get("scopes").map(|node| header(reader, node, "`scopes`"));
+    let help = "name the header that holds the client id: `header: x-client-id`";
+    let client = reader.required(&keys, "header", what, node.span, help)?;
+    let client = header(reader, client, "`header`")?;
+    trusted?;
+    let scopes = match scopes {
+        Some(name) => Some(name?),
+        None => None,
+    };
+    Some(Identity::TrustedHeader { client, scopes })
 }
 
 /// A claim's name, or a singular query for a nested one (rule 7).

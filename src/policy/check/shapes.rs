@@ -264,79 +264,84 @@ fn what(reader: &mut Reader, declared: Declared<'_>, shapes: &[(&str, Span)], no
     }
 }
 
+/// How far the walk is with a shape.
+#[derive(Clone, Copy, PartialEq)]
+enum VisitState {
+    Fresh,
+    Open,
+    Done { endless: bool },
+}
+
+/// A walk along the mounts, depth first.
+struct Walk<'a, 'd> {
+    shapes: &'a [Shape<'d>],
+    states: Vec<VisitState>,
+    found: Vec<Diagnostic>,
+}
+
+impl Walk<'_, '_> {
+    /// Visits by an explicit stack of (shape, next field): a chain of mounts may be as long as the policy.
+    fn visit(&mut self, root: usize) {
+        let mut stack = vec![(root, 0_usize, false)];
+        self.set(root, VisitState::Open);
+        while let Some((shape, next, endless)) = stack.pop() {
+            let field = self.shapes.get(shape).and_then(|shape| shape.fields.get(next));
+            let Some(field) = field else {
+                self.set(shape, VisitState::Done { endless });
+                if let Some(top) = stack.last_mut() {
+                    top.2 |= endless;
+                }
+                continue;
+            };
+            let What::Mount(inner) = field.what else {
+                stack.push((shape, next.saturating_add(1), endless));
+                continue;
+            };
+            match self.states.get(inner).copied() {
+                Some(VisitState::Open) => {
+                    self.report(&stack, shape, inner, field.span);
+                    stack.push((shape, next.saturating_add(1), true));
+                }
+                Some(VisitState::Done { endless: inner }) => {
+                    stack.push((shape, next.saturating_add(1), endless || inner))
+                }
+                Some(VisitState::Fresh) => {
+                    stack.push((shape, next.saturating_add(1), endless));
+                    stack.push((inner, 0, false));
+                    self.set(inner, VisitState::Open);
+                }
+                None => stack.push((shape, next.saturating_add(1), endless)),
+            }
+        }
+    }
+
+    fn set(&mut self, shape: usize, state: VisitState) {
+        if let Some(slot) = self.states.get_mut(shape) {
+            *slot = state;
+        }
+    }
+
+    fn report(&mut self, stack: &[(usize, usize, bool)], last: usize, first: usize, span: Span) {
+        let name = |index: usize| self.shapes.get(index).map_or("", |shape| shape.name);
+        let mut ring: Vec<&str> =
+            stack.iter().map(|(shape, ..)| *shape).skip_while(|shape| *shape != first).map(name).collect();
+        ring.push(name(last));
+        ring.push(name(first));
+        ring.dedup();
+        let message = if last == first {
+            format!("shape `{}` mounts itself", name(first))
+        } else {
+            format!("shape `{}` mounts itself: {}", name(first), ring.join(" > "))
+        };
+        self.found.push(
+            Diagnostic::at(Code::ShapeRecursion, span, message)
+                .help("write the levels out that callers may see, or cover the rest with `..*`"),
+        );
+    }
+}
+
 /// Finds shapes that hold themselves, reports each ring once and marks all that lead into one.
 fn recursion(reader: &mut Reader, shapes: &mut [Shape<'_>]) {
-    #[derive(Clone, Copy, PartialEq)]
-    enum VisitState {
-        Fresh,
-        Open,
-        Done { endless: bool },
-    }
-    struct Walk<'a, 'd> {
-        shapes: &'a [Shape<'d>],
-        states: Vec<VisitState>,
-        found: Vec<Diagnostic>,
-    }
-    impl Walk<'_, '_> {
-        /// Visits by an explicit stack of (shape, next field): a chain of mounts may be as long as the policy.
-        fn visit(&mut self, root: usize) {
-            let mut stack = vec![(root, 0_usize, false)];
-            self.set(root, VisitState::Open);
-            while let Some((shape, next, endless)) = stack.pop() {
-                let field = self.shapes.get(shape).and_then(|shape| shape.fields.get(next));
-                let Some(field) = field else {
-                    self.set(shape, VisitState::Done { endless });
-                    if let Some(top) = stack.last_mut() {
-                        top.2 |= endless;
-                    }
-                    continue;
-                };
-                let What::Mount(inner) = field.what else {
-                    stack.push((shape, next.saturating_add(1), endless));
-                    continue;
-                };
-                match self.states.get(inner).copied() {
-                    Some(VisitState::Open) => {
-                        self.report(&stack, shape, inner, field.span);
-                        stack.push((shape, next.saturating_add(1), true));
-                    }
-                    Some(VisitState::Done { endless: inner }) => {
-                        stack.push((shape, next.saturating_add(1), endless || inner))
-                    }
-                    Some(VisitState::Fresh) => {
-                        stack.push((shape, next.saturating_add(1), endless));
-                        stack.push((inner, 0, false));
-                        self.set(inner, VisitState::Open);
-                    }
-                    None => stack.push((shape, next.saturating_add(1), endless)),
-                }
-            }
-        }
-
-        fn set(&mut self, shape: usize, state: VisitState) {
-            if let Some(slot) = self.states.get_mut(shape) {
-                *slot = state;
-            }
-        }
-
-        fn report(&mut self, stack: &[(usize, usize, bool)], last: usize, first: usize, span: Span) {
-            let name = |index: usize| self.shapes.get(index).map_or("", |shape| shape.name);
-            let mut ring: Vec<&str> =
-                stack.iter().map(|(shape, ..)| *shape).skip_while(|shape| *shape != first).map(name).collect();
-            ring.push(name(last));
-            ring.push(name(first));
-            ring.dedup();
-            let message = if last == first {
-                format!("shape `{}` mounts itself", name(first))
-            } else {
-                format!("shape `{}` mounts itself: {}", name(first), ring.join(" > "))
-            };
-            self.found.push(
-                Diagnostic::at(Code::ShapeRecursion, span, message)
-                    .help("write the levels out that callers may see, or cover the rest with `..*`"),
-            );
-        }
-    }
     let mut walk = Walk { states: vec![VisitState::Fresh; shapes.len()], shapes, found: Vec::new() };
     for root in 0..walk.states.len() {
         if walk.states.get(root) == Some(&VisitState::Fresh) {
