@@ -11,10 +11,11 @@ where=${1:-all}
 [ $# -eq 0 ] || shift
 
 natively() {
-  cargo build --quiet --release --locked -p fieldgate-cli -p fieldgate-benches --bin fieldgate --bin speed --bin cost --bin record --bin budget
+  cargo build --quiet --release --locked -p fieldgate-cli -p fieldgate-benches --bin fieldgate --bin speed --bin cost --bin record --bin budget --bin growth
   echo "== natively"
   target/release/speed "$@"
   target/release/cost target/release/fieldgate
+  target/release/growth
   target/release/record
   target/release/budget
 }

@@ -8,6 +8,7 @@ mod census;
 mod collect;
 mod drift;
 mod fit;
+mod forks;
 mod grant;
 mod kept;
 mod loose;

@@ -11,6 +11,7 @@
 //! | `/accounts/{id}` | `/Accounts/1`, `/accounts/1/`, `/accounts%253Bv=1/1`, `/x/%252E%252E/accounts/1` |
 //! | `/accounts` | `/accounts/`, `/ACCOUNTS`, `/accounts.json`, `/accounts%20` |
 
+use super::forks::{ForkStep, Forks};
 use crate::model::{Template, TemplateSegment};
 
 /// How often a path is decoded. One that has still something to decode after that is not sent by any honest caller.
@@ -20,6 +21,7 @@ const DECODINGS: usize = 3;
 #[derive(Debug)]
 pub(super) struct Loose {
     templates: Vec<TemplateParts>,
+    forks: Forks,
 }
 
 /// A template's segments.
@@ -48,30 +50,72 @@ impl Loose {
             pieces: template.segments.iter().map(piece).collect(),
             open: matches!(template.segments.last(), Some(TemplateSegment::Rest(_))),
         };
-        Self { templates: governed.map(pieces).collect() }
+        let templates: Vec<TemplateParts> = governed.map(pieces).collect();
+        let forks = Forks::new(templates.iter().map(TemplateParts::steps));
+        Self { templates, forks }
     }
 
     /// Whether some reading of a canonical path is a governed route's. A path that cannot be read to its end may be.
     pub(super) fn may_be_governed(&self, path: &str) -> bool {
+        self.may_be_one_of(path, self.templates.len(), &[])
+    }
+
+    /// Whether some reading of a canonical path is that of one of the first `count` routes, `but` these, which are among them. A
+    /// path that cannot be read to its end may be, if there is any.
+    pub(super) fn may_be_one_of(&self, path: &str, count: usize, but: &[usize]) -> bool {
+        let is_asked = |index: usize| index < count && !but.contains(&index);
+        count > but.len()
+            && readings(path).map_or(true, |readings| {
+                readings.iter().flat_map(|text| ways(text)).any(|segments| self.fits(&segments, &is_asked))
+            })
+    }
+
+    /// [`Self::may_be_governed`], looking at each template in turn.
+    #[cfg(test)]
+    pub(super) fn may_be_governed_one_by_one(&self, path: &str) -> bool {
+        let fits = |segments: Vec<&str>| self.templates.iter().any(|template| template.fits(&segments));
         !self.templates.is_empty()
-            && readings(path).map_or(true, |readings| readings.iter().any(|text| self.reads(text)))
+            && readings(path).map_or(true, |readings| readings.iter().flat_map(|text| ways(text)).any(fits))
     }
 
-    fn reads(&self, text: &str) -> bool {
-        // What follows is no part of the path for whoever takes it for a query, a fragment, or the end of a text.
-        let cut = text.split(['?', '#', '\0']).next().unwrap_or_default();
-        [text, cut].into_iter().any(|text| {
-            let segments: Vec<&str> = text.split(['/', '\\']).filter(|segment| !segment.is_empty()).collect();
-            self.fits(&segments) || self.fits(&resolved(&segments))
+    fn fits(&self, segments: &[&str], is_asked: &impl Fn(usize) -> bool) -> bool {
+        self.forks.find(segments.iter().copied(), &beginnings, &mut |index| {
+            is_asked(index) && self.templates.get(index).is_some_and(|template| template.fits(segments))
         })
     }
+}
 
+impl TemplateParts {
     fn fits(&self, segments: &[&str]) -> bool {
-        self.templates.iter().any(|TemplateParts { pieces, open }| {
-            let as_many = pieces.len() == segments.len() || (*open && pieces.len() < segments.len());
-            as_many && pieces.iter().zip(segments).all(|(piece, segment)| piece.reads(segment))
+        let as_many = self.pieces.len() == segments.len() || (self.open && self.pieces.len() < segments.len());
+        as_many && self.pieces.iter().zip(segments).all(|(piece, segment)| piece.reads(segment))
+    }
+
+    /// Its segments, as far as they tell apart what it cannot fit: what stands after a parameter may have anything behind it.
+    fn steps(&self) -> impl Iterator<Item = ForkStep<'_>> {
+        let last = self.pieces.len().checked_sub(1).filter(|_| self.open);
+        self.pieces.iter().enumerate().map(move |(index, piece)| match piece {
+            _ if last == Some(index) => ForkStep::Rest,
+            TemplatePart::Text(text) => ForkStep::Text(text),
+            TemplatePart::Around(before, _) => ForkStep::Between(before, ""),
         })
     }
+}
+
+/// The segments of a text, for each reader.
+fn ways(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    // What follows is no part of the path for whoever takes it for a query, a fragment, or the end of a text.
+    let cut = text.split(['?', '#', '\0']).next().unwrap_or_default();
+    [text, cut].into_iter().flat_map(|text| {
+        let segments: Vec<&str> = text.split(['/', '\\']).filter(|segment| !segment.is_empty()).collect();
+        [resolved(&segments), segments]
+    })
+}
+
+/// What a segment may be taken for: all of it, or what stands before something that ends it for some reader.
+fn beginnings(segment: &str) -> impl Iterator<Item = &str> {
+    let cuts = segment.char_indices().map(|(at, _)| at).filter(|at| segment.get(*at..).is_some_and(ends));
+    cuts.chain([segment.len()]).filter_map(|at| segment.get(..at))
 }
 
 impl TemplatePart {
