@@ -18,6 +18,7 @@ mod head;
 mod opening;
 mod recorded;
 mod request;
+mod told;
 mod whole;
 mod write_budget;
 
@@ -25,6 +26,7 @@ use std::mem;
 use std::rc::Rc;
 
 pub use admission::{Account, Question};
+pub use told::RefusalLog;
 pub use whole::{Answer, Request, Response, respond, respond_with};
 
 use crate::caller::Caller;

@@ -6,6 +6,7 @@ mod automaton;
 mod budgets;
 mod census;
 mod collect;
+mod configured;
 mod drift;
 mod fit;
 mod forks;

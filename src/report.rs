@@ -7,6 +7,8 @@ mod metrics;
 mod record;
 mod stamp;
 
-pub use metrics::{METRICS, Metric, MetricKind, Series, SeriesNumbers, reported_field};
+pub use metrics::{
+    Labels, METRICS, Metric, MetricKind, REPORTED_FIELDS, Series, SeriesNumbers, reported_field, reported_labels,
+};
 pub use record::{BudgetState, MOST_SUBJECTS, Outcome, Record, Requester, Ruling, request_id};
 pub use stamp::Stamp;

@@ -104,6 +104,9 @@ pub struct Series {
 /// The host's numbers of series: asked for a dozen times a response.
 pub type SeriesNumbers = FxHashMap<Series, u32>;
 
+/// The labels of series, for a host that wants them apart: asked for as often.
+pub type Labels = FxHashMap<Series, Vec<String>>;
+
 /// What a budget stands at, in parts of its `max`, once a response is settled.
 const USES: [(u64, &str); 4] = [(50, "0-50"), (80, "50-80"), (95, "80-95"), (100, "95-100")];
 
@@ -149,25 +152,33 @@ impl Series {
         found.unwrap_or(Metric { name: "fieldgate_overflow_total", kind: MetricKind::Counter, labels: &[] })
     }
 
+    /// The number of its metric in [`METRICS`].
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.id as usize
+    }
+
+    /// The values of its labels, in the order of the metric's: what statistics sinks take for a separator, or do not take, is
+    /// `_` in them.
+    #[must_use]
+    pub fn labels(&self, policy: &PolicySet) -> Vec<String> {
+        let text = |value: &LabelValue| match value {
+            LabelValue::None => "-".to_owned(),
+            LabelValue::Word(word) => plain(word),
+            LabelValue::Route(id) => named(policy.routes.get(usize::from(id.0)).map(|route| &route.name)),
+            LabelValue::Class(id) => named(policy.classes.get(usize::from(id.0)).map(|class| &class.name)),
+            LabelValue::Client(id) => named(policy.clients.get(usize::from(id.0)).map(|client| &client.name)),
+            LabelValue::Budget(id) => named(policy.budgets.get(usize::from(*id)).map(|budget| &budget.name)),
+            LabelValue::PolicyName => plain(&policy.name),
+            LabelValue::Digest => plain(&policy.digest),
+        };
+        self.values.iter().take(self.metric().labels.len()).map(text).collect()
+    }
+
     /// Its name in Envoy, labels included.
     #[must_use]
     pub fn name(&self, policy: &PolicySet) -> String {
-        let metric = self.metric();
-        let mut name = metric.name.to_owned();
-        for (at, (label, value)) in metric.labels.iter().zip(&self.values).enumerate() {
-            let text = match value {
-                LabelValue::None => "-",
-                LabelValue::Word(word) => word,
-                LabelValue::Route(id) => policy.routes.get(usize::from(id.0)).map_or("-", |route| &route.name),
-                LabelValue::Class(id) => policy.classes.get(usize::from(id.0)).map_or("-", |class| &class.name),
-                LabelValue::Client(id) => policy.clients.get(usize::from(id.0)).map_or("-", |client| &client.name),
-                LabelValue::Budget(id) => policy.budgets.get(usize::from(*id)).map_or("-", |budget| &budget.name),
-                LabelValue::PolicyName => &policy.name,
-                LabelValue::Digest => &policy.digest,
-            };
-            add_label(&mut name, at, label, text);
-        }
-        name
+        self.metric().series(&self.labels(policy))
     }
 
     /// The series that are there from the start, so that the first event of each is a rise: what alerts ask for.
@@ -209,28 +220,52 @@ impl Series {
 /// Most routes whose series are there from the start.
 const MOST_FROM_THE_START: usize = 100;
 
-/// The name of the series of a place that a route only reports: how many values of it would have come out at a level.
+/// The series of a place that a route only reports, how many values of it would have come out at a level: the number of its
+/// metric in [`METRICS`].
+pub const REPORTED_FIELDS: usize = Id::ReportedFields as usize;
+
+/// The values of its labels.
 #[must_use]
-pub fn reported_field(policy: &PolicySet, route: Option<RouteId>, scopes: &[ScopeId], count: &FieldCount) -> String {
-    let route = route.and_then(|id| policy.routes.get(usize::from(id.0))).map_or("-", |route| &route.name);
+pub fn reported_labels(
+    policy: &PolicySet,
+    route: Option<RouteId>,
+    scopes: &[ScopeId],
+    count: &FieldCount,
+) -> Vec<String> {
+    let route = named(route.and_then(|id| policy.routes.get(usize::from(id.0))).map(|route| &route.name));
     let names: Vec<&str> =
         scopes.iter().filter_map(|id| policy.scopes.get(usize::from(id.0))).map(|scope| scope.name.as_str()).collect();
-    let scopes = if names.is_empty() { "-".to_owned() } else { names.join("+") };
-    let Some(metric) = METRICS.get(Id::ReportedFields as usize) else { return String::new() };
-    let mut name = metric.name.to_owned();
-    let values = [route, &scopes, level_word(count.level), &count.field];
-    for (at, (label, value)) in metric.labels.iter().zip(values).enumerate() {
-        add_label(&mut name, at, label, value);
-    }
-    name
+    let scopes = if names.is_empty() { "-".to_owned() } else { plain(&names.join("+")) };
+    vec![route, scopes, plain(level_word(count.level)), plain(&count.field)]
 }
 
-/// Appends a label. What statistics sinks take for a separator, or do not take, becomes `_`.
-fn add_label(name: &mut String, at: usize, label: &str, value: &str) {
+/// Its name in Envoy, labels included.
+#[must_use]
+pub fn reported_field(policy: &PolicySet, route: Option<RouteId>, scopes: &[ScopeId], count: &FieldCount) -> String {
+    let labels = reported_labels(policy, route, scopes, count);
+    METRICS.get(REPORTED_FIELDS).map(|metric| metric.series(&labels)).unwrap_or_default()
+}
+
+impl Metric {
+    /// The name of one of its series in Envoy.
+    fn series(&self, values: &[String]) -> String {
+        let mut name = self.name.to_owned();
+        for (at, (label, value)) in self.labels.iter().zip(values).enumerate() {
+            // A text takes whatever is written to it.
+            let _ = write!(name, "{}{label}=.={value};.;", if at == 0 { "." } else { "" });
+        }
+        name
+    }
+}
+
+fn named(name: Option<&String>) -> String {
+    name.map_or_else(|| "-".to_owned(), |name| plain(name))
+}
+
+/// A label's value. What statistics sinks take for a separator, or do not take, becomes `_`.
+fn plain(value: &str) -> String {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || "-_$*[].+".contains(letter) { letter } else { '_' };
-    let value: String = value.chars().map(plain).collect();
-    // A text takes whatever is written to it.
-    let _ = write!(name, "{}{label}=.={value};.;", if at == 0 { "." } else { "" });
+    value.chars().map(plain).collect()
 }
 
 impl Record<'_> {
@@ -339,8 +374,7 @@ mod tests {
 
     #[test]
     fn a_label_holds_no_separator() {
-        let mut name = "m".to_owned();
-        add_label(&mut name, 0, "route", "a;.;b:c|d e");
-        assert_eq!(name, "m.route=.=a_._b_c_d_e;.;");
+        let metric = counter("m", &["route"]);
+        assert_eq!(metric.series(&[plain("a;.;b:c|d e")]), "m.route=.=a_._b_c_d_e;.;");
     }
 }

@@ -18,15 +18,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fieldgate::budget::{METHOD, SERVICE};
 use fieldgate::caller::{Caller, Evidence};
 use fieldgate::exchange::{
-    BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Question, RequestDirective, TrailersDirective,
+    BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Question, RefusalLog, RequestDirective,
+    TrailersDirective,
 };
 use fieldgate::model::Identity;
 use fieldgate::model::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::protobuf::verified_claims;
-use fieldgate::refusal::{Lines, Problem, Refusal};
+use fieldgate::refusal::{Problem, Refusal};
 use fieldgate::report::{Outcome, Record, Stamp};
-use fieldgate::{policy, transform};
 use log::{Level, log, log_enabled};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -63,7 +63,7 @@ struct Plugin {
     /// None until a policy has been taken: then every stream is refused.
     program: Option<Rc<Program>>,
     metrics: Rc<Metrics>,
-    lines: Rc<RefCell<Bounded>>,
+    lines: Rc<RefCell<RefusalLog>>,
 }
 
 impl Context for Plugin {}
@@ -73,12 +73,10 @@ impl RootContext for Plugin {
     /// Envoy tried the configuration first.
     fn on_configure(&mut self, _size: usize) -> bool {
         let configuration = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten();
-        match program(&configuration.unwrap_or_default()) {
+        match Program::configured(&configuration.unwrap_or_default(), |name| std::env::var(name).ok()) {
             Ok(program) => {
-                let policy = program.policy();
-                let (name, digest, routes) = (&policy.name, &policy.digest, policy.routes.len());
-                log!(Level::Info, "enforcing policy {name}, digest {digest}, language 1, {routes} routes");
-                self.metrics.configured(policy, hostcalls::get_current_time().ok());
+                log!(Level::Info, "{}", program.enforcing());
+                self.metrics.configured(program.policy(), hostcalls::get_current_time().ok());
                 self.program = Some(Rc::new(program));
                 true
             }
@@ -110,32 +108,6 @@ impl RootContext for Plugin {
     }
 }
 
-/// The program of a configuration: JSON from a `StringValue`, or the bytes of a `Struct`. What cannot be run comes back
-/// as lines for the log, which name places of the policy.
-fn program(configuration: &[u8]) -> Result<Program, Vec<String>> {
-    // A Struct's bytes cannot be mistaken for JSON: before the first `{` of one stands more than white space.
-    let is_json = configuration.trim_ascii_start().first() == Some(&b'{');
-    let loaded = if is_json { policy::from_json(configuration) } else { policy::from_struct(configuration) };
-    let (policy, _) = loaded.map_err(|found| found.lines().collect::<Vec<_>>())?;
-    let held = policy.key_variables().into_iter().find_map(|name| std::env::var(&name).ok().map(|text| (name, text)));
-    let key = match held {
-        Some((name, text)) => {
-            let key = transform::PseudonymKey::from_base64(&text);
-            Some(key.map_err(|fault| vec![format!("{name}: {fault}")])?)
-        }
-        None => None,
-    };
-    Program::new(policy, key).map_err(|missing| vec![missing.to_string()])
-}
-
-/// The lines of the log on refusals, each kind with a room of its own: what callers are refused for must not keep out what
-/// the upstream is.
-#[derive(Default)]
-struct Bounded {
-    by_caller: Lines,
-    by_upstream: Lines,
-}
-
 /// One stream.
 struct Stream {
     program: Option<Rc<Program>>,
@@ -146,7 +118,7 @@ struct Stream {
     /// What the gauge of open reservations has of this stream: the number of each budget, and how much.
     reserved: Vec<(u16, u64)>,
     metrics: Rc<Metrics>,
-    lines: Rc<RefCell<Bounded>>,
+    lines: Rc<RefCell<RefusalLog>>,
 }
 
 impl Context for Stream {
@@ -298,17 +270,13 @@ impl HttpContext for Stream {
             self.metrics.reported(policy, &record, &scopes, &fields);
         }
         if let Some(refusal) = record.refusal {
-            let verb = if report.mode == Mode::Enforced { "refused" } else { "only reporting: would refuse" };
-            let level = if refusal.status() >= 500 { Level::Warn } else { Level::Info };
+            let level = if RefusalLog::warns(refusal) { Level::Warn } else { Level::Info };
             if log_enabled!(level)
-                && let Some(left_out) = room(&self.lines, level, time)
+                && let Ok(mut lines) = self.lines.try_borrow_mut()
             {
-                if left_out > 0 {
-                    log!(level, "{left_out} refusals are not in the log, which has {} a minute", Lines::MOST);
+                for line in lines.lines(policy, &report, refusal, seconds(time)) {
+                    log!(level, "{line}");
                 }
-                let route = report.route.and_then(|route| policy.routes.get(usize::from(route.0)));
-                let route = route.map_or("-", |route| route.name.as_str());
-                log!(level, "{verb} with {}: {refusal}, route {route}", refusal.status());
             }
         }
     }
@@ -328,12 +296,9 @@ fn unconfigured(time: Option<SystemTime>) {
     let _ = hostcalls::set_property(RECORD.to_vec(), Some(&record.line()));
 }
 
-/// Whether the log has room for a line of that level: how many were left out before it.
-fn room(lines: &RefCell<Bounded>, level: Level, time: Option<SystemTime>) -> Option<u64> {
-    let seconds = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default().as_secs();
-    let mut lines = lines.try_borrow_mut().ok()?;
-    let lines = if level == Level::Warn { &mut lines.by_upstream } else { &mut lines.by_caller };
-    lines.line(seconds)
+/// Seconds since the epoch.
+fn seconds(time: Option<SystemTime>) -> u64 {
+    time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default().as_secs()
 }
 
 /// The time, where the policy needs it.
