@@ -68,6 +68,18 @@ envoy: wasm trap ## Rows in a real Envoy: the newest and the oldest that is test
 	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy
 	ENVOY_PATH=$(OLDEST) cargo test --locked --test envoy
 
+# PROFILE=dev is quick to build.
+MODULE = target/$(if $(filter dev,$(PROFILE)),debug,$(or $(PROFILE),module))/libfieldgate_module.so
+.PHONY: module
+module: ## The dynamic module, target/module/libfieldgate_module.so: native, for the newest Envoy (FEATURES=envoy-1-39 for 1.39)
+	cargo build --locked --profile $(or $(PROFILE),module) -p fieldgate-module $(if $(FEATURES),--features $(FEATURES))
+
+.PHONY: envoy-module
+envoy-module: wasm module ## The rows of `make envoy` with the module in the plugin's place (ROWS="part of a claim", PROFILE=dev)
+	@scripts/envoy.sh $(ENVOY_NEWEST)
+	ENVOY_PATH=$(NEWEST) FIELDGATE_HOST=module FIELDGATE_MODULE=$(CURDIR)/$(MODULE) \
+	  cargo test --locked --test envoy $(if $(ROWS),-- "$(ROWS)")
+
 .PHONY: matrix
 matrix: wasm trap ## All rows, the long ones too, on each Envoy of ENVOY_MATRIX
 	@scripts/envoy.sh $(MATRIX)
@@ -140,6 +152,10 @@ reproducible: ## Build the plugin again in another place: the same bytes
 .PHONY: bench
 bench: ## Measure the engine next to what else could do its work, natively, in V8 and in Envoy: which targets hold
 	@scripts/bench.sh
+
+.PHONY: bench-envoy
+bench-envoy: ## The head-to-head in one Envoy: no filter, echo, plugin, module, a naive plugin, Lua, ext_proc (docs/performance.md)
+	@scripts/bench.sh versus
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)

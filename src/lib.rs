@@ -18,11 +18,11 @@
 //!                     refusal, report ◄──────────┘ │  └── caller (who is asking)
 //!                                                  └── budget (how much it may have, and what it got)
 //!
-//!               crates/plugin (wasm32) ◄──── exchange ────► crates/workbench ◄── crates/cli (native)
+//!  crates/plugin (wasm32), crates/module ◄──── exchange ────► crates/workbench ◄── crates/cli (native)
 //! ```
 //!
 //! This crate is the core. It does no input or output: events go in, directives come out ([`exchange::Exchange`]). Around
-//! it are `crates/plugin`, which alone knows Envoy and decides nothing; `crates/workbench`, what authors and reviewers
+//! it are `crates/plugin`, which knows Envoy and decides nothing, and `crates/module`, a second host of the kind, native; `crates/workbench`, what authors and reviewers
 //! ask (suites, OpenAPI, deployments); `crates/studio`, both for a browser; `crates/cli`, the command `fieldgate`; `crates/testkit`, what the tests share.
 //!
 //! # For whom

@@ -12,9 +12,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each package may use of the others, tests aside.
-const PACKAGES: [(&str, &[&str]); 7] = [
+const PACKAGES: [(&str, &[&str]); 8] = [
     (".", &[]),
     ("crates/plugin", &["fieldgate"]),
+    ("crates/module", &["fieldgate"]),
     ("crates/workbench", &["fieldgate"]),
     ("crates/cli", &["fieldgate", "fieldgate-workbench"]),
     ("crates/studio", &["fieldgate", "fieldgate-workbench"]),
@@ -92,7 +93,9 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn all_sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for folder in ["src", "crates/plugin/src", "crates/workbench/src", "crates/studio/src", "crates/cli/src"] {
+    for folder in
+        ["src", "crates/plugin/src", "crates/module/src", "crates/workbench/src", "crates/studio/src", "crates/cli/src"]
+    {
         sources(&root.join(folder), &mut found);
     }
     let relative =

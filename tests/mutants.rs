@@ -176,7 +176,10 @@ fn every_guard_stands_once_where_the_table_says() {
         for check in &guard.noticed_by {
             let target = &check.target;
             let there = |path: String| root().join(path).is_file();
-            if target != "lib" && !there(format!("tests/{target}.rs")) && !there(format!("tests/{target}/main.rs")) {
+            if !["lib", "module"].contains(&target.as_str())
+                && !there(format!("tests/{target}.rs"))
+                && !there(format!("tests/{target}/main.rs"))
+            {
                 fault(format!("no test `{target}`"));
             }
         }
@@ -269,7 +272,7 @@ impl Guard {
 impl Check {
     fn cost(&self) -> u8 {
         match self.target.as_str() {
-            "lib" => 0,
+            "lib" | "module" => 0,
             "envoy" => 2,
             _ => 1,
         }
@@ -391,11 +394,11 @@ impl Workshop {
     fn cargo(&self, target: &str) -> Command {
         let mut command = Command::new("cargo");
         command.args(["test", "--quiet", "--locked"]);
-        if target == "lib" {
-            command.args(["--package", "fieldgate", "--lib"]);
-        } else {
-            command.args(["--test", target]);
-        }
+        match target {
+            "lib" => command.args(["--package", "fieldgate", "--lib"]),
+            "module" => command.args(["--package", "fieldgate-module", "--lib"]),
+            _ => command.args(["--test", target]),
+        };
         self.at_home(&mut command);
         command
     }

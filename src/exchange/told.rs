@@ -1,7 +1,7 @@
 //! [`RefusalLog`]: the lines of a host's log on refusals.
 
 use super::{Mode, Report};
-use crate::policy::PolicySet;
+use crate::model::PolicySet;
 use crate::refusal::{Lines, Refusal};
 
 /// The lines of the log on refusals, each kind with a room of its own: what callers are refused for must not keep out what

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::rows;
-use super::support::bootstrap::with_policy;
+use super::support::bootstrap::{Host, with_policy};
 use super::support::client::{self, Answer, Protocol, Request};
 use super::support::envoy::{Envoy, Scratch};
 use super::support::row::{Carriage, Framing, HeadMode, Policy};
@@ -48,7 +48,7 @@ fn broken_policy(world: &World) -> Result<(), String> {
         let (scratch, bootstrap) = world.reference(broken);
         match Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY)) {
             Ok(_) => return Err(format!("Envoy started with {broken}")),
-            Err(log) if log.contains("Unable to create Wasm plugin fieldgate") => {}
+            Err(log) if log.contains(refused()) => {}
             Err(log) => return Err(format!("Envoy did not start, but why?\n{log}")),
         }
     }
@@ -107,7 +107,11 @@ fn config_dump(world: &World) -> Result<(), String> {
     let (scratch, bootstrap) = world.reference(&policy);
     let envoy = Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY))?;
     let (_, dump) = envoy.admin_get("/config_dump?include_eds").ok_or("no configuration dump")?;
-    if !dump.contains("FIELDGATE_KEY") {
+    let shown = match Host::chosen() {
+        Host::Plugin => "FIELDGATE_KEY",
+        Host::Module => "fieldgate_module",
+    };
+    if !dump.contains(shown) {
         return Err("the dump does not show the filter's configuration at all".to_owned());
     }
     if dump.contains(KEY) || envoy.log().contains(KEY) { Err("the key is there".to_owned()) } else { Ok(()) }
@@ -139,8 +143,9 @@ fn report(world: &World) -> Result<(), String> {
                 }
                 _ => "fieldgate_refusals_total.route=.=get-thing;.;reason=.=nothing_visible;.;mode=.=reported;.;: 1",
             };
-            until(counter, || {
-                envoy.admin_get("/stats?filter=fieldgate_re").is_some_and(|(_, stats)| stats.contains(counter))
+            let counter = Host::chosen().series(counter);
+            until(&counter, || {
+                envoy.admin_get("/stats?filter=fieldgate_re").is_some_and(|(_, stats)| stats.contains(&counter))
             })?;
         }
     }
@@ -233,4 +238,12 @@ pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) -> Result<(), String> 
         std::thread::sleep(Duration::from_millis(20));
     }
     Err(format!("never seen: {what}"))
+}
+
+/// What Envoy says when the filter does not take its configuration.
+fn refused() -> &'static str {
+    match Host::chosen() {
+        Host::Plugin => "Unable to create Wasm plugin fieldgate",
+        Host::Module => "Failed to initialize dynamic module",
+    }
 }

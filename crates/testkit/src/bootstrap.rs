@@ -7,6 +7,65 @@ use serde_json::{Value, json};
 
 const REFERENCE: &str = include_str!("../../../envoy/envoy.yaml");
 
+/// The name of the filter, whichever host it has: names are free in Envoy.
+const PLUGIN: &str = "envoy.filters.http.wasm";
+
+/// What runs the core in Envoy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// The WebAssembly plugin.
+    Plugin,
+    /// The dynamic module, which `make module` builds.
+    Module,
+}
+
+impl Host {
+    /// The plugin, unless `FIELDGATE_HOST` says `module`.
+    pub fn chosen() -> Self {
+        match std::env::var("FIELDGATE_HOST").as_deref() {
+            Ok("module") => Self::Module,
+            _ => Self::Plugin,
+        }
+    }
+
+    /// How Envoy's admin interface spells a series, or a part of one, which the plugin spells `name.label=.=value;.;`: of a
+    /// module it knows the labels itself.
+    pub fn series(self, spelt: &str) -> String {
+        match self {
+            Self::Plugin => spelt.to_owned(),
+            Self::Module => {
+                let plain = spelt.replace("=.=", ".").replace(";.;", ".").replace(".: ", ": ");
+                plain.trim_end_matches('.').to_owned()
+            }
+        }
+    }
+}
+
+/// The typed configuration of a filter that is the dynamic module.
+pub fn module(configuration: Value) -> Value {
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+        "dynamic_module_config": {"name": "fieldgate_module", "do_not_close": true},
+        "filter_name": "fieldgate",
+        "filter_config": configuration,
+    })
+}
+
+/// What leaves the claims of a payload where the module finds them.
+fn claims_of(payload: &str) -> Value {
+    json!({
+        "object_key": format!("fieldgate.claims.{payload}"),
+        "factory_key": "envoy.string",
+        "format_string": {
+            "text_format_source": {
+                "inline_string": format!("%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:{payload})%"),
+            },
+            "omit_empty_values": true,
+        },
+        "skip_if_empty": true,
+    })
+}
+
 const MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const FIRST_LISTENER: &str = "/static_resources/listeners/0";
 
@@ -55,12 +114,42 @@ impl Bootstrap {
         let mut filled = [0; 5];
         fill(&mut tree, &values, &mut filled);
         assert_eq!(filled, [1; 5], "envoy/envoy.yaml has each blank once");
-        Self(tree)
+        match Host::chosen() {
+            Host::Plugin => Self(tree),
+            Host::Module => Self(tree).with_module(blanks.policy),
+        }
+    }
+
+    /// With the dynamic module in the plugin's place and under its name, and before it what brings it the claims
+    /// (docs/operations.md). The policy's payloads are those that claims are looked for in.
+    fn with_module(mut self, policy: &str) -> Self {
+        let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+        let payloads = match &policy["identity"]["payload"] {
+            Value::Array(names) => names.clone(),
+            Value::String(name) => vec![json!(name)],
+            _ => Vec::new(),
+        };
+        let claims: Vec<Value> = payloads.iter().filter_map(Value::as_str).map(claims_of).collect();
+        let at = self.filters_mut().iter().position(|filter| filter["name"] == PLUGIN).unwrap();
+        let configuration =
+            self.filters_mut()[at].pointer_mut("/typed_config/config/configuration").map(Value::take).unwrap();
+        self.filters_mut()[at]["typed_config"] = module(configuration);
+        if !claims.is_empty() {
+            let kind = "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config";
+            let filter =
+                json!({"name": "fieldgate.claims", "typed_config": {"@type": kind, "on_request_headers": claims}});
+            self.filters_mut().insert(at, filter);
+        }
+        self
     }
 
     /// Without `allow_on_headers_stop_iteration`: a host that cannot hold the head.
     pub fn without_held_head(mut self) -> Self {
-        let config = self.filter_mut("envoy.filters.http.wasm").pointer_mut("/typed_config/config").unwrap();
+        if Host::chosen() == Host::Module {
+            // It can always hold the head: what it does, the policy says.
+            return self;
+        }
+        let config = self.filter_mut(PLUGIN).pointer_mut("/typed_config/config").unwrap();
         let removed = config.as_object_mut().unwrap().remove("allow_on_headers_stop_iteration");
         assert_eq!(removed, Some(json!(true)), "the reference holds the head");
         self
@@ -127,8 +216,7 @@ impl Bootstrap {
     /// Without the plugin, and without the gate that asks for its mark: what there was before.
     pub fn without_the_plugin(mut self) -> Self {
         let before = self.filters_mut().len();
-        self.filters_mut()
-            .retain(|filter| filter["name"] != "envoy.filters.http.wasm" && filter["name"] != "fieldgate.gate");
+        self.filters_mut().retain(|filter| filter["name"] != PLUGIN && filter["name"] != "fieldgate.gate");
         assert_eq!(self.filters_mut().len(), before - 2, "the reference has plugin and gate");
         self
     }
@@ -142,15 +230,14 @@ impl Bootstrap {
 
     /// With the plugin's filter taken out of the way.
     pub fn with_bypass(mut self, way: Bypass) -> Self {
-        const FILTER: &str = "envoy.filters.http.wasm";
         match way {
             Bypass::NoFilter => {
-                self.filters_mut().retain(|filter| filter["name"] != FILTER);
+                self.filters_mut().retain(|filter| filter["name"] != PLUGIN);
             }
-            Bypass::Disabled => self.filter_mut(FILTER)["disabled"] = json!(true),
+            Bypass::Disabled => self.filter_mut(PLUGIN)["disabled"] = json!(true),
             Bypass::DisabledOnRoute => {
                 let host = format!("{FIRST_LISTENER}{MANAGER}/route_config/virtual_hosts/0");
-                let disabled = json!({FILTER: {
+                let disabled = json!({PLUGIN: {
                     "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
                     "disabled": true,
                 }});
@@ -182,7 +269,7 @@ impl Bootstrap {
 
     /// With the filter's configuration in a file of its own, which Envoy watches. Returns the file's content.
     pub fn with_discovery(mut self, file: &Path) -> (Self, Value) {
-        let filter = self.filter_mut("envoy.filters.http.wasm");
+        let filter = self.filter_mut(PLUGIN);
         let config = filter["typed_config"].take();
         let kind = config["@type"].clone();
         *filter = json!({
@@ -226,7 +313,7 @@ impl Bootstrap {
 
     /// With another answer to a virtual machine that has failed.
     pub fn with_failure_policy(mut self, policy: &str) -> Self {
-        let config = self.filter_mut("envoy.filters.http.wasm").pointer_mut("/typed_config/config").unwrap();
+        let config = self.filter_mut(PLUGIN).pointer_mut("/typed_config/config").unwrap();
         config["failure_policy"] = json!(policy);
         self
     }
@@ -279,10 +366,14 @@ fn discovered(config: Value) -> Value {
 pub fn with_policy(mut discovered: Value, policy: &str) -> Value {
     let resource = discovered.pointer_mut("/resources/0").unwrap();
     let filter = match resource.pointer_mut(&format!("{MANAGER}/http_filters")).and_then(Value::as_array_mut) {
-        Some(filters) => filters.iter_mut().find(|filter| filter["name"] == "envoy.filters.http.wasm").unwrap(),
+        Some(filters) => filters.iter_mut().find(|filter| filter["name"] == PLUGIN).unwrap(),
         None => discovered.pointer_mut("/resources/0").unwrap(),
     };
-    *filter.pointer_mut("/typed_config/config/configuration/value").unwrap() = json!(policy);
+    let place = match Host::chosen() {
+        Host::Plugin => "/typed_config/config/configuration/value",
+        Host::Module => "/typed_config/filter_config/value",
+    };
+    *filter.pointer_mut(place).unwrap() = json!(policy);
     discovered
 }
 

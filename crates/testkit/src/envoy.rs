@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::bootstrap::Bootstrap;
+use super::bootstrap::{Bootstrap, Host};
 use super::{client, marker};
 
 /// Compiling the wasm takes Envoy about a second, more when the machine is busy.
@@ -23,6 +23,8 @@ pub struct Tools {
     func_e: PathBuf,
     pub envoy: PathBuf,
     pub wasm: PathBuf,
+    /// The folder that Envoy looks for dynamic modules in.
+    modules: PathBuf,
 }
 
 impl Tools {
@@ -38,7 +40,16 @@ impl Tools {
             let path = std::env::var_os(variable).map_or_else(|| project.join(default), PathBuf::from);
             if path.exists() { Ok(path) } else { Err(format!("{} is missing: run {how}", path.display())) }
         };
+        let modules = match Host::chosen() {
+            Host::Plugin => project.join("target/module"),
+            Host::Module => {
+                let built = "target/module/libfieldgate_module.so".to_owned();
+                let module = find("FIELDGATE_MODULE", built, "make module")?;
+                module.parent().map(Path::to_path_buf).unwrap_or_default()
+            }
+        };
         Ok(Self {
+            modules,
             func_e: find("FUNC_E", ".tools/bin/func-e".to_owned(), "scripts/envoy.sh")?,
             envoy: find("ENVOY_PATH", format!(".tools/envoy/{newest}/envoy"), "scripts/envoy.sh")?,
             wasm: find("FIELDGATE_WASM", "target/wasm32-wasip1/release/fieldgate.wasm".to_owned(), "scripts/wasm.sh")?,
@@ -169,6 +180,7 @@ impl Envoy {
             .env("ENVOY_PATH", &tools.envoy)
             .envs(["CONFIG_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"].map(|dir| (format!("FUNC_E_{dir}"), home)))
             .env_remove("FIELDGATE_KEY")
+            .env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", &tools.modules)
             .stdin(Stdio::null())
             .stdout(output.try_clone().map_err(|error| error.to_string())?)
             .envs(keys.iter().copied())

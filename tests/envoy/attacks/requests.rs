@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::lifecycle::until;
 use super::super::rows::{THINGS, at, thing};
+use super::super::support::bootstrap::Host;
 use super::super::support::client::End;
 use super::super::support::envoy::Envoy;
 use super::super::support::marker::Markers;
@@ -660,7 +661,8 @@ pub(crate) fn flood(world: &World) -> Result<(), String> {
     }
     let lines = log.lines().filter(|line| line.contains("refused with 403")).count();
     let (_, stats) = envoy.admin_get("/stats?filter=fieldgate_refusals_total").unwrap_or_default();
-    let of_route = stats.lines().filter(|line| line.contains("reason=.=no_route;.;mode=.=enforced;"));
+    let series = Host::chosen().series("reason=.=no_route;.;mode=.=enforced;.;");
+    let of_route = stats.lines().filter(|line| line.contains(&series));
     let counted: u64 = of_route.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
     // They may stand in two minutes of the clock.
     if !(60..=120).contains(&lines) || !log.contains("refused with 502") || counted != 400 {
