@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Measures speed and cost, natively, in V8 and in a real Envoy, and prints which targets hold.
 #
-# usage: scripts/bench.sh [native|v8|envoy|all] [--quick] [--budgets] [INPUT…]
+# usage: scripts/bench.sh [native|v8|envoy|versus|all] [--quick] [--budgets] [INPUT…]
 #
+# versus is the head-to-head in Envoy: it writes benches/results/envoy.json, and tables and plot of docs/performance.md.
 # --budgets measures in Envoy only what a budget adds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -61,17 +62,27 @@ in_envoy() {
   target/release/proxy "${quick[@]}"
 }
 
+in_one_envoy() {
+  scripts/envoy.sh
+  scripts/wasm.sh build
+  scripts/wasm.sh bench
+  make module
+  cargo build --quiet --release --locked -p fieldgate-benches --bin proxy
+  target/release/proxy --versus "$@"
+}
+
 case $where in
   native) natively "$@" ;;
   v8) in_v8 "$@" ;;
   envoy) in_envoy "$@" ;;
+  versus) in_one_envoy "$@" ;;
   all)
     natively "$@"
     in_v8 "$@"
     in_envoy "$@"
     ;;
   *)
-    echo "usage: scripts/bench.sh [native|v8|envoy|all] [--quick] [INPUT…]" >&2
+    echo "usage: scripts/bench.sh [native|v8|envoy|versus|all] [--quick] [INPUT…]" >&2
     exit 2
     ;;
 esac

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -74,28 +75,38 @@ async fn serve(mut socket: TcpStream, answer: Arc<[u8]>) {
 
 /// Asks so many times: the last body.
 pub(crate) async fn run(proxy: SocketAddr, requests: usize, path: Path) -> Option<Vec<u8>> {
-    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(client(proxy, requests / CLIENTS, path))).collect();
-    let mut last = None;
-    for client in clients {
-        last = client.await.unwrap();
-    }
-    last
+    timed(proxy, requests, path).await.0
 }
 
-async fn client(proxy: SocketAddr, requests: usize, path: Path) -> Option<Vec<u8>> {
+/// Asks so many times: the last body, and how long each request took.
+pub(crate) async fn timed(proxy: SocketAddr, requests: usize, path: Path) -> (Option<Vec<u8>>, Vec<Duration>) {
+    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(client(proxy, requests / CLIENTS, path))).collect();
+    let (mut last, mut times) = (None, Vec::with_capacity(requests));
+    for client in clients {
+        let (body, taken) = client.await.unwrap();
+        last = body;
+        times.extend(taken);
+    }
+    (last, times)
+}
+
+async fn client(proxy: SocketAddr, requests: usize, path: Path) -> (Option<Vec<u8>>, Vec<Duration>) {
     let mut socket = TcpStream::connect(proxy).await.unwrap();
     socket.set_nodelay(true).unwrap();
     let mut bytes = Vec::with_capacity(256 << 10);
+    let mut times = Vec::with_capacity(requests);
     for _ in 0..requests {
+        let start = Instant::now();
         socket.write_all(path.request().as_bytes()).await.unwrap();
         bytes.clear();
         while !is_whole(&bytes) {
             assert!(socket.read_buf(&mut bytes).await.unwrap() > 0, "the connection ended");
         }
+        times.push(start.elapsed());
         assert!(bytes.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&bytes[..bytes.len().min(400)]));
     }
-    let (head, body) = split(&bytes)?;
-    Some(if length(head).is_some() { body.to_vec() } else { dechunked(body) })
+    let last = split(&bytes).map(|(head, body)| if length(head).is_some() { body.to_vec() } else { dechunked(body) });
+    (last, times)
 }
 
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -4,9 +4,9 @@
 //! take turns under the same load; what counts is the processor time of Envoy (and of the external processor's server), less
 //! that of the listener without a filter. `make bench` runs it.
 //!
-//! usage: proxy [--quick] [--budgets]
+//! usage: proxy [--quick] [--budgets | --versus]
 //!
-//! With `--budgets` only what a budget adds.
+//! With `--budgets` only what a budget adds; with `--versus` the head-to-head of `make bench-envoy`.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +19,7 @@
 
 mod ext_proc;
 mod load;
+mod versus;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -88,12 +89,19 @@ fn main() {
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let effort = Effort { small: 800, large: 400, turns: if has("--quick") { 6 } else { 36 } };
     let tools = Tools::find().unwrap_or_else(|missing| panic!("{missing}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if has("--versus") {
+        let turns = if has("--quick") { 4 } else { 16 };
+        return versus::run(&runtime, &tools, turns).unwrap_or_else(|fault| {
+            eprintln!("{fault}");
+            std::process::exit(1)
+        });
+    }
     println!("\nEnvoy {}, one worker", tools.envoy_version());
     println!(
         "{:<22}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
         "µs of CPU a request", "no filter", "+ echo", "+ its calls", "+ engine", "+ ours", "+ A Value", "+ ext_proc"
     );
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let measured = |name, requests| {
         measure(&runtime, &tools, name, requests, effort.turns).unwrap_or_else(|fault| {
             eprintln!("{fault}");
@@ -267,16 +275,21 @@ fn measure(
 /// An Envoy with a listener for each filter.
 fn start(tools: &Tools, upstream: SocketAddr, server: SocketAddr) -> Result<Envoy, String> {
     let listeners = FILTERS.map(|filter| listener(tools, filter));
+    let bootstrap = Bootstrap::of(json!({
+        "admin": {"address": address(SocketAddr::from(([127, 0, 0, 1], 0)))},
+        "static_resources": {"listeners": listeners, "clusters": [cluster("api", upstream), processor(server)]},
+    }));
+    Envoy::start(tools, Scratch::new().unwrap(), &bootstrap, None)
+}
+
+/// The cluster of the external processor.
+fn processor(server: SocketAddr) -> Value {
     let mut processor = cluster("processor", server);
     processor["typed_extension_protocol_options"] = json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http2_protocol_options": {}},
     }});
-    let bootstrap = Bootstrap::of(json!({
-        "admin": {"address": address(SocketAddr::from(([127, 0, 0, 1], 0)))},
-        "static_resources": {"listeners": listeners, "clusters": [cluster("api", upstream), processor]},
-    }));
-    Envoy::start(tools, Scratch::new().unwrap(), &bootstrap, None)
+    processor
 }
 
 fn address(at: SocketAddr) -> Value {

@@ -58,6 +58,12 @@ pub fn all(words: &[String]) -> Vec<Input> {
     documents.chain(extremes::all().into_iter().filter(|input| wanted(input.name))).collect()
 }
 
+/// Generated customers of about so many bytes.
+#[allow(dead_code, reason = "for the bench in Envoy")]
+pub fn customers(name: &'static str, size: usize) -> Input {
+    documents::customers(name, size)
+}
+
 /// The policy by which generated customers are rewritten, for everybody.
 pub fn customers_policy() -> Value {
     policy_of(documents::CUSTOMERS)

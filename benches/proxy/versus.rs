@@ -1,0 +1,322 @@
+//! The head-to-head: what else could do fieldgate's work in an Envoy, each on bodies of four sizes, in one Envoy with one worker.
+//! `make bench-envoy` runs it, writes `benches/results/envoy.json` and the plot, and the tables of `docs/performance.md` from
+//! those.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path as File;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use fieldgate::json::Texts;
+use fieldgate::rewrite::Rewriter;
+use fieldgate_benches::clock::median;
+use fieldgate_benches::inputs;
+use fieldgate_testkit::bootstrap::{Bootstrap, module};
+use fieldgate_testkit::envoy::{Envoy, Scratch, Tools, processor_time};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::ext_proc;
+use crate::load::{self, Path, Upstream};
+
+/// A contender: the name of its listener, and what the tables call it.
+const CONTENDERS: [(&str, &str); 8] = [
+    ("nothing", "no filter"),
+    ("echo", "echo, Wasm"),
+    ("calls", "echo with fieldgate's calls, Wasm"),
+    ("module", "**fieldgate, module**"),
+    ("fieldgate", "**fieldgate, Wasm**"),
+    ("value", "naive `Value` plugin, Wasm"),
+    ("ext-proc", "`ext_proc` in Rust, fieldgate's engine"),
+    ("lua", "Lua, pure-Lua JSON"),
+];
+
+/// Those that hand on what comes.
+const UNCHANGED: [&str; 3] = ["nothing", "echo", "calls"];
+
+/// Bodies: name, bytes, requests of a turn.
+const SIZES: [(&str, usize, usize); 4] =
+    [("2 KB", 2_000, 800), ("100 KB", 100_000, 200), ("1 MB", 1_000_000, 24), ("10 MB", 10_000_000, 4)];
+
+/// Where the results are.
+const RESULTS: &str = "benches/results/envoy.json";
+const PLOT: &str = "docs/speed-in-envoy.svg";
+const PAGE: &str = "docs/performance.md";
+
+/// What a contender took in its turns.
+#[derive(Default)]
+struct Taken {
+    cpu: Vec<f64>,
+    rate: Vec<f64>,
+    times: Vec<Duration>,
+    /// KiB over what the process had before the turn.
+    memory: u64,
+    /// Why it is not measured.
+    fault: Option<String>,
+}
+
+/// Measures, writes the results, and shows them.
+pub(crate) fn run(runtime: &Runtime, tools: &Tools, turns: usize) -> Result<(), String> {
+    let mut sizes = Vec::new();
+    for (name, size, requests) in SIZES {
+        let taken = measure(runtime, tools, (name, size, requests), turns)?;
+        sizes.push(json!({"body": name, "requests": requests, "turns": turns, "contenders": summed(&taken)}));
+    }
+    let results = json!({
+        "envoy": tools.envoy_version(), "machine": machine(), "date": date(), "load": load_average(),
+        "connections": 4, "workers": 1, "sizes": sizes,
+    });
+    let root = fieldgate_testkit::root();
+    fs::create_dir_all(root.join("benches/results")).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string_pretty(&results).map_err(|error| error.to_string())?;
+    fs::write(root.join(RESULTS), text + "\n").map_err(|error| error.to_string())?;
+    show(&results, &root)
+}
+
+/// Writes tables and plot from results.
+fn show(results: &Value, root: &File) -> Result<(), String> {
+    fs::write(root.join(PLOT), plot(results)).map_err(|error| error.to_string())?;
+    let page = fs::read_to_string(root.join(PAGE)).map_err(|error| error.to_string())?;
+    let (before, rest) =
+        page.split_once("<!-- versus -->\n").ok_or("docs/performance.md has no place for the tables")?;
+    let (_, after) = rest.split_once("<!-- /versus -->").ok_or("docs/performance.md has no end of the tables")?;
+    let tables = tables(results);
+    println!("{tables}");
+    fs::write(root.join(PAGE), format!("{before}<!-- versus -->\n{tables}<!-- /versus -->{after}"))
+        .map_err(|error| error.to_string())
+}
+
+/// A fault comes back, so that Envoy ends with this function.
+fn measure(
+    runtime: &Runtime,
+    tools: &Tools,
+    (name, size, requests): (&'static str, usize, usize),
+    turns: usize,
+) -> Result<Vec<Taken>, String> {
+    let input = inputs::customers(name, size);
+    let (body, view) = &input.bodies[0];
+    let mut filtered = Vec::new();
+    let rewriter = Rewriter::new(Rc::clone(view), Texts::One).push(body, &mut filtered).map_err(|_| "no JSON")?;
+    rewriter.finish(&mut filtered).map_err(|_| "no JSON")?;
+    let upstream = runtime.block_on(Upstream::start(body));
+    let server = ext_proc::Server::start("customers 2 KB");
+    let envoy = start(tools, upstream.address, server.address())?;
+    let envoy_pid = envoy.pid().ok_or("Envoy's process is gone")?;
+    let spent = || [envoy_pid, server.id()].into_iter().map(|pid| processor_time(pid).unwrap_or(0.0)).sum::<f64>();
+    let mut all: Vec<Taken> = CONTENDERS.iter().map(|_| Taken::default()).collect();
+    let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+    for ((name, _), taken) in CONTENDERS.iter().zip(&mut all) {
+        let got = runtime.block_on(load::run(envoy.listener(name), requests.min(40), Path::Plain));
+        let wanted = if UNCHANGED.contains(name) { body } else { &filtered };
+        if got.and_then(|got| parse(&got)) != parse(wanted) {
+            taken.fault = Some("it answers otherwise".to_owned());
+            eprintln!("{name}: it answers otherwise");
+        }
+    }
+    for turn in 0..turns {
+        for place in 0..CONTENDERS.len() {
+            // Strides that are odd go through all eight, each turn in another order.
+            let at = (place * (1 + 2 * (turn % 4)) + turn) % CONTENDERS.len();
+            if all[at].fault.is_some() {
+                continue;
+            }
+            let listener = envoy.listener(CONTENDERS[at].0);
+            let before = (forget_peak(envoy_pid), memory(envoy_pid, "VmRSS:"), spent(), Instant::now());
+            let (_, times) = runtime.block_on(load::timed(listener, requests, Path::Plain));
+            let (cpu, wall) = (spent() - before.2, before.3.elapsed().as_secs_f64());
+            let taken = &mut all[at];
+            taken.cpu.push(cpu * 1e6 / requests as f64);
+            taken.rate.push(requests as f64 / wall);
+            taken.times.extend(times);
+            taken.memory = taken.memory.max(memory(envoy_pid, "VmHWM:").saturating_sub(before.1));
+        }
+    }
+    Ok(all)
+}
+
+/// Makes the system forget the most memory that a process has had so far.
+fn forget_peak(pid: u32) {
+    let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+}
+
+fn memory(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0)
+}
+
+fn summed(taken: &[Taken]) -> Vec<Value> {
+    let nothing = &taken[0];
+    let added =
+        |taken: &Taken| median(taken.cpu.iter().zip(&nothing.cpu).map(|(with, without)| with - without).collect());
+    CONTENDERS
+        .iter()
+        .zip(taken)
+        .map(|((name, _), taken)| {
+            if let Some(fault) = &taken.fault {
+                return json!({"name": name, "fault": fault});
+            }
+            let mut times: Vec<f64> = taken.times.iter().map(|time| time.as_secs_f64() * 1e3).collect();
+            times.sort_by(f64::total_cmp);
+            let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
+            json!({
+                "name": name,
+                "cpu_us": round(median(taken.cpu.clone())), "added_us": round(added(taken)),
+                "requests_per_second": round(median(taken.rate.clone())),
+                "p50_ms": round(at(50)), "p99_ms": round(at(99)), "memory_kib": taken.memory,
+            })
+        })
+        .collect()
+}
+
+fn round(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+fn tables(results: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut page = format!(
+        "Envoy {}, one worker, four connections, {}, {}; load average at the end {}.\n",
+        text(&results["envoy"]).split('/').nth(1).unwrap_or_default(),
+        text(&results["machine"]),
+        text(&results["date"]),
+        text(&results["load"]),
+    );
+    for size in results["sizes"].as_array().into_iter().flatten() {
+        let _ = write!(
+            page,
+            "\n{} ({} turns of {} requests)\n\n| | µs of CPU added | requests a second | p50 ms | p99 ms | peak memory, MiB more |\n|---|---|---|---|---|---|\n",
+            text(&size["body"]),
+            size["turns"],
+            size["requests"],
+        );
+        for (one, (_, title)) in size["contenders"].as_array().into_iter().flatten().zip(CONTENDERS) {
+            let number = |name: &str| one[name].as_f64().unwrap_or(0.0);
+            if one["fault"].is_string() {
+                let _ = writeln!(page, "| {title} | {} | | | | |", text(&one["fault"]));
+                continue;
+            }
+            let added = if one["name"] == "nothing" {
+                format!("({:.0} in all)", number("cpu_us"))
+            } else {
+                format!("{:.1}", number("added_us"))
+            };
+            let _ = writeln!(
+                page,
+                "| {title} | {added} | {:.0} | {:.2} | {:.2} | {:.1} |",
+                number("requests_per_second"),
+                number("p50_ms"),
+                number("p99_ms"),
+                number("memory_kib") / 1024.0,
+            );
+        }
+    }
+    page
+}
+
+/// CPU added, by size, on two axes of powers of ten.
+fn plot(results: &Value) -> String {
+    const COLOURS: [&str; 7] = ["#888888", "#bbbbbb", "#1b7f3b", "#0b5fa5", "#b8860b", "#8a4baf", "#c0392b"];
+    let sizes: Vec<&Value> = results["sizes"].as_array().into_iter().flatten().collect();
+    let x = |at: usize| 80.0 + 150.0 * at as f64;
+    let y = |added: f64| 360.0 - 60.0 * added.max(1.0).log10();
+    let mut svg = String::from(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"860\" height=\"430\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"860\" height=\"430\" fill=\"white\"/>\n\
+         <text x=\"80\" y=\"20\">µs of CPU that a filter adds to a request, by the size of the body (both axes by powers of ten)</text>\n",
+    );
+    for power in 0..6 {
+        let (at, value) = (y(10f64.powi(power)), 10u32.pow(power.unsigned_abs()));
+        let _ = writeln!(
+            svg,
+            "<line x1=\"80\" y1=\"{at}\" x2=\"530\" y2=\"{at}\" stroke=\"#dddddd\"/><text x=\"70\" y=\"{}\" text-anchor=\"end\">{value}</text>",
+            at + 4.0
+        );
+    }
+    for (at, size) in sizes.iter().enumerate() {
+        let _ = writeln!(
+            svg,
+            "<text x=\"{}\" y=\"385\" text-anchor=\"middle\">{}</text>",
+            x(at),
+            size["body"].as_str().unwrap_or_default()
+        );
+    }
+    for (which, ((name, title), colour)) in CONTENDERS.iter().skip(1).zip(COLOURS).enumerate() {
+        let mut line = String::new();
+        for (at, size) in sizes.iter().enumerate() {
+            let found = size["contenders"].as_array().into_iter().flatten().find(|one| one["name"] == *name);
+            if let Some(added) = found.and_then(|one| one["added_us"].as_f64()) {
+                let _ = write!(line, "{},{:.1} ", x(at), y(added));
+            }
+        }
+        let title: String = title.chars().filter(|letter| !"*`".contains(*letter)).collect();
+        let row = 60 + 22 * which;
+        let _ = writeln!(
+            svg,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/><line x1=\"560\" y1=\"{row}\" x2=\"585\" y2=\"{row}\" stroke=\"{colour}\" stroke-width=\"3\"/><text x=\"592\" y=\"{}\">{title}</text>",
+            line.trim(),
+            row + 4,
+        );
+    }
+    svg + "</svg>\n"
+}
+
+fn machine() -> String {
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let count = cpus.lines().filter(|line| line.starts_with("processor")).count();
+    let model = cpus.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
+    format!("{count} virtual processors ({})", model.map_or("of unknown make", |(_, model)| model.trim()))
+}
+
+fn load_average() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or_default().to_owned()
+}
+
+fn date() -> String {
+    let output = std::process::Command::new("date").arg("+%F").output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+/// An Envoy with a listener for each contender. Its buffers hold the largest body, for those that need it whole.
+fn start(tools: &Tools, upstream: SocketAddr, server: SocketAddr) -> Result<Envoy, String> {
+    const BUFFER: u32 = 64 << 20;
+    let listeners: Vec<Value> = CONTENDERS
+        .iter()
+        .map(|(name, _)| {
+            let mut listener = super::listener_of(name, filter(tools, name));
+            listener["per_connection_buffer_limit_bytes"] = json!(BUFFER);
+            listener
+        })
+        .collect();
+    let mut api = super::cluster("api", upstream);
+    api["per_connection_buffer_limit_bytes"] = json!(BUFFER);
+    let bootstrap = Bootstrap::of(json!({
+        "admin": {"address": super::address(SocketAddr::from(([127, 0, 0, 1], 0)))},
+        "static_resources": {"listeners": listeners, "clusters": [api, super::processor(server)]},
+    }));
+    Envoy::start(tools, Scratch::new().map_err(|error| error.to_string())?, &bootstrap, None)
+}
+
+fn filter(tools: &Tools, name: &str) -> Option<Value> {
+    let policy = || inputs::customers_policy().to_string();
+    match name {
+        "module" => Some(json!({
+            "name": "fieldgate",
+            "typed_config": module(json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": policy()})),
+        })),
+        "lua" => Some(json!({
+            "name": "envoy.filters.http.lua",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+                "default_source_code": {"inline_string": include_str!("filter.lua")},
+            },
+        })),
+        _ => super::FILTERS
+            .into_iter()
+            .find(|filter| filter.listener() == name)
+            .and_then(|filter| super::filter_of(tools, filter)),
+    }
+}
