@@ -34,7 +34,7 @@ const ARROWS: [(&str, &[&str]); 29] = [
     ("src/lib", &[]),
     ("src/model", &["diagnostic"]),
     ("src/policy", &["diagnostic", "document", "model"]),
-    ("src/program", &["budget", "caller", "model", "refusal", "transform"]),
+    ("src/program", &["budget", "caller", "model", "policy", "refusal", "transform"]),
     ("src/protobuf", &[]),
     ("src/refusal", &[]),
     ("src/report", &["budget", "model", "program", "refusal"]),
