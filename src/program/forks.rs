@@ -72,6 +72,7 @@ impl<T> Affixes<T> {
 impl Forks {
     /// Of templates, each by its place among them.
     pub(super) fn new<'t, S: IntoIterator<Item = ForkStep<'t>>>(templates: impl IntoIterator<Item = S>) -> Self {
+        // The first fork is the root: what stands behind the first slash.
         let mut forks = Self { nodes: vec![Fork::default()] };
         for (index, steps) in templates.into_iter().enumerate() {
             let (mut here, mut rest) = (0, false);
@@ -84,6 +85,7 @@ impl Forks {
                         *node.parts.entry(before, Affixes::default).entry(after, || fresh)
                     }
                     ForkStep::Any => *node.any.get_or_insert(fresh),
+                    // Nothing follows, so it needs no fork of its own.
                     ForkStep::Rest => {
                         rest = true;
                         here
@@ -128,9 +130,11 @@ impl Forks {
         S: Iterator<Item = &'s str> + Clone,
         T: Iterator<Item = &'s str>,
     {
+        // Several segments are one at least: `/files` is not `/files/{path+}`.
         let Some(segment) = segments.next() else { return node.ends.iter().any(|index| found(*index)) };
         let mut enter =
             |next: &usize| self.nodes.get(*next).is_some_and(|node| self.follow(node, segments.clone(), texts, found));
+        // All ways are tried: a literal that leads to a dead end hides no parameter (rule 4).
         (!node.texts.is_empty() && texts(segment).filter_map(|text| node.texts.get(text)).any(&mut enter))
             || node.parts.starts(segment).any(|parts| parts.ends(segment).any(&mut enter))
             || node.any.iter().any(&mut enter)

@@ -64,6 +64,7 @@ impl Loose {
     /// path that cannot be read to its end may be, if there is any.
     pub(super) fn may_be_one_of(&self, path: &str, count: usize, but: &[usize]) -> bool {
         let is_asked = |index: usize| index < count && !but.contains(&index);
+        // Where none is asked for, a path that cannot be read is nobody's.
         count > but.len()
             && readings(path).map_or(true, |readings| {
                 readings.iter().flat_map(|text| ways(text)).any(|segments| self.fits(&segments, &is_asked))
@@ -95,6 +96,7 @@ impl TemplateParts {
     fn steps(&self) -> impl Iterator<Item = ForkStep<'_>> {
         let last = self.pieces.len().checked_sub(1).filter(|_| self.open);
         self.pieces.iter().enumerate().map(move |(index, piece)| match piece {
+            // The last one of several reads any segment, and whatever follows.
             _ if last == Some(index) => ForkStep::Rest,
             TemplatePart::Text(text) => ForkStep::Text(text),
             TemplatePart::Around(before, _) => ForkStep::Between(before, ""),
@@ -108,6 +110,7 @@ fn ways(text: &str) -> impl Iterator<Item = Vec<&str>> {
     let cut = text.split(['?', '#', '\0']).next().unwrap_or_default();
     [text, cut].into_iter().flat_map(|text| {
         let segments: Vec<&str> = text.split(['/', '\\']).filter(|segment| !segment.is_empty()).collect();
+        // With dot segments, and as who resolves them first has it.
         [resolved(&segments), segments]
     })
 }

@@ -102,9 +102,11 @@ impl Router {
     fn first(&self, method: &str, path: &str) -> Option<&Candidate> {
         let inner = path.strip_prefix('/')?;
         let inner = inner.strip_suffix('/').unwrap_or(inner);
+        // The root has no segment; elsewhere none is empty, since the path is canonical.
         let segments = inner.split('/').filter(|segment| !segment.is_empty());
         let mut first: Option<(usize, &Candidate)> = None;
         self.forks.find(segments, &|segment| std::iter::once(segment), &mut |index| {
+            // They come in the order of the tree, not of their ranks.
             let goes_before = first.is_none_or(|(other, _)| index < other);
             if let (Some(route), true) = (self.routes.get(index), goes_before)
                 && route.method == method
