@@ -72,7 +72,7 @@ pub(crate) fn run(runtime: &Runtime, tools: &Tools, turns: usize) -> Result<(), 
     fs::create_dir_all(root.join("benches/results")).map_err(|error| error.to_string())?;
     let text = serde_json::to_string_pretty(&results).map_err(|error| error.to_string())?;
     fs::write(root.join(RESULTS), text + "\n").map_err(|error| error.to_string())?;
-    show(&results, &root)
+    show(&results, root)
 }
 
 /// Writes tables and plot from results.
