@@ -12,6 +12,7 @@
 )]
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::hint::black_box;
 
 use fieldgate::caller::Caller;
@@ -153,7 +154,7 @@ fn kinds() {
         let paths: Vec<String> = fields().keys().cloned().collect();
         (0..8_000)
             .map(|client| {
-                let denied: Vec<&str> =
+                let denied: BTreeSet<&str> =
                     (0..hides).map(|which| paths[(client * (which + 1) + which) % FIELDS].as_str()).collect();
                 (format!("client{client}"), json!({"deny": {"fields": denied}}))
             })
