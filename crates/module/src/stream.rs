@@ -48,8 +48,7 @@ impl Act {
 
     /// The answer to a request. Envoy would tell a gRPC client that a module's refusal is an `OK`.
     fn problem_for(request: &Headers, problem: &Problem) -> Self {
-        let is_grpc =
-            request.iter().any(|(name, value)| name == b"content-type" && value.starts_with(b"application/grpc"));
+        let is_grpc = request.iter().any(|(name, value)| name == b"content-type" && is_grpc_type(value));
         if is_grpc { Self::ReplyInGrpc { grpc_status: grpc_status(problem.status) } } else { Self::problem(problem) }
     }
 
@@ -70,6 +69,11 @@ impl Act {
             _ => None,
         }
     }
+}
+
+/// Whether a content type is gRPC's, as Envoy sees it: `application/grpc-web` is not.
+fn is_grpc_type(value: &[u8]) -> bool {
+    value.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+')))
 }
 
 /// What gRPC calls a status of HTTP, by gRPC's own table.
