@@ -271,10 +271,10 @@ impl Told<'_> {
             .map(|(id, _)| id)
             .collect();
         let mut rows = Vec::new();
+        let lowered = self.lowered();
+        let (budget, percent) = lowered.unwrap_or((BudgetId(0), 0));
         for field in &governed.entries {
             let verdict = at_path(&self.one.policy, governed, &field.path, entry, &active);
-            let lowered = self.lowered();
-            let (budget, percent) = lowered.unwrap_or((BudgetId(0), 0));
             let under = verdict.clone().under(governed, budget, percent, self.step());
             let decides = if lowered.is_none() && under.decider != verdict.decider {
                 format!("ceiling: canaries: at most {}", word(self.step()))

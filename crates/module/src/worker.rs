@@ -6,8 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
 use fieldgate::exchange::RefusalLog;
-use fieldgate::model::PolicySet;
-use fieldgate::model::{Identity, Store};
+use fieldgate::model::{Identity, PolicySet, Store};
 use fieldgate::program::Program;
 
 use crate::metrics::Metrics;
