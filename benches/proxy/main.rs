@@ -171,7 +171,7 @@ fn with_budgets(
             let at = (place + turn / 2) % lanes.len();
             let (name, path) = lanes[at];
             let before = processor_time(process).unwrap();
-            runtime.block_on(load::run(envoy.listener(name), requests, path));
+            runtime.block_on(load::run(envoy.listener(name), requests, path)).ok_or("no answer")?;
             taken[at].push((processor_time(process).unwrap() - before) * 1e6 / requests as f64);
         }
     }
@@ -261,7 +261,7 @@ fn measure(
         for place in 0..FILTERS.len() {
             let lane = &mut lanes[(place * (1 + turn % (FILTERS.len() - 1))) % FILTERS.len()];
             let before = spent();
-            runtime.block_on(load::run(lane.at, requests, Path::Plain));
+            runtime.block_on(load::run(lane.at, requests, Path::Plain)).ok_or("no answer")?;
             lane.taken.push((spent() - before) * 1e6 / requests as f64);
         }
     }

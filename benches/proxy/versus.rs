@@ -124,9 +124,14 @@ fn measure(
             }
             let listener = envoy.listener(CONTENDERS[at].0);
             let before = (forget_peak(envoy_pid), memory(envoy_pid, "VmRSS:"), spent(), Instant::now());
-            let (_, times) = runtime.block_on(load::timed(listener, requests, Path::Plain));
+            let (answered, times) = runtime.block_on(load::timed(listener, requests, Path::Plain));
             let (cpu, wall) = (spent() - before.2, before.3.elapsed().as_secs_f64());
             let taken = &mut all[at];
+            if answered.is_none() {
+                taken.fault = Some("it stops answering".to_owned());
+                eprintln!("{}: it stops answering", CONTENDERS[at].0);
+                continue;
+            }
             taken.cpu.push(cpu * 1e6 / requests as f64);
             taken.rate.push(requests as f64 / wall);
             taken.times.extend(times);
