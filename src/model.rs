@@ -313,8 +313,8 @@ impl RouteBody {
 /// What a governed route knows of its bodies.
 #[derive(Debug, Clone)]
 pub struct Governed {
-    /// Every scalar place, mounts resolved (rule 10).
-    pub entries: Vec<Entry>,
+    /// Every scalar place, mounts resolved (rule 10). Routes that mount the same shapes at the same places share them.
+    pub entries: Rc<[Entry]>,
     /// Places hidden for a client, mounts resolved (rules 13, 17).
     pub denies: Vec<(ClientId, FieldPath)>,
     /// The route's own row condition, and those of scopes (rules 15, 26).

@@ -12,6 +12,7 @@ mod fit;
 mod forks;
 mod grant;
 mod kept;
+mod looks;
 mod loose;
 pub(crate) mod memory;
 mod names;
@@ -21,6 +22,7 @@ mod trie;
 mod view;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -38,7 +40,8 @@ pub use view::{ContainerRule, Outlook, PathStep, State, StateId, States, View};
 
 use crate::caller::Caller;
 use crate::model::{
-    ClassId, ClientId, Count, HeaderNames, Level, PolicySet, Route, RouteBody, RouteId, ScopeId, Unmatched,
+    ClassId, ClientId, Count, Entry, Governed, HeaderNames, Level, PolicySet, Route, RouteBody, RouteId, ScopeId,
+    Unmatched,
 };
 use crate::refusal::Refusal;
 use crate::transform::PseudonymKey;
@@ -46,6 +49,7 @@ use activation::Activation;
 use automaton::{Automaton, governed};
 use grant::Grants;
 use kept::Kept;
+use looks::{EntryGroups, Look, RecentLooks};
 use memory::Memory;
 use router::Router;
 use trie::Trie;
@@ -53,6 +57,9 @@ use trie::Trie;
 /// States, and names of states, that kept views have together: some hundred bytes each, out of a gibibyte that a worker's VM
 /// has in all. The largest view takes it alone; of views of some twenty places each it has room for ten thousand.
 const KEPT_STATES: usize = 1 << 19;
+
+/// Half of what the kinds of callers whose looks are known may take, in bytes: some twenty thousand kinds in all.
+const KEPT_LOOKS: usize = 2 << 20;
 
 /// A policy made ready to run.
 ///
@@ -81,15 +88,24 @@ pub struct Program {
     key: Option<Rc<PseudonymKey>>,
     router: Router,
     /// One per route; none where the route is passed.
-    tries: Vec<Option<Rc<Trie>>>,
+    places: Vec<Option<Rc<RoutePlaces>>>,
     errors: Option<Rc<Automaton>>,
     needs_clock: bool,
     subjects: Subjects,
     budgets: Option<Budgets>,
     activation: Activation,
-    views: RefCell<Kept<CallerProfile, Automaton>>,
+    looks: RefCell<RecentLooks>,
+    views: RefCell<Kept<Rc<Look>, Automaton>>,
     memory: Memory,
     drift: Drift,
+}
+
+/// What the policy says of the places of a route's body; one for all routes that mount the same shapes.
+#[derive(Debug)]
+struct RoutePlaces {
+    trie: Rc<Trie>,
+    /// None where only the kind of a caller tells what it sees.
+    groups: Option<Rc<EntryGroups>>,
 }
 
 /// What the levels of a caller on a route depend on.
@@ -146,24 +162,17 @@ impl Program {
         let subjects = Subjects::new(&policy, key.as_ref());
         let budgets = Budgets::new(&policy, &subjects);
         let namespaces = Rc::clone(subjects.namespaces());
-        let tries = policy
-            .routes
-            .iter()
-            .map(|route| match &route.body {
-                RouteBody::Governed(governed) => Some(Rc::new(Trie::new(governed, &namespaces))),
-                RouteBody::Pass(_) => None,
-            })
-            .collect();
         Ok(Self {
             router: Router::new(&policy),
             key: key.map(Rc::new),
             needs_clock: budgets.is_some() || policy.routes.iter().any(|route| route.report_until.is_some()),
             subjects,
             budgets,
-            tries,
+            places: places(&policy, &namespaces),
             errors: Automaton::for_errors(Rc::clone(&policy)).map(Rc::new),
             activation: Activation::new(&policy),
             drift: Drift::new(&policy),
+            looks: RefCell::new(RecentLooks::new(KEPT_LOOKS)),
             views: RefCell::new(Kept::new(KEPT_STATES)),
             policy,
             memory: Memory::default(),
@@ -285,23 +294,30 @@ impl Program {
     /// [`Refusal::Internal`] if the route is not governed, or its view would be larger than a view may be.
     pub fn view_under(&self, route: RouteId, caller: &Caller, ceiling: Level) -> Result<View, Refusal> {
         let client = caller.entry.map(|entry| self.activation.standing_for(entry));
-        let kind = CallerProfile { route, client, scopes: self.active_scopes(route, caller), ceiling };
-        let automaton = self.automaton(kind)?;
-        Ok(View::new(automaton, Rc::clone(&caller.client), self.key.clone()))
+        let scopes = self.active_scopes(route, caller);
+        let kind = CallerProfile { route, client, scopes: Rc::clone(&scopes), ceiling };
+        let automaton = self.automaton(&kind)?;
+        Ok(View::new(automaton, (Rc::clone(&caller.client), scopes), self.key.clone()))
     }
 
-    fn automaton(&self, kind: CallerProfile) -> Result<Rc<Automaton>, Refusal> {
+    fn automaton(&self, kind: &CallerProfile) -> Result<Rc<Automaton>, Refusal> {
+        let places = self.places.get(usize::from(kind.route.0)).and_then(Option::as_ref).ok_or(Refusal::Internal)?;
+        let groups = places.groups.as_ref();
+        let look = self.looks.try_borrow_mut().map_err(|_| Refusal::Internal)?.get(kind, || match groups {
+            Some(groups) => Some(groups.look(&self.policy, governed(&self.policy, kind.route)?, kind)),
+            None => Some(Look::Kind(kind.clone())),
+        });
+        let look = look.ok_or(Refusal::Internal)?;
         // Never borrowed twice, since nothing in here calls out; if it were, the request is refused, not the worker lost.
         let mut views = self.views.try_borrow_mut().map_err(|_| Refusal::Internal)?;
-        if let Some(kept) = views.get(&kind) {
+        if let Some(kept) = views.get(&look) {
             return Ok(kept);
         }
-        // The trie is the route's, whoever asks; the automaton is what this kind of caller sees of it.
-        let trie = self.tries.get(usize::from(kind.route.0)).cloned().flatten().ok_or(Refusal::Internal)?;
-        let (policy, scopes) = (Rc::clone(&self.policy), kind.scopes.to_vec());
-        let made = Automaton::for_caller(policy, trie, kind.route, (kind.client, kind.ceiling), scopes, views.share());
+        // The trie is the route's, whoever asks; the automaton is what callers of this look see of it.
+        let known = groups.map(|groups| (Rc::clone(groups), Rc::clone(&look)));
+        let made = Automaton::for_kind(Rc::clone(&self.policy), Rc::clone(&places.trie), kind, known, views.share());
         let made = Rc::new(made.ok_or(Refusal::Internal)?);
-        views.keep(kind, Rc::clone(&made));
+        views.keep(look, Rc::clone(&made));
         Ok(made)
     }
 
@@ -311,7 +327,7 @@ impl Program {
     /// [`Refusal::Internal`] if the view would be larger than a view may be.
     pub fn error_view(&self) -> Result<View, Refusal> {
         let automaton = self.errors.clone().ok_or(Refusal::Internal)?;
-        Ok(View::new(automaton, "".into(), None))
+        Ok(View::new(automaton, ("".into(), Rc::default()), None))
     }
 
     /// What the policy says of headers on every route, and on this one (rule 31).
@@ -333,6 +349,31 @@ impl Program {
             }
         }
     }
+}
+
+/// The places of each governed route.
+fn places(policy: &PolicySet, namespaces: &[Rc<str>]) -> Vec<Option<Rc<RoutePlaces>>> {
+    let mut known: HashMap<*const Entry, Vec<(&Governed, Rc<RoutePlaces>)>> = HashMap::new();
+    let mut all = Vec::with_capacity(policy.routes.len());
+    for route in &policy.routes {
+        let Some(governed) = route.body.governed() else {
+            all.push(None);
+            continue;
+        };
+        let alike = known.entry(governed.entries.as_ptr()).or_default();
+        let places = match alike.iter().find(|(other, _)| Trie::is_shared(governed, other)) {
+            Some((_, places)) => Rc::clone(places),
+            None => {
+                let trie = Rc::new(Trie::new(governed, namespaces));
+                let groups = EntryGroups::new(governed, &trie).map(Rc::new);
+                let places = Rc::new(RoutePlaces { trie, groups });
+                alike.push((governed, Rc::clone(&places)));
+                places
+            }
+        };
+        all.push(Some(places));
+    }
+    all
 }
 
 /// What a classified response header becomes.
@@ -585,6 +626,92 @@ mod tests {
             assert_eq!(view(one).shares_with(&view(other)), shares, "{claim}");
         }
         assert!(view("denied").shows_nothing() && !view("one").shows_nothing());
+    }
+
+    #[test]
+    fn callers_of_one_look_share_a_view_and_see_what_they_would_see_alone() {
+        let text = r#"{"language": 1, "policy": "test",
+            "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+            "classes": {"a": {}, "b": {}},
+            "shapes": {"s": {"$.a": "a", "$.b": "b", "$.items[*].x": "a", "$.items[*].y": "a"}},
+            "routes": {"apart": {"match": "GET /apart", "area": "x", "body": {"$": {"shape": "s"}}},
+                "meet": {"match": "GET /meet", "area": "x", "body": {"$.*": "a", "$.b": "b"}},
+                "filters": {"match": "GET /f", "area": "x", "body": {"$.items[?@.x == 1].y": "a", "$.items[?@.x == 2].y": "b"}}},
+            "scopes": {
+                "low": {"areas": ["x"], "grant": {"a": "blank"}},
+                "high": {"areas": ["x"], "grant": {"a": "show"}},
+                "also": {"areas": ["x"], "grant": {"a": "show"}},
+                "other": {"areas": ["x"], "grant": {"b": "show"}},
+                "rows": {"areas": ["x"], "grant": {"a": "show"}, "rows": {"apart": "$.items[?@.x == 1]"}},
+                "named": {"areas": ["x"], "grant": {"a": "blank"}, "fields": {"s": {"$.a": "show"}}}},
+            "clients": {"*": {}, "no-a": {"deny": {"s": ["$.a"]}}, "nor-a": {"deny": {"s": ["$.a"]}},
+                "no-b": {"deny": {"s": ["$.b"]}}, "low": {"ceiling": {"*": "blank"}}}}"#;
+        let program = || {
+            let (policy, _) = crate::policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+            Program::new(policy, None).unwrap()
+        };
+        let shared = program();
+        let view = |program: &Program, route, who: &str| {
+            let (client, scopes) = who.split_once(' ').unwrap_or((who, ""));
+            let scopes = scopes.split_terminator(' ').map(str::to_owned).collect();
+            let caller = Caller::new(program.policy(), client, scopes, Value::Null);
+            program.view(RouteId(route), &caller).unwrap()
+        };
+        let rows = [
+            ("another scope that grants the same", 0, "c high", "c also", true),
+            ("a scope that adds nothing", 0, "c high", "c high low", true),
+            ("a ceiling that lowers what a lower scope gives anyway", 0, "c low", "low high", true),
+            ("a scope that adds a class", 0, "c high", "c high other", false),
+            ("a scope whose rows say what it keeps", 0, "c high", "c rows", false),
+            ("a scope that names a place", 0, "c low", "c named", false),
+            ("clients from whom the same is hidden", 0, "no-a high other", "nor-a high other", true),
+            ("clients from whom something else is hidden", 0, "no-a high other", "no-b high other", false),
+            ("a client from whom something is hidden", 0, "no-a high other", "c high other", false),
+            ("no scope", 0, "c high", "c", false),
+            ("where entries meet, each kind by itself", 1, "c high", "c also", false),
+            ("where filters choose, each kind by itself", 2, "c high", "c also", false),
+        ];
+        for (claim, route, one, other, shares) in rows {
+            let (one_sees, other_sees) = (view(&shared, route, one), view(&shared, route, other));
+            assert_eq!(one_sees.shares_with(&other_sees), shares, "{claim}");
+            for (who, sees) in [(one, one_sees), (other, other_sees)] {
+                let alone = view(&program(), route, who);
+                assert_eq!(format!("{:?}", sees.states()), format!("{:?}", alone.states()), "{claim}: {who}");
+                assert_eq!(sees.scopes(), alone.scopes(), "{claim}: {who}");
+            }
+        }
+    }
+
+    #[test]
+    fn routes_that_mount_the_same_shapes_share_its_places_if_nothing_else_is_said_of_them() {
+        let text = r#"{"language": 1, "policy": "test",
+            "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+            "classes": {"a": {}},
+            "shapes": {"s": {"$.items[*].x": "a", "$.id": {"class": "a", "subject": "n"}}},
+            "routes": {
+                "one": {"match": "GET /one/{id}", "area": "x", "body": {"$": {"shape": "s"}}},
+                "other": {"match": "GET /other/{id}", "area": "y", "body": {"$": {"shape": "s"}}, "ceiling": {"a": "blank"}},
+                "rows": {"match": "GET /rows/{id}", "area": "x", "body": {"$": {"shape": "s"}}, "rows": "$.items[?@.x == 1]"},
+                "counted": {"match": "GET /counted/{id}", "area": "x", "body": {"$": {"shape": "s"}},
+                    "max_records": {"at": "$.items[*]", "max": 2, "over": "truncate"}},
+                "named": {"match": "GET /named/{id}", "area": "x", "body": {"$": {"shape": "s"}}, "subject": {"n": "{id}"}},
+                "below": {"match": "GET /below/{id}", "area": "x", "body": {"$.data": {"shape": "s"}}},
+                "own": {"match": "GET /own/{id}", "area": "x", "body": {"$": {"shape": "s"}, "$.more": "a"}},
+                "pass": {"match": "GET /pass", "pass": "why"}},
+            "scopes": {"s": {"areas": ["x", "y"], "grant": {"a": "show"}}}}"#;
+        let (policy, _) = crate::policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+        let program = Program::new(policy, None).unwrap();
+        let places = |name: &str| {
+            let at = program.policy().routes.iter().position(|route| route.name == name).unwrap();
+            program.places[at].clone()
+        };
+        assert!(places("pass").is_none());
+        let one = places("one").unwrap();
+        for (name, shares) in
+            [("other", true), ("rows", false), ("counted", false), ("named", false), ("below", false), ("own", false)]
+        {
+            assert_eq!(Rc::ptr_eq(&one, &places(name).unwrap()), shares, "{name}");
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
+
 use super::{Member, Node, PolicyDoc, Tree};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
 
@@ -54,6 +56,9 @@ fn point(node: &Node, above: &str, pointers: &mut Vec<(Span, String)>) {
         _ => {}
     }
 }
+
+/// How many members are looked through one by one for a name that is there twice.
+const FEW: usize = 16;
 
 struct JsonReader<'a> {
     text: &'a str,
@@ -130,6 +135,7 @@ impl JsonReader<'_> {
 
     fn map(&mut self) -> Option<Tree> {
         let mut members: Vec<Member> = Vec::new();
+        let mut places: FxHashMap<Rc<str>, usize> = FxHashMap::default();
         if self.take(b'}') {
             return Some(Tree::Map(members));
         }
@@ -147,13 +153,27 @@ impl JsonReader<'_> {
                 return None;
             }
             let node = self.value()?;
-            match members.iter().find(|member| member.key == key) {
+            // A policy of thousands of routes has as many members in one map.
+            let first = match members.len() {
+                0..FEW => members.iter().find(|member| member.key == key),
+                FEW => {
+                    places.extend(members.iter().enumerate().map(|(place, member)| (Rc::clone(&member.key), place)));
+                    places.get(&key).and_then(|place| members.get(*place))
+                }
+                _ => places.get(&key).and_then(|place| members.get(*place)),
+            };
+            match first {
                 Some(first) => self.found.push(
                     Diagnostic::at(Code::DuplicateKey, key_span, format!("the key `{key}` is here twice"))
                         .label(first.key_span, "first here")
                         .help("keep one of them: a later one never replaces an earlier one"),
                 ),
-                None => members.push(Member { key, key_span, node }),
+                None => {
+                    if !places.is_empty() {
+                        places.insert(Rc::clone(&key), members.len());
+                    }
+                    members.push(Member { key, key_span, node });
+                }
             }
             if self.take(b'}') {
                 return Some(Tree::Map(members));

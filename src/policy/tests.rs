@@ -119,6 +119,13 @@ fn json_that_is_not_strict_is_refused() {
     assert!(from_json(sound.as_bytes()).is_ok());
     let twice = sound.replace(r#""c": "show""#, r#""c": "show", "\u0063": "show""#);
     assert!(from_json(twice.as_bytes()).is_err(), "a key twice, once escaped");
+    for (count, again) in [(0, "c1"), (20, "c0"), (20, "c15"), (20, "c16"), (20, "c19")] {
+        let classes: String = (0..count).map(|number| format!(r#""c{number}": {{}}, "#)).collect();
+        let wide = sound.replace(r#""c": {"about"#, &format!(r#"{classes}"{again}": {{}}, "c": {{"about"#));
+        let found = from_json(wide.as_bytes()).map(|_| ()).map_err(|found| found.to_string());
+        let is_twice = found.is_err_and(|found| found.contains(&format!("the key `{again}` is here twice")));
+        assert_eq!(is_twice, count > 0, "a key twice among {count}: {again}");
+    }
     for other in ["10", "1.0", "2", "\"1\"", "true", "[1]"] {
         let text = sound.replace(r#""language": 1"#, &format!(r#""language": {other}"#));
         assert!(from_json(text.as_bytes()).is_err(), "language {other}");

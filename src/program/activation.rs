@@ -1,12 +1,13 @@
 //! Which scope entries are active for a caller on a route (rules 8, 9), and which callers see the same.
 //!
 //! What the policy alone decides is worked out once: the entries whose areas a route is in, those that a client's entry allows,
-//! and the clients whose entries say the same. A request then asks for each of the route's entries once, in the caller's own
-//! scopes, which are in order.
+//! and the clients whose entries say the same. Entries are sets of bits then: a request looks each of the caller's scopes up once,
+//! and asks by itself only for entries with a condition of their own.
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use crate::caller::Caller;
@@ -15,24 +16,73 @@ use crate::model::{Ceiling, ClaimPath, ClientId, Condition, PolicySet, RouteBody
 /// What of rules 8 and 9 the policy alone decides.
 #[derive(Debug)]
 pub(super) struct Activation {
-    /// For each route, the scopes that act on its area, in order.
-    on_route: Vec<Rc<[ScopeId]>>,
+    /// The entries that their own name makes active, by it. What a token brings is looked up and never added.
+    by_name: FxHashMap<String, ScopeId>,
+    /// For each route, the scopes that act on its area.
+    on_route: Vec<Rc<Acting>>,
     /// For each client's entry, the scopes that can be active; `None` is all.
-    allowed: Vec<Option<BTreeSet<ScopeId>>>,
+    allowed: Vec<Option<ScopeSet>>,
     /// For each client's entry, the first one that gives the same view of every route to the same scopes.
     alike: Vec<ClientId>,
 }
 
+/// The scopes that act on an area.
+#[derive(Debug)]
+struct Acting {
+    all: ScopeSet,
+    /// Those with a condition of their own.
+    conditional: Vec<ScopeId>,
+}
+
+/// Scopes of a policy, a bit for each.
+#[derive(Debug, Clone, Default)]
+struct ScopeSet(Vec<u64>);
+
+impl ScopeSet {
+    fn insert(&mut self, id: ScopeId) {
+        let at = usize::from(id.0 >> 6);
+        if self.0.len() <= at {
+            self.0.resize(at.saturating_add(1), 0);
+        }
+        if let Some(word) = self.0.get_mut(at) {
+            *word |= 1 << (id.0 & 63);
+        }
+    }
+
+    /// What is in all three, in order; without the third, in both.
+    fn and(&self, other: &Self, third: Option<&Self>) -> Rc<[ScopeId]> {
+        let words = self.0.iter().zip(&other.0).enumerate().map(|(at, (one, other))| {
+            let third = third.map_or(u64::MAX, |third| third.0.get(at).copied().unwrap_or(0));
+            (at, one & other & third)
+        });
+        let ids = words.flat_map(|(at, word)| {
+            let first = u16::try_from(at.saturating_mul(64)).unwrap_or(u16::MAX);
+            (0..64u16).filter(move |bit| (word >> bit) & 1 == 1).map(move |bit| ScopeId(first.saturating_add(bit)))
+        });
+        ids.collect::<Vec<_>>().into()
+    }
+}
+
+impl FromIterator<ScopeId> for ScopeSet {
+    fn from_iter<I: IntoIterator<Item = ScopeId>>(ids: I) -> Self {
+        let mut set = Self::default();
+        ids.into_iter().for_each(|id| set.insert(id));
+        set
+    }
+}
+
 impl Activation {
     pub(super) fn new(policy: &PolicySet) -> Self {
-        let mut by_area: HashMap<&str, Rc<[ScopeId]>> = HashMap::new();
+        let named = |scope: &Scope| matches!(scope.when, When::Named);
+        let scopes = || (0u16..).map(ScopeId).zip(&policy.scopes);
+        let mut by_area: HashMap<&str, Rc<Acting>> = HashMap::new();
         let in_area = |area: &str| {
-            (0u16..)
-                .map(ScopeId)
-                .zip(&policy.scopes)
-                .filter(|(_, scope)| scope.areas.iter().any(|acts_on| acts_on == area))
-                .map(|(id, _)| id)
-                .collect()
+            let acting: Vec<(ScopeId, &Scope)> =
+                scopes().filter(|(_, scope)| scope.areas.iter().any(|acts_on| acts_on == area)).collect();
+            Rc::new(Acting {
+                all: acting.iter().map(|(id, _)| *id).collect(),
+                conditional: acting.iter().filter(|(_, scope)| !named(scope)).map(|(id, _)| *id).collect(),
+            })
         };
         let on_route = policy
             .routes
@@ -40,8 +90,7 @@ impl Activation {
             // Routes of one area share one list: hundreds of routes have a handful of areas.
             .map(|route| Rc::clone(by_area.entry(&route.area).or_insert_with(|| in_area(&route.area))))
             .collect();
-        let ids: HashMap<&str, ScopeId> =
-            policy.scopes.iter().map(|scope| scope.name.as_str()).zip((0u16..).map(ScopeId)).collect();
+        let ids: HashMap<&str, ScopeId> = scopes().map(|(id, scope)| (scope.name.as_str(), id)).collect();
         let allowed = policy
             .clients
             .iter()
@@ -52,19 +101,19 @@ impl Activation {
                     .map(|names| names.iter().filter_map(|name| ids.get(name.as_str()).copied()).collect())
             })
             .collect();
-        Self { on_route, allowed, alike: alike(policy) }
+        let by_name = scopes().filter(|(_, scope)| named(scope)).map(|(id, scope)| (scope.name.clone(), id)).collect();
+        Self { by_name, on_route, allowed, alike: alike(policy) }
     }
 
     /// The scopes that are active for a caller on a route, in order.
     pub(super) fn active(&self, policy: &PolicySet, route: RouteId, caller: &Caller) -> Rc<[ScopeId]> {
-        let Some(candidates) = self.on_route.get(usize::from(route.0)) else { return Rc::default() };
+        let Some(acting) = self.on_route.get(usize::from(route.0)) else { return Rc::default() };
         let allowed = caller.entry.and_then(|entry| self.allowed.get(usize::from(entry.0))?.as_ref());
-        candidates
-            .iter()
-            .copied()
-            .filter(|id| allowed.is_none_or(|allowed| allowed.contains(id)))
-            .filter(|id| policy.scopes.get(usize::from(id.0)).is_some_and(|scope| is_active(scope, caller)))
-            .collect()
+        let is_active =
+            |id: &ScopeId| policy.scopes.get(usize::from(id.0)).is_some_and(|scope| is_active(scope, caller));
+        let named = caller.scopes.iter().filter_map(|name| self.by_name.get(name.as_str()).copied());
+        let active: ScopeSet = named.chain(acting.conditional.iter().copied().filter(is_active)).collect();
+        acting.all.and(&active, allowed)
     }
 
     /// The entry that stands for all that give the same views.

@@ -4,15 +4,19 @@
 //! keep it. Those that no filter decides are made at once; one that a filter selects in a new way is made when it is met.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
 use serde_json::Value;
+
+use super::CallerProfile;
 
 use super::census::{Bin, Bins};
 use super::collect::NamespaceId;
 use super::grant::{Grants, ScalarRule};
 use super::kept::{Fills, Share};
+use super::looks::{EntryGroups, Look};
 use super::tally::Standing;
 use super::trie::{EntryId, NodeId, Trie, TrieNode};
 use super::view::{ContainerRule, Outlook, PathStep, State, StateId};
@@ -46,9 +50,11 @@ pub(super) struct Automaton {
     policy: Rc<PolicySet>,
     trie: Rc<Trie>,
     judge: Judge,
+    /// The levels of entries by themselves, where they are worked out already.
+    known: Option<(Rc<EntryGroups>, Rc<Look>)>,
     pub(super) limits: Limits,
     pub(super) max_records: Option<(u64, Over)>,
-    pub(super) scopes: Vec<ScopeId>,
+    scopes: Vec<ScopeId>,
     pub(super) table: RefCell<Table>,
     /// What its states count for, made when it is first asked for.
     bins: RefCell<Bins>,
@@ -88,8 +94,8 @@ pub(super) struct Table {
     pub(super) made: Rc<Vec<Rc<State>>>,
     /// Those after them.
     pub(super) added: Vec<Rc<State>>,
-    index: HashMap<Rc<Place>, StateId>,
-    visible: HashMap<Rc<Place>, bool>,
+    index: FxHashMap<Rc<Place>, StateId>,
+    visible: FxHashMap<Rc<Place>, bool>,
     /// The names of all states.
     names: usize,
     /// No room is left: no place is added any more.
@@ -120,24 +126,25 @@ impl Table {
 }
 
 impl Automaton {
-    /// For the callers of `client`'s entry with these active scopes. `None` if it would have too many states.
-    pub(super) fn for_caller(
+    /// For the callers of a kind, and all whose look is the same. `None` if it would have too many states.
+    pub(super) fn for_kind(
         policy: Rc<PolicySet>,
         trie: Rc<Trie>,
-        route: RouteId,
-        (client, ceiling): (Option<ClientId>, Level),
-        scopes: Vec<ScopeId>,
+        kind: &CallerProfile,
+        known: Option<(Rc<EntryGroups>, Rc<Look>)>,
         room: Share,
     ) -> Option<Self> {
+        let CallerProfile { route, client, ceiling, .. } = *kind;
         let max_records = governed(&policy, route)?.max_records.as_ref().map(|records| (records.max, records.over));
         let limits = policy.limits;
         Self {
             policy,
             trie,
             judge: Judge::Caller { route, client, ceiling },
+            known,
             limits,
             max_records,
-            scopes,
+            scopes: kind.scopes.to_vec(),
             table: RefCell::default(),
             bins: RefCell::default(),
             lengthens: true,
@@ -159,6 +166,7 @@ impl Automaton {
             policy,
             trie,
             judge,
+            known: None,
             limits,
             max_records: None,
             scopes,
@@ -341,8 +349,8 @@ impl Automaton {
         scopes: Vec<ScopeId>,
         mut selected: impl FnMut(&Filter) -> bool,
     ) -> Place {
-        let mut nodes = BTreeSet::new();
-        let mut open: BTreeSet<EntryId> = place.open.iter().copied().collect();
+        let mut nodes: Vec<NodeId> = Vec::new();
+        let mut open = place.open.clone();
         for node in self.nodes(place) {
             if let PathStep::Member(name) = step {
                 nodes.extend(node.members.get(name));
@@ -352,13 +360,12 @@ impl Automaton {
             nodes.extend(node.filtered.iter().filter(|(filter, _)| selected(filter)).map(|(_, to)| *to));
             open.extend(&node.open);
         }
-        let mut next = Place {
-            nodes: nodes.into_iter().collect(),
-            open: open.into_iter().collect(),
-            scopes,
-            denied: place.denied,
-        };
         // All dead places are one: else each combination of scopes would make a state that hides everything.
+        nodes.sort_unstable();
+        nodes.dedup();
+        open.sort_unstable();
+        open.dedup();
+        let mut next = Place { nodes, open, scopes, denied: place.denied };
         if next.is_dead() {
             return Place::default();
         }
@@ -500,10 +507,20 @@ impl Automaton {
                 [] => ScalarRule::Show,
                 detectors => ScalarRule::Detect { detectors: detectors.into(), blank: "null".into() },
             },
-            Judge::Caller { .. } => {
-                self.grants().map_or(ScalarRule::Hide, |(grants, route)| grants.rule(&resolve(route, entries), scopes))
-            }
+            Judge::Caller { .. } => self.grants().map_or(ScalarRule::Hide, |(grants, route)| {
+                let resolved = resolve(route, entries);
+                match entries {
+                    [entry] => grants.rule_at(self.level(&grants, route, *entry, scopes), &resolved),
+                    _ => grants.rule(&resolved, scopes),
+                }
+            }),
         }
+    }
+
+    /// The level of an entry by itself.
+    fn level(&self, grants: &Grants<'_>, route: &Governed, entry: EntryId, scopes: &[ScopeId]) -> Level {
+        let known = self.known.as_ref().and_then(|(groups, look)| groups.level(look, entry));
+        known.unwrap_or_else(|| grants.level(&resolve(route, &[entry]), scopes))
     }
 
     fn grants(&self) -> Option<(Grants<'_>, &Governed)> {
@@ -516,9 +533,9 @@ impl Automaton {
     fn shows(&self, entry: EntryId, scopes: &[ScopeId]) -> bool {
         match self.judge {
             Judge::Errors => true,
-            Judge::Caller { .. } => self
-                .grants()
-                .is_some_and(|(grants, route)| grants.level(&resolve(route, &[entry]), scopes) > Level::Hide),
+            Judge::Caller { .. } => {
+                self.grants().is_some_and(|(grants, route)| self.level(&grants, route, entry, scopes) > Level::Hide)
+            }
         }
     }
 
@@ -552,6 +569,10 @@ impl Automaton {
         // Only `..*` entries reach below: each place there has the same ones.
         if place.nodes.is_empty() {
             return place.open.iter().any(|entry| self.shows(*entry, &place.scopes));
+        }
+        // Nothing is below most places.
+        if place.open.is_empty() && self.nodes(place).all(|node| node.is_leaf() && node.open.is_empty()) {
+            return false;
         }
         if let Some(known) = table.visible.get(place) {
             return *known;
@@ -640,7 +661,7 @@ pub(super) fn governed(policy: &PolicySet, route: RouteId) -> Option<&Governed> 
     policy.routes.get(usize::from(route.0))?.body.governed()
 }
 
-fn resolve<'a>(route: &'a Governed, entries: &[EntryId]) -> Vec<&'a Entry> {
+pub(super) fn resolve<'a>(route: &'a Governed, entries: &[EntryId]) -> Vec<&'a Entry> {
     entries.iter().filter_map(|entry| route.entries.get(usize::try_from(entry.0).ok()?)).collect()
 }
 

@@ -120,7 +120,11 @@ impl<'a> Grants<'a> {
 
     /// What a scalar that `entries` match becomes (rules 13, 15 to 18, 27).
     pub(super) fn rule(&self, entries: &[&Entry], scopes: &[ScopeId]) -> ScalarRule {
-        let level = self.level(entries, scopes);
+        self.rule_at(self.level(entries, scopes), entries)
+    }
+
+    /// What a scalar that `entries` match becomes at their level (rules 13, 18, 27).
+    pub(super) fn rule_at(&self, level: Level, entries: &[&Entry]) -> ScalarRule {
         let blank = || self.blank(entries);
         match level {
             Level::Hide => return ScalarRule::Hide,

@@ -59,7 +59,7 @@ impl Trie {
     /// The trie of a route. `namespaces` are the kinds of subjects that are collected, in order.
     pub(super) fn new(route: &Governed, namespaces: &[Rc<str>]) -> Self {
         let mut trie = Self { nodes: vec![TrieNode::default()] };
-        for (index, entry) in (0u32..).zip(&route.entries) {
+        for (index, entry) in (0u32..).zip(route.entries.iter()) {
             let open = entry.path.open;
             trie.at(&entry.path.segments, |node| {
                 if open {
@@ -69,8 +69,8 @@ impl Trie {
                 }
             });
         }
-        for entry in &route.entries {
-            // A kind of subject that is not collected has no number, and its places no mark.
+        // A kind of subject that is not collected has no number, and its places no mark.
+        for entry in route.entries.iter() {
             let named = entry.subject.as_ref().and_then(|name| namespaces.iter().position(|known| known == name));
             let Some(id) = named.and_then(|index| u8::try_from(index).ok()).map(NamespaceId) else { continue };
             // Where the path names the subject, it is that one and no other.
@@ -101,6 +101,17 @@ impl Trie {
         trie
     }
 
+    /// Whether two routes have the same trie: they share their entries, and nothing else is said of places.
+    pub(super) fn is_shared(one: &Governed, other: &Governed) -> bool {
+        let namespace = |route: &Governed| route.subject.as_ref().map(|subject| Rc::clone(&subject.namespace));
+        let plain = |route: &Governed| route.rows.is_empty() && route.max_records.is_none();
+        Rc::ptr_eq(&one.entries, &other.entries)
+            && plain(one)
+            && plain(other)
+            && one.denies == other.denies
+            && namespace(one) == namespace(other)
+    }
+
     /// The trie of an error body: these places, each with the entry of the same index (rule 29).
     pub(super) fn of_places(places: &[FieldPath]) -> Self {
         let mut trie = Self { nodes: vec![TrieNode::default()] };
@@ -112,6 +123,11 @@ impl Trie {
 
     pub(super) fn node(&self, id: NodeId) -> Option<&TrieNode> {
         self.nodes.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// All nodes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &TrieNode)> {
+        (0u32..).map(NodeId).zip(&self.nodes)
     }
 
     /// The path of a node.

@@ -212,6 +212,7 @@ pub enum PathStep<'a> {
 pub struct View {
     pub(super) automaton: Rc<Automaton>,
     client: Rc<str>,
+    scopes: Rc<[ScopeId]>,
     key: Option<Rc<PseudonymKey>>,
     /// Only while its route reports, or a budget counts cost.
     tally: Option<Rc<Tally>>,
@@ -226,10 +227,15 @@ pub struct View {
 }
 
 impl View {
-    pub(super) fn new(automaton: Rc<Automaton>, client: Rc<str>, key: Option<Rc<PseudonymKey>>) -> Self {
+    pub(super) fn new(
+        automaton: Rc<Automaton>,
+        (client, scopes): (Rc<str>, Rc<[ScopeId]>),
+        key: Option<Rc<PseudonymKey>>,
+    ) -> Self {
         Self {
             automaton,
             client,
+            scopes,
             key,
             tally: None,
             census: None,
@@ -393,7 +399,7 @@ impl View {
     /// The scopes that are active for the caller (rules 8, 9).
     #[must_use]
     pub fn scopes(&self) -> &[ScopeId] {
-        &self.automaton.scopes
+        &self.scopes
     }
 
     /// Whether a body may come out longer than it came: some place has a form, or a filter says what it has.

@@ -177,7 +177,7 @@ impl<'a> Asked<'a> {
         let at = |entry: &Entry| verdict::at_path(policy, governed, &entry.path, client, &active);
         let holds = |entry: &&Entry| entry.path.reaches_into(&path) && !entry.path.overlaps(&path);
         let entries = match verdict.decider {
-            Decider::Unclassified => governed.entries.as_slice(),
+            Decider::Unclassified => &*governed.entries,
             _ => &[],
         };
         let held = entries.iter().filter(holds).map(|entry| (entry.path.to_string(), at(entry))).collect();

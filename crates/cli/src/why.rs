@@ -273,7 +273,7 @@ impl Told<'_> {
         let mut rows = Vec::new();
         let lowered = self.lowered();
         let (budget, percent) = lowered.unwrap_or((BudgetId(0), 0));
-        for field in &governed.entries {
+        for field in governed.entries.iter() {
             let verdict = at_path(&self.one.policy, governed, &field.path, entry, &active);
             let under = verdict.clone().under(governed, budget, percent, self.step());
             let decides = if lowered.is_none() && under.decider != verdict.decider {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 #[must_use]
 pub fn sample(governed: &Governed) -> Value {
     let mut body = Value::Null;
-    for entry in &governed.entries {
+    for entry in governed.entries.iter() {
         put(&mut body, &entry.path.segments, value(entry));
     }
     body

@@ -42,7 +42,9 @@ fn unordered(mut policy: PolicySet) -> PolicySet {
     policy.defaults.headers.classify.sort();
     for route in &mut policy.routes {
         if let RouteBody::Governed(governed) = &mut route.body {
-            governed.entries.sort_by_key(|entry| entry.path.to_string());
+            let mut entries = governed.entries.to_vec();
+            entries.sort_by_key(|entry| entry.path.to_string());
+            governed.entries = entries.into();
             governed.denies.sort_by_key(|(client, path)| (*client, path.to_string()));
         }
     }

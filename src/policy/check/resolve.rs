@@ -8,7 +8,7 @@ use super::forms::Leaf;
 use super::read::Reader;
 use super::routes::{self, BodyDraft, GovernedDraft, RouteDraft};
 use super::scopes::{ClientDraft, ScopeDraft};
-use super::shapes::{self, Expansion, Shape, What};
+use super::shapes::{self, Expansion, Field, Shape, What};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::model::field_path::{FieldPath, Segment};
 use crate::model::{ClientId, Condition, Entry, Governed, Identity, Level, Route, RouteBody, RowRule, ScopeId, When};
@@ -19,6 +19,26 @@ fn scope_id(index: usize) -> Option<ScopeId> {
 
 pub(super) fn client_id(index: usize) -> Option<ClientId> {
     u16::try_from(index).ok().map(ClientId)
+}
+
+/// What scopes say of places by name, by shape and path.
+type Overrides<'a> = HashMap<(usize, &'a FieldPath), Vec<(ScopeId, Level)>>;
+
+/// What a body comes to once its shapes are mounted: one for all routes that mount the same at the same places.
+struct ExpandedBody {
+    entries: Rc<[Entry]>,
+    /// Where each shape is mounted.
+    mounts: Vec<(usize, FieldPath)>,
+    too_many: bool,
+}
+
+/// The shapes that a body mounts, by path, if it has no field of its own.
+fn mounts_alone(fields: &[Field]) -> Option<Vec<(&FieldPath, usize)>> {
+    let mount = |field: &'_ Field| match field.what {
+        What::Mount(shape) => Some(shape),
+        What::Leaf(_) => None,
+    };
+    fields.iter().map(|field| Some((&field.path, mount(field)?))).collect()
 }
 
 /// Resolves what the parts of a policy say of each other.
@@ -232,10 +252,20 @@ impl<'a, 'd> Resolver<'a, 'd> {
     /// The routes, with everything that is said of their places. Broken ones are left out: the policy is refused.
     pub(super) fn routes(&self, reader: &mut Reader) -> Vec<Route> {
         let mut routes = Vec::new();
+        let by_name = self.overrides();
+        let mut known: HashMap<Vec<(&FieldPath, usize)>, Rc<ExpandedBody>> = HashMap::new();
         for draft in self.routes {
             let body = match &draft.body {
                 Some(BodyDraft::Pass(why)) => Some(RouteBody::Pass(why.clone())),
-                Some(BodyDraft::Governed(governed)) => Some(RouteBody::Governed(self.body(reader, draft, governed))),
+                Some(BodyDraft::Governed(governed)) => {
+                    let expanded = match mounts_alone(&governed.fields) {
+                        Some(mounts) => {
+                            Rc::clone(known.entry(mounts).or_insert_with(|| Rc::new(self.expand(governed, &by_name))))
+                        }
+                        None => Rc::new(self.expand(governed, &by_name)),
+                    };
+                    Some(RouteBody::Governed(self.body(reader, draft, governed, &expanded)))
+                }
                 None => None,
             };
             let (Some(body), Some(matched)) = (body, &draft.matched) else { continue };
@@ -253,9 +283,44 @@ impl<'a, 'd> Resolver<'a, 'd> {
         routes
     }
 
-    fn body(&self, reader: &mut Reader, route: &RouteDraft<'_>, governed: &GovernedDraft) -> Governed {
+    /// The entries of a body.
+    fn expand(&self, governed: &GovernedDraft, by_name: &Overrides<'_>) -> ExpandedBody {
         let expansion = Expansion::of_body(self.shapes, &governed.fields);
-        if expansion.too_many {
+        let shapes: Vec<Rc<str>> = self.shapes.iter().map(|shape| shape.name.into()).collect();
+        let mut entries: Vec<Entry> = Vec::with_capacity(expansion.places.len());
+        for place in expansion.places {
+            let mut levels: BTreeMap<ScopeId, Level> = BTreeMap::new();
+            for (shape, path) in &place.names {
+                for (scope, level) in by_name.get(&(*shape, path)).into_iter().flatten() {
+                    let lowest = levels.entry(*scope).or_insert(*level);
+                    *lowest = (*lowest).min(*level);
+                }
+            }
+            let names = place.names.into_iter().filter_map(|(shape, path)| Some((Rc::clone(shapes.get(shape)?), path)));
+            entries.push(Entry {
+                path: place.path,
+                names: names.collect(),
+                classes: place.leaf.classes.clone(),
+                mask: place.leaf.mask,
+                pseudonym: place.leaf.pseudonym.clone(),
+                blank: place.leaf.blank.clone(),
+                subject: place.leaf.subject.clone(),
+                detect: place.leaf.detect.clone(),
+                overrides: levels.into_iter().collect(),
+                span: place.span,
+            });
+        }
+        ExpandedBody { entries: entries.into(), mounts: expansion.mounts, too_many: expansion.too_many }
+    }
+
+    fn body(
+        &self,
+        reader: &mut Reader,
+        route: &RouteDraft<'_>,
+        governed: &GovernedDraft,
+        expanded: &ExpandedBody,
+    ) -> Governed {
+        if expanded.too_many {
             reader.push(
                 Diagnostic::at(
                     Code::TooMuch,
@@ -270,40 +335,15 @@ impl<'a, 'd> Resolver<'a, 'd> {
                 )),
             );
         }
-        let overrides = self.overrides();
-        let shapes: Vec<Rc<str>> = self.shapes.iter().map(|shape| shape.name.into()).collect();
-        let mut entries: Vec<Entry> = Vec::with_capacity(expansion.places.len());
-        for place in &expansion.places {
-            let mut levels: BTreeMap<ScopeId, Level> = BTreeMap::new();
-            for (shape, path) in &place.names {
-                for (scope, level) in overrides.get(&(*shape, path)).into_iter().flatten() {
-                    let lowest = levels.entry(*scope).or_insert(*level);
-                    *lowest = (*lowest).min(*level);
-                }
-            }
-            let names =
-                place.names.iter().filter_map(|(shape, path)| Some((Rc::clone(shapes.get(*shape)?), path.clone())));
-            entries.push(Entry {
-                path: place.path.clone(),
-                names: names.collect(),
-                classes: place.leaf.classes.clone(),
-                mask: place.leaf.mask,
-                pseudonym: place.leaf.pseudonym.clone(),
-                blank: place.leaf.blank.clone(),
-                subject: place.leaf.subject.clone(),
-                detect: place.leaf.detect.clone(),
-                overrides: levels.into_iter().collect(),
-                span: place.span,
-            });
-        }
-        let rows = self.rows(reader, route, governed, &entries);
+        let entries = &expanded.entries;
+        let rows = self.rows(reader, route, governed, entries);
         let max_records = governed.max_records.as_ref().map(|(max_records, span)| {
-            self.anything_below(reader, &max_records.at, *span, &entries, "`max_records`", route);
+            self.anything_below(reader, &max_records.at, *span, entries, "`max_records`", route);
             max_records.clone()
         });
         Governed {
-            denies: self.denies(&expansion),
-            entries,
+            denies: self.denies(&expanded.mounts),
+            entries: Rc::clone(entries),
             rows,
             max_records,
             ceiling: governed.ceiling.clone(),
@@ -315,7 +355,7 @@ impl<'a, 'd> Resolver<'a, 'd> {
     }
 
     /// What scopes say of places by name, by shape and path.
-    fn overrides(&self) -> HashMap<(usize, &'a FieldPath), Vec<(ScopeId, Level)>> {
+    fn overrides(&self) -> Overrides<'a> {
         let mut overrides: HashMap<_, Vec<_>> = HashMap::new();
         for (index, scope) in self.scopes.iter().enumerate() {
             for field in &scope.fields {
@@ -328,15 +368,15 @@ impl<'a, 'd> Resolver<'a, 'd> {
     }
 
     /// Every place of the route that a client's `deny` names: wherever the shape is mounted (rule 13).
-    fn denies(&self, expansion: &Expansion<'_>) -> Vec<(ClientId, FieldPath)> {
+    fn denies(&self, mounts: &[(usize, FieldPath)]) -> Vec<(ClientId, FieldPath)> {
         let mut denies = Vec::new();
         for (index, client) in self.clients.iter().enumerate() {
             for deny in &client.denies {
                 let (Some(id), Some(shape)) = (client_id(index), self.shape(deny.shape)) else {
                     continue;
                 };
-                let mounts = expansion.mounts.iter().filter(|(mounted, _)| *mounted == shape);
-                denies.extend(mounts.map(|(_, at)| (id, at.join(&deny.path))));
+                let mounted = mounts.iter().filter(|(mounted, _)| *mounted == shape);
+                denies.extend(mounted.map(|(_, at)| (id, at.join(&deny.path))));
             }
         }
         denies

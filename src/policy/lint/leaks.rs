@@ -25,7 +25,7 @@ impl Lint<'_> {
 
     fn loose_masks(&mut self) {
         let mut found: BTreeMap<Span, Diagnostic> = BTreeMap::new();
-        for entry in self.policy.routes.iter().filter_map(governed).flat_map(|governed| &governed.entries) {
+        for entry in self.policy.routes.iter().filter_map(governed).flat_map(|governed| governed.entries.iter()) {
             let Some(mask) = entry.mask else { continue };
             let (why, help) = match (mask, mask.ends()) {
                 (_, Some((first, last))) if first.saturating_add(last) > MOST_LEFT => (

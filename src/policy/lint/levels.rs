@@ -72,7 +72,7 @@ impl Lint<'_> {
         let mut falls: BTreeMap<(ScopeId, Level, Decider), BTreeMap<Span, String>> = BTreeMap::new();
         for (route, governed) in self.governed() {
             for (id, scope) in self.scopes_on(route) {
-                for entry in &governed.entries {
+                for entry in governed.entries.iter() {
                     let Some((granted, decider)) = level(entry, id, scope) else { continue };
                     let has_form = match granted {
                         Level::Mask => entry.mask.is_some() || entry.pseudonym.is_some(),
@@ -152,7 +152,7 @@ impl Lint<'_> {
         for (route, governed) in routes {
             for (id, _) in self.scopes_on(route).filter(|(_, scope)| allowed(scope)) {
                 let Some(scope) = self.policy.scopes.get(usize::from(id.0)) else { continue };
-                for entry in &governed.entries {
+                for entry in governed.entries.iter() {
                     let Some(most) = entry.classes.iter().map(|class| ceiling.of(*class)).min() else { continue };
                     let has_form = match most {
                         Level::Mask => entry.mask.is_some() || entry.pseudonym.is_some(),
@@ -196,7 +196,7 @@ impl Lint<'_> {
     fn complementary_masks(&mut self) {
         let mut masked: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
         for (route, governed) in self.governed() {
-            for entry in &governed.entries {
+            for entry in governed.entries.iter() {
                 let Some(name) = last_member(&entry.path) else { continue };
                 let reached = entry.mask.is_some_and(|mask| shows_start(mask) || shows_end(mask))
                     && self

@@ -66,7 +66,7 @@ fn a_full_view_refuses_what_is_new_and_goes_on_with_what_it_knows() {
     let Ok(mut automaton) = Rc::try_unwrap(made.automaton) else { panic!("the program is gone") };
     let items = automaton.table.borrow().made[StateId::ROOT.index()].member("items");
     automaton.most = automaton.table.borrow().places.len() + 30;
-    let view = View::new(Rc::new(automaton), "c".into(), None);
+    let view = View::new(Rc::new(automaton), ("c".into(), Rc::default()), None);
     let fits: Vec<u32> =
         (0..256).filter(|bits| view.select(items, PathStep::Element, &element(*bits)).is_some()).collect();
     assert!((2..40).contains(&fits.len()), "{}", fits.len());

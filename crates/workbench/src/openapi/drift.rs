@@ -44,7 +44,7 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
         let expanded = expand::of(api, operation);
         found.extend(unnamed(route, governed, &expanded, source));
         found.extend(not_compared(route, governed, &expanded, source));
-        for entry in &governed.entries {
+        for entry in governed.entries.iter() {
             if let Some(why) = misfit(entry, &expanded) {
                 misfits.entry(entry.span).or_insert(why);
             }
