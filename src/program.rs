@@ -360,6 +360,7 @@ fn places(policy: &PolicySet, namespaces: &[Rc<str>]) -> Vec<Option<Rc<RoutePlac
             all.push(None);
             continue;
         };
+        // Entries are shared by routes that mount the same; which routes those are their place in memory tells.
         let alike = known.entry(governed.entries.as_ptr()).or_default();
         let places = match alike.iter().find(|(other, _)| Trie::is_shared(governed, other)) {
             Some((_, places)) => Rc::clone(places),

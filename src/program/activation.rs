@@ -111,6 +111,7 @@ impl Activation {
         let allowed = caller.entry.and_then(|entry| self.allowed.get(usize::from(entry.0))?.as_ref());
         let is_active =
             |id: &ScopeId| policy.scopes.get(usize::from(id.0)).is_some_and(|scope| is_active(scope, caller));
+        // Names that the policy does not know are dropped here.
         let named = caller.scopes.iter().filter_map(|name| self.by_name.get(name.as_str()).copied());
         let active: ScopeSet = named.chain(acting.conditional.iter().copied().filter(is_active)).collect();
         acting.all.and(&active, allowed)

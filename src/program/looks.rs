@@ -65,11 +65,13 @@ impl EntryGroups {
                 sets.len().saturating_sub(1)
             })
         };
+        // Each by itself first, as a container asks for its entries one by one (rule 25).
         for entry in (0u32..).take(governed.entries.len()) {
             let index = group(&[EntryId(entry)], &mut groups.sets);
             groups.of_entry.push(index);
         }
         for (id, node) in trie.iter() {
+            // `$.*` beside `$.a`, or two filters: what meets there only a body tells.
             let ways = [!node.members.is_empty(), node.any.is_some(), !node.filtered.is_empty()];
             let apart = ways.into_iter().filter(|way| *way).count() <= 1 && node.filtered.len() <= 1;
             if !apart || (!node.open.is_empty() && !node.is_leaf()) {
@@ -144,6 +146,7 @@ impl RecentLooks {
         if let Some(known) = self.young.get(kind) {
             return Some(Rc::clone(known));
         }
+        // What is asked for again becomes young again.
         let look = match self.old.remove(kind) {
             Some(known) => known,
             None => Rc::new(work_out()?),
