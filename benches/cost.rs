@@ -45,6 +45,14 @@ fn main() {
     println!("{:<52}{:>8.2}", format!("the same, with {FIELDS} fields on each route, ms"), configure(&own));
     let (chunks, allocations) = respond(&shared);
     say("allocations a chunk, behind the head", allocations / chunks, 1.0, 0.0);
+    for times in [1, 10, 100] {
+        let kib = memory(&policy_of(times * ROUTES, &|_| json!({"$": {"shape": "fields"}})));
+        println!("{:<52}{kib:>8.0}", format!("memory of {} routes that share {FIELDS} fields, KiB", times * ROUTES));
+    }
+    for times in [1, 10] {
+        let kib = memory(&policy_of(times * ROUTES, &|route| Value::Object(fields(route))));
+        println!("{:<52}{kib:>8.0}", format!("memory of {} routes of {FIELDS} fields each, KiB", times * ROUTES));
+    }
     if let Some(fieldgate) = std::env::args().nth(1) {
         commands(&fieldgate, &shared);
     }
@@ -99,9 +107,13 @@ fn fields(of: usize) -> Map<String, Value> {
 }
 
 fn policy_with(body: &dyn Fn(usize) -> Value) -> String {
+    policy_of(ROUTES, body)
+}
+
+fn policy_of(routes: usize, body: &dyn Fn(usize) -> Value) -> String {
     let classes: Map<String, Value> =
         (0..8).map(|class| (format!("class{class}"), json!({"about": "One of eight"}))).collect();
-    let routes: Map<String, Value> = (0..ROUTES)
+    let routes: Map<String, Value> = (0..routes)
         .map(|route| {
             let matches = format!("GET /service{route}/{{id}}");
             (format!("route{route}"), json!({"match": matches, "area": "all", "body": body(route)}))
@@ -144,6 +156,15 @@ fn configure(text: &str) -> f64 {
         .collect();
     taken.sort_by(f64::total_cmp);
     taken[4]
+}
+
+/// What a program holds once it is configured, in KiB: what each worker has of a policy before the first request.
+fn memory(text: &str) -> f64 {
+    let region = Region::new(ALLOCATOR);
+    let program = program(text);
+    let change = region.change();
+    drop(program);
+    (change.bytes_allocated as f64 - change.bytes_deallocated as f64) / 1024.0
 }
 
 /// Chunks of a response, and allocations from its first byte on. The output's buffer is the host's and is there.

@@ -1,5 +1,5 @@
-//! What grows with a policy and with those who call: finding a route among many, the scopes of a caller, and the views of
-//! ever other kinds of callers. Each is measured beside the small case, in one run.
+//! What grows with a body, with a policy and with those who call: the time of a byte, finding a route among many, the scopes of
+//! a caller, and the views of ever other kinds of callers. Each is measured beside the small case, in one run.
 //!
 //! usage: growth
 
@@ -14,25 +14,56 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::hint::black_box;
+use std::rc::Rc;
 
 use fieldgate::caller::Caller;
+use fieldgate::json::Texts;
 use fieldgate::model::RouteId;
 use fieldgate::policy;
 use fieldgate::program::Program;
+use fieldgate::rewrite::Rewriter;
 use fieldgate_benches::clock::{Effort, race};
+use fieldgate_benches::inputs;
 use serde_json::{Map, Value, json};
 
 /// Fields of the route whose views are made.
 const FIELDS: usize = 350;
+
+/// What a host hands over at a time.
+const CHUNK: usize = 64 << 10;
 
 /// Kinds of callers that come by turns.
 const KINDS: usize = 10_000;
 
 fn main() {
     println!("\n{:<60}{:>9}{:>9}", "growth", "is", "gate");
+    bodies();
     routes();
     scopes();
     kinds();
+}
+
+/// A straight line: a byte of a large body takes no longer than a byte of a small one.
+fn bodies() {
+    let mut first = f64::NAN;
+    for (size, gate) in [(1_000, 1.0), (10_000, 1.25), (100_000, 1.25), (1_000_000, 1.25), (100_000_000, 1.25)] {
+        let input = inputs::customers("customers", size);
+        let (body, view) = &input.bodies[0];
+        let mut out = Vec::with_capacity(CHUNK);
+        let lane = || {
+            let mut rewriter = Rewriter::new(Rc::clone(view), Texts::One);
+            for chunk in body.chunks(CHUNK) {
+                out.clear();
+                rewriter = rewriter.push(chunk, &mut out).unwrap_or_else(|_| panic!("a body that is refused"));
+            }
+            rewriter.finish(&mut out).unwrap_or_else(|_| panic!("a body that is not whole"));
+        };
+        let of_a_byte = race(&mut [Box::new(lane)], Effort::FULL)[0] / body.len() as f64 * 1e9;
+        if first.is_nan() {
+            first = of_a_byte;
+        }
+        say(&format!("{} bytes: {of_a_byte:.2} ns a byte, ÷ that of the first", body.len()), of_a_byte / first, gate);
+    }
 }
 
 fn say(what: &str, is: f64, gate: f64) {

@@ -6,7 +6,7 @@
 #
 # build leaves  target/wasm32-wasip1/release/fieldgate.wasm
 # trap leaves   target/wasm32-wasip1/trap/fieldgate.wasm, which tests alone use: it traps where a request tells it to
-# bench leaves  target/wasm32-wasip1/bench-wasm/{speed,cost,record,budget,examples/yardstick}.wasm
+# bench leaves  target/wasm32-wasip1/bench-wasm/{speed,cost,record,budget,examples/yardstick,fieldgate_naive}.wasm
 # studio leaves target/wasm32-unknown-unknown/studio/fieldgate_studio.wasm
 #
 # The compiler, first that works: the installed target; the target that rustup adds; Debian's own Rust, which builds the
@@ -97,6 +97,8 @@ case ${1:-build} in
   bench)
     "${cargo[@]}" build --profile bench-wasm -p fieldgate-benches --bin speed --bin cost --bin record --bin budget --example yardstick --locked \
       --target $target "${build_std[@]}"
+    # By itself, so that it gets no feature of the others' libraries.
+    "${cargo[@]}" build --profile bench-wasm -p fieldgate-naive --locked --target $target "${build_std[@]}"
     ;;
   studio)
     "${cargo[@]}" build --profile studio -p fieldgate-studio --lib --locked --target $target "${build_std[@]}"

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each package may use of the others, tests aside.
-const PACKAGES: [(&str, &[&str]); 8] = [
+const PACKAGES: [(&str, &[&str]); 9] = [
     (".", &[]),
     ("crates/plugin", &["fieldgate"]),
     ("crates/module", &["fieldgate"]),
@@ -21,6 +21,7 @@ const PACKAGES: [(&str, &[&str]); 8] = [
     ("crates/studio", &["fieldgate", "fieldgate-workbench"]),
     ("crates/testkit", &["fieldgate", "fieldgate-workbench"]),
     ("benches", &["fieldgate", "fieldgate-testkit"]),
+    ("benches/naive", &[]),
 ];
 
 /// What each module of the core and of the workbench may use of the others in its crate. Not listed is not allowed.

@@ -8,9 +8,6 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Connections that the clients keep.
-const CLIENTS: usize = 4;
-
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Path {
@@ -73,15 +70,25 @@ async fn serve(mut socket: TcpStream, answer: Arc<[u8]>) {
     }
 }
 
+/// How often clients ask, over how many connections, and for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    /// In all: a multiple of the connections, or the rest is left out.
+    pub(crate) requests: usize,
+    pub(crate) connections: usize,
+    pub(crate) path: Path,
+}
+
 /// Asks so many times: the last body.
-pub(crate) async fn run(proxy: SocketAddr, requests: usize, path: Path) -> Option<Vec<u8>> {
-    timed(proxy, requests, path).await.0
+pub(crate) async fn run(proxy: SocketAddr, load: Load) -> Option<Vec<u8>> {
+    timed(proxy, load).await.0
 }
 
 /// Asks so many times: the last body, and how long each request took. No body if a request was not answered with 200.
-pub(crate) async fn timed(proxy: SocketAddr, requests: usize, path: Path) -> (Option<Vec<u8>>, Vec<Duration>) {
-    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(client(proxy, requests / CLIENTS, path))).collect();
-    let (mut bodies, mut times) = (Vec::with_capacity(CLIENTS), Vec::with_capacity(requests));
+pub(crate) async fn timed(proxy: SocketAddr, load: Load) -> (Option<Vec<u8>>, Vec<Duration>) {
+    let Load { requests, connections, path } = load;
+    let clients: Vec<_> = (0..connections).map(|_| tokio::spawn(client(proxy, requests / connections, path))).collect();
+    let (mut bodies, mut times) = (Vec::with_capacity(connections), Vec::with_capacity(requests));
     for client in clients {
         let (body, taken) = client.await.unwrap();
         bodies.push(body);

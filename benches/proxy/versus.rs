@@ -1,6 +1,6 @@
-//! The head-to-head: what else could do fieldgate's work in an Envoy, each on bodies of four sizes, in one Envoy with one worker.
-//! `make bench-envoy` runs it, writes `benches/results/envoy.json` and the plot, and the tables of `docs/performance.md` from
-//! those.
+//! The head-to-head: what else could do fieldgate's work in an Envoy, each on bodies of four sizes and over one to 64
+//! connections, in one Envoy with one worker. `make bench-envoy` runs it, writes `benches/results/envoy.json` and the plot, and
+//! the tables of `docs/performance.md` from those.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,12 +18,13 @@ use fieldgate_testkit::envoy::{Envoy, Scratch, Tools, processor_time};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::ext_proc;
-use crate::load::{self, Path, Upstream};
+use crate::load::{self, Load, Path, Upstream};
+use crate::{Filter, ext_proc};
 
 /// A contender: the name of its listener, and what the tables call it.
-const CONTENDERS: [(&str, &str); 8] = [
+const CONTENDERS: [(&str, &str); 9] = [
     ("nothing", "no filter"),
+    ("empty", "a filter that does nothing, Wasm"),
     ("echo", "echo, Wasm"),
     ("calls", "echo with fieldgate's calls, Wasm"),
     ("module", "**fieldgate, module**"),
@@ -34,11 +35,23 @@ const CONTENDERS: [(&str, &str); 8] = [
 ];
 
 /// Those that hand on what comes.
-const UNCHANGED: [&str; 3] = ["nothing", "echo", "calls"];
+const UNCHANGED: [&str; 4] = ["nothing", "empty", "echo", "calls"];
 
-/// Bodies: name, bytes, requests of a turn.
-const SIZES: [(&str, usize, usize); 4] =
-    [("2 KB", 2_000, 800), ("100 KB", 100_000, 200), ("1 MB", 1_000_000, 24), ("10 MB", 10_000_000, 4)];
+/// Bodies: name, customers of at least so many bytes, requests of a turn, connections. The second is what `make bench` calls
+/// `customers 2 KB`.
+const BODIES: [(&str, usize, usize, usize); 8] = [
+    ("2 KB", 1_000, 800, 4),
+    ("100 KB", 100_000, 200, 4),
+    ("1 MB", 1_000_000, 24, 4),
+    ("10 MB", 10_000_000, 4, 4),
+    ("2 KB", 1_000, 800, 1),
+    ("2 KB", 1_000, 800, 16),
+    ("2 KB", 1_000, 1_600, 64),
+    ("3.6 KB", 2_000, 1_600, 64),
+];
+
+/// Bytes of bodies that each contender has had before its first turn: V8 compiles anew what has run for long.
+const WARM: usize = 8 << 20;
 
 /// Where the results are.
 const RESULTS: &str = "benches/results/envoy.json";
@@ -59,14 +72,19 @@ struct Taken {
 
 /// Measures, writes the results, and shows them.
 pub(crate) fn run(runtime: &Runtime, tools: &Tools, turns: usize) -> Result<(), String> {
-    let mut sizes = Vec::new();
-    for (name, size, requests) in SIZES {
-        let taken = measure(runtime, tools, (name, size, requests), turns)?;
-        sizes.push(json!({"body": name, "requests": requests, "turns": turns, "contenders": summed(&taken)}));
+    let mut bodies = Vec::new();
+    for (name, size, requests, connections) in BODIES {
+        let load = Load { requests, connections, path: Path::Plain };
+        let (bytes, taken) = measure(runtime, tools, (name, size), load, turns)?;
+        bodies.push(json!({
+            "body": name, "bytes": bytes, "requests": requests, "connections": connections, "turns": turns,
+            "contenders": summed(&taken),
+        }));
+        eprintln!("{name}, {connections} connections: done");
     }
     let results = json!({
         "envoy": tools.envoy_version(), "machine": machine(), "date": date(), "load": load_average(),
-        "connections": 4, "workers": 1, "sizes": sizes,
+        "workers": 1, "bodies": bodies,
     });
     let root = fieldgate_testkit::root();
     fs::create_dir_all(root.join("benches/results")).map_err(|error| error.to_string())?;
@@ -92,9 +110,10 @@ fn show(results: &Value, root: &File) -> Result<(), String> {
 fn measure(
     runtime: &Runtime,
     tools: &Tools,
-    (name, size, requests): (&'static str, usize, usize),
+    (name, size): (&'static str, usize),
+    load: Load,
     turns: usize,
-) -> Result<Vec<Taken>, String> {
+) -> Result<(usize, Vec<Taken>), String> {
     let input = inputs::customers(name, size);
     let (body, view) = &input.bodies[0];
     let mut filtered = Vec::new();
@@ -108,7 +127,8 @@ fn measure(
     let mut all: Vec<Taken> = CONTENDERS.iter().map(|_| Taken::default()).collect();
     let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
     for ((name, _), taken) in CONTENDERS.iter().zip(&mut all) {
-        let got = runtime.block_on(load::run(envoy.listener(name), requests.min(40), Path::Plain));
+        let warm = Load { requests: (WARM / body.len()).max(load.connections), ..load };
+        let got = runtime.block_on(load::run(envoy.listener(name), warm));
         let wanted = if UNCHANGED.contains(name) { body } else { &filtered };
         if got.and_then(|got| parse(&got)) != parse(wanted) {
             taken.fault = Some("it answers otherwise".to_owned());
@@ -117,14 +137,14 @@ fn measure(
     }
     for turn in 0..turns {
         for place in 0..CONTENDERS.len() {
-            // Strides that are odd go through all eight, each turn in another order.
-            let at = (place * (1 + 2 * (turn % 4)) + turn) % CONTENDERS.len();
+            // Strides of 1, 2, 4, 5 go through all nine, each turn in another order.
+            let at = (place * [1, 2, 4, 5][turn % 4] + turn) % CONTENDERS.len();
             if all[at].fault.is_some() {
                 continue;
             }
             let listener = envoy.listener(CONTENDERS[at].0);
             let before = (forget_peak(envoy_pid), memory(envoy_pid, "VmRSS:"), spent(), Instant::now());
-            let (answered, times) = runtime.block_on(load::timed(listener, requests, Path::Plain));
+            let (answered, times) = runtime.block_on(load::timed(listener, load));
             let (cpu, wall) = (spent() - before.2, before.3.elapsed().as_secs_f64());
             let taken = &mut all[at];
             if answered.is_none() {
@@ -132,13 +152,13 @@ fn measure(
                 eprintln!("{}: it stops answering", CONTENDERS[at].0);
                 continue;
             }
-            taken.cpu.push(cpu * 1e6 / requests as f64);
-            taken.rate.push(requests as f64 / wall);
+            taken.cpu.push(cpu * 1e6 / load.requests as f64);
+            taken.rate.push(load.requests as f64 / wall);
             taken.times.extend(times);
             taken.memory = taken.memory.max(memory(envoy_pid, "VmHWM:").saturating_sub(before.1));
         }
     }
-    Ok(all)
+    Ok((body.len(), all))
 }
 
 /// Makes the system forget the most memory that a process has had so far.
@@ -183,34 +203,32 @@ fn round(value: f64) -> f64 {
 fn tables(results: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut page = format!(
-        "Envoy {}, one worker, four connections, {}, {}; load average at the end {}.\n",
+        "Envoy {}, one worker, {}, {}; load average at the end {}.\n",
         text(&results["envoy"]).split('/').nth(1).unwrap_or_default(),
         text(&results["machine"]),
         text(&results["date"]),
         text(&results["load"]),
     );
-    for size in results["sizes"].as_array().into_iter().flatten() {
+    for body in bodies(results).filter(|body| body["connections"] == 4) {
         let _ = write!(
             page,
-            "\n{} ({} turns of {} requests)\n\n| | µs of CPU added | requests a second | p50 ms | p99 ms | peak memory, MiB more |\n|---|---|---|---|---|---|\n",
-            text(&size["body"]),
-            size["turns"],
-            size["requests"],
+            "\n{} ({} bytes, four connections, {} turns of {} requests)\n\n\
+             | | µs of CPU added | requests a second | p50 ms | p99 ms | peak memory, MiB more |\n|---|---|---|---|---|---|\n",
+            text(&body["body"]),
+            body["bytes"],
+            body["turns"],
+            body["requests"],
         );
-        for (one, (_, title)) in size["contenders"].as_array().into_iter().flatten().zip(CONTENDERS) {
+        for (one, (_, title)) in contenders(body).zip(CONTENDERS) {
             let number = |name: &str| one[name].as_f64().unwrap_or(0.0);
             if one["fault"].is_string() {
                 let _ = writeln!(page, "| {title} | {} | | | | |", text(&one["fault"]));
                 continue;
             }
-            let added = if one["name"] == "nothing" {
-                format!("({:.0} in all)", number("cpu_us"))
-            } else {
-                format!("{:.1}", number("added_us"))
-            };
             let _ = writeln!(
                 page,
-                "| {title} | {added} | {:.0} | {:.2} | {:.2} | {:.1} |",
+                "| {title} | {} | {:.0} | {:.2} | {:.2} | {:.1} |",
+                added(one),
                 number("requests_per_second"),
                 number("p50_ms"),
                 number("p99_ms"),
@@ -218,13 +236,50 @@ fn tables(results: &Value) -> String {
             );
         }
     }
+    by_connections(results, &mut page);
     page
+}
+
+/// The bodies that are not larger than 4 KB, by connections.
+fn by_connections(results: &Value, page: &mut String) {
+    let mut small: Vec<&Value> = bodies(results).filter(|body| body["bytes"].as_u64() < Some(4_000)).collect();
+    small.sort_by_key(|body| (body["bytes"].as_u64(), body["connections"].as_u64()));
+    let _ = write!(page, "\nµs of CPU added by size of the body and connections\n\n| |");
+    for body in &small {
+        let _ = write!(page, " {}, {} |", body["body"].as_str().unwrap_or_default(), body["connections"]);
+    }
+    let _ = writeln!(page, "\n|---|{}", "---|".repeat(small.len()));
+    for (at, (_, title)) in CONTENDERS.iter().enumerate() {
+        let _ = write!(page, "| {title} |");
+        for body in &small {
+            let _ = write!(page, " {} |", contenders(body).nth(at).map(added).unwrap_or_default());
+        }
+        page.push('\n');
+    }
+}
+
+fn bodies(results: &Value) -> impl Iterator<Item = &Value> {
+    results["bodies"].as_array().into_iter().flatten()
+}
+
+fn contenders(body: &Value) -> impl Iterator<Item = &Value> {
+    body["contenders"].as_array().into_iter().flatten()
+}
+
+/// What a contender adds; without a filter, what a request takes.
+fn added(contender: &Value) -> String {
+    let number = |name: &str| contender[name].as_f64();
+    match (contender["name"] == "nothing", number("cpu_us"), number("added_us")) {
+        (true, Some(all), _) => format!("({all:.0} in all)"),
+        (false, _, Some(added)) => format!("{added:.1}"),
+        _ => "–".to_owned(),
+    }
 }
 
 /// CPU added, by size, on two axes of powers of ten.
 fn plot(results: &Value) -> String {
-    const COLOURS: [&str; 7] = ["#888888", "#bbbbbb", "#1b7f3b", "#0b5fa5", "#b8860b", "#8a4baf", "#c0392b"];
-    let sizes: Vec<&Value> = results["sizes"].as_array().into_iter().flatten().collect();
+    const COLOURS: [&str; 8] = ["#dddddd", "#888888", "#bbbbbb", "#1b7f3b", "#0b5fa5", "#b8860b", "#8a4baf", "#c0392b"];
+    let sizes: Vec<&Value> = bodies(results).filter(|body| body["connections"] == 4).collect();
     let x = |at: usize| 80.0 + 150.0 * at as f64;
     let y = |added: f64| 360.0 - 60.0 * added.max(1.0).log10();
     let mut svg = String::from(
@@ -251,7 +306,7 @@ fn plot(results: &Value) -> String {
     for (which, ((name, title), colour)) in CONTENDERS.iter().skip(1).zip(COLOURS).enumerate() {
         let mut line = String::new();
         for (at, size) in sizes.iter().enumerate() {
-            let found = size["contenders"].as_array().into_iter().flatten().find(|one| one["name"] == *name);
+            let found = contenders(size).find(|one| one["name"] == *name);
             if let Some(added) = found.and_then(|one| one["added_us"].as_f64()) {
                 let _ = write!(line, "{},{:.1} ", x(at), y(added));
             }
@@ -319,6 +374,7 @@ fn filter(tools: &Tools, name: &str) -> Option<Value> {
                 "default_source_code": {"inline_string": include_str!("filter.lua")},
             },
         })),
+        "empty" => super::filter_of(tools, Filter::Empty),
         _ => super::FILTERS
             .into_iter()
             .find(|filter| filter.listener() == name)
