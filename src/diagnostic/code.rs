@@ -151,6 +151,8 @@ codes! {
         100 SharedCounts "Budgets whose counts other plugins can write (rule 36).",
         101 UpstreamProtocol "A cluster whose metadata says of its protocol what is not so (rule 40).",
         103 NoRecord "An access log without the decision records.",
+        104 LostMetric "A metric that the shipped alerts and dashboard do not find.",
+        105 MissingFile "A rendered file that is missing among the others of its set.",
     }
     Note {
         99 NotedField "A setting that does not open anything, and that a reviewer wants to know.",

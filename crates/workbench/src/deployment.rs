@@ -6,18 +6,19 @@
 //! they let something past: each finding has its line, like those of a policy.
 //!
 //! ```text
-//!  bytes ─► trees (document::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record
-//!                                                  │  ├──► plugin ── embedded policy ─► Demands
+//!  bytes ─► trees (document::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record, metrics
+//!                                                  │  ├──► plugin, module ── embedded policy ─► Demands
 //!                                                  │  ├──► host
-//!                                                  │  └──► istio, mesh; gateway, patches, attach
+//!                                                  │  └──► istio, mesh; gateway, patches, attach; rendered
 //!                                                  ├─────► services: the rate limit services that policies ask
 //!                                                  └─────► tables, message: fields that are known to be harmless
 //! ```
 //!
 //! Only what is certain is said. What a file does not show (routes from a discovery service, another resource of the
-//! cluster) is at most a note. Defaults are those of Envoy 1.40, Istio 1.27 and Envoy Gateway 1.7.
+//! cluster) is at most a note. Defaults are those of Envoy 1.40, Istio 1.27 and Envoy Gateway 1.9.
 
 mod attach;
+mod covered;
 mod demands;
 mod embedded;
 mod field;
@@ -30,11 +31,14 @@ mod istio;
 mod manager;
 mod mesh;
 mod message;
+mod metrics;
+mod module;
 mod order;
 mod patches;
 mod plugin;
 mod printed;
 mod record;
+mod rendered;
 mod resource;
 mod routes;
 mod secret;
@@ -50,6 +54,7 @@ use fieldgate::document::{Node, foreign};
 use fieldgate::policy::PolicySet;
 
 use demands::Demands;
+pub use metrics::labels;
 use survey::Survey;
 
 /// Largest file, in bytes: a dump of a large mesh has some ten megabytes.
@@ -141,6 +146,7 @@ fn nowhere(look: &mut Look, survey: &Survey<'_>) {
     if !survey.known || plugin::anywhere(survey) {
         return;
     }
+    rendered::without_plugin(look, survey);
     let traffic = |resource: &&survey::Resource<'_>| resource::TRAFFIC.contains(&resource.kind);
     if let Some(first) = survey.resources.iter().find(traffic) {
         look.say(

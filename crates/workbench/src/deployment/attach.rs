@@ -8,7 +8,7 @@ use super::field::{at, elements, get, head, member, number, set, text};
 use super::patches::Gated;
 use super::resource::{self, ResourceName};
 use super::survey::{Resource, Survey};
-use super::{Look, gateway, headers, patches};
+use super::{Look, gateway, headers, patches, rendered};
 use fieldgate::diagnostic::{Code, Diagnostic};
 use fieldgate::document::Node;
 use fieldgate::model::Identity;
@@ -34,6 +34,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
                 "add it by an EnvoyPatchPolicy of its own, at `..http_filters[?(@.name=='envoy.filters.http.router')]`",
             );
         }
+        rendered::gateway(look, survey, policy, has_gate);
     }
     if !ours.is_empty() {
         listeners(look, survey, &gated);

@@ -6,7 +6,7 @@ use super::Look;
 use super::field::{get, head, is, text};
 use fieldgate::diagnostic::{Code, Diagnostic, Severity, Span};
 use fieldgate::document::Node;
-use fieldgate::model::{HeadMode, Identity, Limits, RouteId, Store};
+use fieldgate::model::{HeadMode, Identity, Limits, Route, RouteBody, RouteId, Scope, Store, When};
 use fieldgate::policy::{self, PolicyDoc, PolicySet};
 
 /// What a policy asks of the host that runs it.
@@ -27,6 +27,27 @@ pub(super) struct Demands {
     pub(super) services: Vec<String>,
     /// Whether requests with a body wait for such a service.
     pub(super) bodies_wait: bool,
+    /// The governed routes on which a caller is given something for its token.
+    pub(super) routes: Vec<GovernedPath>,
+}
+
+/// A governed route's paths, as far as what stands before their first parameter tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GovernedPath {
+    /// What it is called: `GET /accounts/{id}`.
+    pub(super) name: String,
+    /// The path up to its first parameter.
+    pub(super) head: String,
+    /// Whether it has no parameter.
+    pub(super) is_whole: bool,
+}
+
+impl GovernedPath {
+    fn of(route: &Route) -> Self {
+        let path = route.template.to_string();
+        let head = path.split('{').next().unwrap_or_default().to_owned();
+        Self { name: format!("{} {path}", route.method), is_whole: head == path, head }
+    }
 }
 
 impl Default for Demands {
@@ -40,6 +61,7 @@ impl Default for Demands {
             counts: false,
             services: Vec::new(),
             bodies_wait: false,
+            routes: Vec::new(),
         }
     }
 }
@@ -53,6 +75,7 @@ impl Demands {
             counts: !policy.budgets.is_empty() || policy.canaries.is_some(),
             services: services(policy),
             bodies_wait: bodies_wait(policy),
+            routes: policy.routes.iter().filter(|route| asks_who(policy, route)).map(GovernedPath::of).collect(),
             keys: if policy.needs_key() { policy.key_variables() } else { Vec::new() },
         }
     }
@@ -61,6 +84,12 @@ impl Demands {
     pub(super) fn is_by_token(&self) -> bool {
         matches!(self.identity, None | Some(Identity::JwtAuthn { .. }))
     }
+}
+
+/// Whether a token gives a caller of a route anything: of a route that passes, or that only scopes for everybody act on, not.
+fn asks_who(policy: &PolicySet, route: &Route) -> bool {
+    let acts = |scope: &Scope| scope.when != When::Always && scope.areas.contains(&route.area);
+    matches!(route.body, RouteBody::Governed(_)) && policy.scopes.iter().any(acts)
 }
 
 fn services(policy: &PolicySet) -> Vec<String> {

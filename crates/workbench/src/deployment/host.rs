@@ -3,7 +3,7 @@
 use super::field::{at, elements, get, head, is, member, number, set, text, truth, walk};
 use super::routes::Governed;
 use super::survey::Survey;
-use super::{Look, order, plugin, printed};
+use super::{Look, metrics, order, plugin, printed};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::{Node, Tree};
 
@@ -232,7 +232,9 @@ fn runtime(look: &mut Look, survey: &Survey<'_>) {
                 format!("the runtime setting `{name}` changes paths before the plugin sees them: what rule 3 refuses comes out as a path that a route matches"),
                 format!("take it out, and write `{field}` in the connection manager"),
             );
-        } else if name.starts_with("envoy.reloadable_features.") || name.starts_with("envoy.restart_features.") {
+        } else if name != metrics::PLAIN_NAMES
+            && (name.starts_with("envoy.reloadable_features.") || name.starts_with("envoy.restart_features."))
+        {
             look.say(
                 Code::NotedField,
                 span,

@@ -4,10 +4,11 @@ use super::demands::Demands;
 use super::field::{
     at, elements, get, head, is_enumerator, is_zero_duration, member, number, set, text, truth, unwrap, walk,
 };
-use super::plugin::{self, Flag, Plugin};
+use super::gate::{self, Gate};
+use super::plugin::{self, Carrier, Flag, Plugin};
 use super::routes::{self, Governed, Reach};
 use super::survey::{Extent, Manager, Survey};
-use super::{Look, gate, headers, identity, message, order, printed, record, tables};
+use super::{Look, covered, headers, identity, message, metrics, module, order, printed, record, tables};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::document::Node;
 use fieldgate::model::{HeadMode, Rls};
@@ -48,7 +49,7 @@ impl<'n> Routes<'n> {
 /// Judges every connection manager, and says which upstreams are reached through the plugin.
 pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Governed {
     let mut governed = Governed::default();
-    let mut bare = Vec::new();
+    let (mut bare, mut carriers) = (Vec::new(), Vec::new());
     for manager in &survey.managers {
         let filters = elements(manager.node, "http_filters");
         let plugins: Vec<(usize, Plugin<'_>)> = filters
@@ -56,54 +57,77 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Go
             .enumerate()
             .filter_map(|(index, filter)| Some((index, plugin::recognise(filter, survey)?)))
             .collect();
-        let Some((at, first)) = plugins.first() else {
+        if plugins.is_empty() {
             match manager.extent {
                 Extent::Whole => bare.push(manager),
                 Extent::Patch => settings(look, manager, given),
             }
-            continue;
-        };
-        governed.any = true;
-        let demands = plugin::check(look, first, Extent::Whole, given, Flag::Absent);
-        plugin::runs(look, first);
-        for (_, second) in plugins.iter().skip(1) {
-            another(look, first, second);
-            plugin::check(look, second, Extent::Whole, given, Flag::Absent);
         }
-        identity::check(look, manager, *at, head(first.filter), &demands);
-        settings(look, manager, &demands);
-        record::manager(look, manager.node, head(first.filter));
-        let gate = gate::find(filters, survey);
-        let found = routes_of(manager.node, survey);
-        let is_used =
-            |name: &str| found.elsewhere.is_some() || found.tables.iter().any(|table| routes::uses(table, name));
-        order::check(look, filters, *at, &demands, &is_used);
-        let all: Vec<&Plugin<'_>> = plugins.iter().map(|(_, plugin)| plugin).collect();
-        for table in &found.tables {
-            let reach = routes::reach(table);
-            governed.reach.clusters.extend(reach.clusters);
-            governed.reach.any |= reach.any;
-            routes::check(look, table, &all, Some(&gate));
-            walk(table, &mut |level| order::settings(look, filters, *at, level));
-        }
-        if let Some(span) = found.elsewhere {
-            look.say(
-                Code::Elsewhere,
-                span,
-                "the routes come from a discovery service, and are not looked at",
-                "give its response too: another `--envoy FILE`",
-            );
-            if let Some(span) = set(first.filter, "disabled") {
-                routes::disabled(look, span);
-            }
-            gate::ask(look, &gate, head(first.filter), "any cluster");
-        }
+        carriers.extend(plugins.iter().map(|(_, plugin)| plugin.carrier));
+        through(look, survey, manager, &plugins, given, &mut governed);
     }
+    metrics::bootstraps(look, survey, &carriers);
     governed.settle(survey);
     for manager in bare {
         missing(look, survey, manager, &governed);
     }
     governed
+}
+
+/// Judges a connection manager that has the plugin, and adds the upstreams that it leads to.
+fn through(
+    look: &mut Look,
+    survey: &Survey<'_>,
+    manager: &Manager<'_>,
+    plugins: &[(usize, Plugin<'_>)],
+    given: &Demands,
+    governed: &mut Governed,
+) {
+    let Some((at, first)) = plugins.first() else { return };
+    let filters = elements(manager.node, "http_filters");
+    governed.any = true;
+    let demands = plugin::check(look, first, Extent::Whole, given, Flag::Absent);
+    plugin::runs(look, first);
+    for (_, second) in plugins.iter().skip(1) {
+        another(look, first, second);
+        plugin::check(look, second, Extent::Whole, given, Flag::Absent);
+    }
+    identity::check(look, manager, *at, head(first.filter), &demands);
+    if first.carrier == Carrier::Module {
+        module::claims(look, filters, *at, &demands);
+    }
+    settings(look, manager, &demands);
+    record::manager(look, manager.node, head(first.filter));
+    let gate = gate::find(filters, survey);
+    if let Gate::Stands(filter) = gate {
+        metrics::gate(look, filter);
+    }
+    let found = routes_of(manager.node, survey);
+    if demands.is_by_token() {
+        covered::check(look, filters.get(..*at).unwrap_or_default(), &found.tables, &demands);
+    }
+    let is_used = |name: &str| found.elsewhere.is_some() || found.tables.iter().any(|table| routes::uses(table, name));
+    order::check(look, filters, *at, &demands, &is_used);
+    let all: Vec<&Plugin<'_>> = plugins.iter().map(|(_, plugin)| plugin).collect();
+    for table in &found.tables {
+        let reach = routes::reach(table);
+        governed.reach.clusters.extend(reach.clusters);
+        governed.reach.any |= reach.any;
+        routes::check(look, table, &all, Some(&gate));
+        walk(table, &mut |level| order::settings(look, filters, *at, level));
+    }
+    if let Some(span) = found.elsewhere {
+        look.say(
+            Code::Elsewhere,
+            span,
+            "the routes come from a discovery service, and are not looked at",
+            "give its response too: another `--envoy FILE`",
+        );
+        if let Some(span) = set(first.filter, "disabled") {
+            routes::disabled(look, span);
+        }
+        gate::ask(look, &gate, head(first.filter), "any cluster");
+    }
 }
 
 /// The name by which a discovery service is asked for the routes.

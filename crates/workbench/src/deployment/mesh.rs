@@ -8,7 +8,7 @@ use super::field::{at, elements, get, head, member, names_fieldgate, text, walk}
 use super::istio::{patches, value};
 use super::resource;
 use super::survey::{Resource, Survey};
-use super::{Look, attach, gate, headers, order, plugin, record, routes};
+use super::{Look, attach, gate, headers, metrics, order, plugin, record, rendered, routes};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::Identity;
@@ -99,6 +99,9 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
             "there is no gate: where the plugin is deleted, rejected or not there yet, responses pass unfiltered",
             "add it by an EnvoyFilter of its own: `INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
         );
+    }
+    if wasm.is_empty() {
+        rendered::mesh(look, survey, first, gated);
     }
     record::mesh(look, survey);
     tokens(look, survey, demands);
@@ -209,7 +212,10 @@ fn is_gate(look: &mut Look, survey: &Survey<'_>, patch: &Patch<'_>) -> bool {
             );
             false
         }
-        None => true,
+        None => {
+            metrics::gate(look, value);
+            true
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::field::{at, get, head, is_enumerator, message, text, truth};
 use super::resource::{self, ResourceName};
 use super::survey::{Extent, Survey};
-use super::{Look, demands::Demands, gate, headers, manager, order, plugin};
+use super::{Look, demands::Demands, gate, headers, manager, metrics, order, plugin};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 
@@ -65,6 +65,7 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
                     "write `op: add`, `jsonPath: \"..http_filters[?(@.name=='envoy.filters.http.router')]\"`",
                 ),
                 None => {
+                    metrics::gate(look, value);
                     found.gateways.extend(resource::targets(resource.node, survey));
                     found.listeners.extend(text(patch, "name").map(str::to_owned));
                 }

@@ -4,7 +4,7 @@
 use super::demands::{self, Demands};
 use super::field::{at, elements, get, head, is, is_enumerator, member, names_fieldgate, set, text, unwrap, walk};
 use super::survey::{Extent, Survey};
-use super::{Look, identity, message, order, routes, services, tables};
+use super::{Look, identity, message, module, order, routes, services, tables};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::HeadMode;
@@ -17,11 +17,21 @@ pub(super) fn is_key(name: &str) -> bool {
     name.strip_prefix(KEY).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
-/// An HTTP filter that is the plugin.
+/// What brings the core into Envoy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// The WebAssembly plugin.
+    Plugin,
+    /// The dynamic module.
+    Module,
+}
+
+/// An HTTP filter that is the plugin, or the module in its place.
 pub(super) struct Plugin<'n> {
     /// The element of `http_filters`.
     pub(super) filter: &'n Node,
-    /// Its `PluginConfig`; `None` where discovery brings it, and not from these files.
+    pub(super) carrier: Carrier,
+    /// Its `PluginConfig` or `DynamicModuleFilter`; `None` where discovery brings it, and not from these files.
     pub(super) config: Option<&'n Node>,
 }
 
@@ -36,18 +46,38 @@ impl<'n> Plugin<'n> {
 pub(super) fn recognise<'n>(filter: &'n Node, survey: &Survey<'n>) -> Option<Plugin<'n>> {
     let name = text(filter, "name").unwrap_or_default();
     if let Some(typed) = get(filter, "typed_config") {
-        let config = if is(typed, "Wasm") { config(typed) } else { return None };
-        return (names_fieldgate(name) || config.is_some_and(is_ours)).then_some(Plugin { filter, config });
+        let (carrier, config) = carried(typed)?;
+        let ours = names_fieldgate(name) || config.is_some_and(|config| is_core(carrier, config));
+        return ours.then_some(Plugin { filter, carrier, config });
     }
     let source = get(filter, "config_discovery")?;
     let kinds = elements(source, "type_urls");
-    if !kinds.is_empty() && !kinds.iter().filter_map(Node::text).any(|kind| kind.ends_with("http.wasm.v3.Wasm")) {
+    let asks = |end: &str| kinds.iter().filter_map(Node::text).any(|kind| kind.ends_with(end));
+    let (wasm, module) = (asks("http.wasm.v3.Wasm"), asks(module::MESSAGE));
+    if !kinds.is_empty() && !wasm && !module {
         return None;
     }
-    let found = survey.extension(name).and_then(config);
+    let found = survey.extension(name).and_then(carried);
+    let assumed = if module && !wasm { Carrier::Module } else { Carrier::Plugin };
+    let (carrier, config) = found.unwrap_or((assumed, None));
     let path = at(source, &["config_source", "path_config_source", "path"]).and_then(Node::text).unwrap_or_default();
-    let ours = found.is_some_and(is_ours) || names_fieldgate(name) || names_fieldgate(path);
-    ours.then_some(Plugin { filter, config: found })
+    let ours = config.is_some_and(|config| is_core(carrier, config)) || names_fieldgate(name) || names_fieldgate(path);
+    ours.then_some(Plugin { filter, carrier, config })
+}
+
+/// What a filter's configuration loads, if that may be the core, and the configuration of what is loaded.
+fn carried(typed: &Node) -> Option<(Carrier, Option<&Node>)> {
+    match module::config(typed) {
+        Some(config) => Some((Carrier::Module, Some(config))),
+        None => is(typed, "Wasm").then(|| (Carrier::Plugin, config(typed))),
+    }
+}
+
+fn is_core(carrier: Carrier, config: &Node) -> bool {
+    match carrier {
+        Carrier::Plugin => is_ours(config),
+        Carrier::Module => module::is_ours(config),
+    }
 }
 
 /// The `PluginConfig` of a Wasm filter.
@@ -56,16 +86,22 @@ pub(super) fn config(typed: &Node) -> Option<&Node> {
     if name.ends_with("filters.http.wasm.v3.Wasm") { get(message, "config") } else { None }
 }
 
-/// The `PluginConfig` of a filter that is the plugin by what it says itself.
+/// The configuration of a filter that is the plugin, or the module, by what it says itself.
 pub(super) fn config_of(filter: &Node) -> Option<&Node> {
     let named = text(filter, "name").is_some_and(names_fieldgate);
-    let config = get(filter, "typed_config").and_then(config);
-    config.filter(|config| named || is_ours(config)).or_else(|| get(filter, "config_discovery").filter(|_| named))
+    let found = get(filter, "typed_config").and_then(carried);
+    let config = found.and_then(|(carrier, config)| config.filter(|config| named || is_core(carrier, config)));
+    config.or_else(|| get(filter, "config_discovery").filter(|_| named))
 }
 
 /// Whether a `PluginConfig` is the plugin's: one of its names, its code, or its policy says so.
 fn is_ours(config: &Node) -> bool {
     vm_id(config).and_then(Node::text).is_some_and(names_fieldgate) || says_so(config)
+}
+
+/// Whether a filter's configuration loads the core.
+fn is_plugin(typed: &Node) -> bool {
+    carried(typed).is_some_and(|(carrier, config)| config.is_some_and(|config| is_core(carrier, config)))
 }
 
 fn vm_id(config: &Node) -> Option<&Node> {
@@ -105,6 +141,9 @@ pub(super) fn strangers(look: &mut Look, survey: &Survey<'_>) {
 /// Says what is wrong with the plugin's configuration, and gives what its policy asks for.
 pub(super) fn check(look: &mut Look, plugin: &Plugin<'_>, extent: Extent, given: &Demands, flag: Flag) -> Demands {
     let Some(config) = plugin.config else { return given.clone() };
+    if plugin.carrier == Carrier::Module {
+        return module::check(look, config, given);
+    }
     let place = head(config);
     let demands = match get(config, "configuration") {
         Some(any) => demands::of_any(look, any, given),
@@ -324,9 +363,7 @@ pub(super) fn runs(look: &mut Look, plugin: &Plugin<'_>) {
         );
     }
     let Some(source) = get(plugin.filter, "config_discovery") else { return };
-    if let Some(default) =
-        get(source, "default_config").filter(|default| config(default).is_none_or(|config| !is_ours(config)))
-    {
+    if let Some(default) = get(source, "default_config").filter(|default| !is_plugin(default)) {
         look.say(
             Code::PluginDisabled,
             head(default),
@@ -369,11 +406,13 @@ pub(super) fn loose(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Op
             survey.managers.iter().flat_map(|manager| elements(manager.node, "http_filters")).any(|filter| {
                 get(filter, "config_discovery").is_some() && text(filter, "name") == text(extension, "name")
             });
-        let config = get(extension, "typed_config").and_then(config);
         let named = text(extension, "name").is_some_and(names_fieldgate);
-        if let (false, Some(config)) = (used, config.filter(|config| named || is_ours(config))) {
-            let found = check(look, &Plugin { filter: extension, config: Some(config) }, Extent::Whole, given, flag);
-            demands = Some(found).or(demands);
+        let found = get(extension, "typed_config").and_then(carried);
+        if let (false, Some((carrier, Some(config)))) = (used, found)
+            && (named || is_core(carrier, config))
+        {
+            let plugin = Plugin { filter: extension, carrier, config: Some(config) };
+            demands = Some(check(look, &plugin, Extent::Whole, given, flag)).or(demands);
         }
     }
     demands

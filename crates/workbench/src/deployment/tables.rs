@@ -25,6 +25,23 @@ pub(super) const PLUGIN: Message = Message {
     said: &[],
 };
 
+/// `envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter`.
+pub(super) const MODULE: Message = Message {
+    name: "the module's filter",
+    known: &["dynamic_module_config", "filter_name", "filter_config"],
+    said: &[said(
+        "terminal_filter",
+        When::True,
+        Code::PluginDisabled,
+        "the module ends the list of filters, so that no request goes on to an API",
+        "take it out",
+    )],
+};
+
+/// `envoy.extensions.dynamic_modules.v3.DynamicModuleConfig`.
+pub(super) const LIBRARY: Message =
+    Message { name: "the module's library", known: &["name", "do_not_close"], said: &[] };
+
 /// `envoy.extensions.wasm.v3.VmConfig`.
 pub(super) const VM: Message = Message {
     name: "the virtual machine's configuration",
