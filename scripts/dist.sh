@@ -12,10 +12,10 @@
 #   fieldgate-VERSION-TRIPLE.tar.gz          the command, for this machine's platform, with the studio in it
 #   studio.html                              the page of `fieldgate studio`
 #   fieldgate-VERSION-files.tar.gz           policies, Envoy's files, alerts, dashboard, schemas
-#   fieldgate.cdx.json                       what the plugin is built of (CycloneDX), where cargo-cyclonedx is on PATH
+#   fieldgate.cdx.json                       what the plugin is built of (CycloneDX); fieldgate-command.cdx.json: the command
 #   image.digest                             of the image's index
 #   SHA256SUMS                               of all files here
-#   SHA256SUMS.sigstore.json                 signed with COSIGN_KEY, if that is set
+#   SHA256SUMS.sig                           signed with SIGNING_KEY, if that names a key of OpenSSH
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/versions.env
@@ -89,16 +89,12 @@ if [ -z "${FIELDGATE_DIST_IMAGE_ONLY:-}" ]; then
   # shellcheck disable=SC2046 # names of this repository have no spaces
   packed "$dist/fieldgate-$version-files.tar.gz" LICENSE $(git ls-files policies envoy)
 
-  if command -v cargo-cyclonedx >/dev/null; then
-    cargo cyclonedx --quiet --format json --spec-version 1.5 --target wasm32-wasip1 --no-build-deps \
-      --manifest-path crates/plugin/Cargo.toml --override-filename fieldgate.cdx
-    mv crates/plugin/fieldgate.cdx.json "$dist/"
-    find . -path ./target -prune -o -name fieldgate.cdx.json -exec rm {} +
+  if scripts/sbom.sh "$dist"; then
     oras attach --no-tty --oci-layout "$dist/image:$version" --artifact-type application/vnd.cyclonedx+json \
       --annotation org.opencontainers.image.created=1970-01-01T00:00:00Z \
       --disable-path-validation "$dist/fieldgate.cdx.json:application/vnd.cyclonedx+json" >&2
   else
-    say "NO SBOM: put cargo-cyclonedx on PATH (cargo install --locked cargo-cyclonedx)"
+    say "NO SBOM"
     [ "${RELEASE:-}" != true ] || exit 1
   fi
 fi
@@ -109,12 +105,10 @@ printf 'sha256:%s\n' "$digest" >"$dist/image.digest"
   find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum >"$scratch/sums"
   mv "$scratch/sums" SHA256SUMS
 )
-if [ -z "${COSIGN_KEY:-}" ]; then
-  say "NOT SIGNED: COSIGN_KEY names no key"
+if [ -z "${SIGNING_KEY:-}" ]; then
+  say "NOT SIGNED: SIGNING_KEY names no key"
   [ "${RELEASE:-}" != true ] || exit 1
 else
-  command -v cosign >/dev/null || fail "COSIGN_KEY is set, and there is no cosign"
-  cosign sign-blob --yes --key "$COSIGN_KEY" --tlog-upload=false --use-signing-config=false \
-    --bundle "$dist/SHA256SUMS.sigstore.json" "$dist/SHA256SUMS" >&2
+  scripts/sign.sh "$dist/SHA256SUMS"
 fi
 cat "$dist/SHA256SUMS"
