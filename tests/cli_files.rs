@@ -967,3 +967,30 @@ fn the_studio_says_what_it_cannot_do_and_opens_what_it_wrote() {
     let run = studio(&scratch, &["p/small.yaml"]);
     assert!(run.status.code() == Some(2) && text(&run.stderr).contains("make studio"), "{run:?}");
 }
+
+#[test]
+fn what_is_learnt_is_written_once_beside_what_stands_there() {
+    let scratch = Scratch::new("learn");
+    let root = fieldgate_testkit::root().join("tests/cli/learn");
+    for name in ["policy.yaml", "access.log"] {
+        scratch.write(name, &fs::read_to_string(root.join(name)).expect("a file of the row"));
+    }
+    let before = scratch.read("policy.yaml");
+    let learn = ["learn", "access.log", "-p", "policy.yaml"];
+    assert_eq!(scratch.run(&learn).status.code(), Some(0));
+    assert_eq!(scratch.read("policy.yaml"), before, "without `--write` the file stays");
+    let run = scratch.run(&[&learn[..], &["--write"]].concat());
+    assert_eq!((run.status.code(), String::from_utf8_lossy(&run.stderr).as_ref()), (Some(0), "4 lines written.\n"));
+    let after = scratch.read("policy.yaml");
+    let lost: Vec<&str> =
+        before.lines().filter(|line| !after.contains(line) && !line.contains("list-accounts")).collect();
+    assert_eq!(lost, [""; 0], "lines and comments stay");
+    for entry in ["$.address.geo..*: unreviewed", "$.nickname: unreviewed", "$.total: unreviewed"] {
+        assert_eq!(after.matches(entry).count(), 1, "{entry}: {after}");
+    }
+    let check = scratch.run(&["check", "policy.yaml", "--format", "compact"]);
+    assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
+    let again = scratch.run(&[&learn[..], &["--write"]].concat());
+    assert_eq!(again.status.code(), Some(0));
+    assert_eq!(scratch.read("policy.yaml"), after, "what is there is not written again");
+}

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::lifecycle::until;
 use super::streams::Test;
-use super::support::bootstrap::{Bootstrap, Bypass};
+use super::support::bootstrap::{Bootstrap, Bypass, with_policy};
 use super::support::client::{self, Protocol, Request};
-use super::support::envoy::{Envoy, record_in};
+use super::support::envoy::{Envoy, Scratch, record_in};
 use super::support::upstream::{SCRIPT, Script, Step};
 use super::world::{KEY, World};
 
@@ -27,9 +27,14 @@ pub(crate) fn all() -> Vec<(String, Test)> {
             "records of twins differ in nothing but time and request id".to_owned(),
             Box::new(|world: &World| twins(world)),
         ),
+        (
+            "a member that no shape names is told once, and twins of its values are told alike".to_owned(),
+            Box::new(|world: &World| drift(world)),
+        ),
         ("Prometheus sees each counter with its labels".to_owned(), Box::new(|world: &World| prometheus(world))),
         (
-            "promtool and Prometheus take the alerts, and a plugin that is missing fires one".to_owned(),
+            "promtool and Prometheus take the alerts, and a plugin that is missing and a policy that is rejected fire theirs"
+                .to_owned(),
             Box::new(alerts),
         ),
         (
@@ -64,13 +69,16 @@ fn started(world: &World, change: impl FnOnce(Bootstrap) -> Bootstrap) -> Result
 }
 
 fn started_with(world: &World, policy: &str, change: impl FnOnce(Bootstrap) -> Bootstrap) -> Result<Envoy, String> {
-    let scratch = super::support::envoy::Scratch::new().map_err(|error| error.to_string())?;
-    let path = scratch.write("policy.yaml", policy).map_err(|error| error.to_string())?;
-    // As it is: rows of their own take other budgets.
-    let document = fieldgate::policy::load(&fieldgate::policy::Disk, &path.to_string_lossy());
-    let json = fieldgate::policy::to_json(&document.map_err(|found| found.to_string())?);
-    let (scratch, bootstrap) = world.reference(&json);
+    let (scratch, bootstrap) = world.reference(&as_it_is(policy)?);
     Envoy::start(&world.tools, scratch, &change(bootstrap), Some(KEY))
+}
+
+/// A policy as JSON, as it is: rows of their own take other budgets.
+fn as_it_is(policy: &str) -> Result<String, String> {
+    let scratch = Scratch::new().map_err(|error| error.to_string())?;
+    let path = scratch.write("policy.yaml", policy).map_err(|error| error.to_string())?;
+    let document = fieldgate::policy::load(&fieldgate::policy::Disk, &path.to_string_lossy());
+    Ok(fieldgate::policy::to_json(&document.map_err(|found| found.to_string())?))
 }
 
 fn request(world: &World, path: &str, scopes: Option<&str>, steps: Vec<Step>) -> Request {
@@ -241,6 +249,50 @@ fn twins(world: &World) -> Result<(), String> {
     }
 }
 
+/// Things whose members no shape names: by name once three things have had it, each type of its own, and by place alone where the
+/// name could be somebody's.
+fn drift(world: &World) -> Result<(), String> {
+    let policy = THINGS.replace("policy: things", "policy: things\ndrift: true").replace("max: 2,", "max: 100,");
+    let told = |hidden: [&str; 2]| -> Result<Vec<Value>, String> {
+        let envoy = started_with(world, &policy, |bootstrap| bootstrap)?;
+        let [text, number] = hidden;
+        let of = |value: String| move |thing: usize| (thing, format!(r#"{{"name":"lamp","nickname":{value}}}"#));
+        let texts = (1..=3).map(of(format!("\"{text}\"")));
+        let numbers = (4..=6).map(of(number.to_owned()));
+        let somebody = std::iter::once((7, format!(r#"{{"name":"lamp","+44 7700 900123":"{text}"}}"#)));
+        let again = (8..=10).map(of(format!("\"{text}\"")));
+        let mut records = Vec::new();
+        for (seen, (thing, body)) in texts.chain(numbers).chain(somebody).chain(again).enumerate() {
+            let request = request(world, &format!("/things/{thing}"), Some("things.read"), whole(&body));
+            world.runtime.block_on(client::ask(envoy.listener("api"), Protocol::Http1, &request));
+            let (line, mut record) = line(&envoy, seen)?;
+            if line.contains(text) || line.contains("7700") {
+                return Err(format!("a value, or somebody's name: {line}"));
+            }
+            let members = record.as_object_mut().ok_or("a record is an object")?;
+            for own in ["time", "request"] {
+                members.shift_remove(own).ok_or_else(|| format!("no {own}"))?;
+            }
+            records.push(record);
+        }
+        Ok(records)
+    };
+    let records = told(["marker-of-what-is-withheld", "1"])?;
+    let found: Vec<(usize, Value)> =
+        records.iter().enumerate().filter_map(|(at, record)| Some((at, record.get("drift")?.clone()))).collect();
+    let member = |path: &str, kind: &str| json!([{"path": path, "type": kind}]);
+    let expected =
+        [(2, member("$.nickname", "string")), (5, member("$.nickname", "number")), (6, member("$[*]", "string"))];
+    if found != expected {
+        return Err(format!("expected {expected:?}, got {found:?}"));
+    }
+    let twins = told(["another-marker", "123456789012345678901234567890"])?;
+    match records.iter().zip(&twins).find(|(one, other)| one != other) {
+        Some((one, other)) => Err(format!("{one}\n{other}")),
+        None => Ok(()),
+    }
+}
+
 fn prometheus(world: &World) -> Result<(), String> {
     let envoy = started(world, |bootstrap| bootstrap)?;
     let body = r#"{"name":"lamp","code":"x","more":1}"#;
@@ -346,6 +398,40 @@ fn alerts(world: &World) -> Result<(), String> {
     until("FieldgateMissing fires", || {
         let alerts = get("/api/v1/alerts");
         alerts.contains("FieldgateMissing") && alerts.contains("\"firing\"")
+    })?;
+    rejected(world, &prometheus)
+}
+
+/// A policy from a file, and a listener from another, that Envoy rejects one after the other, while what was before goes on.
+fn rejected(world: &World, prometheus: &Path) -> Result<(), String> {
+    let policy = as_it_is(THINGS)?;
+    let (scratch, bootstrap) = world.reference(&policy);
+    let (filter, listener) = (scratch.path().join("fieldgate.json"), scratch.path().join("listener.json"));
+    let (bootstrap, discovered) = bootstrap.with_discovery(&filter);
+    let (bootstrap, listeners) = bootstrap.with_listener_discovery(&listener);
+    let write = |scratch: &Scratch, name: &str, value: &Value| {
+        scratch.write(name, &value.to_string()).map(drop).map_err(|error| error.to_string())
+    };
+    write(&scratch, "fieldgate.json", &discovered)?;
+    write(&scratch, "listener.json", &listeners)?;
+    let envoy = Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY))?;
+    let (_running, free) = scraping(prometheus, &envoy)?;
+    let query = |name: &str| get(world, free, &format!("/api/v1/query?query={name}"));
+    let counts =
+        ["extension_config_discovery_http_filter_fieldgate_config_fail", "listener_manager_lds_update_rejected"];
+    for name in counts.map(|name| format!("envoy_{name}")) {
+        until(&format!("a scrape has {name}"), || query(&name).contains(r#","0"]"#))?;
+    }
+    let alert = || get(world, free, "/api/v1/alerts").contains("FieldgatePolicyRejected");
+    if alert() {
+        return Err("fires before anything was rejected".to_owned());
+    }
+    write(&envoy.scratch, "fieldgate.json", &with_policy(discovered, &policy.replace("\"show\"", "\"shwo\"")))?;
+    until("FieldgatePolicyRejected fires", alert)?;
+    let broken = listeners.to_string().replace("envoy.filters.http.router", "envoy.filters.http.none");
+    envoy.scratch.write("listener.json", &broken).map_err(|error| error.to_string())?;
+    until("the rejected listener is counted", || {
+        query("envoy_listener_manager_lds_update_rejected").contains(r#","1"]"#)
     })
 }
 

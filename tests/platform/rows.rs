@@ -238,6 +238,12 @@ fn renamed() -> Result<(), String> {
     gateway.apply_changed("04-fieldgate.yaml", "\"language\":1", "\"language\":99")?;
     thread::sleep(LOOK);
     let seen = watch.end();
+    // What the alert FieldgatePolicyRejected looks for.
+    let metrics = gateway.admin("/stats/prometheus")?;
+    let rejected = metrics.lines().find(|line| line.starts_with("envoy_listener_manager_lds_update_rejected"));
+    if rejected.is_none_or(|line| line.ends_with(" 0")) {
+        return Err(format!("the rejected listener is not counted: {rejected:?}"));
+    }
     println!("{seen:?}");
     closed(&seen)
 }
