@@ -117,6 +117,7 @@ soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, m
 	@scripts/ratelimit.sh
 	ENVOY_PATH=$(NEWEST) FIELDGATE_HARVEST=all cargo test --locked --test envoy -- "never releases more than max" --nocapture
 	ENVOY_PATH=$(NEWEST) FIELDGATE_HARVEST=all cargo test --locked --test envoy -- "take of memory is bounded" --nocapture
+	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy -- "what a policy costs" --nocapture
 	ENVOY_PATH=$(NEWEST) SOAK_MINUTES=$(or $(SOAK_MINUTES),2) cargo test --locked --test envoy -- "mixed load" --nocapture
 	ENVOY_PATH=$(NEWEST) SIEGE_RESPONSES=$(or $(SIEGE_RESPONSES),20000) cargo test --locked --test envoy -- "hostile upstream" --nocapture
 

@@ -32,6 +32,7 @@ mod reloads;
 mod rows;
 mod settings;
 mod siege;
+mod sizes;
 mod soak;
 mod streams;
 mod threats;
@@ -52,7 +53,7 @@ type Test = Box<dyn FnOnce(&World) -> Result<(), String> + Send>;
 
 /// Rows, by the beginning of their claims, that take a minute or more each: one of their kind runs always, all with
 /// `FIELDGATE_ROWS=all` (`make matrix`, `make soak`), or when they are asked for by name.
-const LONG: [&str; 17] = [
+const LONG: [&str; 18] = [
     "long bodies stream in constant memory: buffers of 16 KiB",
     "long bodies stream in constant memory: buffers of 1024 KiB",
     "a body that grows arrives whole, and Envoy lives: buffers of 16 KiB",
@@ -66,6 +67,7 @@ const LONG: [&str; 17] = [
     "no answer of a hostile upstream leaks",
     "no caller can tell two withheld values apart, head released",
     "a rate limit service whose Redis is gone",
+    "what a policy costs in memory and at the start",
     // It needs Prometheus: `make alerts`.
     "promtool and Prometheus take the alerts",
     "Prometheus takes each query of the dashboard",
@@ -149,6 +151,7 @@ fn main() -> ExitCode {
         ledger::all(),
         reloads::all(),
         settings::all(),
+        sizes::all(),
         soak::all(),
     ];
     let own = own.into_iter().flatten().map(|(claim, test)| trial(claim, test));

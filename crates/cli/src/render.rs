@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     /// The Secret that holds the key of pseudonyms, under the name of its environment variable
     #[arg(long, value_name = "NAME", default_value = "fieldgate-key")]
     key_secret: String,
-    /// Write files into this directory instead of standard output
+    /// Write files into this directory instead of standard output; for `--to ecds` an absolute path is the one that Envoy watches
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -187,7 +187,7 @@ fn files(one: &Loaded, arguments: &Arguments) -> Result<Vec<Rendered>, Failure> 
             Rendered { name: "fieldgate.telemetry.yaml", text: envoy::telemetry() },
         ],
         Target::Ecds => vec![
-            Rendered { name: "fieldgate.filter.yaml", text: envoy::discovered_filter() },
+            Rendered { name: "fieldgate.filter.yaml", text: envoy::discovered_filter(&home(arguments)) },
             Rendered { name: "fieldgate.ecds.yaml", text: envoy::resource(&filling) },
             Rendered { name: "fieldgate.telemetry.yaml", text: envoy::telemetry() },
         ],
@@ -207,6 +207,12 @@ fn files(one: &Loaded, arguments: &Arguments) -> Result<Vec<Rendered>, Failure> 
             with_list(gateway::files(&filling, &place))
         }
     })
+}
+
+/// The folder in which Envoy finds the policy: the one that is written to, if its path says where that is on every machine.
+fn home(arguments: &Arguments) -> String {
+    let written = arguments.out.as_deref().filter(|path| path.is_absolute());
+    written.map_or_else(|| envoy::HOME.to_owned(), load::slashes)
 }
 
 /// JSON without space between its tokens, members in their order.

@@ -1,7 +1,7 @@
 //! The templates for Envoy. Every line that is not Envoy's default says why, in the file that is written: who installs it reads it there.
 
 use super::{Filling, HeadMode};
-use fieldgate::report::METRICS;
+use fieldgate_workbench::deployment::labels;
 
 /// A JSON or YAML double-quoted string.
 pub(super) fn quoted(text: &str) -> String {
@@ -116,16 +116,6 @@ pub(super) fn access_log() -> String {
     )
 }
 
-/// The names of all labels of the plugin's metrics, each once.
-pub(super) fn labels() -> Vec<&'static str> {
-    METRICS.iter().flat_map(|metric| metric.labels).fold(Vec::new(), |mut all, label| {
-        if !all.contains(label) {
-            all.push(label);
-        }
-        all
-    })
-}
-
 /// What makes a label of its part of a metric's name, one element of `stats_tags`.
 pub(super) fn tag(label: &str) -> String {
     format!(r"{{tag_name: {label}, regex: '({label}=\.=(.*?);\.;)'}}")
@@ -177,8 +167,13 @@ pub(super) fn filter(filling: &Filling<'_>) -> String {
     )
 }
 
-/// The plugin, whose configuration is found in a file, and the gate.
-pub(super) fn discovered_filter() -> String {
+/// Where the plugin's configuration is looked for, unless the files are written where Envoy has them.
+pub(super) const HOME: &str = "/etc/fieldgate";
+
+/// The plugin, whose configuration is found in a file of the folder `home`, and the gate.
+pub(super) fn discovered_filter(home: &str) -> String {
+    let file = quoted(&format!("{home}/fieldgate.ecds.yaml"));
+    let home = quoted(home);
     format!(
         "\
 {ORDER}# Envoy asks for a node: start it with --service-node and --service-cluster, or name them under `node` in the bootstrap.
@@ -187,8 +182,8 @@ pub(super) fn discovered_filter() -> String {
     config_source:
       # Envoy reads the file again when another is renamed into its place. It must exist when Envoy starts.
       path_config_source:
-        path: /etc/fieldgate/fieldgate.ecds.yaml
-        watched_directory: {{path: /etc/fieldgate}}
+        path: {file}
+        watched_directory: {{path: {home}}}
       resource_api_version: V3
     # No default_config: without its policy the listener does not serve. A policy that does not load is rejected, and the
     # one before it goes on; where there is none before it, every request gets 500.

@@ -1,8 +1,9 @@
 //! The templates for Envoy Gateway. It has two fields of the plugin's in no resource, and routes that come before their
 //! filters: patches of its own do the one, the gate closes the other.
 
-use super::envoy::{LOG_COMMENT, LOG_FORMAT, gate, heading, indented, labels, quoted, tag};
+use super::envoy::{LOG_COMMENT, LOG_FORMAT, gate, heading, indented, quoted, tag};
 use super::{Code, Filling, HeadMode, Place, Rendered};
+use fieldgate_workbench::deployment::labels;
 
 /// The resources, in the order in which they are applied.
 pub(super) fn files(filling: &Filling<'_>, place: &Place<'_>) -> Vec<Rendered> {

@@ -1,8 +1,9 @@
 //! The templates for Istio. A WasmPlugin cannot let the filter hold the response head, so the plugin comes as an EnvoyFilter, and
 //! its configuration as a resource that istiod hands on: a change of policy then drains nothing.
 
-use super::envoy::{access_log, gate, heading, indented, labels, quoted};
+use super::envoy::{access_log, gate, heading, indented, quoted};
 use super::{Code, Filling, HeadMode, Place, Rendered};
+use fieldgate_workbench::deployment::labels;
 
 /// The resources, in the order in which they are applied.
 pub(super) fn files(filling: &Filling<'_>, place: &Place<'_>) -> Vec<Rendered> {
