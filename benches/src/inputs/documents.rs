@@ -127,6 +127,28 @@ fn customer(body: &mut String, seeded: &mut Seeded) {
         seeded.below(180),
         seeded.digits(6),
     );
+    lines(body, seeded);
+    let _ = write!(
+        body,
+        "],\"payment\":{{\"method\":\"{}\",\"iban\":\"DE{}\",\"holder\":\"{given} {family}\"}},\
+         \"balance\":{{\"amount\":-{}.{},\"currency\":\"EUR\",\"due\":\"202{}-0{}-01\"}},\"notes\":[",
+        seeded.of(&["sepa", "card", "invoice"]),
+        seeded.digits(20),
+        seeded.below(500),
+        seeded.digits(2),
+        seeded.below(10),
+        1 + seeded.below(9),
+    );
+    notes(body, seeded, given);
+    body.push_str("],\"characteristics\":[");
+    for (index, name) in ["churnRisk", "npsScore", "marketingConsent"].iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let _ = write!(body, "{comma}{{\"name\":\"{name}\",\"value\":{},\"valueType\":\"number\"}}", seeded.below(100));
+    }
+    body.push_str("]}");
+}
+
+fn lines(body: &mut String, seeded: &mut Seeded) {
     for index in 0..1 + seeded.below(3) {
         let comma = if index == 0 { "" } else { "," };
         let _ = write!(
@@ -152,17 +174,9 @@ fn customer(body: &mut String, seeded: &mut Seeded) {
             seeded.words(2),
         );
     }
-    let _ = write!(
-        body,
-        "],\"payment\":{{\"method\":\"{}\",\"iban\":\"DE{}\",\"holder\":\"{given} {family}\"}},\
-         \"balance\":{{\"amount\":-{}.{},\"currency\":\"EUR\",\"due\":\"202{}-0{}-01\"}},\"notes\":[",
-        seeded.of(&["sepa", "card", "invoice"]),
-        seeded.digits(20),
-        seeded.below(500),
-        seeded.digits(2),
-        seeded.below(10),
-        1 + seeded.below(9),
-    );
+}
+
+fn notes(body: &mut String, seeded: &mut Seeded, given: &str) {
     for index in 0..seeded.below(3) {
         let comma = if index == 0 { "" } else { "," };
         let length = 8 + seeded.below(24);
@@ -177,12 +191,6 @@ fn customer(body: &mut String, seeded: &mut Seeded) {
             seeded.words(length),
         );
     }
-    body.push_str("],\"characteristics\":[");
-    for (index, name) in ["churnRisk", "npsScore", "marketingConsent"].iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        let _ = write!(body, "{comma}{{\"name\":\"{name}\",\"value\":{},\"valueType\":\"number\"}}", seeded.below(100));
-    }
-    body.push_str("]}");
 }
 
 /// Indented, much of it not ASCII, deep, with many members of `null` and `false`.

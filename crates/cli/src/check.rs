@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use fieldgate::diagnostic::{Diagnostics, Severity, fix};
-use fieldgate::model::{PolicySet, RouteBody};
+use fieldgate::model::{PolicySet, Route, RouteBody};
 use fieldgate::policy::{self, Disk, Files as _};
 use fieldgate_workbench::deployment::{self, Reviewed};
 use fieldgate_workbench::openapi::{self, Api, WantedOperations, drift};
@@ -129,6 +129,73 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     watch::over(&paths, terminal, || once(arguments, &given, terminal, false))
 }
 
+/// What one round has read and found.
+#[derive(Default)]
+struct Checked {
+    diagnostics: Vec<Diagnostics>,
+    /// The files that were read, by name.
+    read: Vec<String>,
+    /// A line about each policy without errors.
+    fine: Vec<String>,
+    /// The policies without errors: name, policy and digest.
+    loaded: Vec<(String, PolicySet, String)>,
+}
+
+impl Checked {
+    /// Checks the policy of a file that no other includes.
+    fn root(&mut self, given: &Given, root: &str, description: Option<&Description>) {
+        if let Some(other) = given.read(root).ok().and_then(|bytes| policy::not_a_policy(root, &bytes)) {
+            self.read.push(root.to_owned());
+            self.diagnostics.push(other);
+            return;
+        }
+        match load::one(given, root) {
+            Ok(one) => {
+                self.read.extend(one.sources.files().iter().map(|source| source.name.clone()));
+                self.fine.push(counted(&one));
+                self.loaded.push((one.name.clone(), one.policy.clone(), policy::digest(&one.doc)));
+                self.diagnostics.push(match description {
+                    Some(description) => description.compared(one),
+                    None => one.diagnostics,
+                });
+            }
+            Err(diagnostics) => {
+                self.read.extend(diagnostics.sources().files().iter().map(|source| source.name.clone()));
+                self.diagnostics.push(diagnostics);
+            }
+        }
+    }
+
+    /// Tells of the files beside policies that no policy has read.
+    fn rest(&mut self, found: &load::Found) -> Result<(), Failure> {
+        for name in found.others.iter().filter(|name| !self.read.contains(name)) {
+            let bytes = std::fs::read(name).map_err(|error| Failure::io("read", Path::new(name), &error))?;
+            self.diagnostics.push(policy::unread(name, &bytes));
+        }
+        for name in found.broken.iter().filter(|name| !self.read.contains(name)) {
+            self.diagnostics.extend(load::one(&Disk, name).err());
+        }
+        Ok(())
+    }
+}
+
+/// How much is in a policy.
+fn counted(one: &Loaded) -> String {
+    let policy = &one.policy;
+    let fields = |route: &Route| match &route.body {
+        RouteBody::Governed(governed) => governed.entries.len(),
+        RouteBody::Pass(_) => 0,
+    };
+    format!(
+        "{}: {}, {}, {}, {}",
+        one.name,
+        number(policy.routes.len(), "route"),
+        number(policy.routes.iter().map(fields).sum(), "field"),
+        number_of(policy.classes.len(), "class", "classes"),
+        number(policy.scopes.len(), "scope"),
+    )
+}
+
 fn once(arguments: &Arguments, given: &Given, terminal: Terminal, fix: bool) -> Result<Exit, Failure> {
     let found = policies(arguments)?;
     let surroundings = Surroundings::read(&arguments.envoy)?;
@@ -136,59 +203,16 @@ fn once(arguments: &Arguments, given: &Given, terminal: Terminal, fix: bool) -> 
         [] => None,
         paths => Some(Description::read(paths, arguments.prefix.as_deref())?),
     };
-    let mut all: Vec<Diagnostics> = Vec::new();
-    let mut read: Vec<String> = Vec::new();
-    let mut fine: Vec<String> = Vec::new();
-    let mut loaded: Vec<(String, PolicySet, String)> = Vec::new();
+    let mut checked = Checked::default();
     for root in &found.roots {
-        if let Some(other) = given.read(root).ok().and_then(|bytes| policy::not_a_policy(root, &bytes)) {
-            read.push(root.clone());
-            all.push(other);
-            continue;
-        }
-        match load::one(given, root) {
-            Ok(one) => {
-                read.extend(one.sources.files().iter().map(|source| source.name.clone()));
-                let policy = &one.policy;
-                let fields: usize = policy
-                    .routes
-                    .iter()
-                    .map(|route| match &route.body {
-                        RouteBody::Governed(governed) => governed.entries.len(),
-                        RouteBody::Pass(_) => 0,
-                    })
-                    .sum();
-                fine.push(format!(
-                    "{}: {}, {}, {}, {}",
-                    one.name,
-                    number(policy.routes.len(), "route"),
-                    number(fields, "field"),
-                    number_of(policy.classes.len(), "class", "classes"),
-                    number(policy.scopes.len(), "scope"),
-                ));
-                loaded.push((one.name.clone(), policy.clone(), policy::digest(&one.doc)));
-                all.push(match &description {
-                    Some(description) => description.compared(one),
-                    None => one.diagnostics,
-                });
-            }
-            Err(diagnostics) => {
-                read.extend(diagnostics.sources().files().iter().map(|source| source.name.clone()));
-                all.push(diagnostics);
-            }
-        }
+        checked.root(given, root, description.as_ref());
     }
-    for name in found.others.iter().filter(|name| !read.contains(name)) {
-        let bytes = std::fs::read(name).map_err(|error| Failure::io("read", Path::new(name), &error))?;
-        all.push(policy::unread(name, &bytes));
-    }
-    for name in found.broken.iter().filter(|name| !read.contains(name)) {
-        all.extend(load::one(&Disk, name).err());
-    }
-    if fix && written(&all, arguments.yes, terminal)? {
+    checked.rest(&found)?;
+    if fix && written(&checked.diagnostics, arguments.yes, terminal)? {
         // What is left is said of the files as they are now.
         return once(arguments, given, terminal, false);
     }
+    let Checked { diagnostics: mut all, fine, loaded, .. } = checked;
     if !surroundings.0.is_empty() {
         let reviewed = loaded.iter().map(|(name, policy, digest)| Reviewed { name, policy, digest: digest.clone() });
         all.push(surroundings.check(&reviewed.collect::<Vec<_>>()));

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use fieldgate::diagnostic::{Code, Span, catalogue};
 use fieldgate::model::field_path::FieldPath;
-use fieldgate::model::{Budget, BudgetStep, Entry, Governed, Level, Route, RouteBody, Scope, ScopeId, StepEffect};
+use fieldgate::model::{
+    Budget, BudgetStep, ClassId, Entry, Governed, Level, Route, RouteBody, Scope, ScopeId, StepEffect,
+};
 use fieldgate_workbench::suite::forms::Forms;
 use fieldgate_workbench::suite::verdict::{self, Asker, Because, Decider, Verdict, word};
 use fieldgate_workbench::suite::{budgets, reasons};
@@ -331,19 +333,7 @@ impl<'a> Asked<'a> {
     fn advice(&self) -> Option<String> {
         let policy = &self.one.policy;
         if let Decider::Unclassified = self.verdict.decider {
-            let near = load::near_owned(
-                &self.path.to_string(),
-                self.governed.entries.iter().map(|entry| entry.path.to_string()),
-            );
-            return Some(match near {
-                Some(near) => {
-                    format!("Did you mean `{near}`? Else classify it in a shape that {} mounts.\n", self.route.name)
-                }
-                None => format!(
-                    "To show it, classify it in a shape that {} mounts, and grant its class.\n",
-                    self.route.name
-                ),
-            });
+            return Some(self.unclassified());
         }
         let Decider::Scope(index) = self.verdict.decider else { return None };
         let says = self.verdict.scopes.get(index)?;
@@ -352,66 +342,74 @@ impl<'a> Asked<'a> {
             return None;
         }
         let scope = policy.scopes.get(usize::from(says.scope.0))?;
-        let missing: Vec<_> = grants.iter().filter(|(_, level, _)| *level == Level::Hide).collect();
-        let level = grants
-            .iter()
-            .map(|(_, level, _)| *level)
-            .filter(|level| *level != Level::Hide)
-            .min()
-            .unwrap_or(Level::Show);
+        let (missing, granted): (Vec<&_>, Vec<&_>) = grants.iter().partition(|(_, level, _)| *level == Level::Hide);
+        let missing: Vec<ClassId> = missing.into_iter().map(|(class, _, _)| *class).collect();
+        let level = granted.into_iter().map(|(_, level, _)| *level).min().unwrap_or(Level::Show);
         let names: Vec<String> = missing
             .iter()
-            .filter_map(|(class, _, _)| policy.classes.get(usize::from(class.0)))
+            .filter_map(|class| policy.classes.get(usize::from(class.0)))
             .map(|class| format!("`{}`", class.name))
             .collect();
-        // What else the grant would show: the policy as it would be, compared with what it is.
+        let reach = match self.reach(says.scope, &missing, level) {
+            (0, _) => "no other field".to_owned(),
+            (fields, routes) => format!("{} on {} too", number(fields, "more field"), number(routes, "route")),
+        };
+        Some(format!("To show it: grant {} to {} ({reach}){}", names.join(" and "), scope.name, self.or_by_name(level)))
+    }
+
+    /// What to write where nothing classifies the place: a field with a similar name may be meant.
+    fn unclassified(&self) -> String {
+        let fields = self.governed.entries.iter().map(|entry| entry.path.to_string());
+        match load::near_owned(&self.path.to_string(), fields) {
+            Some(near) => {
+                format!("Did you mean `{near}`? Else classify it in a shape that {} mounts.\n", self.route.name)
+            }
+            None => {
+                format!("To show it, classify it in a shape that {} mounts, and grant its class.\n", self.route.name)
+            }
+        }
+    }
+
+    /// How many other fields a grant of these classes would show more of, and on how many routes: the policy as it would be,
+    /// compared with what it is.
+    fn reach(&self, scope: ScopeId, classes: &[ClassId], level: Level) -> (usize, usize) {
+        let policy = &self.one.policy;
         let mut granted = policy.clone();
-        if let Some(scope) = granted.scopes.get_mut(usize::from(says.scope.0)) {
-            for (class, _, _) in &missing {
+        if let Some(scope) = granted.scopes.get_mut(usize::from(scope.0)) {
+            for class in classes {
                 if let Some(grant) = scope.grant.get_mut(usize::from(class.0)) {
                     *grant = level;
                 }
             }
         }
         let client = verdict::client_entry(policy, self.asker.client);
-        let mut others = 0_usize;
-        let mut routes = 0_usize;
+        let at = |field: &cells::FieldCells| {
+            field.verdicts.get(usize::from(scope.0)).and_then(Option::as_ref).map(|verdict| verdict.level)
+        };
+        let path = self.path.to_string();
+        let (mut fields, mut routes) = (0_usize, 0_usize);
         for (before, after) in cells::of(policy, client).iter().zip(&cells::of(&granted, client)) {
-            let at = |field: &cells::FieldCells| {
-                field.verdicts.get(usize::from(says.scope.0)).and_then(Option::as_ref).map(|verdict| verdict.level)
-            };
             let own = before.route.name == self.route.name;
-            let path = self.path.to_string();
             let more = before
                 .fields
                 .iter()
                 .zip(&after.fields)
                 .filter(|(before, after)| at(before) < at(after) && !(own && before.path == path))
                 .count();
-            others = others.saturating_add(more);
+            fields = fields.saturating_add(more);
             routes = routes.saturating_add(usize::from(more > 0));
         }
-        let reach = if others == 0 {
-            "no other field".to_owned()
-        } else {
-            format!("{} on {} too", number(others, "more field"), number(routes, "route"))
-        };
-        let mut text = format!("To show it: grant {} to {} ({reach})", names.join(" and "), scope.name);
-        let named = self
-            .governed
-            .entries
-            .iter()
-            .find(|entry| verdict::covers(&entry.path, &self.path))
-            .and_then(|entry| entry.names.last());
-        match named {
-            Some((shape, path)) => {
-                let path = path.to_string();
-                let path = if path.contains(['[', ',', '{', '#']) { format!("\"{path}\"") } else { path };
-                text.push_str(&format!(", or name the field:\n  fields: {{{shape}: {{{path}: {}}}}}\n", word(level)));
-            }
-            None => text.push_str(".\n"),
-        }
-        Some(text)
+        (fields, routes)
+    }
+
+    /// The end of an advice: how to name the field alone, where a shape of the policy does.
+    fn or_by_name(&self, level: Level) -> String {
+        let entries = &self.governed.entries;
+        let entry = entries.iter().find(|entry| verdict::covers(&entry.path, &self.path));
+        let Some((shape, path)) = entry.and_then(|entry| entry.names.last()) else { return ".\n".to_owned() };
+        let path = path.to_string();
+        let path = if path.contains(['[', ',', '{', '#']) { format!("\"{path}\"") } else { path };
+        format!(", or name the field:\n  fields: {{{shape}: {{{path}: {}}}}}\n", word(level))
     }
 
     fn json(&self) -> Value {

@@ -70,25 +70,8 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let (index, method, target) = place(arguments, &loaded)?;
     let one = loaded.into_iter().nth(index).ok_or_else(|| Failure::new("no policy"))?;
     let claims = load::claims(arguments.claims.as_deref())?;
-    let mut headers: Headers = vec![(b"content-type".to_vec(), arguments.content_type.clone().into_bytes())];
-    for header in &arguments.headers {
-        let Some((name, value)) = header.split_once(':') else {
-            return Err(Failure::new(format!("`{header}` is not a header")).help("write --header 'name: value'"));
-        };
-        headers.push((name.trim().to_ascii_lowercase().into_bytes(), value.trim().as_bytes().to_vec()));
-    }
-    let known: Vec<&str> = one.policy.scopes.iter().map(|scope| scope.name.as_str()).collect();
-    for scope in arguments.scopes.iter().filter(|scope| !known.contains(&scope.as_str())) {
-        let near = load::near(scope, &known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        terminal.say(&format!("note: the policy has no scope `{scope}`, so it grants nothing{near}\n"));
-    }
-    if let Some(note) = load::client_note(&[&one.policy], &arguments.client) {
-        terminal.say(&note);
-    }
-    if arguments.scopes.is_empty() {
-        // Scopes are said with `--scope` alone, so that one spelling of a token's claims is not two.
-        terminal.say("note: no `--scope` is given, so only scopes with `when: always` or claims can be active\n");
-    }
+    let headers = headers(arguments)?;
+    notes(arguments, &one.policy, terminal);
     let authority = one.policy.hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned());
     let caller = Caller::new(&one.policy, &arguments.client, arguments.scopes.clone(), claims);
     let asked = Asked { authority, method, target, headers: Headers::new() };
@@ -104,6 +87,51 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
             return Ok(exit);
         }
     }
+    let body = body(&asked.method, terminal)?;
+    let now = arguments.now.or_else(|| Moment::of(SystemTime::now()));
+    let found = asked.route(&program);
+    let upstream = Response { status: arguments.status, headers, body };
+    let answer = preview::answer(&program, &asked, caller, now, &upstream);
+    terminal.print_bytes(&message(&answer, arguments.include))?;
+    // The bytes are exact, so they may end without a line end; the summary starts on a line of its own all the same.
+    let gap = if io::stdout().is_terminal() && !answer.body.ends_with(b"\n") { "\n" } else { "" };
+    terminal.say(&format!("{gap}{}", summary(&answer, &upstream.body, found, &program, terminal)));
+    if let Some(help) = answer.report.refusal.and_then(|refusal| preview::reason(refusal, &program, &asked)) {
+        terminal.say(&format!("{} {help}\n", terminal.paint_said(Ink::Good, "help:")));
+    }
+    Ok(if answer.report.refusal.is_some() { Exit::Findings } else { Exit::Fine })
+}
+
+/// The upstream's headers.
+fn headers(arguments: &Arguments) -> Result<Headers, Failure> {
+    let mut headers: Headers = vec![(b"content-type".to_vec(), arguments.content_type.clone().into_bytes())];
+    for header in &arguments.headers {
+        let Some((name, value)) = header.split_once(':') else {
+            return Err(Failure::new(format!("`{header}` is not a header")).help("write --header 'name: value'"));
+        };
+        headers.push((name.trim().to_ascii_lowercase().into_bytes(), value.trim().as_bytes().to_vec()));
+    }
+    Ok(headers)
+}
+
+/// Says what of the caller the policy does not know.
+fn notes(arguments: &Arguments, policy: &PolicySet, terminal: Terminal) {
+    let known: Vec<&str> = policy.scopes.iter().map(|scope| scope.name.as_str()).collect();
+    for scope in arguments.scopes.iter().filter(|scope| !known.contains(&scope.as_str())) {
+        let near = load::near(scope, &known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        terminal.say(&format!("note: the policy has no scope `{scope}`, so it grants nothing{near}\n"));
+    }
+    if let Some(note) = load::client_note(&[policy], &arguments.client) {
+        terminal.say(&note);
+    }
+    if arguments.scopes.is_empty() {
+        // Scopes are said with `--scope` alone, so that one spelling of a token's claims is not two.
+        terminal.say("note: no `--scope` is given, so only scopes with `when: always` or claims can be active\n");
+    }
+}
+
+/// The upstream's body, from standard input.
+fn body(method: &str, terminal: Terminal) -> Result<Vec<u8>, Failure> {
     if io::stdin().is_terminal() {
         terminal.say("reading the upstream's body from the terminal; end it with Ctrl-D\n");
     }
@@ -112,16 +140,17 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         .lock()
         .read_to_end(&mut body)
         .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
-    if asked.method == "HEAD" && !body.is_empty() {
+    if method == "HEAD" && !body.is_empty() {
         body.clear();
         terminal.say("note: a response to HEAD has no body, so what stands on standard input is not sent\n");
     }
-    let now = arguments.now.or_else(|| Moment::of(SystemTime::now()));
-    let found = asked.route(&program);
-    let upstream = Response { status: arguments.status, headers, body };
-    let answer = preview::answer(&program, &asked, caller, now, &upstream);
+    Ok(body)
+}
+
+/// The bytes of an answer: its body, and before it status and headers where they are wanted.
+fn message(answer: &Answer, include: bool) -> Vec<u8> {
     let mut out = Vec::new();
-    if arguments.include {
+    if include {
         out.extend_from_slice(format!("HTTP/1.1 {}\r\n", answer.status).as_bytes());
         for (name, value) in &answer.headers {
             out.extend([name.as_slice(), b": ", value, b"\r\n"].concat());
@@ -129,14 +158,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(&answer.body);
-    terminal.print_bytes(&out)?;
-    // The bytes are exact, so they may end without a line end; the summary starts on a line of its own all the same.
-    let gap = if io::stdout().is_terminal() && !answer.body.ends_with(b"\n") { "\n" } else { "" };
-    terminal.say(&format!("{gap}{}", summary(&answer, &upstream.body, found, &program, terminal)));
-    if let Some(help) = answer.report.refusal.and_then(|refusal| preview::reason(refusal, &program, &asked)) {
-        terminal.say(&format!("{} {help}\n", terminal.paint_said(Ink::Good, "help:")));
-    }
-    Ok(if answer.report.refusal.is_some() { Exit::Findings } else { Exit::Fine })
+    out
 }
 
 /// What the budgets do at a share of each, said; an exit where one of them refuses the request.

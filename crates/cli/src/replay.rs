@@ -327,39 +327,49 @@ impl Replay<'_> {
             ));
         }
         text.push('\n');
-        let mut table = vec![HEAD.map(str::to_owned)];
-        for row in &self.rows {
-            let total = &row.harvest.total;
-            table.push([
-                grouped(row.setting.clients.into()),
-                grouped(row.setting.page),
-                row.setting.patience.word().to_owned(),
-                grouped(total.customers),
-                format!("{} %", three(self.share(total.customers))),
-                row.at_most.map_or_else(|| "all".to_owned(), grouped),
-                grouped(total.at_full_view()),
-                grouped(total.shown),
-                grouped(total.lowered),
-                grouped(row.harvest.answered),
-                grouped(row.harvest.refused),
-            ]);
+        text.push_str(&self.table(terminal));
+        if self.multiplied() {
+            text.push_str("No budget binds the harvester: one page was played, and counts for all.\n");
         }
+        text
+    }
+
+    /// A row's cells, under [`HEAD`].
+    fn cells(&self, row: &Row) -> [String; HEAD.len()] {
+        let total = &row.harvest.total;
+        [
+            grouped(row.setting.clients.into()),
+            grouped(row.setting.page),
+            row.setting.patience.word().to_owned(),
+            grouped(total.customers),
+            format!("{} %", three(self.share(total.customers))),
+            row.at_most.map_or_else(|| "all".to_owned(), grouped),
+            grouped(total.at_full_view()),
+            grouped(total.shown),
+            grouped(total.lowered),
+            grouped(row.harvest.answered),
+            grouped(row.harvest.refused),
+        ]
+    }
+
+    /// The cells of a last row: what leaves without a policy.
+    fn without_a_policy(&self) -> [String; HEAD.len()] {
         let all = self.case.accounts;
-        let mut last = [const { String::new() }; 11];
-        for (cell, text) in last.iter_mut().zip([
-            "no policy".to_owned(),
-            String::new(),
-            String::new(),
-            grouped(all),
-            "100.000 %".to_owned(),
-            String::new(),
-            grouped(all),
-            grouped(all.saturating_mul(self.values)),
-            "0".to_owned(),
-        ]) {
-            *cell = text;
-        }
-        table.push(last);
+        HEAD.map(|title| match title {
+            "clients" => "no policy".to_owned(),
+            "customers" | "full view" => grouped(all),
+            "share" => "100.000 %".to_owned(),
+            "values" => grouped(all.saturating_mul(self.values)),
+            "lowered" => "0".to_owned(),
+            _ => String::new(),
+        })
+    }
+
+    fn table(&self, terminal: Terminal) -> String {
+        let mut table = vec![HEAD.map(str::to_owned)];
+        table.extend(self.rows.iter().map(|row| self.cells(row)));
+        table.push(self.without_a_policy());
+        let mut text = String::new();
         let widths: Vec<usize> = (0..HEAD.len())
             .map(|column| {
                 table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -371,9 +381,6 @@ impl Replay<'_> {
             let line = line.trim_end();
             text.push_str(&if index == 0 { terminal.paint(Ink::Dim, line) } else { line.to_owned() });
             text.push('\n');
-        }
-        if self.multiplied() {
-            text.push_str("No budget binds the harvester: one page was played, and counts for all.\n");
         }
         text
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use fieldgate::diagnostic::plain;
-use fieldgate::model::{Budget, BudgetId, Level, Route, RouteBody, ScopeId, StepEffect};
+use fieldgate::model::{Budget, BudgetId, Entry, Governed, Level, Route, RouteBody, ScopeId, StepEffect};
 use fieldgate::policy;
 use fieldgate_workbench::ledger::{Client, Line, Record};
 use fieldgate_workbench::preview::meaning;
@@ -123,45 +123,56 @@ impl Told<'_> {
         let record = self.record;
         let mut text =
             format!("{}  {}\n", terminal.paint(Ink::Strong, &plain(record.text("request"))), plain(&record.time));
-        let issuer = match record.text("issuer") {
+        text.push_str(&self.who());
+        text.push_str(&self.what());
+        text.push_str(&self.outcome());
+        text.push_str(&self.left());
+        self.budgets(&mut text);
+        text.push_str(&self.deciding(terminal));
+        text
+    }
+
+    /// The caller.
+    fn who(&self) -> String {
+        let issuer = match self.record.text("issuer") {
             "" => String::new(),
             issuer => format!(", by {issuer}"),
         };
         let scopes = self.scopes();
         let scopes =
             if scopes.is_empty() { "without an active scope".to_owned() } else { format!("with {}", scopes.join(" ")) };
-        text.push_str(&format!(
-            "who      {} {}{}\n",
-            plain(&record.client.to_string()),
-            plain(&scopes),
-            plain(&issuer)
-        ));
-        match (record.text("route"), self.route()) {
-            ("", _) => text.push_str("what     no route of the policy\n"),
-            (_, Some(route)) => text.push_str(&format!(
+        format!("who      {} {}{}\n", plain(&self.record.client.to_string()), plain(&scopes), plain(&issuer))
+    }
+
+    /// The route.
+    fn what(&self) -> String {
+        match (self.record.text("route"), self.route()) {
+            ("", _) => "what     no route of the policy\n".to_owned(),
+            (_, Some(route)) => format!(
                 "what     {}  {}  {}\n",
                 route.name,
                 super::cells::match_text(route),
                 self.one.sources.location(route.span)
-            )),
-            (name, None) => {
-                text.push_str(&format!("what     {}, which the policy at hand does not have\n", plain(name)))
-            }
+            ),
+            (name, None) => format!("what     {}, which the policy at hand does not have\n", plain(name)),
         }
+    }
+
+    /// What came of it, and the reason of a refusal.
+    fn outcome(&self) -> String {
+        let record = self.record;
         let status = match record.number("status") {
             0 => String::new(),
             status => format!(", status {status}"),
         };
-        let mode = record.text("mode");
-        text.push_str(&format!("outcome  {}{status}", plain(record.text("outcome"))));
-        text.push_str(match mode {
+        let mode = match record.text("mode") {
             "reported" => ": the route only reports, so the response passed as it came",
             "passed" => ": nothing was governed, so it passed as it came",
             _ => "",
-        });
-        text.push('\n');
-        if !record.text("reason").is_empty() {
-            let reason = record.text("reason");
+        };
+        let mut text = format!("outcome  {}{status}{mode}\n", plain(record.text("outcome")));
+        let reason = record.text("reason");
+        if !reason.is_empty() {
             let means = meaning(reason).unwrap_or("a reason of another version");
             let at = if record.whole.get("offset").is_some() {
                 format!(", at byte {}", record.number("offset"))
@@ -170,6 +181,13 @@ impl Told<'_> {
             };
             text.push_str(&format!("because  {}{at}  {means}\n", plain(reason)));
         }
+        text
+    }
+
+    /// How much left, and about whom.
+    fn left(&self) -> String {
+        let record = self.record;
+        let mut text = String::new();
         for (class, level, count) in &record.fields {
             text.push_str(&format!("values   {} {}: {count}\n", plain(class), plain(level)));
         }
@@ -189,8 +207,6 @@ impl Told<'_> {
                 plain(kind)
             ));
         }
-        self.budgets(&mut text);
-        text.push_str(&self.deciding(terminal));
         text
     }
 
@@ -219,9 +235,42 @@ impl Told<'_> {
 
     /// The policy, and each field of the route with the line that decides.
     fn deciding(&self, terminal: Terminal) -> String {
+        let mut text = self.which_policy(terminal);
+        let reason = self.record.text("reason");
+        if reason == "too_many_records" {
+            let route = self.one.doc.root().get("routes").and_then(|all| all.get(self.record.text("route")));
+            if let Some(limit) = route.and_then(|route| route.get("max_records")) {
+                text.push_str(&format!("limit    max_records  {}\n", self.one.sources.location(limit.span)));
+            }
+        }
+        // What refuses a request or a body is no field's doing, but for a resource of which nothing is visible.
+        if !matches!(reason, "" | "nothing_visible") {
+            return text;
+        }
+        let Some(RouteBody::Governed(governed)) = self.route().map(|route| &route.body) else { return text };
+        let status = self.record.number("status");
+        if reason.is_empty() && status > 0 && !(200..300).contains(&status) {
+            let shown: Vec<String> = self.one.policy.defaults.errors.show.iter().map(ToString::to_string).collect();
+            let shown = if shown.is_empty() { "nothing".to_owned() } else { shown.join(", ") };
+            text.push_str(&format!(
+                "fields   of an error's body `errors.show` leaves {shown} to everybody (rule 29)\n"
+            ));
+            return text;
+        }
+        let rows = self.fields(governed);
+        let paths = rows.iter().map(|(path, _, _)| path.chars().count()).max().unwrap_or(0);
+        for (path, level, decides) in rows {
+            text.push_str(format!("  {path:paths$}  {level:9}  {decides}").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Whether the policy at hand is the one that decided.
+    fn which_policy(&self, terminal: Terminal) -> String {
         let (was, is) = (self.record.text("digest"), policy::digest(&self.one.doc));
         let short = |digest: &str| digest.get(..12).unwrap_or(digest).to_owned();
-        let mut text = if was == is {
+        if was == is {
             format!(
                 "policy   {} {}: {} is the one that decided\n",
                 plain(self.record.text("policy")),
@@ -237,27 +286,11 @@ impl Told<'_> {
                 self.one.name,
                 short(&is)
             )
-        };
-        if self.record.text("reason") == "too_many_records" {
-            let route = self.one.doc.root().get("routes").and_then(|all| all.get(self.record.text("route")));
-            if let Some(limit) = route.and_then(|route| route.get("max_records")) {
-                text.push_str(&format!("limit    max_records  {}\n", self.one.sources.location(limit.span)));
-            }
         }
-        // What refuses a request or a body is no field's doing, but for a resource of which nothing is visible.
-        if !matches!(self.record.text("reason"), "" | "nothing_visible") {
-            return text;
-        }
-        let Some(RouteBody::Governed(governed)) = self.route().map(|route| &route.body) else { return text };
-        let status = self.record.number("status");
-        if self.record.text("reason").is_empty() && status > 0 && !(200..300).contains(&status) {
-            let shown: Vec<String> = self.one.policy.defaults.errors.show.iter().map(ToString::to_string).collect();
-            let shown = if shown.is_empty() { "nothing".to_owned() } else { shown.join(", ") };
-            text.push_str(&format!(
-                "fields   of an error's body `errors.show` leaves {shown} to everybody (rule 29)\n"
-            ));
-            return text;
-        }
+    }
+
+    /// Each field of the route: its path, the level that the caller got, and the line that decides.
+    fn fields(&self, governed: &Governed) -> Vec<(String, &'static str, String)> {
         let name = match &self.record.client {
             Client::Named(name) => Some(name.as_str()),
             Client::Tagged(_) | Client::Unknown => None,
@@ -270,10 +303,9 @@ impl Told<'_> {
             .filter(|(_, scope)| wanted.contains(&scope.name.as_str()))
             .map(|(id, _)| id)
             .collect();
-        let mut rows = Vec::new();
         let lowered = self.lowered();
         let (budget, percent) = lowered.unwrap_or((BudgetId(0), 0));
-        for field in governed.entries.iter() {
+        let row = |field: &Entry| {
             let verdict = at_path(&self.one.policy, governed, &field.path, entry, &active);
             let under = verdict.clone().under(governed, budget, percent, self.step());
             let decides = if lowered.is_none() && under.decider != verdict.decider {
@@ -286,14 +318,8 @@ impl Told<'_> {
                     format!("{}: {}  {place}", reason.topic, reason.text)
                 })
             };
-            let level = under.level;
-            rows.push((field.path.to_string(), word(level), decides));
-        }
-        let paths = rows.iter().map(|(path, _, _)| path.chars().count()).max().unwrap_or(0);
-        for (path, level, decides) in rows {
-            text.push_str(format!("  {path:paths$}  {level:9}  {decides}").trim_end());
-            text.push('\n');
-        }
-        text
+            (field.path.to_string(), word(under.level), decides)
+        };
+        governed.entries.iter().map(row).collect()
     }
 }

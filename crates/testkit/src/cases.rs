@@ -130,55 +130,120 @@ type Places = Vec<(Path, BTreeSet<&'static str>, Vec<(usize, Path)>)>;
 
 const SHAPES: &[&str] = &["t0", "t1", "t2"];
 
+/// Levels that scopes set for places by name: scope, shape and path within it.
+type Overrides = BTreeMap<(&'static str, usize, Path), &'static str>;
+
 /// Makes a policy.
 pub fn policy(choices: &mut Choices<'_>) -> Made {
+    let classes = classes(choices);
+    let drawn = Drawn::new(choices);
+    let route = drawn.route(choices);
+    let mut overrides = Overrides::new();
+    let mut scopes = Map::new();
+    for scope in SCOPES {
+        scopes.insert((*scope).into(), drawn.scope(choices, scope, &mut overrides));
+    }
+    let mut denies: BTreeSet<(&'static str, String)> = BTreeSet::new();
+    let mut clients = Map::new();
+    if choices.now_and_then(11) {
+        for client in ["*", "c1"] {
+            clients.insert(client.into(), drawn.client(choices, client, &mut denies));
+        }
+    }
+    let shapes: Map<String, Value> =
+        SHAPES.iter().zip(&drawn.shapes).map(|(name, shape)| ((*name).into(), written(shape))).collect();
+    let mut policy = json!({
+        "language": 1,
+        "policy": "p",
+        "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+        "classes": classes,
+        "detectors": {"a-word": {"pattern": "[a-z]{3,}"}},
+        "shapes": shapes,
+        "routes": {"r": route, "o": {"match": "GET /o", "area": "o", "body": {"$.a": "k"}}},
+        "scopes": scopes,
+    });
+    if choices.now_and_then(2) {
+        policy["limits"] = json!({"depth": 3 + choices.pick(4)});
+    }
+    if !clients.is_empty() {
+        policy["clients"] = clients.into();
+    }
+    let entries = drawn.entries(&overrides);
+    let paths = drawn.places.into_iter().map(|(path, ..)| path).collect();
+    Made { text: policy.to_string(), paths, entries, denies }
+}
+
+fn classes(choices: &mut Choices<'_>) -> Map<String, Value> {
     let mut classes = Map::new();
     for class in CLASSES {
         let blank = choices.of(&[None, None, Some(json!("-")), Some(json!(0)), Some(json!(null)), Some(json!("\"\n"))]);
         classes.insert((*class).into(), blank.map_or(json!({}), |blank| json!({"about": "x", "blank": blank})));
     }
-    let count = 1 + choices.pick(SHAPES.len());
-    let mut shapes: Vec<Fields> = Vec::new();
-    for index in 0..count {
-        shapes.push(fields(choices, (index + 1)..count, 3, 3));
-    }
-    let mut body = fields(choices, 0..count, 2, 2);
-    // Most routes mount their first shape at the root or at the elements of an array.
-    let root: Path = choices.of(&[vec![], vec![Seg::Any], vec![Seg::Name("a"), Seg::Any], vec![Seg::Name("b")]]);
-    if !body.iter().any(|(path, _)| *path == root) {
-        body.push((root, Mounted::Shape(0)));
-    }
-    let places = expand(&shapes, &body);
+    classes
+}
 
-    let mut route = json!({"match": "GET /r", "area": "m", "body": written(&body)});
-    if choices.now_and_then(4) {
-        route["ceiling"] = ceiling(choices);
+/// Shapes, the body that mounts them, and the places that they come to.
+struct Drawn {
+    shapes: Vec<Fields>,
+    body: Fields,
+    places: Places,
+}
+
+impl Drawn {
+    fn new(choices: &mut Choices<'_>) -> Self {
+        let count = 1 + choices.pick(SHAPES.len());
+        let mut shapes: Vec<Fields> = Vec::new();
+        for index in 0..count {
+            shapes.push(fields(choices, (index + 1)..count, 3, 3));
+        }
+        let mut body = fields(choices, 0..count, 2, 2);
+        // Most routes mount their first shape at the root or at the elements of an array.
+        let root: Path = choices.of(&[vec![], vec![Seg::Any], vec![Seg::Name("a"), Seg::Any], vec![Seg::Name("b")]]);
+        if !body.iter().any(|(path, _)| *path == root) {
+            body.push((root, Mounted::Shape(0)));
+        }
+        let places = expand(&shapes, &body);
+        Self { shapes, body, places }
     }
-    let array = |choices: &mut Choices<'_>| {
-        let (path, ..) = choices.of(&places);
+
+    /// The path of something that is often an array.
+    fn array(&self, choices: &mut Choices<'_>) -> Path {
+        let (path, ..) = choices.of(&self.places);
         let length = path.iter().position(|seg| matches!(seg, Seg::Filter(_) | Seg::Open)).unwrap_or(path.len());
         let any = path[..length].iter().position(|seg| *seg == Seg::Any).unwrap_or(length);
         path[..any].to_vec()
-    };
-    if choices.now_and_then(3) {
-        let mut path = array(choices);
-        path.push(Seg::Filter(choices.of(FILTERS)));
-        route["rows"] = json!(text(&path));
-    }
-    if choices.now_and_then(4) {
-        let mut path = array(choices);
-        path.push(Seg::Any);
-        route["max_records"] = json!({"at": text(&path), "max": 1 + choices.pick(3), "over": choices.of(&["truncate", "truncate", "reject"])});
     }
 
-    // What is said of places by name: (shape, path) of some place of the route, mounts or not.
-    let name = |choices: &mut Choices<'_>| -> Option<(usize, Path)> {
-        let (_, _, names) = choices.of(&places);
+    /// Elements of something that is often an array.
+    fn filtered(&self, choices: &mut Choices<'_>) -> String {
+        let mut path = self.array(choices);
+        path.push(Seg::Filter(choices.of(FILTERS)));
+        text(&path)
+    }
+
+    /// How a policy names a place of the route: (shape, path), of a leaf or of a mount on the way.
+    fn name(&self, choices: &mut Choices<'_>) -> Option<(usize, Path)> {
+        let (_, _, names) = choices.of(&self.places);
         (!names.is_empty()).then(|| choices.of(&names))
-    };
-    let mut overrides: BTreeMap<(&'static str, usize, Path), &'static str> = BTreeMap::new();
-    let mut scopes = Map::new();
-    for scope in SCOPES {
+    }
+
+    fn route(&self, choices: &mut Choices<'_>) -> Value {
+        let mut route = json!({"match": "GET /r", "area": "m", "body": written(&self.body)});
+        if choices.now_and_then(4) {
+            route["ceiling"] = ceiling(choices);
+        }
+        if choices.now_and_then(3) {
+            route["rows"] = json!(self.filtered(choices));
+        }
+        if choices.now_and_then(4) {
+            let mut path = self.array(choices);
+            path.push(Seg::Any);
+            route["max_records"] = json!({"at": text(&path), "max": 1 + choices.pick(3), "over": choices.of(&["truncate", "truncate", "reject"])});
+        }
+        route
+    }
+
+    fn scope(&self, choices: &mut Choices<'_>, scope: &'static str, overrides: &mut Overrides) -> Value {
         let mut grant = Map::new();
         for class in CLASSES {
             if !choices.now_and_then(2) {
@@ -186,122 +251,104 @@ pub fn policy(choices: &mut Choices<'_>) -> Made {
             }
         }
         let areas = choices.of(&[&["m"][..], &["m", "o"], &["m"], &["m"], &["o"]]);
-        let mut scope_text = json!({"areas": areas, "grant": grant});
+        let mut made = json!({"areas": areas, "grant": grant});
         let mut named = Map::new();
         for _ in 0..choices.pick(3) {
-            let Some((shape, path)) = name(choices) else { continue };
+            let Some((shape, path)) = self.name(choices) else { continue };
             let level = choices.of(LEVELS);
             let paths = named.entry(SHAPES[shape]).or_insert_with(|| json!({}));
             paths[text(&path)] = json!(level);
             overrides.insert((scope, shape, path), level);
         }
         if !named.is_empty() {
-            scope_text["fields"] = named.into();
+            made["fields"] = named.into();
         }
         if choices.now_and_then(2) {
-            let mut path = array(choices);
-            path.push(Seg::Filter(choices.of(FILTERS)));
-            scope_text["rows"] = json!({"r": text(&path)});
+            made["rows"] = json!({"r": self.filtered(choices)});
         }
         if choices.now_and_then(2) {
-            scope_text["when"] = choices.of(&[
+            made["when"] = choices.of(&[
                 json!("always"),
                 json!({"any_of": ["s0", "z"]}),
                 json!({"all_of": ["s1", "s2"]}),
                 json!({"claims": {"acr": ["2"]}}),
             ]);
         }
-        scopes.insert((*scope).into(), scope_text);
+        made
     }
 
-    let mut denies: BTreeSet<(&'static str, String)> = BTreeSet::new();
-    let mut clients = None;
-    if choices.now_and_then(11) {
-        let mut written = Map::new();
-        for client in ["*", "c1"] {
-            let mut entry = json!({});
-            if choices.now_and_then(5) {
-                entry["ceiling"] = ceiling(choices);
-            }
-            if choices.now_and_then(3) {
-                entry["scopes"] = json!(choices.of(&[&["s0"][..], &["s1", "s2"], &["s0", "s1"]]));
-            }
-            let mut deny: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
-            for _ in 0..choices.pick(3) {
-                let Some((shape, mut path)) = name(choices) else { continue };
-                match choices.pick(6) {
-                    0 => {
-                        path.pop();
-                    }
-                    1 => {
-                        if let Some(last) = path.last_mut().filter(|last| **last != Seg::Open) {
-                            *last = Seg::Any;
-                        }
-                    }
-                    2 if path.last() != Some(&Seg::Open) => {
-                        path.pop();
-                        path.push(Seg::Open);
-                    }
-                    3 => {
-                        if let Some(Seg::Any | Seg::Name(_)) = path.last() {
-                            path.pop();
-                            path.push(Seg::Filter(choices.of(FILTERS)));
-                        }
-                    }
-                    _ => {}
-                }
-                deny.entry(SHAPES[shape]).or_default().insert(text(&path));
-                for mount in mounts_of(&shapes, &body, shape) {
-                    let whole: Path = mount.iter().chain(&path).cloned().collect();
-                    denies.insert((client, text(&whole)));
-                }
-            }
-            if !deny.is_empty() {
-                entry["deny"] = json!(deny);
-            }
-            written.insert(client.into(), entry);
+    fn client(
+        &self,
+        choices: &mut Choices<'_>,
+        client: &'static str,
+        denies: &mut BTreeSet<(&'static str, String)>,
+    ) -> Value {
+        let mut entry = json!({});
+        if choices.now_and_then(5) {
+            entry["ceiling"] = ceiling(choices);
         }
-        clients = Some(written);
+        if choices.now_and_then(3) {
+            entry["scopes"] = json!(choices.of(&[&["s0"][..], &["s1", "s2"], &["s0", "s1"]]));
+        }
+        let mut deny: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+        for _ in 0..choices.pick(3) {
+            let Some((shape, path)) = self.name(choices) else { continue };
+            let path = altered(choices, path);
+            deny.entry(SHAPES[shape]).or_default().insert(text(&path));
+            for mount in mounts_of(&self.shapes, &self.body, shape) {
+                let whole: Path = mount.iter().chain(&path).cloned().collect();
+                denies.insert((client, text(&whole)));
+            }
+        }
+        if !deny.is_empty() {
+            entry["deny"] = json!(deny);
+        }
+        entry
     }
 
-    let mut shape_texts = Map::new();
-    for (name, shape) in SHAPES.iter().zip(&shapes) {
-        shape_texts.insert((*name).into(), written(shape));
-    }
-    let mut policy = json!({
-        "language": 1,
-        "policy": "p",
-        "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
-        "classes": classes,
-        "detectors": {"a-word": {"pattern": "[a-z]{3,}"}},
-        "shapes": shape_texts,
-        "routes": {"r": route, "o": {"match": "GET /o", "area": "o", "body": {"$.a": "k"}}},
-        "scopes": scopes,
-    });
-    if choices.now_and_then(2) {
-        policy["limits"] = json!({"depth": 3 + choices.pick(4)});
-    }
-    if let Some(clients) = clients {
-        policy["clients"] = clients.into();
-    }
-    let entries = places
-        .iter()
-        .map(|(path, classes, names)| {
+    /// What the route's entries should come to: of several overrides of a scope at one place, the lowest level.
+    fn entries(&self, overrides: &Overrides) -> Vec<Resolved> {
+        let rank = |level: &str| LEVELS.iter().position(|one| *one == level);
+        let resolved = |(path, classes, names): &(Path, BTreeSet<&'static str>, Vec<(usize, Path)>)| {
             let mut lowest: BTreeMap<&'static str, &'static str> = BTreeMap::new();
-            for ((scope, shape, path), level) in &overrides {
+            for ((scope, shape, path), level) in overrides {
                 if names.contains(&(*shape, path.clone())) {
                     let before = lowest.entry(scope).or_insert(level);
-                    let rank = |level: &str| LEVELS.iter().position(|one| *one == level);
                     if rank(level) > rank(before) {
                         *before = level;
                     }
                 }
             }
             Resolved { path: text(path), classes: classes.clone(), overrides: lowest }
-        })
-        .collect();
-    let paths = places.into_iter().map(|(path, ..)| path).collect();
-    Made { text: policy.to_string(), paths, entries, denies }
+        };
+        self.places.iter().map(resolved).collect()
+    }
+}
+
+/// The path, or one nearby: of what holds it, of all elements, of all below, or of some elements.
+fn altered(choices: &mut Choices<'_>, mut path: Path) -> Path {
+    match choices.pick(6) {
+        0 => {
+            path.pop();
+        }
+        1 => {
+            if let Some(last) = path.last_mut().filter(|last| **last != Seg::Open) {
+                *last = Seg::Any;
+            }
+        }
+        2 if path.last() != Some(&Seg::Open) => {
+            path.pop();
+            path.push(Seg::Open);
+        }
+        3 => {
+            if let Some(Seg::Any | Seg::Name(_)) = path.last() {
+                path.pop();
+                path.push(Seg::Filter(choices.of(FILTERS)));
+            }
+        }
+        _ => {}
+    }
+    path
 }
 
 fn fields(choices: &mut Choices<'_>, mountable: std::ops::Range<usize>, most: usize, deepest: usize) -> Fields {

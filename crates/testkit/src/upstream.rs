@@ -153,68 +153,73 @@ async fn serve_http1(mut socket: TcpStream, book: Arc<Mutex<Book>>) {
     // Each step is a packet of its own, at once.
     let _ = socket.set_nodelay(true);
     let mut buffer = Vec::new();
-    loop {
-        let head = loop {
-            match http1::head(&buffer) {
-                Parsed::Done(head, length) => {
-                    buffer.drain(..length);
-                    break head;
-                }
-                Parsed::More => {}
-                Parsed::Wrong(_) => return,
-            }
-            match socket.read_buf(&mut buffer).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
-            }
-        };
-        let length = head.text("content-length").and_then(|text| text.parse().ok()).unwrap_or(0_usize);
-        while buffer.len() < length {
-            match socket.read_buf(&mut buffer).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
-            }
-        }
-        buffer.drain(..length);
-        let mut words = head.start.split(' ').map(str::to_owned);
-        let arrived = Arrived {
-            method: words.next().unwrap_or_default(),
-            path: words.next().unwrap_or_default(),
-            fields: head.fields,
-        };
+    while let Some(arrived) = read_http1(&mut socket, &mut buffer).await {
         let Some(script) = look_up(&book, arrived) else {
             let _ = socket.write_all(b"HTTP/1.1 599 No script\r\ncontent-length: 0\r\n\r\n").await;
             continue;
         };
-        for step in &script.http1 {
-            match step {
-                Step::Bytes(bytes) => {
-                    if socket.write_all(bytes).await.is_err() {
-                        return;
-                    }
+        if play_http1(&mut socket, &script).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// The next request, its body read and forgotten; `None` when there is none.
+async fn read_http1(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Arrived> {
+    let head = loop {
+        match http1::head(buffer) {
+            Parsed::Done(head, length) => {
+                buffer.drain(..length);
+                break head;
+            }
+            Parsed::More => read_more(socket, buffer).await?,
+            Parsed::Wrong(_) => return None,
+        }
+    };
+    let length = head.text("content-length").and_then(|text| text.parse().ok()).unwrap_or(0_usize);
+    while buffer.len() < length {
+        read_more(socket, buffer).await?;
+    }
+    buffer.drain(..length);
+    let mut words = head.start.split(' ').map(str::to_owned);
+    Some(Arrived {
+        method: words.next().unwrap_or_default(),
+        path: words.next().unwrap_or_default(),
+        fields: head.fields,
+    })
+}
+
+async fn read_more(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
+    socket.read_buf(buffer).await.ok().filter(|count| *count > 0).map(drop)
+}
+
+/// Plays a script; `None` when the connection has ended with it.
+async fn play_http1(socket: &mut TcpStream, script: &Script) -> Option<()> {
+    for step in &script.http1 {
+        match step {
+            Step::Bytes(bytes) => {
+                socket.write_all(bytes).await.ok()?;
+                count(&script.sent, bytes.len());
+                // A separate read on the other side is likely, not certain.
+                let _ = socket.flush().await;
+                tokio::task::yield_now().await;
+            }
+            Step::Repeat(bytes, times) => {
+                for _ in 0..*times {
+                    socket.write_all(bytes).await.ok()?;
                     count(&script.sent, bytes.len());
-                    // A separate read on the other side is likely, not certain.
-                    let _ = socket.flush().await;
-                    tokio::task::yield_now().await;
                 }
-                Step::Repeat(bytes, times) => {
-                    for _ in 0..*times {
-                        if socket.write_all(bytes).await.is_err() {
-                            return;
-                        }
-                        count(&script.sent, bytes.len());
-                    }
-                }
-                Step::Pause(time) => tokio::time::sleep(*time).await,
-                Step::Gate(gate) => gate.notified().await,
-                Step::Close => return,
-                Step::Abort => {
-                    let _ = socket.set_zero_linger();
-                    return;
-                }
+            }
+            Step::Pause(time) => tokio::time::sleep(*time).await,
+            Step::Gate(gate) => gate.notified().await,
+            Step::Close => return None,
+            Step::Abort => {
+                let _ = socket.set_zero_linger();
+                return None;
             }
         }
     }
+    Some(())
 }
 
 async fn serve_http2(socket: TcpStream, book: Arc<Mutex<Book>>) {

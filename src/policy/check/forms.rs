@@ -73,50 +73,63 @@ pub(super) fn field(reader: &mut Reader, declared: Declared<'_>, node: &Node, wh
     (!leaf.classes.is_empty()).then_some(leaf)
 }
 
+/// Words that are a form at mask.
+const MASK_WORDS: [(&str, Mask); 4] =
+    [("email", Mask::Email), ("year", Mask::Year), ("month", Mask::Month), ("initials", Mask::Initials)];
+
+/// Every form at mask, as a help tells them.
+const MASK_FORMS: &str =
+    "write `{last: n}`, `{first: n}`, `{first: n, last: n}`, `{round: n}`, `email`, `year`, `month` or `initials`";
+
 /// A form at mask (rules 20 to 22).
 fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
-    const WORDS: [(&str, Mask); 4] =
-        [("email", Mask::Email), ("year", Mask::Year), ("month", Mask::Month), ("initials", Mask::Initials)];
-    const FORMS: &str =
-        "write `{last: n}`, `{first: n}`, `{first: n, last: n}`, `{round: n}`, `email`, `year`, `month` or `initials`";
-    // A word and its number, in another spelling than a map's.
+    match &node.value {
+        Tree::Map(members) => counted_mask(reader, node, members.is_empty()),
+        _ => mask_word(reader, node),
+    }
+}
+
+/// A form that is one word. What stands there instead may be a form in another spelling than a map's, and a help tells the map.
+fn mask_word(reader: &mut Reader, node: &Node) -> Option<Mask> {
     let as_map = |word: &str, number: &str| {
         let is_form = matches!(word, "first" | "last" | "round") && json::is_number(number);
-        if is_form { format!("write it as a map: `mask: {{{word}: {number}}}`") } else { FORMS.to_owned() }
+        if is_form { format!("write it as a map: `mask: {{{word}: {number}}}`") } else { MASK_FORMS.to_owned() }
     };
-    let Tree::Map(members) = &node.value else {
-        if matches!(node.text(), Some("first" | "last" | "round")) {
-            let word = node.text().unwrap_or_default();
-            reader.push(
-                Diagnostic::at(Code::BadValue, node.span, format!("`mask: {word}` does not say how many"))
-                    .help(format!("say how many, as in `mask: {{{word}: 4}}`")),
-            );
-            return None;
-        }
-        if let Tree::Number(number) = &node.value {
-            reader.push(
-                Diagnostic::at(Code::BadValue, node.span, format!("`mask: {number}` does not say of which end"))
-                    .help(format!("write `mask: {{last: {number}}}` or `mask: {{first: {number}}}`")),
-            );
-            return None;
-        }
-        if let Some(text) = node.text().filter(|text| nearest(text, WORDS.map(|(word, _)| word)).is_none()) {
-            let help = text.split_once(' ').map_or_else(|| FORMS.to_owned(), |(word, number)| as_map(word, number));
-            reader.push(Diagnostic::at(Code::BadValue, node.span, format!("`mask` cannot be `{text}`")).help(help));
-            return None;
-        }
-        if let Tree::List(elements) = &node.value {
+    let (code, message, help) = match &node.value {
+        Tree::Number(number) => (
+            Code::BadValue,
+            format!("`mask: {number}` does not say of which end"),
+            format!("write `mask: {{last: {number}}}` or `mask: {{first: {number}}}`"),
+        ),
+        Tree::List(elements) => {
             let help = match elements.as_slice() {
                 [Node { value: Tree::Text { text: word, .. }, .. }, Node { value: Tree::Number(number), .. }] => {
                     as_map(word, number)
                 }
-                _ => FORMS.to_owned(),
+                _ => MASK_FORMS.to_owned(),
             };
-            reader.push(Diagnostic::at(Code::WrongKind, node.span, "`mask` is a list").help(help));
-            return None;
+            (Code::WrongKind, "`mask` is a list".to_owned(), help)
         }
-        return reader.word(node, "`mask`", &WORDS);
+        _ => match node.text() {
+            Some(word @ ("first" | "last" | "round")) => (
+                Code::BadValue,
+                format!("`mask: {word}` does not say how many"),
+                format!("say how many, as in `mask: {{{word}: 4}}`"),
+            ),
+            Some(text) if nearest(text, MASK_WORDS.map(|(word, _)| word)).is_none() => {
+                let parts = text.split_once(' ');
+                let help = parts.map_or_else(|| MASK_FORMS.to_owned(), |(word, number)| as_map(word, number));
+                (Code::BadValue, format!("`mask` cannot be `{text}`"), help)
+            }
+            _ => return reader.word(node, "`mask`", &MASK_WORDS),
+        },
     };
+    reader.push(Diagnostic::at(code, node.span, message).help(help));
+    None
+}
+
+/// A form that has a number: a map. `is_empty` if nothing is in it.
+fn counted_mask(reader: &mut Reader, node: &Node, is_empty: bool) -> Option<Mask> {
     let keys = reader.keys(node, "`mask`", &["first", "last", "round"]);
     let count = |reader: &mut Reader, node: &Node, what: &str| {
         reader.whole(node, what, 1..=1000).and_then(|n| u32::try_from(n).ok())
@@ -130,7 +143,7 @@ fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
         (None, Some(last), None) => last.map(Mask::Last),
         (None, None, Some(step)) => step.map(Mask::Round),
         (None, None, None) => {
-            if members.is_empty() {
+            if is_empty {
                 reader.push(
                     Diagnostic::at(Code::MissingKey, node.span, "`mask` has no form")
                         .help("say how many, as in `mask: {last: 4}`"),

@@ -3,7 +3,7 @@
 use super::read::Reader;
 use super::{settings, shapes};
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::document::Node;
+use crate::document::{Member, Node};
 use crate::model::field_path::FieldPath;
 use crate::model::{Ceiling, Class, Condition, Identity, Level, When};
 
@@ -62,58 +62,55 @@ pub(super) fn scopes<'d>(
             None => Vec::new(),
         };
         let when = keys.get("when").map_or(When::Named, |node| when(reader, identity, node));
-        let mut grant = vec![Level::Hide; classes.len()];
-        let mut grant_spans = vec![None; classes.len()];
-        if let Some(node) = keys.get("grant") {
-            for granted in reader.map(node, "`grant`") {
-                let level = reader.level(&granted.node, &format!("the level of `{}`", granted.key));
-                if &*granted.key == "*" {
-                    reader.push(
-                        Diagnostic::at(
-                            Code::BadValue,
-                            granted.key_span,
-                            format!("{what} grants `*`: a grant names each class"),
-                        )
-                        .help("name the classes; one that is not named is hidden"),
-                    );
-                    continue;
-                }
-                let class = shapes::class(reader, classes, &granted.key, granted.key_span, &format!("{what} grants"));
-                let (Some(class), Some(level)) = (class, level) else {
-                    continue;
-                };
-                if let Some(slot) = grant.get_mut(usize::from(class.0)) {
-                    *slot = level;
-                }
-                if let Some(slot) = grant_spans.get_mut(usize::from(class.0)) {
-                    *slot = Some(granted.key_span);
-                }
-            }
-        }
+        let (grant, grant_spans) = grants(reader, classes, keys.get("grant"), &what);
         let fields = keys.get("fields").map(|node| overrides(reader, node)).unwrap_or_default();
-        let rows = match keys.get("rows") {
-            Some(node) if node.text().is_some() => {
-                reader.push(
-                    Diagnostic::at(
-                        Code::WrongKind,
-                        node.span,
-                        format!("`rows` of {what} does not say for which route"),
-                    )
-                    .help("write `rows: {route-name: \"$.items[?…]\"}`"),
-                );
-                Vec::new()
-            }
-            Some(node) => reader
-                .map(node, "`rows`")
-                .iter()
-                .map(|member| Rows { route: &member.key, route_span: member.key_span, node: &member.node })
-                .collect(),
-            None => Vec::new(),
-        };
+        let rows = keys.get("rows").map(|node| rows(reader, node, &what)).unwrap_or_default();
         scopes.push(ScopeDraft { name, span: member.key_span, when, areas, grant, grant_spans, fields, rows });
     }
     scopes.sort_by(|a, b| a.name.cmp(b.name));
     scopes
+}
+
+/// `grant` of a scope, by class: the level, hide where none is named, and where it is written.
+fn grants(reader: &mut Reader, classes: &[Class], node: Option<&Node>, what: &str) -> (Vec<Level>, Vec<Option<Span>>) {
+    let mut levels = vec![Level::Hide; classes.len()];
+    let mut spans = vec![None; classes.len()];
+    let Some(node) = node else { return (levels, spans) };
+    for granted in reader.map(node, "`grant`") {
+        let level = reader.level(&granted.node, &format!("the level of `{}`", granted.key));
+        if &*granted.key == "*" {
+            let message = format!("{what} grants `*`: a grant names each class");
+            reader.push(
+                Diagnostic::at(Code::BadValue, granted.key_span, message)
+                    .help("name the classes; one that is not named is hidden"),
+            );
+            continue;
+        }
+        let class = shapes::class(reader, classes, &granted.key, granted.key_span, &format!("{what} grants"));
+        let (Some(class), Some(level)) = (class, level) else {
+            continue;
+        };
+        if let Some(slot) = levels.get_mut(usize::from(class.0)) {
+            *slot = level;
+        }
+        if let Some(slot) = spans.get_mut(usize::from(class.0)) {
+            *slot = Some(granted.key_span);
+        }
+    }
+    (levels, spans)
+}
+
+/// `rows` of a scope, by route.
+fn rows<'d>(reader: &mut Reader, node: &'d Node, what: &str) -> Vec<Rows<'d>> {
+    if node.text().is_some() {
+        let message = format!("`rows` of {what} does not say for which route");
+        reader.push(
+            Diagnostic::at(Code::WrongKind, node.span, message).help("write `rows: {route-name: \"$.items[?…]\"}`"),
+        );
+        return Vec::new();
+    }
+    let members = reader.map(node, "`rows`").iter();
+    members.map(|member| Rows { route: &member.key, route_span: member.key_span, node: &member.node }).collect()
 }
 
 /// `fields` of a scope: shape to path to level.
@@ -153,7 +150,6 @@ fn overrides<'d>(reader: &mut Reader, node: &'d Node) -> Vec<Override<'d>> {
 
 /// `when` (rule 8). One that cannot be read holds for nobody.
 fn when(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> When {
-    let never = When::All(vec![Condition::AnyOf(Vec::new())]);
     if let Some(text) = node.text() {
         if text == "always" {
             return When::Always;
@@ -162,8 +158,18 @@ fn when(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> When {
         let message = format!("`when` cannot be `{text}`");
         let help = "write conditions, as in `when: {any_of: [care.read]}`, or `when: always` if everybody is meant";
         reader.push(Diagnostic::at(Code::BadValue, node.span, message).help(help));
-        return never;
+        return never();
     }
+    conditions(reader, identity, node).map_or_else(never, When::All)
+}
+
+/// What holds for nobody.
+fn never() -> When {
+    When::All(vec![Condition::AnyOf(Vec::new())])
+}
+
+/// The conditions of `when`, one at least; `None` if one of them cannot be read.
+fn conditions(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> Option<Vec<Condition>> {
     let keys = reader.keys(node, "`when`", &["all_of", "any_of", "claims"]);
     let mut conditions = Vec::new();
     for (key, make) in [
@@ -180,37 +186,12 @@ fn when(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> When {
                         .help("name one, or write `when: always` for everybody"),
                 );
             }
-            return never;
+            return None;
         }
         conditions.push(make(names));
     }
     if let Some(member) = keys.member("claims") {
-        if identity.is_some_and(|identity| !matches!(identity, Identity::JwtAuthn { .. })) {
-            reader.push(
-                Diagnostic::at(
-                    Code::Incompatible,
-                    member.key_span,
-                    "`claims` can be tested only with `source: jwt_authn`",
-                )
-                .help("use `all_of` or `any_of`"),
-            );
-        }
-        for claim in reader.map(&member.node, "`claims`") {
-            let what = format!("claim `{}`", claim.key);
-            let path = settings::claim_path(reader, &claim.key, claim.key_span, "claims");
-            let values: Vec<String> =
-                reader.texts(&claim.node, &what).into_iter().map(|(text, _)| text.to_owned()).collect();
-            if values.is_empty() && claim.node.elements().is_some() {
-                reader.push(
-                    Diagnostic::at(Code::BadValue, claim.node.span, format!("{what} has no value, so it never holds"))
-                        .help("list the values that the claim may have"),
-                );
-            }
-            match path {
-                Some(path) if !values.is_empty() => conditions.push(Condition::Claim(path, values)),
-                _ => return never,
-            }
-        }
+        conditions.extend(claims(reader, identity, member)?);
     }
     if conditions.is_empty() {
         if node.members().is_some_and(|members| members.is_empty() || keys.get("claims").is_some()) {
@@ -219,9 +200,35 @@ fn when(reader: &mut Reader, identity: Option<&Identity>, node: &Node) -> When {
                     .help("write `when: always` if everybody is meant"),
             );
         }
-        return never;
+        return None;
     }
-    When::All(conditions)
+    Some(conditions)
+}
+
+/// `claims` of `when`; `None` if a claim cannot be read.
+fn claims(reader: &mut Reader, identity: Option<&Identity>, member: &Member) -> Option<Vec<Condition>> {
+    if identity.is_some_and(|identity| !matches!(identity, Identity::JwtAuthn { .. })) {
+        let message = "`claims` can be tested only with `source: jwt_authn`";
+        reader.push(Diagnostic::at(Code::Incompatible, member.key_span, message).help("use `all_of` or `any_of`"));
+    }
+    let mut conditions = Vec::new();
+    for claim in reader.map(&member.node, "`claims`") {
+        let what = format!("claim `{}`", claim.key);
+        let path = settings::claim_path(reader, &claim.key, claim.key_span, "claims");
+        let values: Vec<String> =
+            reader.texts(&claim.node, &what).into_iter().map(|(text, _)| text.to_owned()).collect();
+        if values.is_empty() && claim.node.elements().is_some() {
+            reader.push(
+                Diagnostic::at(Code::BadValue, claim.node.span, format!("{what} has no value, so it never holds"))
+                    .help("list the values that the claim may have"),
+            );
+        }
+        match path {
+            Some(path) if !values.is_empty() => conditions.push(Condition::Claim(path, values)),
+            _ => return None,
+        }
+    }
+    Some(conditions)
 }
 
 /// A client's places to hide, shapes still names.

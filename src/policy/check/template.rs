@@ -186,71 +186,62 @@ fn parameter(text: &str) -> Result<TemplateSegment, (String, String)> {
 
 /// Literal text of a segment: in canonical percent-encoding.
 fn literal(text: &str) -> Result<(), (String, String)> {
-    let fault = |message: String, help: String| Err((message, help));
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         match byte {
-            b'%' => {
-                let hex = |digit: Option<u8>| {
-                    digit
-                        .filter(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit))
-                        .and_then(|digit| char::from(digit).to_digit(16))
-                };
-                let value =
-                    hex(bytes.next()).zip(hex(bytes.next())).map(|(high, low)| high.wrapping_mul(16).wrapping_add(low));
-                let decoded = value.and_then(|value| u8::try_from(value).ok());
-                match decoded {
-                    None => {
-                        return fault(
-                            format!(
-                                "the segment `{text}` has a percent-encoding that is not two upper-case hexadecimal digits"
-                            ),
-                            "write `%` and two of 0-9, A-F".to_owned(),
-                        );
-                    }
-                    Some(b'/' | b'\\' | 0) => {
-                        return fault(
-                            format!("the segment `{text}` has an encoded slash, backslash or NUL"),
-                            "take it out: a request with it matches no route (rule 3)".to_owned(),
-                        );
-                    }
-                    Some(byte) if unreserved(byte) => {
-                        return fault(
-                            format!("the segment `{text}` encodes a character that needs no encoding (RFC 3986 §2.3)"),
-                            format!("write `{}` as it is", char::from(byte)),
-                        );
-                    }
-                    Some(_) => {}
-                }
-            }
+            b'%' => encoded(text, [bytes.next(), bytes.next()])?,
             b';' => {
-                return fault(
+                return Err((
                     format!("the segment `{text}` has a `;`"),
                     "take it out: a request with it matches no route (rule 3)".to_owned(),
-                );
+                ));
             }
             // RFC 3986 §3.3: pchar.
             _ if unreserved(byte) || b"!$&'()*+,=:@".contains(&byte) => {}
-            _ => {
-                if text.contains(['[', '(', '+', '^', '\\', '*']) {
-                    return fault(
-                        format!("the segment `{text}` has a character that has to be encoded"),
-                        "write a parameter if it stands for any segment, `{id}`: paths have no regular expressions"
-                            .to_owned(),
-                    );
-                }
-                let encoded: String = text
-                    .bytes()
-                    .map(|byte| if unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-                    .collect();
-                return fault(
-                    format!("the segment `{text}` has a character that has to be encoded"),
-                    format!("write the segment as `{encoded}`"),
-                );
-            }
+            _ => return Err(unencoded(text)),
         }
     }
     Ok(())
+}
+
+/// The two bytes after a `%` of a segment.
+fn encoded(text: &str, digits: [Option<u8>; 2]) -> Result<(), (String, String)> {
+    let hex = |digit: Option<u8>| {
+        digit
+            .filter(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit))
+            .and_then(|digit| char::from(digit).to_digit(16))
+    };
+    let [high, low] = digits.map(hex);
+    let value = high.zip(low).map(|(high, low)| high.wrapping_mul(16).wrapping_add(low));
+    match value.and_then(|value| u8::try_from(value).ok()) {
+        None => Err((
+            format!("the segment `{text}` has a percent-encoding that is not two upper-case hexadecimal digits"),
+            "write `%` and two of 0-9, A-F".to_owned(),
+        )),
+        Some(b'/' | b'\\' | 0) => Err((
+            format!("the segment `{text}` has an encoded slash, backslash or NUL"),
+            "take it out: a request with it matches no route (rule 3)".to_owned(),
+        )),
+        Some(byte) if unreserved(byte) => Err((
+            format!("the segment `{text}` encodes a character that needs no encoding (RFC 3986 §2.3)"),
+            format!("write `{}` as it is", char::from(byte)),
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The fault of a segment with a character that has to be encoded, and the segment with it encoded.
+fn unencoded(text: &str) -> (String, String) {
+    let message = format!("the segment `{text}` has a character that has to be encoded");
+    if text.contains(['[', '(', '+', '^', '\\', '*']) {
+        let help = "write a parameter if it stands for any segment, `{id}`: paths have no regular expressions";
+        return (message, help.to_owned());
+    }
+    let encoded: String = text
+        .bytes()
+        .map(|byte| if unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect();
+    (message, format!("write the segment as `{encoded}`"))
 }
 
 /// RFC 3986 §2.3.

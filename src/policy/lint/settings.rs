@@ -8,7 +8,9 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::document::Node;
 use crate::model::field_path::Segment;
 use crate::model::media::MediaRange;
-use crate::model::{Entry, Governed, Identity, OtherContent, QueryRule, RouteBody, TemplateSegment, Unmatched, When};
+use crate::model::{
+    Entry, Governed, Identity, OtherContent, QueryRule, Route, RouteBody, TemplateSegment, Unmatched, When,
+};
 use crate::policy::PolicySet;
 
 /// Query parameters by which many APIs let a caller choose, rename, expand, filter or order by fields, withheld ones too.
@@ -260,7 +262,20 @@ impl Lint<'_> {
         }
     }
 
-    fn route(&mut self, route: &crate::model::Route) {
+    fn route(&mut self, route: &Route) {
+        self.method(route);
+        let elsewhere: Vec<&str> = REVEALING.into_iter().filter(|name| *name != "location").collect();
+        self.kept_headers(&["routes", &route.name, "headers", "keep"], &elsewhere);
+        self.body(route);
+        if let Some(node) = self.node(&["routes", &route.name, "query"]) {
+            self.query(route, node);
+            self.bounds(route, node);
+        }
+        self.segments(route);
+    }
+
+    /// A method that no client sends.
+    fn method(&mut self, route: &Route) {
         let name = route.name.as_str();
         if !METHODS.contains(&route.method.as_str())
             && let Some(node) = self.node(&["routes", name, "match"])
@@ -272,8 +287,11 @@ impl Lint<'_> {
             });
             self.push(Diagnostic::at(Code::NoEffect, node.span, message).help(help));
         }
-        let elsewhere: Vec<&str> = REVEALING.into_iter().filter(|name| *name != "location").collect();
-        self.kept_headers(&["routes", name, "headers", "keep"], &elsewhere);
+    }
+
+    /// Bodies that pass unfiltered: of the whole route, or of some media types.
+    fn body(&mut self, route: &Route) {
+        let name = route.name.as_str();
         match &route.body {
             RouteBody::Pass(why) => {
                 let message = format!("route `{name}` is forwarded untouched: {why}");
@@ -294,56 +312,68 @@ impl Lint<'_> {
                 }
             }
         }
-        if let Some(node) = self.node(&["routes", name, "query"]) {
-            if route.query == QueryRule::Any {
-                self.push(
-                    Diagnostic::at(
-                        Code::QueryAny,
-                        node.span,
-                        format!("callers may send any query parameter on route `{name}`"),
-                    )
-                    .help(
-                        "list those that they need: one that selects, renames or filters fields reveals withheld ones",
-                    ),
-                );
-            }
-            // Both ends of one range are one thing to look at.
-            let mut ranges: BTreeMap<String, (Span, Vec<&str>)> = BTreeMap::new();
-            for element in node.elements().unwrap_or_default() {
-                let Some(text) = element.text() else { continue };
-                let lower = text.to_lowercase();
-                let stem = lower.split('[').next().unwrap_or(&lower);
-                if let RouteBody::Governed(governed) = &route.body
-                    && let Some(field) = bounded(stem_words(text), governed)
-                {
-                    ranges.entry(field).or_insert_with(|| (element.span, Vec::new())).1.push(text);
-                }
-                if TELLING.contains(&stem) {
-                    self.push(
-                        Diagnostic::at(
-                            Code::QueryName,
-                            element.span,
-                            format!("the query parameter `{text}` of route `{name}` may select, rename, filter or order by withheld fields"),
-                        )
-                        .help("make sure that the upstream applies it only to fields that every caller of the route may see"),
-                    );
-                }
-            }
-            for (field, (span, names)) in ranges {
-                let (names, it) = match names.as_slice() {
-                    [one] => (format!("the query parameter `{one}`"), "it"),
-                    _ => (format!("the query parameters {}", some(names.iter().copied())), "them"),
-                };
+    }
+
+    /// Query parameters that may choose or rename fields, and routes that take any.
+    fn query(&mut self, route: &Route, node: &Node) {
+        let name = route.name.as_str();
+        if route.query == QueryRule::Any {
+            self.push(
+                Diagnostic::at(
+                    Code::QueryAny,
+                    node.span,
+                    format!("callers may send any query parameter on route `{name}`"),
+                )
+                .help("list those that they need: one that selects, renames or filters fields reveals withheld ones"),
+            );
+        }
+        for element in node.elements().unwrap_or_default() {
+            let Some(text) = element.text() else { continue };
+            let lower = text.to_lowercase();
+            let stem = lower.split('[').next().unwrap_or(&lower);
+            if TELLING.contains(&stem) {
                 self.push(
                     Diagnostic::at(
                         Code::QueryName,
-                        span,
-                        format!("{names} of route `{name}` may ask for bounds of `{field}`, which not every caller sees as it is: who is found tells its value"),
+                        element.span,
+                        format!("the query parameter `{text}` of route `{name}` may select, rename, filter or order by withheld fields"),
                     )
-                    .help(format!("make sure that the upstream applies {it} only for callers who may see the field")),
+                    .help("make sure that the upstream applies it only to fields that every caller of the route may see"),
                 );
             }
         }
+    }
+
+    /// Query parameters that ask for bounds of a field. Both ends of one range are one thing to look at.
+    fn bounds(&mut self, route: &Route, node: &Node) {
+        let RouteBody::Governed(governed) = &route.body else { return };
+        let name = route.name.as_str();
+        let mut ranges: BTreeMap<String, (Span, Vec<&str>)> = BTreeMap::new();
+        for element in node.elements().unwrap_or_default() {
+            let Some(text) = element.text() else { continue };
+            if let Some(field) = bounded(stem_words(text), governed) {
+                ranges.entry(field).or_insert_with(|| (element.span, Vec::new())).1.push(text);
+            }
+        }
+        for (field, (span, names)) in ranges {
+            let (names, it) = match names.as_slice() {
+                [one] => (format!("the query parameter `{one}`"), "it"),
+                _ => (format!("the query parameters {}", some(names.iter().copied())), "them"),
+            };
+            self.push(
+                Diagnostic::at(
+                    Code::QueryName,
+                    span,
+                    format!("{names} of route `{name}` may ask for bounds of `{field}`, which not every caller sees as it is: who is found tells its value"),
+                )
+                .help(format!("make sure that the upstream applies {it} only for callers who may see the field")),
+            );
+        }
+    }
+
+    /// Literal segments that look like parameters.
+    fn segments(&mut self, route: &Route) {
+        let name = route.name.as_str();
         for segment in &route.template.segments {
             let TemplateSegment::Literal(text) = segment else { continue };
             if (text.starts_with(':') && text.len() > 1 || text == "*")

@@ -58,7 +58,8 @@ fn body(replay: &Replay<'_>) -> String {
     // The row that the plots show: who takes all that it gets, with the fewest clients.
     let rank = |row: &&Row| (row.setting.patience != Patience::Window, row.setting.clients);
     let Some(row) = replay.rows.iter().min_by_key(rank) else { return out };
-    out.push_str(&courses(replay, row));
+    out.push_str(&customers(replay, row));
+    out.push_str(&values(replay, row));
     out.push_str(&first_day(replay, row));
     out
 }
@@ -69,21 +70,7 @@ fn table(replay: &Replay<'_>) -> String {
         "<h2>Who got how much</h2>\n<div class=\"scroll\" role=\"region\" aria-label=\"Who got how much\" tabindex=\"0\"><table id=\"rows\"><thead><tr>{head}</tr></thead><tbody>\n"
     );
     for row in &replay.rows {
-        let total = &row.harvest.total;
-        let cells = [
-            grouped(row.setting.clients.into()),
-            grouped(row.setting.page),
-            row.setting.patience.word().to_owned(),
-            grouped(total.customers),
-            format!("{} %", three(replay.share(total.customers))),
-            row.at_most.map_or_else(|| "all".to_owned(), grouped),
-            grouped(total.at_full_view()),
-            grouped(total.shown),
-            grouped(total.lowered),
-            grouped(row.harvest.answered),
-            grouped(row.harvest.refused),
-        ];
-        let cells: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
+        let cells: String = replay.cells(row).iter().map(|cell| format!("<td>{cell}</td>")).collect();
         out.push_str(&format!("<tr>{cells}</tr>\n"));
     }
     out.push_str("</tbody></table></div>\n");
@@ -195,11 +182,14 @@ fn svg(id: &str, title: &str, about: &str, inner: &str) -> String {
     )
 }
 
-fn courses(replay: &Replay<'_>, row: &Row) -> String {
+/// A plot of the whole harvest, up to the power of ten that `top` fits under.
+fn plot(replay: &Replay<'_>, top: u64) -> Plot {
+    Plot { seconds: as_float(replay.case.seconds), decades: as_float(top).log10().ceil().max(1.0) }
+}
+
+/// Customers over time: without a policy, with it, and at full view.
+fn customers(replay: &Replay<'_>, row: &Row) -> String {
     let accounts = replay.case.accounts;
-    let values = accounts.saturating_mul(replay.values);
-    let plot =
-        |top: u64| Plot { seconds: as_float(replay.case.seconds), decades: as_float(top).log10().ceil().max(1.0) };
     let who = format!(
         "{} client{}, patience {}",
         row.setting.clients,
@@ -207,17 +197,17 @@ fn courses(replay: &Replay<'_>, row: &Row) -> String {
         row.setting.patience.word()
     );
     let total = &row.harvest.total;
-    let customers = plot(accounts);
+    let plot = plot(replay, accounts);
     let inner = [
-        customers.grid(replay.days()),
-        customers.evenly(accounts, &format!("no policy: {}", grouped(accounts))),
-        customers.course(
+        plot.grid(replay.days()),
+        plot.evenly(accounts, &format!("no policy: {}", grouped(accounts))),
+        plot.course(
             &summed(row, |tally| tally.customers),
             "with",
             &format!("customers: {}", grouped(total.customers)),
             -4.0,
         ),
-        customers.course(
+        plot.course(
             &summed(row, Tally::at_full_view),
             "full",
             &format!("full view: {}", grouped(total.at_full_view())),
@@ -231,23 +221,24 @@ fn courses(replay: &Replay<'_>, row: &Row) -> String {
         three(replay.share(total.customers)),
         grouped(total.at_full_view())
     );
-    let mut out = svg("customers", &format!("Customers over time ({who})"), &about, &inner.concat());
-    let fields = plot(values);
+    svg("customers", &format!("Customers over time ({who})"), &about, &inner.concat())
+}
+
+/// Values over time: without a policy, as they came, and lowered.
+fn values(replay: &Replay<'_>, row: &Row) -> String {
+    let values = replay.case.accounts.saturating_mul(replay.values);
+    let total = &row.harvest.total;
+    let plot = plot(replay, values);
     let inner = [
-        fields.grid(replay.days()),
-        fields.evenly(values, &format!("no policy: {}", grouped(values))),
-        fields.course(
+        plot.grid(replay.days()),
+        plot.evenly(values, &format!("no policy: {}", grouped(values))),
+        plot.course(
             &summed(row, |tally| tally.shown),
             "full",
             &format!("as they came: {}", grouped(total.shown)),
             -4.0,
         ),
-        fields.course(
-            &summed(row, |tally| tally.lowered),
-            "low",
-            &format!("lowered: {}", grouped(total.lowered)),
-            12.0,
-        ),
+        plot.course(&summed(row, |tally| tally.lowered), "low", &format!("lowered: {}", grouped(total.lowered)), 12.0),
     ];
     let about = format!(
         "Without a policy {} values; under it {} as they came and {} masked, as a pseudonym or blank.",
@@ -255,8 +246,7 @@ fn courses(replay: &Replay<'_>, row: &Row) -> String {
         grouped(total.shown),
         grouped(total.lowered)
     );
-    out.push_str(&svg("fields", "Fields over time", &about, &inner.concat()));
-    out
+    svg("fields", "Fields over time", &about, &inner.concat())
 }
 
 /// The first day close up: what each moment brought, by the step that was in force, and where the steps are.
@@ -268,77 +258,109 @@ fn first_day(replay: &Replay<'_>, row: &Row) -> String {
         .filter(|(second, _)| **second < DAY)
         .map(|(second, tally)| (*second, tally))
         .collect();
-    let clients = u64::from(row.setting.clients);
-    let narrowest: Option<&&Budget> = replay.budgets.iter().min_by_key(|budget| budget.per.seconds);
-    let most = moments.iter().map(|(_, tally)| tally.customers).max().unwrap_or(0);
-    let top = narrowest.map_or(most, |budget| budget.max.saturating_mul(clients)).max(most).max(1);
     if row.harvest.multiplied || moments.is_empty() {
         return String::new();
     }
-    let height = HEIGHT - TOP - BOTTOM;
-    let y = |value: u64| TOP + height - height * as_float(value) / as_float(top);
-    let x = |second: u64| LEFT + (WIDTH - LEFT - RIGHT) * as_float(second) / as_float(DAY);
-    let bar = ((WIDTH - LEFT - RIGHT) / 24.0 - 4.0).min(20.0);
-    let mut inner = String::new();
-    for hour in (0..=24u64).step_by(3) {
-        inner.push_str(&format!(
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{hour}:00</text>\n",
-            x(hour.saturating_mul(3600)),
-            HEIGHT - 12.0
-        ));
-    }
-    inner.push_str(&format!(
-        "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{0:.1}\" x2=\"{1:.1}\" y2=\"{0:.1}\"/><text x=\"{2:.1}\" y=\"{3:.1}\" text-anchor=\"end\">{4}</text>\n",
-        y(0),
-        WIDTH - RIGHT,
-        LEFT - 8.0,
-        y(top) + 4.0,
-        grouped(top)
-    ));
-    for (second, tally) in &moments {
-        let mut under = 0u64;
-        for level in [Level::Show, Level::Mask, Level::Pseudonym, Level::Blank, Level::Hide] {
-            let count = tally.under(level);
-            if count == 0 {
-                continue;
-            }
-            let upper = under.saturating_add(count);
-            inner.push_str(&format!(
-                "<rect class=\"{}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{bar:.1}\" height=\"{:.1}\"><title>{} customers, at most {}</title></rect>\n",
-                word(level),
-                x(*second),
-                y(upper),
-                y(under) - y(upper),
-                grouped(count),
-                word(level)
-            ));
-            under = upper;
-        }
-    }
-    let mut steps = Vec::new();
-    if let Some(budget) = narrowest {
-        let full = (100, StepEffect::Reject);
-        let all = budget.steps.iter().map(|step| (step.percent, step.then));
-        let all: Vec<_> = all.chain((!budgets::rejects(budget)).then_some(full)).collect();
-        for (at, (percent, then)) in all.iter().enumerate() {
-            let value = budget.max.saturating_mul(clients).saturating_mul((*percent).into()) / 100;
-            // The names keep apart where the lines do not.
-            let name = y(value).min(y(0)) + 4.0 + if at % 2 == 0 { 6.0 } else { -4.0 };
-            inner.push_str(&format!(
-                "<line class=\"step\" x1=\"{LEFT}\" y1=\"{0:.1}\" x2=\"{1:.1}\" y2=\"{0:.1}\"/><text class=\"mark\" x=\"{2:.1}\" y=\"{name:.1}\">{percent} %: {3}</text>\n",
-                y(value),
-                WIDTH - RIGHT,
-                WIDTH - RIGHT + 6.0,
-                text(&budgets::effect_text(*then))
-            ));
-            steps.push(format!("above {percent} % {}", budgets::effect_text(*then)));
-        }
+    let clients = u64::from(row.setting.clients);
+    let narrowest: Option<&Budget> = replay.budgets.iter().copied().min_by_key(|budget| budget.per.seconds);
+    let most = moments.iter().map(|(_, tally)| tally.customers).max().unwrap_or(0);
+    let top = narrowest.map_or(most, |budget| budget.max.saturating_mul(clients)).max(most).max(1);
+    let plot = DayPlot { top };
+    let mut inner = plot.axes() + &plot.bars(&moments);
+    let mut told = Vec::new();
+    for (at, (percent, then)) in narrowest.map(steps).unwrap_or_default().into_iter().enumerate() {
+        let max = narrowest.map_or(0, |budget| budget.max);
+        let value = max.saturating_mul(clients).saturating_mul(percent.into()) / 100;
+        let effect = budgets::effect_text(then);
+        inner.push_str(&plot.step(at, value, &format!("{percent} %: {}", text(&effect))));
+        told.push(format!("above {percent} % {effect}"));
     }
     let name = narrowest.map(|budget| budget.name.as_str()).unwrap_or_default();
     let about = format!(
         "Bars are customers of each moment, by the step in force. Steps of {}: {}.",
         text(name),
-        steps.join(", ")
+        told.join(", ")
     );
     svg("first-day", &format!("The first day, and the steps of {}", text(name)), &about, &inner)
+}
+
+/// A budget's steps, and that it is full where none of them says so.
+fn steps(budget: &Budget) -> Vec<(u8, StepEffect)> {
+    let written = budget.steps.iter().map(|step| (step.percent, step.then));
+    written.chain((!budgets::rejects(budget)).then_some((100, StepEffect::Reject))).collect()
+}
+
+/// A plot with the hours of one day along and customers up, to `top`.
+struct DayPlot {
+    top: u64,
+}
+
+impl DayPlot {
+    fn x(&self, second: u64) -> f64 {
+        LEFT + (WIDTH - LEFT - RIGHT) * as_float(second) / as_float(DAY)
+    }
+
+    fn y(&self, value: u64) -> f64 {
+        let height = HEIGHT - TOP - BOTTOM;
+        TOP + height - height * as_float(value) / as_float(self.top)
+    }
+
+    fn axes(&self) -> String {
+        let mut out = String::new();
+        for hour in (0..=24u64).step_by(3) {
+            out.push_str(&format!(
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{hour}:00</text>\n",
+                self.x(hour.saturating_mul(3600)),
+                HEIGHT - 12.0
+            ));
+        }
+        out.push_str(&format!(
+            "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{0:.1}\" x2=\"{1:.1}\" y2=\"{0:.1}\"/><text x=\"{2:.1}\" y=\"{3:.1}\" text-anchor=\"end\">{4}</text>\n",
+            self.y(0),
+            WIDTH - RIGHT,
+            LEFT - 8.0,
+            self.y(self.top) + 4.0,
+            grouped(self.top)
+        ));
+        out
+    }
+
+    /// What each moment brought, one level above the other.
+    fn bars(&self, moments: &[(u64, &Tally)]) -> String {
+        let width = ((WIDTH - LEFT - RIGHT) / 24.0 - 4.0).min(20.0);
+        let mut out = String::new();
+        for (second, tally) in moments {
+            let mut under = 0u64;
+            for level in [Level::Show, Level::Mask, Level::Pseudonym, Level::Blank, Level::Hide] {
+                let count = tally.under(level);
+                if count == 0 {
+                    continue;
+                }
+                let upper = under.saturating_add(count);
+                out.push_str(&format!(
+                    "<rect class=\"{}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\"><title>{} customers, at most {}</title></rect>\n",
+                    word(level),
+                    self.x(*second),
+                    self.y(upper),
+                    self.y(under) - self.y(upper),
+                    grouped(count),
+                    word(level)
+                ));
+                under = upper;
+            }
+        }
+        out
+    }
+
+    /// The line of the step with this index, and its name.
+    fn step(&self, index: usize, value: u64, name: &str) -> String {
+        // The names keep apart where the lines do not.
+        let below = self.y(value).min(self.y(0)) + 4.0 + if index.is_multiple_of(2) { 6.0 } else { -4.0 };
+        format!(
+            "<line class=\"step\" x1=\"{LEFT}\" y1=\"{0:.1}\" x2=\"{1:.1}\" y2=\"{0:.1}\"/><text class=\"mark\" x=\"{2:.1}\" y=\"{below:.1}\">{name}</text>\n",
+            self.y(value),
+            WIDTH - RIGHT,
+            WIDTH - RIGHT + 6.0,
+        )
+    }
 }

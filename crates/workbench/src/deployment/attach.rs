@@ -201,14 +201,14 @@ fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Resou
 
 /// Who the callers are: Envoy Gateway leaves claims under the provider's name.
 fn tokens(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
+    if !demands.is_by_token() {
+        return;
+    }
     let policies = all(survey, &["SecurityPolicy"]);
     let providers: Vec<&Node> = policies
         .iter()
         .flat_map(|policy| at(policy, &["spec", "jwt", "providers"]).and_then(Node::elements).unwrap_or_default())
         .collect();
-    if !demands.is_by_token() {
-        return;
-    }
     let wanted = match &demands.identity {
         Some(Identity::JwtAuthn { payloads, .. }) => Some(payloads),
         _ => None,
@@ -226,45 +226,55 @@ fn tokens(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
         );
     }
     for provider in &providers {
-        let name = text(provider, "name").unwrap_or_default();
-        let place = get(provider, "name").map_or(provider.span, |name| name.span);
-        let mut loose = |what: &str, help: &str| {
-            look.say(Code::LooseIdentity, place, format!("provider `{name}` {what}"), help);
-        };
-        if text(provider, "issuer").is_none() {
-            loose("names no `issuer`: it takes tokens of any issuer that its keys verify", "write `issuer: …`");
-        }
-        if elements(provider, "audiences").is_empty() {
-            loose(
-                "names no `audiences`: a token for any other API of the issuer is taken",
-                "write `audiences: [https://…]`, as this API is called in tokens",
-            );
-        }
-        if at(provider, &["extractFrom", "params"]).is_some() {
-            loose("takes tokens from the query, which ends up in logs", "write `extractFrom: {headers: …}` alone");
-        }
-        if !patches::requires_expiration(survey) {
-            loose(
-                "takes tokens that never expire, which a SecurityPolicy cannot forbid",
-                "add an EnvoyPatchPolicy: `require_expiration` at `..http_filters[?(@.name=='envoy.filters.http.jwt_authn')].typed_config.providers.*`, `value: true`",
-            );
-        }
+        trusted(look, survey, provider);
     }
     for policy in &policies {
-        if let Some(span) = get(policy, "spec").and_then(|spec| get(spec, "jwt")).and_then(|jwt| set(jwt, "optional")) {
-            super::identity::no_token(look, span, "`optional: true`");
-        }
-        // Of a route: it takes the place of the Gateway's.
-        let of_route = resource::targets(policy, survey).iter().any(|target| target.kind != "Gateway");
-        let asks = at(policy, &["spec", "jwt"]).is_some() || at(policy, &["spec", "mergeType"]).is_some();
-        if of_route && !asks && !providers.is_empty() {
-            look.say(
-                Code::LooseIdentity,
-                resource::place(policy),
-                "this SecurityPolicy takes the place of the Gateway's on its route (no `mergeType`), and asks for no token: no caller has an identity there",
-                "write `mergeType: StrategicMerge`, or `jwt` here too",
-            );
-        }
+        asked(look, survey, policy, !providers.is_empty());
+    }
+}
+
+/// Whom a provider's tokens are from and for, how long they live, and where they are looked for.
+fn trusted(look: &mut Look, survey: &Survey<'_>, provider: &Node) {
+    let name = text(provider, "name").unwrap_or_default();
+    let place = get(provider, "name").map_or(provider.span, |name| name.span);
+    let mut loose = |what: &str, help: &str| {
+        look.say(Code::LooseIdentity, place, format!("provider `{name}` {what}"), help);
+    };
+    if text(provider, "issuer").is_none() {
+        loose("names no `issuer`: it takes tokens of any issuer that its keys verify", "write `issuer: …`");
+    }
+    if elements(provider, "audiences").is_empty() {
+        loose(
+            "names no `audiences`: a token for any other API of the issuer is taken",
+            "write `audiences: [https://…]`, as this API is called in tokens",
+        );
+    }
+    if at(provider, &["extractFrom", "params"]).is_some() {
+        loose("takes tokens from the query, which ends up in logs", "write `extractFrom: {headers: …}` alone");
+    }
+    if !patches::requires_expiration(survey) {
+        loose(
+            "takes tokens that never expire, which a SecurityPolicy cannot forbid",
+            "add an EnvoyPatchPolicy: `require_expiration` at `..http_filters[?(@.name=='envoy.filters.http.jwt_authn')].typed_config.providers.*`, `value: true`",
+        );
+    }
+}
+
+/// Whether a SecurityPolicy asks for a token; `others_do` if one of the files' does.
+fn asked(look: &mut Look, survey: &Survey<'_>, policy: &Node, others_do: bool) {
+    if let Some(span) = get(policy, "spec").and_then(|spec| get(spec, "jwt")).and_then(|jwt| set(jwt, "optional")) {
+        super::identity::no_token(look, span, "`optional: true`");
+    }
+    // Of a route: it takes the place of the Gateway's.
+    let of_route = resource::targets(policy, survey).iter().any(|target| target.kind != "Gateway");
+    let asks = at(policy, &["spec", "jwt"]).is_some() || at(policy, &["spec", "mergeType"]).is_some();
+    if of_route && !asks && others_do {
+        look.say(
+            Code::LooseIdentity,
+            resource::place(policy),
+            "this SecurityPolicy takes the place of the Gateway's on its route (no `mergeType`), and asks for no token: no caller has an identity there",
+            "write `mergeType: StrategicMerge`, or `jwt` here too",
+        );
     }
 }
 

@@ -71,6 +71,38 @@ pub(super) fn tokens(look: &mut Look, message: &Node, demands: &Demands) {
         _ => None,
     };
     let providers = get(message, "providers").and_then(Node::members).unwrap_or_default();
+    left(look, providers, wanted);
+    for provider in providers.iter().filter(|provider| set(&provider.node, "require_expiration").is_none()) {
+        let place = get(&provider.node, "require_expiration").map_or(provider.key_span, |node| node.span);
+        look.say(
+            Code::LooseIdentity,
+            place,
+            format!("provider `{}` takes tokens that never expire", provider.key),
+            "write `require_expiration: true`",
+        );
+    }
+    for provider in providers {
+        trusted(look, provider);
+        carried(look, provider);
+        signed(look, provider);
+    }
+    shared(look, providers, wanted);
+    message::check(look, message, &tables::TOKENS);
+    let has_rules = !elements(message, "rules").is_empty() || get(message, "requirement_map").is_some();
+    if !has_rules && !providers.is_empty() {
+        let place = member(message, "providers").map_or_else(|| head(message), |member| member.key_span);
+        look.say(
+            Code::LooseIdentity,
+            place,
+            "no rule asks for a token, so none is looked at: nobody has an identity",
+            "write `rules: [{match: {prefix: /}, requires: {provider_name: …}}]`",
+        );
+    }
+    lenient(look, message);
+}
+
+/// Whether a provider leaves its payload in the metadata, where the policy looks for it.
+fn left(look: &mut Look, providers: &[Member], wanted: Option<&[String]>) {
     let payload = |provider| text(provider, "payload_in_metadata");
     let fits = |provider| match wanted {
         Some(wanted) => payload(provider).is_some_and(|own| wanted.iter().any(|one| one == own)),
@@ -92,32 +124,11 @@ pub(super) fn tokens(look: &mut Look, message: &Node, demands: &Demands) {
             format!("write `payload_in_metadata: {name}`: else nobody has an identity"),
         );
     }
-    for provider in providers.iter().filter(|provider| set(&provider.node, "require_expiration").is_none()) {
-        let place = get(&provider.node, "require_expiration").map_or(provider.key_span, |node| node.span);
-        look.say(
-            Code::LooseIdentity,
-            place,
-            format!("provider `{}` takes tokens that never expire", provider.key),
-            "write `require_expiration: true`",
-        );
-    }
-    for provider in providers {
-        trusted(look, provider);
-    }
-    shared(look, providers, wanted);
-    message::check(look, message, &tables::TOKENS);
-    let rules = elements(message, "rules");
-    let mapped = get(message, "requirement_map").is_some();
-    if rules.is_empty() && !mapped && !providers.is_empty() {
-        let place = member(message, "providers").map_or_else(|| head(message), |member| member.key_span);
-        look.say(
-            Code::LooseIdentity,
-            place,
-            "no rule asks for a token, so none is looked at: nobody has an identity",
-            "write `rules: [{match: {prefix: /}, requires: {provider_name: …}}]`",
-        );
-    }
-    for rule in rules {
+}
+
+/// What lets a request without a token pass, or one whose token nobody verified.
+fn lenient(look: &mut Look, message: &Node) {
+    for rule in elements(message, "rules") {
         let asks = ["requires", "requirement_name"].iter().any(|name| get(rule, name).is_some());
         if let (false, Some(found)) = (asks, member(rule, "match")) {
             no_token(look, found.key_span, "a rule without `requires`");
@@ -143,7 +154,7 @@ pub(super) fn tokens(look: &mut Look, message: &Node, demands: &Demands) {
 /// The largest difference between clocks that is no evasion of `exp`, in seconds. Envoy's default is 60.
 const MAX_SKEW: u64 = 300;
 
-/// Whom a provider's tokens are from and for, how long they live, and where they are looked for.
+/// Whom a provider's tokens are from and for, and how long they live.
 fn trusted(look: &mut Look, provider: &Member) {
     let (node, name) = (&provider.node, &provider.key);
     message::check(look, node, &tables::PROVIDER);
@@ -171,6 +182,11 @@ fn trusted(look: &mut Look, provider: &Member) {
             "write 60, the default, or less",
         );
     }
+}
+
+/// Where in a request a provider looks for tokens, and what else it writes where it leaves their claims.
+fn carried(look: &mut Look, provider: &Member) {
+    let (node, name) = (&provider.node, &provider.key);
     if let Some(found) = member(node, "from_params") {
         loose(
             look,
@@ -197,12 +213,13 @@ fn trusted(look: &mut Look, provider: &Member) {
             );
         }
     }
-    let keys = get(node, "local_jwks");
-    let written = keys.and_then(|keys| get(keys, "inline_string")).filter(|keys| {
-        let text: String = keys.text().unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();
-        text.contains("\"kty\":\"oct\"")
-    });
-    if let Some(written) = written {
+}
+
+/// What a provider verifies signatures by.
+fn signed(look: &mut Look, provider: &Member) {
+    let name = &provider.key;
+    let written = at(&provider.node, &["local_jwks", "inline_string"]);
+    if let Some(written) = written.filter(|keys| is_symmetric(keys)) {
         look.say(
             Code::UnverifiedIdentity,
             written.span,
@@ -210,6 +227,12 @@ fn trusted(look: &mut Look, provider: &Member) {
             "use the issuer's public keys: `remote_jwks`, or `local_jwks` with a file",
         );
     }
+}
+
+/// Whether keys that are written out have a symmetric one: whoever reads it can sign.
+pub(super) fn is_symmetric(keys: &Node) -> bool {
+    let text: String = keys.text().unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();
+    text.contains("\"kty\":\"oct\"")
 }
 
 fn loose(look: &mut Look, span: Span, message: String, help: &str) {

@@ -5,7 +5,7 @@ use super::field::{at, elements, get, head, member, names_fieldgate, text};
 use super::plugin::{self, Flag};
 use super::survey::{Extent, Survey};
 use super::{Look, gateway};
-use fieldgate::diagnostic::Code;
+use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::HeadMode;
 
@@ -74,6 +74,29 @@ fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) ->
             given.clone()
         }
     };
+    fails(look, spec, place);
+    released(
+        look,
+        place,
+        &demands,
+        flag,
+        "a WasmPlugin cannot let it: use an EnvoyFilter (`fieldgate render --to istio`), or write `head: released` in the policy",
+    );
+    put_in(look, spec, &demands);
+    for selector in elements(spec, "match") {
+        matched(look, spec, selector);
+    }
+    let variables = at(spec, &["vmConfig", "env"]).and_then(Node::elements).unwrap_or_default();
+    let named: Vec<&str> = variables.iter().filter_map(|variable| text(variable, "name")).collect();
+    if let Some(key) = plugin::missing_key(&demands, &named) {
+        let help = format!("write `vmConfig: {{env: [{{name: {key}, valueFrom: HOST}}]}}`");
+        plugin::no_key(look, place, key, &help);
+    }
+    Some(demands)
+}
+
+/// What happens where the plugin cannot be fetched, or fails.
+fn fails(look: &mut Look, spec: &Node, place: Span) {
     match get(spec, "failStrategy") {
         Some(node) if node.text() == Some("FAIL_OPEN") => look.say(
             Code::FailOpen,
@@ -82,23 +105,17 @@ fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) ->
             "write `failStrategy: FAIL_CLOSE`",
         ),
         Some(node) if node.text() == Some("FAIL_RELOAD") => {}
-        other => {
-            let span = other.map_or(place, |node| node.span);
-            plugin::closed(
-                look,
-                span,
-                "until the next change of its configuration",
-                "newer versions of Istio have `failStrategy: FAIL_RELOAD`",
-            );
-        }
+        other => plugin::closed(
+            look,
+            other.map_or(place, |node| node.span),
+            "until the next change of its configuration",
+            "newer versions of Istio have `failStrategy: FAIL_RELOAD`",
+        ),
     }
-    released(
-        look,
-        place,
-        &demands,
-        flag,
-        "a WasmPlugin cannot let it: use an EnvoyFilter (`fieldgate render --to istio`), or write `head: released` in the policy",
-    );
+}
+
+/// Where among the filters Istio puts the plugin, and among those of which kind.
+fn put_in(look: &mut Look, spec: &Node, demands: &Demands) {
     if let (Some(phase), true) = (get(spec, "phase").filter(|node| node.text() == Some("AUTHN")), demands.is_by_token())
     {
         look.say(
@@ -116,44 +133,38 @@ fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) ->
             "take the line out: `HTTP` is the default",
         );
     }
-    for selector in elements(spec, "match") {
-        if let Some(mode) = get(selector, "mode").filter(|mode| mode.text() == Some("SERVER") && is_for_gateway(spec)) {
-            look.say(
-                Code::PluginDisabled,
-                mode.span,
-                "`mode: SERVER` is traffic that a workload is asked, and a gateway's counts as `CLIENT`: the plugin never runs",
-                "take `match` out",
-            );
-        }
-        if let Some(mode) = get(selector, "mode").filter(|mode| mode.text() == Some("CLIENT") && !is_for_gateway(spec))
-        {
-            look.say(
-                Code::UnseenTraffic,
-                mode.span,
-                "`mode: CLIENT` is what a workload asks others: what the workload itself is asked passes unfiltered",
-                "take `match` out",
-            );
-        }
-        if let Some(ports) = member(selector, "ports") {
-            look.say(
-                Code::UnseenTraffic,
-                ports.key_span,
-                "the plugin runs for these ports only: what the proxy serves on others passes unfiltered",
-                "take `match` out, or see to it that no other port leads to personal data",
-            );
-        }
+}
+
+/// The traffic that a traffic selector leaves to the plugin.
+fn matched(look: &mut Look, spec: &Node, selector: &Node) {
+    if let Some(mode) = get(selector, "mode").filter(|mode| mode.text() == Some("SERVER") && is_for_gateway(spec)) {
+        look.say(
+            Code::PluginDisabled,
+            mode.span,
+            "`mode: SERVER` is traffic that a workload is asked, and a gateway's counts as `CLIENT`: the plugin never runs",
+            "take `match` out",
+        );
     }
-    let variables = at(spec, &["vmConfig", "env"]).and_then(Node::elements).unwrap_or_default();
-    let named: Vec<&str> = variables.iter().filter_map(|variable| text(variable, "name")).collect();
-    if let Some(key) = plugin::missing_key(&demands, &named) {
-        let help = format!("write `vmConfig: {{env: [{{name: {key}, valueFrom: HOST}}]}}`");
-        plugin::no_key(look, place, key, &help);
+    if let Some(mode) = get(selector, "mode").filter(|mode| mode.text() == Some("CLIENT") && !is_for_gateway(spec)) {
+        look.say(
+            Code::UnseenTraffic,
+            mode.span,
+            "`mode: CLIENT` is what a workload asks others: what the workload itself is asked passes unfiltered",
+            "take `match` out",
+        );
     }
-    Some(demands)
+    if let Some(ports) = member(selector, "ports") {
+        look.say(
+            Code::UnseenTraffic,
+            ports.key_span,
+            "the plugin runs for these ports only: what the proxy serves on others passes unfiltered",
+            "take `match` out, or see to it that no other port leads to personal data",
+        );
+    }
 }
 
 /// Says that the head cannot be held.
-pub(super) fn released(look: &mut Look, place: fieldgate::diagnostic::Span, demands: &Demands, flag: Flag, help: &str) {
+pub(super) fn released(look: &mut Look, place: Span, demands: &Demands, flag: Flag, help: &str) {
     if demands.head == Some(HeadMode::Held) && flag == Flag::Absent {
         look.say(
             Code::HeadNotHeld,

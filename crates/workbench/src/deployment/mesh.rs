@@ -8,7 +8,7 @@ use super::field::{at, elements, get, head, member, names_fieldgate, text, walk}
 use super::istio::{patches, value};
 use super::resource;
 use super::survey::{Resource, Survey};
-use super::{Look, attach, gate, headers, metrics, order, plugin, record, rendered, routes};
+use super::{Look, attach, gate, headers, identity, metrics, order, plugin, record, rendered, routes};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::Identity;
@@ -114,12 +114,10 @@ fn is_plugin(patch: &Patch<'_>, survey: &Survey<'_>) -> bool {
 
 /// Whether the patch that brings the plugin is applied, and where.
 fn applied(look: &mut Look, patch: &Patch<'_>) {
-    let mut never = |span: Span, what: &str, help: &str| {
-        look.say(Code::PluginDisabled, span, format!("{what}: nothing is filtered"), help);
-    };
     let context = at(patch.node, &["match", "context"]);
     if let Some(context) = context.filter(|context| context.text() == Some("SIDECAR_OUTBOUND")) {
         never(
+            look,
             context.span,
             "`SIDECAR_OUTBOUND` is what a workload asks others, not the gateway",
             "write `context: GATEWAY`",
@@ -128,61 +126,61 @@ fn applied(look: &mut Look, patch: &Patch<'_>) {
     for name in ["proxy", "cluster"] {
         if let Some(found) = get(patch.node, "match").and_then(|matched| member(matched, name)) {
             never(
+                look,
                 found.key_span,
                 "the patch is for some proxies only, and on the others it is not applied",
                 "take it out: `workloadSelector` chooses the gateway",
             );
         }
     }
-    let apply = get(patch.node, "applyTo").map_or(patch.node.span, |node| node.span);
     match (patch.applies, patch.operation) {
-        ("EXTENSION_CONFIG", "ADD") => return,
-        ("EXTENSION_CONFIG", _) => {
-            never(
-                patch.place(),
-                "istiod only knows `ADD` for EXTENSION_CONFIG: the patch is not applied",
-                "write `operation: ADD`",
-            );
-            return;
-        }
-        ("HTTP_FILTER", _) => {}
-        _ => {
-            never(
-                apply,
-                &format!("`applyTo: {}` is not where an HTTP filter can be: the patch is not applied", patch.applies),
-                "write `applyTo: HTTP_FILTER`",
-            );
-            return;
-        }
+        ("EXTENSION_CONFIG", "ADD") => {}
+        ("EXTENSION_CONFIG", _) => never(
+            look,
+            patch.place(),
+            "istiod only knows `ADD` for EXTENSION_CONFIG: the patch is not applied",
+            "write `operation: ADD`",
+        ),
+        ("HTTP_FILTER", _) => inserted(look, patch),
+        (applies, _) => never(
+            look,
+            get(patch.node, "applyTo").map_or(patch.node.span, |node| node.span),
+            &format!("`applyTo: {applies}` is not where an HTTP filter can be: the patch is not applied"),
+            "write `applyTo: HTTP_FILTER`",
+        ),
     }
-    let span = patch.beside.map_or(patch.place(), |node| node.span);
+}
+
+/// Where among the filters the patch that brings the plugin puts it.
+fn inserted(look: &mut Look, patch: &Patch<'_>) {
     match (patch.operation, patch.name()) {
         ("INSERT_BEFORE", ROUTER) | ("INSERT_FIRST", _) => {}
-        ("INSERT_BEFORE", "") => order(look, patch.place()),
-        ("INSERT_AFTER", ROUTER) => {
-            never(
-                patch.place(),
-                "Envoy takes no filter behind the router: the listener is rejected",
-                "write `operation: INSERT_BEFORE`",
-            );
-        }
-        ("INSERT_BEFORE", "envoy.filters.http.jwt_authn") => order(look, patch.place()),
+        ("INSERT_BEFORE", "" | "envoy.filters.http.jwt_authn") => order(look, patch.place()),
+        ("INSERT_AFTER", ROUTER) => never(
+            look,
+            patch.place(),
+            "Envoy takes no filter behind the router: the listener is rejected",
+            "write `operation: INSERT_BEFORE`",
+        ),
         ("INSERT_BEFORE" | "INSERT_AFTER", name) if KNOWN.contains(&name) => {}
-        ("INSERT_BEFORE" | "INSERT_AFTER", name) => {
-            never(
-                span,
-                &format!("no gateway of today's Istio has a filter `{name}`: the patch is not applied"),
-                "write `subFilter: {name: envoy.filters.http.router}`",
-            );
-        }
-        (operation, _) => {
-            never(
-                patch.place(),
-                &format!("`{operation}` does not put the plugin before the router"),
-                "write `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
-            );
-        }
+        ("INSERT_BEFORE" | "INSERT_AFTER", name) => never(
+            look,
+            patch.beside.map_or(patch.place(), |node| node.span),
+            &format!("no gateway of today's Istio has a filter `{name}`: the patch is not applied"),
+            "write `subFilter: {name: envoy.filters.http.router}`",
+        ),
+        (operation, _) => never(
+            look,
+            patch.place(),
+            &format!("`{operation}` does not put the plugin before the router"),
+            "write `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
+        ),
     }
+}
+
+/// Says that a patch does not bring the plugin.
+fn never(look: &mut Look, span: Span, what: &str, help: &str) {
+    look.say(Code::PluginDisabled, span, format!("{what}: nothing is filtered"), help);
 }
 
 fn order(look: &mut Look, span: Span) {
@@ -254,59 +252,15 @@ fn other(look: &mut Look, patch: &Patch<'_>, names: &BTreeSet<&str>) {
 
 /// Who the callers are: istiod has one key for the claims of all issuers.
 fn tokens(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
-    const PAYLOAD: &str = "payload";
     if !demands.is_by_token() {
         return;
     }
     let mut issuers: BTreeSet<&str> = BTreeSet::new();
     for resource in survey.resources.iter().filter(|one| one.kind == "RequestAuthentication") {
         for rule in at(resource.node, &["spec", "jwtRules"]).and_then(Node::elements).unwrap_or_default() {
-            let issuer = get(rule, "issuer");
-            let place = issuer.map_or(rule.span, |issuer| issuer.span);
-            let mut loose = |span: Span, what: String, help: &str| look.say(Code::LooseIdentity, span, what, help);
-            if let Some(Identity::JwtAuthn { payloads, .. }) = demands.identity.as_ref().filter(|_| issuers.is_empty())
-                && !payloads.iter().any(|payload| payload == PAYLOAD)
-            {
-                loose(
-                    place,
-                    format!(
-                        "istiod leaves claims under `{PAYLOAD}`, and the policy looks for them under `{}`: no caller has an identity",
-                        payloads.join("`, `"),
-                    ),
-                    "write `identity: {payload: payload}` in the policy",
-                );
-            }
-            let own = issuer.and_then(Node::text).unwrap_or_default();
-            if !issuers.is_empty() && !issuers.contains(own) {
-                loose(place, "a second issuer, and istiod leaves the claims of all in one place: a client of one is taken for the other's of that name".to_owned(), "keep one issuer for each gateway");
-            }
-            issuers.insert(own);
-            if elements(rule, "audiences").is_empty() {
-                loose(
-                    place,
-                    "no `audiences`: a token for any other API of the issuer is taken".to_owned(),
-                    "write `audiences: [https://…]`, as this API is called in tokens",
-                );
-            }
-            if let Some(found) = member(rule, "fromParams") {
-                loose(
-                    found.key_span,
-                    "tokens are taken from the query, which ends up in logs".to_owned(),
-                    "take it out",
-                );
-            }
-            let keys = get(rule, "jwks").filter(|keys| {
-                let text: String = keys.text().unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();
-                text.contains("\"kty\":\"oct\"")
-            });
-            if let Some(keys) = keys {
-                look.say(
-                    Code::UnverifiedIdentity,
-                    keys.span,
-                    "a symmetric key is written out: whoever reads this file, or `/config_dump`, signs tokens of any caller",
-                    "use the issuer's public keys: `jwksUri`",
-                );
-            }
+            issued(look, rule, demands, &issuers);
+            issuers.insert(text(rule, "issuer").unwrap_or_default());
+            trusted(look, rule);
         }
     }
     let required = survey.resources.iter().filter(|one| one.kind == "AuthorizationPolicy").any(|one| {
@@ -319,10 +273,66 @@ fn tokens(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     if let (false, Some(first)) =
         (required || issuers.is_empty(), survey.resources.iter().find(|one| one.kind == "RequestAuthentication"))
     {
-        super::identity::no_token(
+        identity::no_token(
             look,
             resource::place(first.node),
             "a RequestAuthentication without an AuthorizationPolicy that asks for `requestPrincipals`",
+        );
+    }
+}
+
+/// Where istiod leaves a rule's claims; `before` are the issuers of the rules before it.
+fn issued(look: &mut Look, rule: &Node, demands: &Demands, before: &BTreeSet<&str>) {
+    const PAYLOAD: &str = "payload";
+    let issuer = get(rule, "issuer");
+    let place = issuer.map_or(rule.span, |issuer| issuer.span);
+    if let Some(Identity::JwtAuthn { payloads, .. }) = demands.identity.as_ref().filter(|_| before.is_empty())
+        && !payloads.iter().any(|payload| payload == PAYLOAD)
+    {
+        look.say(
+            Code::LooseIdentity,
+            place,
+            format!(
+                "istiod leaves claims under `{PAYLOAD}`, and the policy looks for them under `{}`: no caller has an identity",
+                payloads.join("`, `"),
+            ),
+            "write `identity: {payload: payload}` in the policy",
+        );
+    }
+    if !before.is_empty() && !before.contains(issuer.and_then(Node::text).unwrap_or_default()) {
+        look.say(
+            Code::LooseIdentity,
+            place,
+            "a second issuer, and istiod leaves the claims of all in one place: a client of one is taken for the other's of that name",
+            "keep one issuer for each gateway",
+        );
+    }
+}
+
+/// Whom a rule's tokens are for, where they are looked for, and what they are verified by.
+fn trusted(look: &mut Look, rule: &Node) {
+    if elements(rule, "audiences").is_empty() {
+        look.say(
+            Code::LooseIdentity,
+            get(rule, "issuer").map_or(rule.span, |issuer| issuer.span),
+            "no `audiences`: a token for any other API of the issuer is taken",
+            "write `audiences: [https://…]`, as this API is called in tokens",
+        );
+    }
+    if let Some(found) = member(rule, "fromParams") {
+        look.say(
+            Code::LooseIdentity,
+            found.key_span,
+            "tokens are taken from the query, which ends up in logs",
+            "take it out",
+        );
+    }
+    if let Some(keys) = get(rule, "jwks").filter(|keys| identity::is_symmetric(keys)) {
+        look.say(
+            Code::UnverifiedIdentity,
+            keys.span,
+            "a symmetric key is written out: whoever reads this file, or `/config_dump`, signs tokens of any caller",
+            "use the issuer's public keys: `jwksUri`",
         );
     }
 }
@@ -331,68 +341,73 @@ fn tokens(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
 fn ways(look: &mut Look, survey: &Survey<'_>) {
     let services: Vec<&Node> =
         survey.resources.iter().filter(|one| one.kind == "VirtualService").map(|one| one.node).collect();
-    let list = |service: &'_ Node, name: &str| -> Vec<Node> {
-        at(service, &["spec", name]).and_then(Node::elements).unwrap_or_default().to_vec()
-    };
-    let hosts = |route: &Node| -> Vec<String> {
-        let all = elements(route, "route").iter().filter_map(|route| at(route, &["destination", "host"])?.text());
-        all.map(str::to_owned).collect()
-    };
-    let governed: BTreeSet<String> =
-        services.iter().flat_map(|service| list(service, "http")).flat_map(|route| hosts(&route)).collect();
+    let governed: BTreeSet<&str> =
+        services.iter().copied().flat_map(|service| listed(service, "http")).flat_map(hosts).collect();
     for service in services {
-        for route in list(service, "http") {
-            for name in ["uri", "uriRegexRewrite"] {
-                let Some(found) = get(&route, "rewrite").and_then(|rewrite| member(rewrite, name)) else { continue };
-                look.say(
-                    Code::PathAltered,
-                    found.key_span,
-                    "`rewrite`: the upstream gets another path than the one that the policy matched",
-                    "forward the path as it is; if the upstream needs another, check that each policy route means the same there",
-                );
-            }
-            for level in std::iter::once(&route).chain(elements(&route, "route")) {
-                if let Some(request) = at(level, &["headers", "request"]) {
-                    modified(look, request);
-                }
-            }
-        }
+        listed(service, "http").iter().for_each(|route| changed(look, route));
         for kind in ["tcp", "tls"] {
-            for route in list(service, kind) {
-                let shared: Vec<String> = hosts(&route).into_iter().filter(|host| governed.contains(host)).collect();
-                let (code, what) = if shared.is_empty() {
-                    (Code::UnseenTraffic, format!("a `{kind}` route: the plugin sees nothing of it"))
-                } else {
-                    (
-                        Code::PluginMissing,
-                        format!(
-                            "a `{kind}` route reaches {} without the plugin",
-                            super::names(shared.iter().map(String::as_str))
-                        ),
-                    )
-                };
-                look.say(code, head(&route), what, "take it out, or see to it that no governed host is behind it");
-            }
+            listed(service, kind).iter().for_each(|route| beside(look, kind, route, &governed));
         }
     }
     for gateway in
         survey.resources.iter().filter(|one| one.kind == "Gateway" && resource::is_of(one.node, "networking.istio.io"))
     {
-        for server in at(gateway.node, &["spec", "servers"]).and_then(Node::elements).unwrap_or_default() {
-            let mode = at(server, &["tls", "mode"])
-                .filter(|mode| mode.text().is_some_and(|mode| mode.ends_with("PASSTHROUGH")));
-            let protocol = at(server, &["port", "protocol"]).filter(|protocol| {
-                !matches!(protocol.text(), Some("HTTP" | "HTTPS" | "HTTP2" | "GRPC" | "GRPC-WEB" | "TLS"))
-            });
-            if let Some(found) = mode.or(protocol) {
-                look.say(
-                    Code::UnseenTraffic,
-                    found.span,
-                    "what comes through this server is no HTTP that the gateway reads: no filter sees it",
-                    "terminate TLS here (`mode: SIMPLE`), or see to it that no governed host is behind it",
-                );
-            }
+        listed(gateway.node, "servers").iter().for_each(|server| unread(look, server));
+    }
+}
+
+/// The elements of a list of a resource's `spec`.
+fn listed<'n>(resource: &'n Node, name: &str) -> &'n [Node] {
+    at(resource, &["spec", name]).and_then(Node::elements).unwrap_or_default()
+}
+
+/// The hosts that a route of a VirtualService leads to.
+fn hosts(route: &Node) -> impl Iterator<Item = &str> {
+    elements(route, "route").iter().filter_map(|route| at(route, &["destination", "host"])?.text())
+}
+
+/// What a route of a VirtualService changes of requests.
+fn changed(look: &mut Look, route: &Node) {
+    for name in ["uri", "uriRegexRewrite"] {
+        let Some(found) = get(route, "rewrite").and_then(|rewrite| member(rewrite, name)) else { continue };
+        look.say(
+            Code::PathAltered,
+            found.key_span,
+            "`rewrite`: the upstream gets another path than the one that the policy matched",
+            "forward the path as it is; if the upstream needs another, check that each policy route means the same there",
+        );
+    }
+    for level in std::iter::once(route).chain(elements(route, "route")) {
+        if let Some(request) = at(level, &["headers", "request"]) {
+            modified(look, request);
         }
+    }
+}
+
+/// A route of a VirtualService that is not HTTP: it may reach a host that routes of HTTP reach too.
+fn beside(look: &mut Look, kind: &str, route: &Node, governed: &BTreeSet<&str>) {
+    let shared: Vec<&str> = hosts(route).filter(|host| governed.contains(host)).collect();
+    let (code, what) = if shared.is_empty() {
+        (Code::UnseenTraffic, format!("a `{kind}` route: the plugin sees nothing of it"))
+    } else {
+        (Code::PluginMissing, format!("a `{kind}` route reaches {} without the plugin", super::names(shared)))
+    };
+    look.say(code, head(route), what, "take it out, or see to it that no governed host is behind it");
+}
+
+/// A server of a Gateway whose traffic the gateway does not read as HTTP.
+fn unread(look: &mut Look, server: &Node) {
+    let mode =
+        at(server, &["tls", "mode"]).filter(|mode| mode.text().is_some_and(|mode| mode.ends_with("PASSTHROUGH")));
+    let protocol = at(server, &["port", "protocol"])
+        .filter(|protocol| !matches!(protocol.text(), Some("HTTP" | "HTTPS" | "HTTP2" | "GRPC" | "GRPC-WEB" | "TLS")));
+    if let Some(found) = mode.or(protocol) {
+        look.say(
+            Code::UnseenTraffic,
+            found.span,
+            "what comes through this server is no HTTP that the gateway reads: no filter sees it",
+            "terminate TLS here (`mode: SIMPLE`), or see to it that no governed host is behind it",
+        );
     }
 }
 

@@ -48,54 +48,10 @@ pub fn drift(api: &Api, source: &str, policy: &PolicySet, doc: &PolicyDoc) -> Ve
             if let Some(why) = misfit(entry, &expanded) {
                 misfits.entry(entry.span).or_insert(why);
             }
-            let judged = entries.entry(entry.span).or_insert_with(|| JudgedLine {
-                path: entry.names.last().map_or(&entry.path, |(_, path)| path),
-                routes: Vec::new(),
-                known: false,
-                container: false,
-                array: None,
-            });
-            judged.array =
-                judged.array.take().or_else(|| Some((route.name.as_str(), array_on_the_way(entry, &expanded)?)));
-            judged.routes.push(&route.name);
-            let container = expanded.scalars.iter().any(|scalar| scalar.reaches_into(&entry.path));
-            // Where the description is silent, be it above or below, it does not contradict.
-            let silent =
-                |open: &FieldPath| entry.path.reaches_into(open) || (!container && open.reaches_into(&entry.path));
-            judged.known |=
-                expanded.scalars.iter().any(|scalar| scalar.overlaps(&entry.path)) || expanded.open.iter().any(silent);
-            judged.container |= container;
+            entries.entry(entry.span).or_insert_with(|| JudgedLine::of(entry)).judge(route, entry, &expanded);
         }
     }
-    let mut arrays: BTreeSet<String> = BTreeSet::new();
-    for (span, judged) in entries.into_iter().filter(|(_, judged)| !judged.known) {
-        if let Some((route, array)) = judged.array {
-            // Of all that is below one array, once.
-            if arrays.insert(array.clone()) {
-                let message =
-                    format!("`{array}` is an array in {source}, and the policy reads it as an object: `{route}`");
-                found.push(
-                    Diagnostic::at(Code::NotInApi, span, message).help(format!("write its elements: `{array}[*]`")),
-                );
-            }
-            continue;
-        }
-        let routes = listed(judged.routes.iter().map(|name| format!("`{name}`")));
-        let message = if judged.container {
-            format!(
-                "field `{}` is an object or array in {source}, and an entry speaks of scalars: {routes}",
-                judged.path
-            )
-        } else {
-            format!("field `{}` is in no response of {source}: {routes}", judged.path)
-        };
-        let help = if judged.container {
-            "name the members below it"
-        } else {
-            "take it out if the API no longer has it, look for a slip in its name, or bring the description up to date"
-        };
-        found.push(Diagnostic::at(Code::NotInApi, span, message).help(help));
-    }
+    found.extend(unknown_fields(entries, source));
     found.extend(misfits.into_iter().map(|(span, why)| {
         Diagnostic::at(Code::MaskNeverFits, span, format!("{why} in {source}, so that each comes out blank"))
             .help("take another form, or none, or bring the description up to date")
@@ -191,6 +147,60 @@ struct JudgedLine<'p> {
     container: bool,
     /// A route, and an array of its body through which the path goes as through an object.
     array: Option<(&'p str, String)>,
+}
+
+impl<'p> JudgedLine<'p> {
+    fn of(entry: &'p Entry) -> Self {
+        let path = entry.names.last().map_or(&entry.path, |(_, path)| path);
+        Self { path, routes: Vec::new(), known: false, container: false, array: None }
+    }
+
+    /// Adds what the description has where the line is mounted on a route.
+    fn judge(&mut self, route: &'p Route, entry: &Entry, expanded: &Expanded) {
+        self.array = self.array.take().or_else(|| Some((route.name.as_str(), array_on_the_way(entry, expanded)?)));
+        self.routes.push(&route.name);
+        let container = expanded.scalars.iter().any(|scalar| scalar.reaches_into(&entry.path));
+        // Where the description is silent, be it above or below, it does not contradict.
+        let silent = |open: &FieldPath| entry.path.reaches_into(open) || (!container && open.reaches_into(&entry.path));
+        self.known |=
+            expanded.scalars.iter().any(|scalar| scalar.overlaps(&entry.path)) || expanded.open.iter().any(silent);
+        self.container |= container;
+    }
+}
+
+/// Fields of the policy that no response of the API has.
+fn unknown_fields(entries: BTreeMap<Span, JudgedLine<'_>>, source: &str) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut arrays: BTreeSet<String> = BTreeSet::new();
+    for (span, judged) in entries.into_iter().filter(|(_, judged)| !judged.known) {
+        if let Some((route, array)) = judged.array {
+            // Of all that is below one array, once.
+            if arrays.insert(array.clone()) {
+                let message =
+                    format!("`{array}` is an array in {source}, and the policy reads it as an object: `{route}`");
+                found.push(
+                    Diagnostic::at(Code::NotInApi, span, message).help(format!("write its elements: `{array}[*]`")),
+                );
+            }
+            continue;
+        }
+        let routes = listed(judged.routes.iter().map(|name| format!("`{name}`")));
+        let message = if judged.container {
+            format!(
+                "field `{}` is an object or array in {source}, and an entry speaks of scalars: {routes}",
+                judged.path
+            )
+        } else {
+            format!("field `{}` is in no response of {source}: {routes}", judged.path)
+        };
+        let help = if judged.container {
+            "name the members below it"
+        } else {
+            "take it out if the API no longer has it, look for a slip in its name, or bring the description up to date"
+        };
+        found.push(Diagnostic::at(Code::NotInApi, span, message).help(help));
+    }
+    found
 }
 
 /// The first place of a path where the description has an array, and the path a member.

@@ -78,6 +78,24 @@ impl<'d> Walker<'d> {
         for reference in REFERENCES.iter().filter_map(|word| super::text_of(schema, word)) {
             self.follow(reference, merged, seen, within);
         }
+        self.parts(members, merged, seen, within);
+        if let Some(discriminator) = family::discriminator(schema).filter(|_| !at.named) {
+            for target in family::mapping(discriminator) {
+                self.follow(target, merged, seen, within);
+            }
+        }
+        contents(members, merged);
+        self.scalar(members, merged);
+    }
+
+    /// Adds the schemas within a schema that are of the same place.
+    fn parts(
+        &self,
+        members: &'d Map<String, Value>,
+        merged: &mut Merged<'d>,
+        seen: &mut BTreeSet<String>,
+        within: At<'_>,
+    ) {
         for word in SAME_PLACE {
             match members.get(word) {
                 Some(Value::Array(parts)) => parts.iter().for_each(|part| self.merge(part, merged, seen, within)),
@@ -94,39 +112,6 @@ impl<'d> Walker<'d> {
                 _ => {}
             }
         }
-        if let Some(discriminator) = family::discriminator(schema).filter(|_| !at.named) {
-            for target in family::mapping(discriminator) {
-                self.follow(target, merged, seen, within);
-            }
-        }
-        for (name, schema) in members.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            let known = merged.members.entry(name).or_default();
-            if known.is_empty() {
-                merged.order.push(name);
-            }
-            if !known.iter().any(|other| std::ptr::eq(*other, schema) || *other == schema) {
-                known.push(schema);
-            }
-        }
-        for word in ELEMENTS {
-            match members.get(word) {
-                Some(Value::Array(items)) => merged.elements.extend(items),
-                Some(items @ (Value::Object(_) | Value::Bool(true))) => merged.elements.push(items),
-                _ => {}
-            }
-        }
-        for word in ENTRIES {
-            match members.get(word) {
-                Some(Value::Bool(true)) => merged.more = true,
-                Some(Value::Object(inner)) if inner.is_empty() => merged.more = true,
-                Some(entries @ Value::Object(_)) => merged.entries.push(entries),
-                _ => {}
-            }
-        }
-        merged
-            .entries
-            .extend(members.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::values));
-        self.scalar(members, merged);
     }
 
     /// Adds what a reference leads to, and what may stand in its place.
@@ -208,6 +193,37 @@ impl<'d> Walker<'d> {
             }
         }
     }
+}
+
+/// Adds what a schema says of the members and elements of its place.
+fn contents<'d>(members: &'d Map<String, Value>, merged: &mut Merged<'d>) {
+    for (name, schema) in members.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let known = merged.members.entry(name).or_default();
+        if known.is_empty() {
+            merged.order.push(name);
+        }
+        if !known.iter().any(|other| std::ptr::eq(*other, schema) || *other == schema) {
+            known.push(schema);
+        }
+    }
+    for word in ELEMENTS {
+        match members.get(word) {
+            Some(Value::Array(items)) => merged.elements.extend(items),
+            Some(items @ (Value::Object(_) | Value::Bool(true))) => merged.elements.push(items),
+            _ => {}
+        }
+    }
+    for word in ENTRIES {
+        match members.get(word) {
+            Some(Value::Bool(true)) => merged.more = true,
+            Some(Value::Object(inner)) if inner.is_empty() => merged.more = true,
+            Some(entries @ Value::Object(_)) => merged.entries.push(entries),
+            _ => {}
+        }
+    }
+    merged
+        .entries
+        .extend(members.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::values));
 }
 
 /// Whether a schema says anything of members, elements or alternatives itself.

@@ -226,20 +226,11 @@ impl<'d> OperationReader<'d> {
         if !self.is_chosen(&method, path, &operation) {
             return;
         }
-        match method.as_str() {
-            "TRACE" => {
-                let why = "such requests are refused, for they answer with themselves";
-                return self.leave_out(&format!("{method} {path}"), why);
-            }
-            "HEAD" if item.layers.get("get").is_some() => return,
-            "HEAD" => {
-                let why = "a HEAD takes the route of a GET (rule 4), and the description has none";
-                return self.leave_out(&format!("{method} {path}"), why);
-            }
-            method if !method.chars().all(|c| c.is_ascii_uppercase()) || method.is_empty() => {
-                return self.leave_out(&format!("{method} {path}"), "no route can have that method");
-            }
-            _ => {}
+        if method == "HEAD" && item.layers.get("get").is_some() {
+            return;
+        }
+        if let Some(why) = no_route(&method) {
+            return self.leave_out(&format!("{method} {path}"), why);
         }
         let mut remarks = item.remarks.clone();
         let template = match template(path, &mut remarks) {
@@ -439,6 +430,18 @@ fn scopes(document: &Document, root: &Root) -> Vec<ApiScope> {
 fn version_like(part: &str) -> bool {
     part.strip_prefix('v').is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
         || matches!(part, "api" | "rest")
+}
+
+/// Why no route can have a method, in upper case. A HEAD is asked about only where its path has no GET.
+fn no_route(method: &str) -> Option<&'static str> {
+    match method {
+        "TRACE" => Some("such requests are refused, for they answer with themselves"),
+        "HEAD" => Some("a HEAD takes the route of a GET (rule 4), and the description has none"),
+        method if !method.chars().all(|c| c.is_ascii_uppercase()) || method.is_empty() => {
+            Some("no route can have that method")
+        }
+        _ => None,
+    }
 }
 
 /// `getAccountById` as `get-account-by-id`.

@@ -84,17 +84,7 @@ impl<'a> Player<'a> {
                 continue;
             }
             let answer = self.ask(next, records, now, &mut store);
-            let wait_for = match answer.report.refusal {
-                None if answer.status == 200 => None,
-                Some(Refusal::Budget { retry_after, .. }) => Some(u64::from(retry_after)),
-                // A step may leave nothing to see, which is refused without a word about when.
-                Some(Refusal::NothingVisible) if answer.account.ceiling < Level::Show => {
-                    let lowered = self.lowers(next, records, now, &mut store);
-                    Some(lowered.ok_or_else(|| self.not_served(&answer))?)
-                }
-                _ => return Err(self.not_served(&answer)),
-            };
-            if let Some(seconds) = wait_for {
+            if let Some(seconds) = self.wait_for(&answer, next, records, now, &mut store)? {
                 harvest.refused = harvest.refused.saturating_add(1);
                 if self.setting.patience == Patience::Gone {
                     break;
@@ -166,6 +156,26 @@ impl<'a> Player<'a> {
             now: Some(self.at(now)),
         };
         respond_with(self.program, request, &Response { status: 200, headers: json_type(), body: page.body }, store)
+    }
+
+    /// The seconds until a request that was refused may be answered; `None` of an answer.
+    fn wait_for(
+        &self,
+        answer: &Answer,
+        first: u64,
+        records: u64,
+        now: u64,
+        store: &mut MemoryStore,
+    ) -> Result<Option<u64>, Fault> {
+        match answer.report.refusal {
+            None if answer.status == 200 => Ok(None),
+            Some(Refusal::Budget { retry_after, .. }) => Ok(Some(u64::from(retry_after))),
+            // A step may leave nothing to see, which is refused without a word about when.
+            Some(Refusal::NothingVisible) if answer.account.ceiling < Level::Show => {
+                self.lowers(first, records, now, store).ok_or_else(|| self.not_served(answer)).map(Some)
+            }
+            _ => Err(self.not_served(answer)),
+        }
     }
 
     fn at(&self, now: u64) -> Moment {

@@ -43,6 +43,31 @@ enum Path {
     List(String),
 }
 
+impl Path {
+    /// The path of a route with a place for the customer.
+    fn to_customer(route: &Route) -> Result<Self, Fault> {
+        let text = route.template.example("@");
+        let (before, after) = text.split_once('@').ok_or_else(|| {
+            Fault::new(
+                format!("`{}` always answers with the same customer", route.name),
+                "name a route whose path has a parameter, or a list",
+            )
+        })?;
+        Ok(Self::Customer(before.to_owned(), after.replace('@', "0")))
+    }
+}
+
+/// Writes a mark at each place of a body that identifies somebody; how many there are.
+fn marked(body: &mut Value, governed: &Governed, namespace: Option<&str>) -> u64 {
+    let mut places = 0u64;
+    for entry in governed.subject_entries(namespace) {
+        if set(body, &entry.path.segments, &json!(format!("{CUSTOMER}{places}{END}"))) {
+            places = places.saturating_add(1);
+        }
+    }
+    places
+}
+
 /// One page: how it is asked for, and what comes.
 #[derive(Debug)]
 pub struct Page {
@@ -65,13 +90,13 @@ impl Upstream {
                 "name a route that the policy governs",
             ));
         };
-        let namespace = counted(policy);
         let nobody = || {
             Fault::new(
                 format!("nothing in the answers of `{}` says whose they are", route.name),
                 "write `subject: customer` at the field that identifies one",
             )
         };
+        let namespace = counted(policy);
         let mut body = sample.unwrap_or_else(|| invented(governed));
         let place = governed.subjects_of(namespace.as_deref());
         let array = match &place {
@@ -79,12 +104,7 @@ impl Upstream {
             SubjectPlace::Array(array) => Some(array),
             SubjectPlace::Root | SubjectPlace::Path(_) => None,
         };
-        let mut places = 0u64;
-        for entry in governed.subject_entries(namespace.as_deref()) {
-            if set(&mut body, &entry.path.segments, &json!(format!("{CUSTOMER}{places}{END}"))) {
-                places = places.saturating_add(1);
-            }
-        }
+        let places = marked(&mut body, governed, namespace.as_deref());
         let by_path = matches!(place, SubjectPlace::Path(_));
         if places == 0 && !by_path {
             return Err(Fault::new(
@@ -101,14 +121,7 @@ impl Upstream {
         };
         let (before, after) = around.split_once(RECORDS).ok_or_else(nobody)?;
         let path = if by_path || array.is_none() {
-            let text = route.template.example("@");
-            let (before, after) = text.split_once('@').ok_or_else(|| {
-                Fault::new(
-                    format!("`{}` always answers with the same customer", route.name),
-                    "name a route whose path has a parameter, or a list",
-                )
-            })?;
-            Path::Customer(before.to_owned(), after.replace('@', "0"))
+            Path::to_customer(route)?
         } else {
             Path::List(route.template.example("0"))
         };

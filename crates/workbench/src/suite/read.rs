@@ -11,7 +11,7 @@ use super::place::Pattern;
 use super::{Case, Expectation, Expected, HeaderExpectation, Request, Response, Sequence, SequenceStep, Suite, Wanted};
 use fieldgate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
 use fieldgate::document::disk;
-use fieldgate::document::{Node, Tree};
+use fieldgate::document::{Member, Node, Tree};
 use fieldgate::model::Level;
 use fieldgate::model::moment::Moment;
 use fieldgate::policy::similar::nearest;
@@ -558,39 +558,7 @@ impl Reader<'_> {
             );
             return None;
         }
-        let mut fields = Vec::new();
-        if let Some(expect) = node.get("expect") {
-            match expect.members() {
-                Some(members) => {
-                    for member in members {
-                        let pattern = match Pattern::parse(&member.key) {
-                            Ok(pattern) => pattern,
-                            Err(fault) => {
-                                self.say(
-                                    Code::PathSyntax,
-                                    member.key_span,
-                                    format!("the path `{}` {}", member.key, fault.what),
-                                    fault.help,
-                                );
-                                continue;
-                            }
-                        };
-                        fields.push(Expectation {
-                            pattern,
-                            wanted: wanted(&member.node),
-                            span: member.key_span,
-                            wanted_span: member.node.span,
-                        });
-                    }
-                }
-                None => self.say(
-                    Code::WrongKind,
-                    expect.span,
-                    format!("`expect` is a map, and this is {}", expect.kind()),
-                    "write `$.path: value`",
-                ),
-            }
-        }
+        let fields = node.get("expect").map(|node| self.expected_fields(node)).unwrap_or_default();
         let headers = node.get("expect_headers").map(|node| self.expected_headers(node)).unwrap_or_default();
         let nothing_else_above = node.get("nothing_else_above").and_then(|node| {
             let level = node.text().and_then(level);
@@ -607,18 +575,39 @@ impl Reader<'_> {
         Some(Expected::Answer { fields, headers, nothing_else_above })
     }
 
+    /// The members of a map of expectations; none if it is another thing.
+    fn expectations<'n>(&mut self, node: &'n Node, key: &str, help: &str) -> &'n [Member] {
+        let members = node.members();
+        if members.is_none() {
+            self.say(Code::WrongKind, node.span, format!("`{key}` is a map, and this is {}", node.kind()), help);
+        }
+        members.unwrap_or_default()
+    }
+
+    fn expected_fields(&mut self, node: &Node) -> Vec<Expectation> {
+        let mut fields = Vec::new();
+        for member in self.expectations(node, "expect", "write `$.path: value`") {
+            match Pattern::parse(&member.key) {
+                Ok(pattern) => fields.push(Expectation {
+                    pattern,
+                    wanted: wanted(&member.node),
+                    span: member.key_span,
+                    wanted_span: member.node.span,
+                }),
+                Err(fault) => self.say(
+                    Code::PathSyntax,
+                    member.key_span,
+                    format!("the path `{}` {}", member.key, fault.what),
+                    fault.help,
+                ),
+            }
+        }
+        fields
+    }
+
     fn expected_headers(&mut self, node: &Node) -> Vec<HeaderExpectation> {
-        let Some(members) = node.members() else {
-            self.say(
-                Code::WrongKind,
-                node.span,
-                format!("`expect_headers` is a map, and this is {}", node.kind()),
-                "write `name: value`",
-            );
-            return Vec::new();
-        };
         let mut headers = Vec::new();
-        for member in members {
+        for member in self.expectations(node, "expect_headers", "write `name: value`") {
             let wanted = wanted(&member.node);
             if matches!(&wanted, Wanted::Exactly(value) if !value.is_string()) {
                 self.say(Code::WrongKind, member.node.span, "a header's value is a string", "quote it");

@@ -49,6 +49,25 @@ pub fn reasons(policy: &PolicySet, governed: &Governed, verdict: &Verdict, writt
         }
         _ => {}
     }
+    lines.extend(granted(policy, governed, verdict, written));
+    lines.extend(ceilings(policy, verdict, written));
+    if let Decider::Denied(id) = verdict.decider
+        && let Some(client) = policy.clients.get(usize::from(id.0))
+    {
+        let deny = written.and_then(|root| root.get("clients")?.get(&client.name)?.get("deny"));
+        let span = deny.and_then(|deny| field_span(governed, verdict, deny)).unwrap_or(client.span);
+        lines.push(Reason::new("deny", format!("client {} never gets this place", client.name), Some(span), true));
+    }
+    if let Decider::NoForm(level) = verdict.decider {
+        let text = format!("it has no form for {}: {}", word(level), word(verdict.level));
+        lines.push(Reason::new("form", text, governed_span(governed, verdict), true));
+    }
+    lines
+}
+
+/// What each of the caller's scopes says of the place.
+fn granted(policy: &PolicySet, governed: &Governed, verdict: &Verdict, written: Option<&Node>) -> Vec<Reason> {
+    let mut lines = Vec::new();
     for (index, says) in verdict.scopes.iter().enumerate() {
         let decides = verdict.decider == Decider::Scope(index);
         let name = scope_name(policy, says.scope);
@@ -77,6 +96,12 @@ pub fn reasons(policy: &PolicySet, governed: &Governed, verdict: &Verdict, writt
             }
         }
     }
+    lines
+}
+
+/// What the client, the route and budgets leave at most.
+fn ceilings(policy: &PolicySet, verdict: &Verdict, written: Option<&Node>) -> Vec<Reason> {
+    let mut lines = Vec::new();
     for (index, (whose, class, level)) in verdict.ceilings.iter().enumerate() {
         let (name, span) = match whose {
             Whose::Client(id) => policy.clients.get(usize::from(id.0)).map_or(("?".to_owned(), None), |client| {
@@ -94,17 +119,6 @@ pub fn reasons(policy: &PolicySet, governed: &Governed, verdict: &Verdict, writt
         let decides = verdict.decider == Decider::Ceiling(index);
         let text = format!("{name}: at most {} for {}", word(*level), class_name(policy, *class));
         lines.push(Reason::new("ceiling", text, span, decides));
-    }
-    if let Decider::Denied(id) = verdict.decider
-        && let Some(client) = policy.clients.get(usize::from(id.0))
-    {
-        let deny = written.and_then(|root| root.get("clients")?.get(&client.name)?.get("deny"));
-        let span = deny.and_then(|deny| field_span(governed, verdict, deny)).unwrap_or(client.span);
-        lines.push(Reason::new("deny", format!("client {} never gets this place", client.name), Some(span), true));
-    }
-    if let Decider::NoForm(level) = verdict.decider {
-        let text = format!("it has no form for {}: {}", word(level), word(verdict.level));
-        lines.push(Reason::new("form", text, governed_span(governed, verdict), true));
     }
     lines
 }
