@@ -68,6 +68,32 @@ impl Caller {
         Self::read(policy, evidence, headers).unwrap_or_else(|UnreadableEvidence| Self::nobody(policy))
     }
 
+    /// The caller that a request comes from, by a host that has evidence: only what the policy asks for is looked for.
+    ///
+    /// `claims` finds those of the one verified payload among the names that it is given, and which of them it is; `peer_uri`
+    /// the first URI SAN of the verified peer certificate.
+    #[must_use]
+    pub fn known_by(
+        policy: &PolicySet,
+        headers: &[(Vec<u8>, Vec<u8>)],
+        claims: impl FnOnce(&[String]) -> Option<(usize, Value)>,
+        peer_uri: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Self {
+        match &policy.identity {
+            Identity::JwtAuthn { payloads, .. } => {
+                let (payload, claims) = claims(payloads).unzip();
+                let mut caller = Self::identify(policy, claims.map_or(Evidence::Nothing, Evidence::Claims), headers);
+                caller.payload = payload;
+                caller
+            }
+            Identity::Mtls => {
+                let uri = peer_uri();
+                Self::identify(policy, uri.as_deref().map_or(Evidence::Nothing, Evidence::PeerUri), headers)
+            }
+            Identity::TrustedHeader { .. } => Self::identify(policy, Evidence::Nothing, headers),
+        }
+    }
+
     fn read(
         policy: &PolicySet,
         evidence: Evidence<'_>,

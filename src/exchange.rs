@@ -26,6 +26,7 @@ use std::mem;
 use std::rc::Rc;
 
 pub use admission::{Account, Question};
+pub use head::status_and_fields;
 pub use told::RefusalLog;
 pub use whole::{Answer, Request, Response, respond, respond_with};
 

@@ -95,6 +95,19 @@ pub(super) fn single<'a>(headers: &'a Headers, name: &str) -> Result<Option<&'a 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Repeated;
 
+/// A head as a host's local reply takes it: its status, and its fields as text; `None` if it has not one status. A field whose
+/// value is not UTF-8 is left out.
+#[must_use]
+pub fn status_and_fields(head: &Headers) -> Option<(u32, Vec<(&str, &str)>)> {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let pairs = head.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+    let (pseudo, fields): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name.starts_with(':'));
+    match pseudo.as_slice() {
+        [(":status", status)] => Some((status.parse().ok()?, fields)),
+        _ => None,
+    }
+}
+
 /// Whether a request asks for something that is not a response with a body: an upgrade, a tunnel, gRPC.
 pub(super) fn asks_for_upgrade(headers: &Headers) -> bool {
     headers.iter().any(|(name, value)| match name.as_slice() {

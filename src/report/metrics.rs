@@ -101,6 +101,10 @@ pub struct Series {
     values: [LabelValue; 4],
 }
 
+/// Most series that a host raises for one worker. Sets of scopes, times fields, times levels, could be any number in a large
+/// policy, and the host keeps each series for good; what comes on top is counted in one, [`Series::overflow`].
+pub const MOST_SERIES: usize = 2048;
+
 /// The host's numbers of series: asked for a dozen times a response.
 pub type SeriesNumbers = FxHashMap<Series, u32>;
 

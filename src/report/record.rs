@@ -202,6 +202,12 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The record of a stream that was refused because no policy has been taken.
+    #[must_use]
+    pub fn unconfigured(time: Option<Stamp>) -> Self {
+        Self { time, refusal: Some(Refusal::Host), ..Self::new(None, Outcome::Refused) }
+    }
+
     /// The record as one line of JSON, without the line's end.
     #[must_use]
     pub fn line(&self) -> Vec<u8> {

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fieldgate::caller::{Caller, Evidence};
+use fieldgate::caller::Caller;
 use fieldgate::exchange::{
     BodyDirective, End, Exchange, HeadDirective, Headers, Mode, RefusalLog, RequestDirective, TrailersDirective,
+    status_and_fields,
 };
-use fieldgate::model::Identity;
 use fieldgate::model::moment::Moment;
 use fieldgate::program::Program;
 use fieldgate::refusal::{Problem, Refusal};
-use fieldgate::report::{Outcome, Record, Stamp};
+use fieldgate::report::{Record, Stamp};
 use serde_json::{Number, Value};
 
 use crate::host::{Change, Host, Loudness, Map, Part};
@@ -59,15 +59,9 @@ impl Act {
 
     /// A whole response in the place of the one whose head is held back; `None` if it has no status.
     fn answer(head: &Headers, body: &[u8]) -> Option<Self> {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-        let pairs = head.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
-        let (pseudo, headers): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name.starts_with(':'));
-        match pseudo.as_slice() {
-            [(name, status)] if name == ":status" => {
-                Some(Self::Reply { status: status.parse().ok()?, headers, body: body.to_vec() })
-            }
-            _ => None,
-        }
+        let (status, fields) = status_and_fields(head)?;
+        let headers = fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Some(Self::Reply { status, headers, body: body.to_vec() })
     }
 }
 
@@ -200,10 +194,7 @@ impl Stream {
         }
         let time = SystemTime::now();
         let (Some(worker), Some(exchange)) = (&self.worker, &mut self.exchange) else {
-            let mut record = Record::new(None, Outcome::Refused);
-            record.time = Stamp::of(time);
-            record.refusal = Some(Refusal::Host);
-            host.set_filter_state(RECORD, &record.line());
+            host.set_filter_state(RECORD, &Record::unconfigured(Stamp::of(time)).line());
             return;
         };
         let policy = worker.program.policy();
@@ -259,21 +250,11 @@ fn end(end_of_stream: bool) -> End {
 }
 
 fn identify(host: &impl Host, worker: &Worker, headers: &Headers) -> Caller {
-    let policy = worker.program.policy();
-    match &policy.identity {
-        Identity::JwtAuthn { .. } => {
-            let texts = worker.claims.iter().map(|key| host.filter_state(key));
-            let (payload, claims) = one_of(texts.enumerate().filter_map(|(at, text)| Some((at, text?)))).unzip();
-            let mut caller = Caller::identify(policy, claims.map_or(Evidence::Nothing, Evidence::Claims), headers);
-            caller.payload = payload;
-            caller
-        }
-        Identity::Mtls => {
-            let uri = host.peer_uri();
-            Caller::identify(policy, uri.as_deref().map_or(Evidence::Nothing, Evidence::PeerUri), headers)
-        }
-        Identity::TrustedHeader { .. } => Caller::identify(policy, Evidence::Nothing, headers),
-    }
+    let claims = |_: &[String]| {
+        let texts = worker.claims.iter().map(|key| host.filter_state(key));
+        one_of(texts.enumerate().filter_map(|(at, text)| Some((at, text?))))
+    };
+    Caller::known_by(worker.program.policy(), headers, claims, || host.peer_uri())
 }
 
 /// The claims of the one payload that is there; of none, if there are several, or if they are no JSON object.

@@ -10,11 +10,7 @@ use proxy_wasm::types::MetricType;
 use fieldgate::model::ScopeId;
 use fieldgate::policy::PolicySet;
 use fieldgate::program::FieldCount;
-use fieldgate::report::{MetricKind, Record, Series, SeriesNumbers, reported_field};
-
-/// Most series of one VM. Sets of scopes, times fields, times levels, could be any number in a large policy, and each
-/// series is kept by the host for good; what comes on top is counted in one.
-const MOST: usize = 2048;
+use fieldgate::report::{MOST_SERIES, MetricKind, Record, Series, SeriesNumbers, reported_field};
 
 /// The plugin's metrics, defined at first use.
 #[derive(Default)]
@@ -60,7 +56,7 @@ impl Metrics {
             let Ok(mut known) = self.reported.try_borrow_mut() else { return };
             let id = match known.get(&name) {
                 Some(id) => Some(*id),
-                None if known.len() >= MOST => None,
+                None if known.len() >= MOST_SERIES => None,
                 None => {
                     let id = hostcalls::define_metric(MetricType::Counter, &name).ok();
                     known.extend(id.map(|id| (name, id)));
@@ -87,7 +83,7 @@ impl Metrics {
         if let Some(id) = ids.get(&series) {
             return Some(*id);
         }
-        if ids.len() >= MOST && series != Series::overflow() {
+        if ids.len() >= MOST_SERIES && series != Series::overflow() {
             return None;
         }
         let kind = match series.metric().kind {
