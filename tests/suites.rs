@@ -12,22 +12,20 @@
     reason = "tests"
 )]
 
-#[path = "language/keys.rs"]
-mod keys;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use fieldgate::policy;
+use fieldgate_testkit::key_reference::{self, About};
 use fieldgate_workbench::suite;
 use jsonschema::Validator;
 use serde_json::Value;
 
 const SCHEMA: &str = include_str!("../policies/fieldgate-suite.v1.schema.json");
 
-const KEYS: keys::About = keys::About {
+const KEYS: About = About {
     rules: &[],
     required: &[
         ("tests[].name", "yes"),
@@ -154,7 +152,7 @@ fn the_page_shows_what_the_command_prints() {
         assert_eq!(text.lines().count(), now.lines().count());
     }
     assert!(text.matches("```console").count() >= 6, "the page has lost its examples");
-    keys::check(&root().join("docs/suites.md"), SCHEMA, &KEYS, &BTreeSet::new());
+    key_reference::check(&root().join("docs/suites.md"), SCHEMA, &KEYS, &BTreeSet::new());
 }
 
 #[test]

@@ -12,15 +12,9 @@
     reason = "tests"
 )]
 
-#[path = "language/citations.rs"]
 mod citations;
-#[path = "language/exchange.rs"]
 mod exchange;
-#[path = "language/keys.rs"]
-mod keys;
-#[path = "language/page.rs"]
 mod page;
-#[path = "language/policy_keys.rs"]
 mod policy_keys;
 
 use std::collections::BTreeSet;
@@ -28,6 +22,7 @@ use std::path::Path;
 
 use fieldgate::diagnostic::{Code, Diagnostic, Severity, rules};
 use fieldgate::policy;
+use fieldgate_testkit::key_reference;
 use page::{Block, PAGE};
 
 /// Runs the examples of one rule: what is wrong with them.
@@ -162,9 +157,9 @@ fn every_rule_is_cited_by_a_test() {
 
 #[test]
 fn the_key_reference_is_the_schema() {
-    keys::check(
+    key_reference::check(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/language.md"),
-        include_str!("../policies/fieldgate.v1.schema.json"),
+        include_str!("../../policies/fieldgate.v1.schema.json"),
         &policy_keys::POLICY,
         &page::read(PAGE).rules.iter().map(|(rule, _)| rule.as_str()).collect(),
     );

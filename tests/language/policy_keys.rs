@@ -1,6 +1,6 @@
 //! What a policy's JSON Schema does not say of its keys: the rules that they follow, and their defaults.
 
-use super::keys::About;
+use fieldgate_testkit::key_reference::About;
 
 /// What the schema does not say of its keys.
 pub(crate) const POLICY: About = About {

@@ -21,7 +21,6 @@ use fieldgate::report::{METRICS, Outcome, Record, Stamp, request_id};
 use fieldgate::transform::PseudonymKey;
 use serde_json::{Value, json};
 
-#[path = "record/drift.rs"]
 mod drift;
 
 const KEY: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";

@@ -8,13 +8,13 @@ use std::path::Path;
 use serde_json::Value;
 
 /// What a schema does not say of its keys. Of prefixes that fit a key the longest counts.
-pub(crate) struct About {
+pub struct About {
     /// Rules, by prefix of the key.
-    pub(crate) rules: &'static [(&'static str, &'static [&'static str])],
+    pub rules: &'static [(&'static str, &'static [&'static str])],
     /// Keys that must be there by a condition that the schema says in another way, or not at all.
-    pub(crate) required: &'static [(&'static str, &'static str)],
+    pub required: &'static [(&'static str, &'static str)],
     /// Defaults, by key.
-    pub(crate) defaults: &'static [(&'static str, &'static str)],
+    pub defaults: &'static [(&'static str, &'static str)],
 }
 
 struct Walk<'a> {
@@ -32,7 +32,7 @@ struct Row {
 }
 
 /// Holds the part of a page between `<!-- keys -->` marks against a schema, or writes it.
-pub(crate) fn check(path: &Path, schema: &str, about: &About, rules: &BTreeSet<&str>) {
+pub fn check(path: &Path, schema: &str, about: &About, rules: &BTreeSet<&str>) {
     let schema: Value = serde_json::from_str(schema).expect("the schema is JSON");
     let mut walk = Walk { schema: &schema, expanded: BTreeMap::new(), rows: Vec::new() };
     walk.object(&schema, "", "yes");
@@ -70,7 +70,7 @@ fn table(rows: &[Row], about: &About, rules: &BTreeSet<&str>) -> String {
             };
             let found = about.rules.iter().filter(|(prefix, _)| fits(prefix)).max_by_key(|(prefix, _)| prefix.len());
             let (_, found) =
-                found.unwrap_or_else(|| panic!("`{key}` follows no rule: name one in tests/language/keys.rs"));
+                found.unwrap_or_else(|| panic!("`{key}` follows no rule: name one in tests/language/policy_keys.rs"));
             let links: Vec<String> = found
                 .iter()
                 .map(|rule| {

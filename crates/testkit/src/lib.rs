@@ -29,6 +29,7 @@ pub mod fragments;
 pub mod harvester;
 #[cfg(feature = "hosts")]
 pub mod http1;
+pub mod key_reference;
 #[cfg(feature = "hosts")]
 pub mod marker;
 pub mod oracle;
