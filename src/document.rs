@@ -28,6 +28,10 @@ pub(crate) use structure::document as struct_document;
 /// Containers open at once in a policy; the language needs seven.
 const MAX_DEPTH: usize = 32;
 
+/// Containers open at once in a file that is not a policy: Envoy's own configuration needs some thirty.
+#[cfg(not(target_os = "wasi"))]
+const MAX_FOREIGN_DEPTH: usize = 120;
+
 /// Largest policy, in bytes: what a worker may spend on reading its configuration.
 const MAX_BYTES: usize = 8 << 20;
 

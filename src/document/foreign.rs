@@ -6,9 +6,6 @@ use super::Node;
 use super::{json, yaml};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
-/// Containers open at once in such a file: Envoy's own configuration needs some thirty.
-pub(super) const MAX_DEPTH: usize = 120;
-
 /// The documents of a file: one of JSON, any number of YAML. Findings go to `found`; there are none at all if its syntax
 /// leaves none.
 pub fn read(name: &str, text: &str, file: u16, found: &mut Vec<Diagnostic>) -> Vec<Node> {
@@ -16,7 +13,7 @@ pub fn read(name: &str, text: &str, file: u16, found: &mut Vec<Diagnostic>) -> V
     // A dump is often kept under any name. What starts as JSON may still be a YAML flow collection.
     let looks = text.trim_start().starts_with(['{', '[']);
     let mut said = Vec::new();
-    let trees = match json::read_within(text, file, &mut said, MAX_DEPTH) {
+    let trees = match json::read_within(text, file, &mut said, super::MAX_FOREIGN_DEPTH) {
         Some(tree) if named || looks => Some(vec![tree]),
         None if named => None,
         _ => {

@@ -28,7 +28,7 @@ impl Subset {
     fn depth(self) -> usize {
         match self {
             Self::Policy => super::MAX_DEPTH,
-            Self::Any => super::foreign::MAX_DEPTH,
+            Self::Any => super::MAX_FOREIGN_DEPTH,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::model::moment::Moment;
 use crate::model::{Client, PolicySet, Scope};
 
 mod budgets;
+mod classes;
 mod content;
 mod counting;
 mod detectors;
@@ -25,10 +26,10 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use classes::Declared;
 use read::{Reader, Section};
 use resolve::Resolver;
 use scopes::{ClientDraft, ScopeDraft};
-use shapes::Declared;
 
 const KEYS: [&str; 18] = [
     "language",
@@ -154,7 +155,7 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     let limits = settings::limits(reader, keys.get("limits"));
     let head = settings::head(reader, keys.get("head"));
 
-    let classes = shapes::classes(reader, keys.get("classes"));
+    let classes = classes::classes(reader, keys.get("classes"));
     let content_types = keys.get("defaults").and_then(|node| node.get("content_types"));
     let content_types = content_types.map(|node| content::json_types(reader, node)).unwrap_or_default();
     let detectors = detectors::detectors(reader, keys.get("detectors"));
@@ -209,7 +210,7 @@ fn policy(reader: &mut Reader, doc: &PolicyDoc) -> Option<PolicySet> {
     let drift = settings::drift(reader, keys.get("drift"));
     let routes = resolver.routes(reader);
     counting::routes(reader, &budgets, &routes, &known.namespaces, keys.get("routes"));
-    let any_client = clients.iter().position(|client| client.name == "*").and_then(resolve::client_id);
+    let any_client = clients.iter().position(|client| client.name == "*").and_then(scopes::client_id);
     Some(PolicySet {
         name: name?,
         digest: digest(doc).into(),

@@ -142,33 +142,17 @@ impl<'a> Walk<'a> {
         self.object(child, &path, "yes");
     }
 
+    /// What a node of the schema takes, in words.
     fn kind(&self, node: &Value) -> String {
         if let Some(name) = node.get("$ref").and_then(Value::as_str) {
-            if let Some(at) = self.expanded.get(name).filter(|at| !at.is_empty()) {
-                let pointer = name.trim_start_matches('#');
-                let map = self.schema.pointer(pointer).is_some_and(|found| found.get("additionalProperties").is_some());
-                if map {
-                    return format!("a map, as `{at}`");
-                }
-            }
-            match name.rsplit('/').next().unwrap_or_default() {
-                "name" => return "a name".to_owned(),
-                "path" => return "a field path".to_owned(),
-                "rows" => return "a field path and a filter".to_owned(),
-                "size" => return "a size: bytes, or a number and KiB, MiB, GiB".to_owned(),
-                _ => {}
-            }
-            return self.kind(self.schema.pointer(name.trim_start_matches('#')).expect("a definition"));
+            return self.defined(name);
         }
+        let written = |value: &Value| format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         if let Some(value) = node.get("const") {
-            return format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            return written(value);
         }
         if let Some(values) = node.get("enum").and_then(Value::as_array) {
-            let words: Vec<String> = values
-                .iter()
-                .map(|value| format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-                .collect();
-            return words.join(", ");
+            return values.iter().map(written).collect::<Vec<_>>().join(", ");
         }
         for key in ["anyOf", "oneOf"] {
             if let Some(forms) = node.get(key).and_then(Value::as_array)
@@ -184,46 +168,65 @@ impl<'a> Walk<'a> {
                 return kinds.join(" or ");
             }
         }
-        let bounds = || {
-            let bound = |key: &str| node.get(key).map(Value::to_string);
-            match (bound("minimum"), bound("maximum")) {
-                (Some(least), Some(most)) => format!(" from {least} to {most}"),
-                (Some(least), None) => format!(" of at least {least}"),
-                _ => String::new(),
-            }
-        };
         match node.get("type") {
-            Some(Value::String(kind)) => match kind.as_str() {
-                "string" => "a string".to_owned(),
-                "integer" => format!("a whole number{}", bounds()),
-                "number" => format!("a number{}", bounds()),
-                "boolean" => "a boolean".to_owned(),
-                "array" => {
-                    let items = node.get("items").map(|items| self.kind(items)).unwrap_or_default();
-                    let many = [
-                        ("a string", "strings"),
-                        ("a name", "names"),
-                        ("a field path", "field paths"),
-                        ("a map", "maps"),
-                    ];
-                    format!("a list of {}", many.iter().fold(items, |items, (one, many)| items.replace(one, many)))
-                }
-                "object" if node.get("properties").is_some() => {
-                    let keys: Vec<&String> = members(node, "properties").map(|(key, _)| key).collect();
-                    match keys.as_slice() {
-                        [only] => format!("`{{{only}: …}}`"),
-                        _ => "a map".to_owned(),
-                    }
-                }
-                "object" => "a map".to_owned(),
-                other => other.to_owned(),
-            },
+            Some(Value::String(kind)) => self.of_type(node, kind),
             Some(Value::Array(kinds)) => {
                 let kinds: Vec<&str> = kinds.iter().filter_map(Value::as_str).collect();
                 if kinds == ["object"] { "a map".to_owned() } else { kinds.join(", ") }
             }
             _ => "any value".to_owned(),
         }
+    }
+
+    /// What a definition takes: some have a name of their own.
+    fn defined(&self, name: &str) -> String {
+        let found = self.schema.pointer(name.trim_start_matches('#'));
+        if let Some(at) = self.expanded.get(name).filter(|at| !at.is_empty())
+            && found.is_some_and(|found| found.get("additionalProperties").is_some())
+        {
+            return format!("a map, as `{at}`");
+        }
+        match name.rsplit('/').next().unwrap_or_default() {
+            "name" => "a name".to_owned(),
+            "path" => "a field path".to_owned(),
+            "rows" => "a field path and a filter".to_owned(),
+            "size" => "a size: bytes, or a number and KiB, MiB, GiB".to_owned(),
+            _ => self.kind(found.expect("a definition")),
+        }
+    }
+
+    /// What a node of one JSON type takes.
+    fn of_type(&self, node: &Value, kind: &str) -> String {
+        match kind {
+            "string" => "a string".to_owned(),
+            "integer" => format!("a whole number{}", bounds(node)),
+            "number" => format!("a number{}", bounds(node)),
+            "boolean" => "a boolean".to_owned(),
+            "array" => {
+                let items = node.get("items").map(|items| self.kind(items)).unwrap_or_default();
+                let many =
+                    [("a string", "strings"), ("a name", "names"), ("a field path", "field paths"), ("a map", "maps")];
+                format!("a list of {}", many.iter().fold(items, |items, (one, many)| items.replace(one, many)))
+            }
+            "object" if node.get("properties").is_some() => {
+                let keys: Vec<&String> = members(node, "properties").map(|(key, _)| key).collect();
+                match keys.as_slice() {
+                    [only] => format!("`{{{only}: …}}`"),
+                    _ => "a map".to_owned(),
+                }
+            }
+            "object" => "a map".to_owned(),
+            other => other.to_owned(),
+        }
+    }
+}
+
+fn bounds(node: &Value) -> String {
+    let bound = |key: &str| node.get(key).map(Value::to_string);
+    match (bound("minimum"), bound("maximum")) {
+        (Some(least), Some(most)) => format!(" from {least} to {most}"),
+        (Some(least), None) => format!(" of at least {least}"),
+        _ => String::new(),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod drift;
 mod expand;
 mod family;
 mod merge;
+mod names;
 mod operation;
 mod parameter;
 mod reference;

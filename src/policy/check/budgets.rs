@@ -5,8 +5,7 @@ use std::rc::Rc;
 
 use super::super::similar::nearest;
 use super::read::{Keys, Reader, choice};
-use super::resolve::client_id;
-use super::scopes::ClientDraft;
+use super::scopes::{ClientDraft, client_id};
 use super::settings;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::document::{Member, Node, Tree};
@@ -14,9 +13,6 @@ use crate::model::{
     Budget, BudgetClients, BudgetKey, BudgetStep, Canaries, Class, ClientId, Count, Identity, Level, OnError, Per, Rls,
     StepEffect, Store,
 };
-
-/// Largest `cost` of a class: with the largest body's scalars at show, a response's cost stays far below 2^64.
-pub(super) const MOST_COST: u64 = 1_000_000;
 
 /// Most budgets of a policy: each is looked at on every request of its areas.
 const MOST_BUDGETS: usize = 64;

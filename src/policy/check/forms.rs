@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::super::similar::nearest;
+use super::classes::{Declared, class_list, scalar};
 use super::detectors;
 use super::read::Reader;
-use super::shapes::{self, Declared};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::json;
 use crate::document::{Node, Tree};
@@ -29,35 +29,13 @@ impl Leaf {
     }
 }
 
-/// Longest replacement value, in bytes of JSON text: one may stand for each byte of a body that is an array of digits.
-const LONGEST_BLANK: usize = 256;
-
-/// A scalar's JSON text.
-pub(super) fn scalar(reader: &mut Reader, node: &Node, what: &str) -> Option<Rc<str>> {
-    let text = json::scalar(&node.value);
-    if text.is_none() {
-        let message = format!("{what} is {}, not a scalar", node.kind());
-        reader.push(
-            Diagnostic::at(Code::WrongKind, node.span, message).help("write a string, a number, true, false or null"),
-        );
-    }
-    if text.as_ref().is_some_and(|text| text.len() > LONGEST_BLANK) {
-        let message = format!("{what} is over {LONGEST_BLANK} bytes as JSON");
-        reader.push(
-            Diagnostic::at(Code::TooMuch, node.span, message).help("write a short replacement: it may come many times"),
-        );
-        return None;
-    }
-    text.map(Into::into)
-}
-
 /// A field with forms.
 pub(super) fn field(reader: &mut Reader, declared: Declared<'_>, node: &Node, what: &str) -> Option<Leaf> {
     let allowed = ["class", "mask", "pseudonym", "blank", "subject", "detect"];
     let keys = reader.keys(node, what, &allowed);
     let named = reader.required(&keys, "class", what, node.span, "every field has a class: `{class: …}`");
     let mut leaf =
-        Leaf::new(named.map(|node| shapes::class_list(reader, declared.classes, node, what)).unwrap_or_default());
+        Leaf::new(named.map(|node| class_list(reader, declared.classes, node, what)).unwrap_or_default());
     // A form that cannot be read stands as some form, so that nothing follows from it: the policy is refused either way.
     leaf.mask = keys.get("mask").map(|node| mask(reader, node).unwrap_or(Mask::Initials));
     let unread = || Pseudonym { namespace: "".into(), link: Link::Client };

@@ -1,7 +1,7 @@
 //! `headers`: which response headers go out besides the safe ones, and which of the request come back (rule 31).
 
+use super::classes::{class, class_list};
 use super::read::Reader;
-use super::shapes;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::document::Node;
 use crate::model::{Class, ClassId, HeaderNames};
@@ -141,10 +141,10 @@ fn header_classes(reader: &mut Reader, classes: &[Class], node: &Node, what: &st
     if node.members().is_some() {
         let keys = reader.keys(node, what, &["class"]);
         let node = reader.required(&keys, "class", what, node.span, "write `{class: …}`");
-        return node.map(|node| shapes::class_list(reader, classes, node, what)).unwrap_or_default();
+        return node.map(|node| class_list(reader, classes, node, what)).unwrap_or_default();
     }
     match reader.text(node, what) {
-        Some(text) => shapes::class(reader, classes, text, node.span, &format!("{what} has")).into_iter().collect(),
+        Some(text) => class(reader, classes, text, node.span, &format!("{what} has")).into_iter().collect(),
         None => Vec::new(),
     }
 }

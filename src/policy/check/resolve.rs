@@ -7,7 +7,7 @@ use super::super::similar::{nearest, question};
 use super::forms::Leaf;
 use super::read::Reader;
 use super::routes::{self, BodyDraft, GovernedDraft, RouteDraft};
-use super::scopes::{ClientDraft, ScopeDraft};
+use super::scopes::{ClientDraft, ScopeDraft, client_id};
 use super::shapes::{self, Expansion, Field, Shape, What};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::model::field_path::{FieldPath, Segment};
@@ -15,10 +15,6 @@ use crate::model::{ClientId, Condition, Entry, Governed, Identity, Level, Route,
 
 fn scope_id(index: usize) -> Option<ScopeId> {
     u16::try_from(index).ok().map(ScopeId)
-}
-
-pub(super) fn client_id(index: usize) -> Option<ClientId> {
-    u16::try_from(index).ok().map(ClientId)
 }
 
 /// What scopes say of places by name, by shape and path.

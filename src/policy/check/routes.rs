@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::classes::Declared;
 use super::counting;
 use super::read::{Keys, Reader};
 use super::scopes;
-use super::shapes::{self, Declared, Field};
+use super::shapes::{self, Field};
 use super::template::{self, Matched};
 use super::{content, headers};
 use crate::diagnostic::{Code, Diagnostic, Span};

@@ -1,11 +1,12 @@
 //! Scopes and clients (rules 8, 9, 13, 15, 17).
 
+use super::classes::class;
 use super::read::Reader;
-use super::{settings, shapes};
+use super::settings;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::document::{Member, Node};
 use crate::model::field_path::FieldPath;
-use crate::model::{Ceiling, Class, Condition, Identity, Level, When};
+use crate::model::{Ceiling, Class, ClientId, Condition, Identity, Level, When};
 
 /// A level that a scope sets for a place by name (rule 15).
 pub(super) struct Override<'d> {
@@ -86,7 +87,7 @@ fn grants(reader: &mut Reader, classes: &[Class], node: Option<&Node>, what: &st
             );
             continue;
         }
-        let class = shapes::class(reader, classes, &granted.key, granted.key_span, &format!("{what} grants"));
+        let class = class(reader, classes, &granted.key, granted.key_span, &format!("{what} grants"));
         let (Some(class), Some(level)) = (class, level) else {
             continue;
         };
@@ -248,6 +249,11 @@ pub(super) struct ClientDraft<'d> {
     pub(super) denies: Vec<Deny<'d>>,
 }
 
+/// The id of the client at that place in name order.
+pub(super) fn client_id(index: usize) -> Option<ClientId> {
+    u16::try_from(index).ok().map(ClientId)
+}
+
 /// `clients`, in name order (rule 9).
 pub(super) fn clients<'d>(
     reader: &mut Reader,
@@ -305,7 +311,7 @@ pub(super) fn ceiling(reader: &mut Reader, classes: &[Class], node: &Node, what:
         if &*member.key == "*" {
             ceiling.rest = Some(level);
         } else if let Some(class) =
-            shapes::class(reader, classes, &member.key, member.key_span, &format!("{what} has a ceiling for"))
+            class(reader, classes, &member.key, member.key_span, &format!("{what} has a ceiling for"))
         {
             ceiling.classes.push((class, level));
         }

@@ -1,7 +1,7 @@
 //! What a policy says once: identity, defaults, hosts and limits (rules 4, 5, 7, 29 to 31, 40).
 
+use super::classes::Declared;
 use super::read::Reader;
-use super::shapes::Declared;
 use super::{detectors, headers};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::document::{Node, Tree};

@@ -1,15 +1,13 @@
-//! Classes, and shapes with what they mount (rules 10 to 14, 18 to 23).
+//! Shapes, and what they mount (rules 10 to 14, 18 to 23).
 
 use std::collections::{HashMap, HashSet};
 
-use super::budgets;
-use super::detectors::DetectorDraft;
+use super::classes::{Declared, class};
 use super::forms::{self, Leaf};
-use super::read::{Reader, Section};
+use super::read::Reader;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::document::{Node, Tree};
 use crate::model::field_path::FieldPath;
-use crate::model::{Class, ClassId};
 
 /// Most entries that one shape or route may come to, mounts resolved: each costs memory in every worker.
 pub(super) const MAX_ENTRIES: usize = 10_000;
@@ -23,17 +21,6 @@ pub(super) const MAX_DEPTH: usize = 64;
 
 /// Most shapes mounted inside each other: a body has at most 64 containers open at once (rule 30).
 pub(super) const MAX_MOUNTS: usize = 64;
-
-/// What fields name.
-#[derive(Clone, Copy)]
-pub(super) struct Declared<'p> {
-    /// Classes, in name order.
-    pub(super) classes: &'p [Class],
-    /// The policy's own detectors, in name order.
-    pub(super) detectors: &'p [DetectorDraft],
-    /// `headers` of `defaults`.
-    pub(super) headers: Option<&'p Node>,
-}
 
 /// What stands behind a path in a shape or a body.
 pub(super) enum What {
@@ -65,69 +52,6 @@ pub(super) struct ScalarPlace<'s> {
     pub(super) names: Vec<(usize, FieldPath)>,
     pub(super) leaf: &'s Leaf,
     pub(super) span: Span,
-}
-
-/// Classes in name order.
-pub(super) fn classes(reader: &mut Reader, node: Option<&Node>) -> Vec<Class> {
-    let Some(node) = node else { return Vec::new() };
-    if node.members().is_none() {
-        reader.classes = Section::Broken;
-    }
-    let mut classes = Vec::new();
-    for member in reader.map(node, "`classes`") {
-        let what = format!("class `{}`", member.key);
-        reader.name(&member.key, member.key_span, "class");
-        let keys = reader.keys(&member.node, &what, &["about", "blank", "cost"]);
-        let about = keys.get("about").and_then(|about| reader.text(about, "`about`")).unwrap_or_default().to_owned();
-        let blank = keys.get("blank").and_then(|blank| forms::scalar(reader, blank, "`blank`"));
-        let cost = keys.get("cost").and_then(|node| reader.whole(node, "`cost`", 1..=budgets::MOST_COST));
-        let cost = cost.and_then(|cost| u32::try_from(cost).ok());
-        classes.push(Class { name: member.key.to_string(), about, blank, cost, span: member.key_span });
-    }
-    classes.sort_by(|a, b| a.name.cmp(&b.name));
-    classes
-}
-
-/// One class name, resolved.
-pub(super) fn class(reader: &mut Reader, classes: &[Class], text: &str, span: Span, what: &str) -> Option<ClassId> {
-    if let Ok(index) = classes.binary_search_by(|class| class.name.as_str().cmp(text)) {
-        return u16::try_from(index).ok().map(ClassId);
-    }
-    if reader.classes == Section::Broken {
-        return None;
-    }
-    let known = classes.iter().map(|class| (class.name.as_str(), class.span));
-    let message = format!("{what} a class that does not exist: `{text}`");
-    reader.unknown(Code::UnknownClass, span, message, text, known, "declare it under `classes`");
-    None
-}
-
-/// The value of `class`: a name, or a list of names that all have to be granted.
-pub(super) fn class_list(reader: &mut Reader, classes: &[Class], node: &Node, what: &str) -> Vec<ClassId> {
-    let mut ids: Vec<ClassId> = match &node.value {
-        Tree::List(elements) if elements.is_empty() => {
-            reader.push(
-                Diagnostic::at(Code::BadValue, node.span, format!("{what} has no class"))
-                    .help("name one; a field that nobody should see is left out"),
-            );
-            Vec::new()
-        }
-        Tree::List(_) => {
-            let names = reader.texts(node, "`class`");
-            names
-                .into_iter()
-                .filter_map(|(text, span)| class(reader, classes, text, span, &format!("{what} has")))
-                .collect()
-        }
-        _ => reader
-            .text(node, "`class`")
-            .and_then(|text| class(reader, classes, text, node.span, &format!("{what} has")))
-            .into_iter()
-            .collect(),
-    };
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }
 
 /// All shapes, in the order written; mounts are resolved, recursion is found.

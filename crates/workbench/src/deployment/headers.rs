@@ -128,8 +128,15 @@ fn is_for_caches(name: &str) -> bool {
     NAMES.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
 }
 
+/// The headers that `local_reply_config` adds to answers of Envoy's own, those of the plugin among them.
+pub(super) fn replies(look: &mut Look, config: &Node) {
+    for mapper in elements(config, "mappers") {
+        kept(look, elements(mapper, "headers_to_add"));
+    }
+}
+
 /// Response headers that are written after the plugin, or into an answer that it has sent whole.
-pub(super) fn kept(look: &mut Look, mutations: &[Node]) {
+fn kept(look: &mut Look, mutations: &[Node]) {
     for mutation in mutations {
         if let Some((key, name)) = named(mutation).filter(|(_, name)| is_for_caches(name)) {
             cached(look, key.span, name);

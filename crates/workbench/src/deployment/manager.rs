@@ -275,6 +275,7 @@ fn fields(look: &mut Look, manager: &Manager<'_>) {
     }
     if let Some(config) = get(node, "local_reply_config") {
         printed::replies(look, config);
+        headers::replies(look, config);
     }
     if let Some(extensions) = get(node, "early_header_mutation_extensions") {
         headers::early(look, extensions);

@@ -303,7 +303,6 @@ pub(super) fn spans(look: &mut Look, tracing: &Node) {
 pub(super) fn replies(look: &mut Look, config: &Node) {
     formats(look, config, "an answer of Envoy's own", Credentials::Own);
     for mapper in elements(config, "mappers") {
-        super::headers::kept(look, elements(mapper, "headers_to_add"));
         let status = get(mapper, "status_code");
         if let Some(status) = status.filter(|status| number(status).is_some_and(|status| status < 400)) {
             look.say(

@@ -1,11 +1,17 @@
 //! [`Merged`]: everything that may stand at one place, whatever way its schemas are put together.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::schema::{Walker, last_word};
-use super::{Kind, family, one_line};
+use super::document::Document;
+use super::family::{self, Families};
+use super::names::last_word;
+use super::{Kind, one_line};
+
+/// Schemas looked at in one document: ten times what the largest public description has.
+const MAX_LOOKS: usize = 20_000_000;
 
 /// Schemas that are put together of schemas, within each other: a chain of references may be as long as the document, and
 /// each is a call.
@@ -59,7 +65,29 @@ impl<'a> At<'a> {
     }
 }
 
-impl<'d> Walker<'d> {
+/// The schemas of a document, as far as they are looked at.
+pub(super) struct Schemas<'d> {
+    pub(super) document: &'d Document,
+    pub(super) families: Families,
+    left: Cell<usize>,
+}
+
+impl<'d> Schemas<'d> {
+    pub(super) fn of(document: &'d Document) -> Self {
+        Self { document, families: Families::of(document), left: Cell::new(MAX_LOOKS) }
+    }
+
+    /// Counts a look at a schema; whether there may be one more.
+    pub(super) fn may_look(&self) -> bool {
+        self.left.set(self.left.get().saturating_sub(1));
+        self.left.get() > 0
+    }
+
+    /// Whether the document was too much to look at all of it.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.left.get() == 0
+    }
+
     /// Adds what a schema says of a place. `seen` are the references that are part of it already.
     pub(super) fn merge(&self, schema: &'d Value, merged: &mut Merged<'d>, seen: &mut BTreeSet<String>, at: At<'_>) {
         if at.depth > MAX_NESTED {

@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use super::document::{Document, Layers, Root, Version};
 use super::expand::Limits;
-use super::schema::{Walker, name_of};
+use super::names::{kebab, unique};
+use super::response::Body;
+use super::schema::Walker;
 use super::template::{erased, template};
 use super::{
-    Api, ApiScope, Fault, Field, Operation, WantedOperations, What, one_line, parameter, response, server, suggest,
-    text_of,
+    Api, ApiScope, Fault, Field, Operation, WantedOperations, What, one_line, parameter, response, server, text_of,
 };
 
 /// The members of a path that are methods: OpenAPI 3.2 has `query` too.
@@ -107,15 +108,6 @@ fn area(path: &str) -> String {
 
 /// Paths with literal text beside a parameter that are compared with each other.
 const MOST_PARTIAL: usize = 1000;
-
-/// What an operation answers with.
-#[derive(Default)]
-pub(super) struct Body<'d> {
-    /// Any of these.
-    pub(super) schemas: Vec<&'d Value>,
-    /// Why some of it could not be read.
-    pub(super) unread: Vec<String>,
-}
 
 struct OperationReader<'d> {
     document: &'d Document,
@@ -442,17 +434,4 @@ fn no_route(method: &str) -> Option<&'static str> {
         }
         _ => None,
     }
-}
-
-/// `getAccountById` as `get-account-by-id`.
-pub(super) fn kebab(text: &str) -> String {
-    name_of(&suggest::words(text).join("-"))
-}
-
-/// The name, or the first of `name-2`, `name-3` … that is not taken.
-pub(super) fn unique(stem: &str, taken: impl Fn(&str) -> bool) -> String {
-    if !taken(stem) {
-        return stem.to_owned();
-    }
-    (2_usize..).map(|number| format!("{stem}-{number}")).find(|name| !taken(name)).unwrap_or_default()
 }

@@ -7,7 +7,15 @@ use serde_json::Value;
 
 use super::document::{Document, Layers, Version};
 use super::one_line;
-use super::operation::Body;
+
+/// What an operation answers with.
+#[derive(Default)]
+pub(super) struct Body<'d> {
+    /// Any of these.
+    pub(super) schemas: Vec<&'d Value>,
+    /// Why some of it could not be read.
+    pub(super) unread: Vec<String>,
+}
 
 /// Reads what an operation answers with.
 pub(super) fn read<'d>(

@@ -4,19 +4,16 @@
 //! reference names is a shape of its own, made once, so the work is bounded by the document and not by the paths through it;
 //! rings of shapes are cut afterwards, since a policy has none (rule 10).
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
 use super::document::Document;
 use super::expand::{self, Limits};
-use super::family::{self, Families};
-use super::merge::{At, Merged, holds_containers};
+use super::family;
+use super::merge::{At, Merged, Schemas, holds_containers};
+use super::names::{last_word, name_of, unique};
 use super::{Field, Kind, Shape, Step, What, one_line};
-
-/// Schemas looked at in one document: ten times what the largest public description has.
-const MAX_LOOKS: usize = 20_000_000;
 
 /// Steps from a shape's root: a body has at most 64 containers open at once (rule 30).
 const MAX_STEPS: usize = 24;
@@ -29,11 +26,9 @@ const MAX_ABOUT: usize = 100;
 
 /// Makes shapes as schemas ask for them.
 pub(super) struct Walker<'d> {
-    pub(super) document: &'d Document,
-    pub(super) families: Families,
+    schemas: Schemas<'d>,
     shapes: Vec<Draft<'d>>,
     known: HashMap<Key, usize>,
-    left: Cell<usize>,
 }
 
 /// A named schema, and whether what may stand in its place is meant too.
@@ -99,19 +94,7 @@ fn place_of(steps: &[Step]) -> Vec<Step> {
 
 impl<'d> Walker<'d> {
     pub(super) fn new(document: &'d Document) -> Self {
-        Self {
-            document,
-            families: Families::of(document),
-            shapes: Vec::new(),
-            known: HashMap::new(),
-            left: Cell::new(MAX_LOOKS),
-        }
-    }
-
-    /// Counts a look at a schema; whether there may be one more.
-    pub(super) fn may_look(&self) -> bool {
-        self.left.set(self.left.get().saturating_sub(1));
-        self.left.get() > 0
+        Self { schemas: Schemas::of(document), shapes: Vec::new(), known: HashMap::new() }
     }
 
     /// The fields of a body that follows any of these schemas.
@@ -137,11 +120,11 @@ impl<'d> Walker<'d> {
             }
             for (schema, (reference, others)) in &schemas {
                 let at = At::new(&[], Some(reference));
-                self.merge(schema, &mut merged, &mut seen, at);
+                self.schemas.merge(schema, &mut merged, &mut seen, at);
                 let members: Vec<String> =
-                    if *others { self.families.members(reference).cloned().collect() } else { Vec::new() };
+                    if *others { self.schemas.families.members(reference).cloned().collect() } else { Vec::new() };
                 for member in members {
-                    self.follow_member(&member, &mut merged, &mut seen, at);
+                    self.schemas.follow_member(&member, &mut merged, &mut seen, at);
                 }
             }
             merged.scalar = None;
@@ -154,11 +137,11 @@ impl<'d> Walker<'d> {
         let mut shapes: Vec<Shape> =
             self.shapes.into_iter().map(|draft| Shape { name: draft.name, fields: draft.fields }).collect();
         expand::cut(&mut shapes, limits);
-        (shapes, self.left.get() == 0)
+        (shapes, self.schemas.are_too_many())
     }
 
     fn place(&mut self, schemas: &[&'d Value], at: &mut Vec<Step>, fields: &mut Fields, inlined: &mut Vec<String>) {
-        if !self.may_look() {
+        if !self.schemas.may_look() {
             return;
         }
         if at.len() >= MAX_STEPS || fields.list.len() >= MAX_OWN {
@@ -176,7 +159,7 @@ impl<'d> Walker<'d> {
             self.based(schema, None, fields, at, &mut seen);
         }
         for schema in schemas {
-            self.merge(schema, &mut merged, &mut seen, At::new(inlined, None));
+            self.schemas.merge(schema, &mut merged, &mut seen, At::new(inlined, None));
         }
         let before = inlined.len();
         inlined.extend(seen);
@@ -242,7 +225,7 @@ impl<'d> Walker<'d> {
                 fields.add(at, What::Mount(shape), "");
                 seen.insert(reference.to_owned());
                 if others {
-                    seen.extend(self.families.members(reference).cloned());
+                    seen.extend(self.schemas.families.members(reference).cloned());
                 }
                 return;
             }
@@ -268,7 +251,7 @@ impl<'d> Walker<'d> {
             return Some(*index);
         }
         let schemas: Option<Vec<(&'d Value, SchemaName)>> =
-            key.0.iter().map(|named| Some((self.document.target(&named.0)?, named.clone()))).collect();
+            key.0.iter().map(|named| Some((self.schemas.document.target(&named.0)?, named.clone()))).collect();
         let draft = Draft { name: self.name(&key.0), schemas: schemas?, scalar, fields: Vec::new() };
         let index = self.shapes.len();
         self.shapes.push(draft);
@@ -278,8 +261,8 @@ impl<'d> Walker<'d> {
 
     /// What a reference names, if that is an object with members of its own.
     fn object(&self, reference: &str, owner: Option<&str>) -> Option<SchemaName> {
-        let target = self.document.target(reference)?;
-        let others = self.families.stands_for_others(reference, owner);
+        let target = self.schemas.document.target(reference)?;
+        let others = self.schemas.families.stands_for_others(reference, owner);
         (others || self.is_object(target, &mut BTreeSet::from([reference.to_owned()]), 0))
             .then(|| (reference.to_owned(), others))
     }
@@ -293,7 +276,7 @@ impl<'d> Walker<'d> {
         scalar: &mut Merged<'d>,
         depth: usize,
     ) -> Option<()> {
-        if depth > 8 || !self.may_look() {
+        if depth > 8 || !self.schemas.may_look() {
             return None;
         }
         let within = depth.saturating_add(1);
@@ -317,12 +300,12 @@ impl<'d> Walker<'d> {
                     references.insert(named);
                 }
                 None => {
-                    let target = self.document.target(reference)?;
+                    let target = self.schemas.document.target(reference)?;
                     self.alternatives(target, owner, references, scalar, within)?;
                 }
             }
         }
-        self.scalar(members, scalar);
+        self.schemas.scalar(members, scalar);
         for part in parts {
             if super::text_of(part, "type") != Some("null") {
                 self.alternatives(part, owner, references, scalar, within)?;
@@ -333,11 +316,11 @@ impl<'d> Walker<'d> {
 
     /// Whether a schema is of an object with members of its own.
     fn is_object(&self, schema: &Value, seen: &mut BTreeSet<String>, depth: usize) -> bool {
-        let Some(members) = schema.as_object().filter(|_| depth < 16 && self.may_look()) else { return false };
+        let Some(members) = schema.as_object().filter(|_| depth < 16 && self.schemas.may_look()) else { return false };
         let within = depth.saturating_add(1);
         let named = super::text_of(schema, "$ref").is_some_and(|reference| {
             seen.insert(reference.to_owned())
-                && self.document.target(reference).is_some_and(|to| self.is_object(to, seen, within))
+                && self.schemas.document.target(reference).is_some_and(|to| self.is_object(to, seen, within))
         });
         let has = |word: &str| members.get(word).and_then(Value::as_object).is_some_and(|map| !map.is_empty());
         named
@@ -353,7 +336,7 @@ impl<'d> Walker<'d> {
         let said = schemas.iter().find_map(|schema| {
             super::text_of(schema, "description").or_else(|| {
                 super::text_of(schema, "$ref")
-                    .and_then(|reference| self.document.target(reference))
+                    .and_then(|reference| self.schemas.document.target(reference))
                     .and_then(|target| super::text_of(target, "description"))
             })
         });
@@ -364,7 +347,7 @@ impl<'d> Walker<'d> {
         let mut names = references.iter().map(|(reference, others)| {
             let own = name_of(last_word(reference));
             // A schema that others extend, where those are not meant.
-            let extended = !others && self.families.stands_for_others(reference, None);
+            let extended = !others && self.schemas.families.stands_for_others(reference, None);
             if extended { format!("{own}-base") } else { own }
         });
         let first = names.next().unwrap_or_default();
@@ -374,25 +357,6 @@ impl<'d> Walker<'d> {
             (Some(second), None) if first.len().saturating_add(second.len()) < 80 => format!("{first}-or-{second}"),
             _ => format!("{first}-or-others"),
         };
-        super::operation::unique(&stem, |name| self.shapes.iter().any(|shape| shape.name == name))
+        unique(&stem, |name| self.shapes.iter().any(|shape| shape.name == name))
     }
-}
-
-/// The last word of a reference: a schema's name.
-pub(super) fn last_word(reference: &str) -> &str {
-    let word = reference.rsplit(['/', '#']).find(|word| !word.is_empty()).unwrap_or(reference);
-    // A schema that is a whole file has the file's name.
-    if reference.contains('#') { word } else { word.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or(word) }
-}
-
-/// A name that a policy takes (letters, digits, `-`, `_`, `.`).
-pub(super) fn name_of(text: &str) -> String {
-    let text = text.replace("~1", "/").replace("~0", "~");
-    let name: String = text
-        .chars()
-        .take(80)
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
-        .collect();
-    let name = name.trim_matches('-');
-    if name.is_empty() { "unnamed".to_owned() } else { name.to_owned() }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::operation::kebab;
+use super::names::kebab;
 use super::{Api, Field, Operation, Sample, Shape, What, expand, one_line, suggest};
 use crate::fault::Fault;
 use fieldgate::model::field_path::FieldPath;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::names::unique;
 use super::one_line;
-use super::operation::unique;
 
 /// A path template as a policy writes it: canonical literals, whole segments as parameters, each name once (rules 3 and 4).
 pub(super) fn template(path: &str, remarks: &mut Vec<String>) -> Result<String, String> {
