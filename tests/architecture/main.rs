@@ -27,7 +27,7 @@ const PACKAGES: [(&str, &[&str]); 9] = [
 ];
 
 /// What each module of the core and of the workbench may use of the others in its crate. Not listed is not allowed.
-const ARROWS: [(&str, &[&str]); 29] = [
+const ARROWS: [(&str, &[&str]); 30] = [
     ("src/budget", &["model", "protobuf", "transform"]),
     ("src/caller", &["model"]),
     ("src/diagnostic", &[]),
@@ -49,13 +49,14 @@ const ARROWS: [(&str, &[&str]); 29] = [
     ("crates/workbench/src/deployment", &[]),
     ("crates/workbench/src/fault", &[]),
     ("crates/workbench/src/found", &[]),
+    ("crates/workbench/src/invented", &[]),
     ("crates/workbench/src/lib", &[]),
     ("crates/workbench/src/learn", &["ledger", "openapi"]),
     ("crates/workbench/src/loaded", &[]),
     ("crates/workbench/src/ledger", &[]),
     ("crates/workbench/src/openapi", &["fault"]),
     ("crates/workbench/src/preview", &["suite"]),
-    ("crates/workbench/src/replay", &["fault"]),
+    ("crates/workbench/src/replay", &["fault", "invented"]),
     ("crates/workbench/src/suite", &[]),
 ];
 

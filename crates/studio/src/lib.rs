@@ -11,7 +11,6 @@
 //! | `suite` | the rows of a suite, and what they come to |
 //! | `complete` | what may be written at a place |
 
-mod body;
 mod callers;
 mod look;
 mod marked;
@@ -22,8 +21,6 @@ mod text;
 use std::cell::RefCell;
 
 use serde_json::{Value, json};
-
-pub use body::sample;
 
 /// Answers a question. One that is not understood is answered with what is wrong, as `{"fault": …}`.
 #[must_use]

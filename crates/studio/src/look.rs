@@ -10,13 +10,13 @@ use fieldgate::program::{Program, Way};
 use fieldgate::refusal::Problem;
 use fieldgate_workbench::cells;
 use fieldgate_workbench::found;
+use fieldgate_workbench::invented;
 use fieldgate_workbench::loaded::Loaded;
 use fieldgate_workbench::preview::{self, Asked, meaning};
 use fieldgate_workbench::suite::verdict::Asker;
 use fieldgate_workbench::suite::{budgets, run};
 use serde_json::{Map, Value, json};
 
-use crate::body::sample;
 use crate::callers::{self, Asking};
 use crate::marked::{self, Explained};
 use crate::question::{Places, headers, now, policy, response, text, used};
@@ -76,7 +76,7 @@ fn about(policy: &PolicySet) -> Value {
         .iter()
         .map(|route| {
             let made = match &route.body {
-                RouteBody::Governed(governed) => Some(format!("{:#}", sample(governed))),
+                RouteBody::Governed(governed) => Some(format!("{:#}", invented::body(governed.entries.iter()))),
                 RouteBody::Pass(_) => None,
             };
             json!({

@@ -1,12 +1,13 @@
 //! [`Upstream`]: what the API answers in a replay.
 
 use fieldgate::exchange::Headers;
-use fieldgate::model::field_path::{FieldPath, Segment};
-use fieldgate::model::{Governed, Mask, PolicySet, Route, RouteBody, RowRule, ScopeId, SubjectPlace};
-use serde_json::{Map, Value, json};
+use fieldgate::model::field_path::Segment;
+use fieldgate::model::{Governed, PolicySet, Route, RouteBody, RowRule, ScopeId, SubjectPlace};
+use serde_json::{Value, json};
 
 use super::counted;
 use crate::fault::Fault;
+use crate::invented;
 
 /// Stands for the customer in the text of a body: then the number of the place in its record, and [`END`].
 const CUSTOMER: &str = "@customer:";
@@ -97,7 +98,8 @@ impl Upstream {
             )
         };
         let namespace = counted(policy);
-        let mut body = sample.unwrap_or_else(|| invented(governed));
+        let mut body =
+            sample.unwrap_or_else(|| invented::body(governed.entries.iter().filter(|entry| !entry.path.is_filtered())));
         let place = governed.subjects_of(namespace.as_deref());
         let array = match &place {
             SubjectPlace::Nowhere => return Err(nobody()),
@@ -243,53 +245,6 @@ fn scalars(value: &Value) -> u64 {
         Value::Object(members) => members.values().map(scalars).sum(),
         Value::Array(elements) => elements.iter().map(scalars).sum(),
         _ => 1,
-    }
-}
-
-/// A body with a value at each place that the policy names without a filter.
-fn invented(governed: &Governed) -> Value {
-    let mut body = Value::Null;
-    for entry in governed.entries.iter().filter(|entry| !entry.path.is_filtered()) {
-        let value = match entry.mask {
-            Some(Mask::Email) => json!("ana.lopez@example.com"),
-            Some(Mask::Year | Mask::Month) => json!("1984-05-12"),
-            Some(Mask::Round(_)) => json!(1234),
-            _ => json!("Ana Lopez 12345678"),
-        };
-        grow(&mut body, &entry.path, value);
-    }
-    body
-}
-
-fn grow(body: &mut Value, path: &FieldPath, value: Value) {
-    let mut at = body;
-    for segment in &path.segments {
-        at = match segment {
-            Segment::Member(name) => {
-                if at.is_null() {
-                    *at = Value::Object(Map::new());
-                }
-                let Some(members) = at.as_object_mut() else { return };
-                members.entry(name.to_string()).or_insert(Value::Null)
-            }
-            Segment::Any | Segment::Filtered(_) => {
-                if at.is_null() {
-                    *at = Value::Array(vec![Value::Null]);
-                }
-                let first = match at {
-                    Value::Array(elements) => elements.first_mut(),
-                    Value::Object(members) => members.values_mut().next(),
-                    _ => None,
-                };
-                let Some(first) = first else { return };
-                first
-            }
-        };
-    }
-    if path.open && at.is_null() {
-        *at = json!({"any": value});
-    } else if at.is_null() {
-        *at = value;
     }
 }
 
