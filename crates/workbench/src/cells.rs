@@ -116,19 +116,6 @@ pub fn class_names(policy: &PolicySet, verdict: &Verdict) -> Vec<String> {
         .collect()
 }
 
-/// The scopes that can act on the route for callers under that client entry: the others' cells do not exist.
-pub fn acting(policy: &PolicySet, route: &Route, client: Option<ClientId>) -> Vec<ScopeId> {
-    let allowed = client.and_then(|id| policy.clients.get(usize::from(id.0))).and_then(|entry| entry.scopes.as_ref());
-    policy
-        .scopes
-        .iter()
-        .enumerate()
-        .filter(|(_, scope)| scope.areas.contains(&route.area))
-        .filter(|(_, scope)| allowed.is_none_or(|names| names.contains(&scope.name)))
-        .filter_map(|(index, _)| u16::try_from(index).ok().map(ScopeId))
-        .collect()
-}
-
 /// The cells of every governed route, for callers under that client entry and one scope each.
 pub fn of(policy: &PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'_>> {
     at_share(policy, client, None)
@@ -153,7 +140,7 @@ fn of_route<'p>(
     client: Option<ClientId>,
     used: Option<u8>,
 ) -> RouteCells<'p> {
-    let acting = acting(policy, route, client);
+    let acting = verdict::acting(policy, route, client);
     let step = used.and_then(|used| budgets::effect_at(policy, route, client, used));
     let under = |verdict: Verdict| match step {
         Some((id, BudgetStep { percent, then })) => {

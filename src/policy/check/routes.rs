@@ -108,18 +108,7 @@ fn route<'d>(
 }
 
 fn pass_body(reader: &mut Reader, keys: &Keys<'_>, pass: &Member, what: &str) -> Option<BodyDraft> {
-    for key in [
-        "area",
-        "body",
-        "rows",
-        "max_records",
-        "ceiling",
-        "other_content",
-        "content_types",
-        "headers",
-        "report_until",
-        "subject",
-    ] {
+    for key in KEYS.into_iter().filter(|key| !["match", "query", "pass"].contains(key)) {
         if let Some(member) = keys.member(key) {
             reader.push(
                 Diagnostic::at(Code::Incompatible, member.key_span, format!("{what} has both `pass` and `{key}`"))

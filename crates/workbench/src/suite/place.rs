@@ -281,6 +281,20 @@ fn quoted(inner: &str) -> Result<(Descent, &str), PatternFault> {
     Err(unfinished())
 }
 
+/// What a container holds, with the place of each; nothing of a scalar.
+fn children<'v>(place: &Place, value: &'v Value) -> Vec<(Place, &'v Value)> {
+    match value {
+        Value::Object(members) => {
+            members.iter().map(|(name, child)| (place.child(PlaceStep::Member(name.clone())), child)).collect()
+        }
+        Value::Array(elements) => {
+            let indexed = elements.iter().enumerate();
+            indexed.map(|(index, child)| (place.child(PlaceStep::Element(index)), child)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Every scalar of `body` with its place, in document order.
 #[must_use]
 pub fn scalars(body: &Value) -> Vec<(Place, &Value)> {
@@ -288,12 +302,7 @@ pub fn scalars(body: &Value) -> Vec<(Place, &Value)> {
     let mut open = vec![(Place::default(), body)];
     while let Some((place, value)) = open.pop() {
         match value {
-            Value::Object(members) => open.extend(
-                members.iter().rev().map(|(name, child)| (place.child(PlaceStep::Member(name.clone())), child)),
-            ),
-            Value::Array(elements) => open.extend(
-                elements.iter().enumerate().rev().map(|(index, child)| (place.child(PlaceStep::Element(index)), child)),
-            ),
+            Value::Object(_) | Value::Array(_) => open.extend(children(&place, value).into_iter().rev()),
             _ => found.push((place, value)),
         }
     }
@@ -306,15 +315,7 @@ pub fn all_places(body: &Value) -> Vec<Place> {
     let mut found = Vec::new();
     let mut open = vec![(Place::default(), body)];
     while let Some((place, value)) = open.pop() {
-        match value {
-            Value::Object(members) => open.extend(
-                members.iter().rev().map(|(name, child)| (place.child(PlaceStep::Member(name.clone())), child)),
-            ),
-            Value::Array(elements) => open.extend(
-                elements.iter().enumerate().rev().map(|(index, child)| (place.child(PlaceStep::Element(index)), child)),
-            ),
-            _ => {}
-        }
+        open.extend(children(&place, value).into_iter().rev());
         if !place.0.is_empty() {
             found.push(place);
         }

@@ -37,16 +37,21 @@ pub fn client_entry(policy: &PolicySet, client: Option<&str>) -> Option<ClientId
 /// The scope entries that act for the caller on the route (rules 8, 9).
 #[must_use]
 pub fn active(policy: &PolicySet, route: &Route, asker: Asker<'_>) -> Vec<ScopeId> {
-    let allowed = client_entry(policy, asker.client)
-        .and_then(|id| policy.clients.get(usize::from(id.0)))
-        .and_then(|entry| entry.scopes.as_ref());
+    let mut active = acting(policy, route, client_entry(policy, asker.client));
+    active.retain(|id| policy.scopes.get(usize::from(id.0)).is_some_and(|scope| awake(scope, asker)));
+    active
+}
+
+/// The scopes that can act on the route for callers under that client entry.
+#[must_use]
+pub fn acting(policy: &PolicySet, route: &Route, client: Option<ClientId>) -> Vec<ScopeId> {
+    let allowed = client.and_then(|id| policy.clients.get(usize::from(id.0))).and_then(|entry| entry.scopes.as_ref());
     policy
         .scopes
         .iter()
         .enumerate()
         .filter(|(_, scope)| scope.areas.contains(&route.area))
         .filter(|(_, scope)| allowed.is_none_or(|names| names.contains(&scope.name)))
-        .filter(|(_, scope)| awake(scope, asker))
         .filter_map(|(index, _)| u16::try_from(index).ok().map(ScopeId))
         .collect()
 }
