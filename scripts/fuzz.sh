@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 seconds=${FUZZ_SECONDS:-60}
 targets=("$@")
-[ $# -gt 0 ] || targets=(policy_text json_split rewrite_vs_oracle simd_vs_scalar)
+[ $# -gt 0 ] || targets=(policy_text json_split rewrite_vs_oracle lane_vs_blocks simd_vs_scalar)
 
 if ! rustup run nightly rustc --version >/dev/null 2>&1; then
   echo "fuzz: needs a nightly compiler: rustup toolchain install nightly" >&2

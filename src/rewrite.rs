@@ -7,13 +7,20 @@
 //! Three parts see each block of sixty-four bytes in turn: the lexer, which finds the tokens; the validator, which
 //! refuses what is not JSON; the walker, which follows the view and decides. The walker never sees what the validator has
 //! not passed.
+//!
+//! Of large bodies most goes through a faster [`Lane`]: there the walker goes along a list of all tokens, and checks the
+//! grammar on the way. What is unusual or wrong is left to the three.
 
 mod held;
+mod lane;
 mod sink;
 mod walker;
 
+pub use self::lane::Lane;
+
 use std::rc::Rc;
 
+use self::lane::{Following, Pace};
 use self::sink::Sink;
 use self::walker::Walker;
 use crate::json::Texts;
@@ -97,14 +104,24 @@ impl Counts {
 pub struct Rewriter {
     scanner: Scanner,
     walker: Walker,
+    pace: Pace,
 }
 
 impl Rewriter {
     /// For one body of texts that follow each other as `texts` says.
     #[must_use]
     pub fn new(view: Rc<View>, texts: Texts) -> Self {
+        Self::with_lane(view, texts, Lane::Usual)
+    }
+
+    /// [`Self::new`], with a say in where the lane is taken. What comes out, is counted and is refused hangs on it nowhere:
+    /// tests hold it to that.
+    #[must_use]
+    pub fn with_lane(view: Rc<View>, texts: Texts, lane: Lane) -> Self {
         let scanner = Scanner::new(texts, view.limits().depth);
-        Self { scanner, walker: Walker::new(view, texts) }
+        // Between texts there are separators, of which a list of tokens knows nothing.
+        let lane = if texts == Texts::One { lane } else { Lane::Never };
+        Self { scanner, walker: Walker::new(view, texts), pace: Pace::new(lane) }
     }
 
     /// Takes the next bytes, at least one, and appends what may leave of them to `out`. Once the root value has closed,
@@ -113,14 +130,14 @@ impl Rewriter {
     /// # Errors
     /// What is wrong with the body; what this call appended must not leave then.
     pub fn push(self, chunk: &[u8], out: &mut Vec<u8>) -> Result<Self, Refusal> {
-        let Self { scanner, mut walker } = self;
+        let Self { scanner, mut walker, mut pace } = self;
         let offset = scanner.offset();
         let mut sink = Sink::new(chunk, out);
-        let scanner = scanner
-            .push(chunk, |base, _, tokens| walker.block(&mut sink, base, tokens).map_err(|fault| fault.at(offset)))?;
+        let mut following = Following { walker: &mut walker, sink: &mut sink, pace: &mut pace, offset };
+        let scanner = scanner.push(chunk, &mut following)?;
         // The chunk is the caller's again after this call: nothing may point into it.
         walker.suspend(&mut sink).map_err(|fault| fault.at(offset))?;
-        Ok(Self { scanner, walker })
+        Ok(Self { scanner, walker, pace })
     }
 
     /// Whether the body may end here: no text is open, and of what has come nothing is kept back but a number or literal name
@@ -148,10 +165,11 @@ impl Rewriter {
     /// # Errors
     /// If the body is incomplete.
     pub fn finish(self, out: &mut Vec<u8>) -> Result<Counts, Refusal> {
-        let Self { scanner, mut walker } = self;
+        let Self { scanner, mut walker, mut pace } = self;
         let offset = scanner.offset();
         let mut sink = Sink::new(Scanner::END, out);
-        scanner.finish(|base, _, tokens| walker.block(&mut sink, base, tokens).map_err(|fault| fault.at(offset)))?;
+        let mut following = Following { walker: &mut walker, sink: &mut sink, pace: &mut pace, offset };
+        scanner.finish(&mut following)?;
         sink.flush();
         walker.counts().ok_or(Refusal::Internal)
     }

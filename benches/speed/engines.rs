@@ -8,7 +8,7 @@ use fieldgate::json::lexer::{Block, Lexer};
 use fieldgate::json::scanner::validate;
 use fieldgate::model::RouteId;
 use fieldgate::program::{Collector, Program, View};
-use fieldgate::rewrite::Rewriter;
+use fieldgate::rewrite::{Lane, Rewriter};
 use serde_json::Value;
 
 use crate::plan::{self, Plan};
@@ -20,6 +20,8 @@ const CHUNK: usize = 64 << 10;
 
 pub(crate) const CHUNKS: &str = "ours";
 pub(crate) const WHOLE: &str = "ours whole";
+/// Ours, without the lane.
+pub(crate) const BLOCKS: &str = "blocks";
 /// Ours, which tells whose data each record is.
 pub(crate) const SUBJECTS: &str = "subjects";
 pub(crate) const A: &str = "A Value";
@@ -39,7 +41,7 @@ pub(crate) struct Engine {
 
 enum How {
     /// The rewriter, with chunks of at most so many bytes.
-    Rewriter(usize),
+    Rewriter(usize, Lane),
     /// The rewriter, in chunks of 64 KiB, with a collector of subjects.
     Subjects(Box<(Program, Caller)>),
     /// `serde_json::Value`, edited.
@@ -56,8 +58,9 @@ enum How {
 pub(crate) fn all(input: &Input) -> Vec<Engine> {
     let plans: Vec<Rc<Plan>> = input.bodies.iter().map(|(_, view)| Rc::new(plan::of(view, view.root()))).collect();
     [
-        (CHUNKS, How::Rewriter(CHUNK)),
-        (WHOLE, How::Rewriter(usize::MAX)),
+        (CHUNKS, How::Rewriter(CHUNK, Lane::Usual)),
+        (WHOLE, How::Rewriter(usize::MAX, Lane::Usual)),
+        (BLOCKS, How::Rewriter(CHUNK, Lane::Never)),
         (A, How::Value(plans.clone())),
         (C, How::Serde(plans)),
         (CHECK, How::Check),
@@ -83,6 +86,7 @@ pub(crate) fn compare(input: &Input, engines: &mut [Engine]) {
         let ours = of(CHUNKS);
         assert!(!ours.is_empty() && ours.len() < body.len() + 1, "{}", input.name);
         assert!(ours == of(WHOLE), "{}: in chunks as whole", input.name);
+        assert!(ours == of(BLOCKS), "{}: with the lane as without", input.name);
         // The others may spell names and numbers anew.
         let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).expect("output is JSON");
         assert!(parse(&ours) == parse(&of(C)), "{}: as serde says", input.name);
@@ -110,12 +114,12 @@ impl Engine {
     fn body(&mut self, input: &Input, index: usize) {
         let (body, view) = &input.bodies[index];
         let led_by = match &self.how {
-            How::Rewriter(size) => Some((Rc::clone(view), *size)),
-            How::Subjects(counted) => Some((collecting(counted), CHUNK)),
+            How::Rewriter(size, lane) => Some((Rc::clone(view), *size, *lane)),
+            How::Subjects(counted) => Some((collecting(counted), CHUNK, Lane::Usual)),
             _ => None,
         };
-        if let Some((view, size)) = led_by {
-            let mut rewriter = Rewriter::new(view, Texts::One);
+        if let Some((view, size, lane)) = led_by {
+            let mut rewriter = Rewriter::with_lane(view, Texts::One, lane);
             for chunk in body.chunks(size) {
                 self.copy_in(chunk);
                 self.made.clear();
@@ -128,7 +132,7 @@ impl Engine {
         self.copy_in(body);
         self.made.clear();
         match &self.how {
-            How::Rewriter(_) | How::Subjects(_) => {}
+            How::Rewriter(..) | How::Subjects(_) => {}
             How::Value(plans) => value::rewrite(&plans[index], &self.inside, &mut self.made),
             How::Serde(plans) => plan::rewrite(&plans[index], &self.inside, &mut self.made),
             How::Check => validate(Texts::One, 64, [&self.inside[..]]).expect("JSON"),

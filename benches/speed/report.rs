@@ -1,9 +1,9 @@
 //! What is printed: speeds, ratios, and which targets hold.
 
-use crate::engines::{A, C, CHECK, CHUNKS, CLASSIFY, COPY, SUBJECTS, WHOLE};
+use crate::engines::{A, BLOCKS, C, CHECK, CHUNKS, CLASSIFY, COPY, SUBJECTS, WHOLE};
 use fieldgate_benches::inputs::{Input, Kind};
 
-const COLUMNS: [&str; 7] = [CHUNKS, WHOLE, A, C, CHECK, CLASSIFY, COPY];
+const COLUMNS: [&str; 8] = [CHUNKS, WHOLE, BLOCKS, A, C, CHECK, CLASSIFY, COPY];
 
 /// One input's speeds, in MB/s.
 pub(crate) struct Row {
@@ -35,11 +35,12 @@ impl Row {
 pub(crate) fn print(rows: &[Row]) {
     print!("\n{:<22}", "MB/s");
     COLUMNS.iter().for_each(|column| print!("{column:>11}"));
-    println!("{:>9}{:>9}{:>11}", "ours/A", "ours/C", "class/ours");
+    println!("{:>9}{:>9}{:>11}{:>12}", "ours/A", "ours/C", "class/ours", "ours/blocks");
     for row in rows {
         print!("{:<22}", row.name);
         COLUMNS.iter().for_each(|column| print!("{:>11.0}", row.speed(column)));
-        println!("{:>9.2}{:>9.2}{:>11.2}", row.ratio(CHUNKS, A), row.ratio(CHUNKS, C), row.ratio(CLASSIFY, CHUNKS));
+        print!("{:>9.2}{:>9.2}{:>11.2}", row.ratio(CHUNKS, A), row.ratio(CHUNKS, C), row.ratio(CLASSIFY, CHUNKS));
+        println!("{:>12.3}", row.ratio(CHUNKS, BLOCKS));
     }
     targets(rows);
 }

@@ -132,6 +132,33 @@ impl Tokens {
     }
 }
 
+/// What a list of a block's tokens is made from, without which kind of token each is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outline {
+    /// First bytes of tokens: brackets, commas and colons, opening quotation marks, and where numbers, literal names and
+    /// what should not be there begin.
+    pub(super) starts: u64,
+    /// As in [`Tokens::interior`].
+    pub(super) interior: u64,
+    /// As in [`Tokens::scalar`].
+    pub(super) scalar: u64,
+    /// As in [`Tokens::escaped`].
+    pub(super) escaped: u64,
+    /// As in [`Tokens::control`].
+    pub(super) control: u64,
+    /// Whether there is a byte of at least 0x80.
+    pub(super) non_ascii: bool,
+}
+
+/// Where a block's strings are.
+struct Quoted {
+    /// Quotation marks that open or close.
+    quote: u64,
+    interior: u64,
+    escape: u64,
+    escaped: u64,
+}
+
 /// What a block's bytes hand on to the next block's.
 #[derive(Debug, Clone)]
 pub struct Lexer {
@@ -164,18 +191,7 @@ impl Lexer {
         let valid = u64::MAX.wrapping_shl(block.shift());
         let lanes = block.lanes();
 
-        let (mut quote, mut escape, mut escaped) = (lanes.equal(b'"'), 0, 0);
-        if self.escaped != 0 || lanes.has(|bytes| bytes.equal(b'\\')) {
-            (escape, escaped) = self.escapes(block, lanes.equal(b'\\'));
-            quote &= !escaped;
-        }
-        // text      {"a\"":"x", "n":[1, 23]}
-        // quote     .1...1.1.1..1.1.........   without the escaped one
-        // interior  .1111..11...11..........   from each opening mark up to its closing one
-        // outside   1.....1...11...111111111   neither a mark nor in a string
-        let interior = (prefix_xor(quote) ^ self.in_string) & valid;
-        // The last byte's bit, spread over a word: the next block begins inside a string, or does not.
-        self.in_string = 0u64.wrapping_sub(interior >> 63);
+        let Quoted { quote, interior, escape, escaped } = self.quoted(block, lanes, valid);
         let outside = !(interior | quote) & valid;
 
         let mut white;
@@ -224,6 +240,53 @@ impl Lexer {
             escaped,
             control,
             non_ascii: if lanes.has(Vector::non_ascii) { lanes.find(Vector::non_ascii) } else { 0 },
+        }
+    }
+
+    /// Where the next block's strings are.
+    #[inline(always)]
+    fn quoted(&mut self, block: Block<'_>, lanes: Vectors, valid: u64) -> Quoted {
+        let (mut quote, mut escape, mut escaped) = (lanes.equal(b'"'), 0, 0);
+        if self.escaped != 0 || lanes.has(|bytes| bytes.equal(b'\\')) {
+            (escape, escaped) = self.escapes(block, lanes.equal(b'\\'));
+            quote &= !escaped;
+        }
+        // text      {"a\"":"x", "n":[1, 23]}
+        // quote     .1...1.1.1..1.1.........   without the escaped one
+        // interior  .1111..11...11..........   from each opening mark up to its closing one
+        // outside   1.....1...11...111111111   neither a mark nor in a string
+        let interior = (prefix_xor(quote) ^ self.in_string) & valid;
+        // The last byte's bit, spread over a word: the next block begins inside a string, or does not.
+        self.in_string = 0u64.wrapping_sub(interior >> 63);
+        Quoted { quote, interior, escape, escaped }
+    }
+
+    /// The next block's tokens as a list needs them. The block is whole.
+    #[inline(always)]
+    pub(super) fn outline(&mut self, block: Block<'_>) -> Outline {
+        let lanes = block.lanes();
+        let Quoted { quote, interior, escaped, .. } = self.quoted(block, lanes, u64::MAX);
+        let outside = !(interior | quote);
+        let (mut control, mut white) = (0, lanes.equal(b' '));
+        if lanes.has(|bytes| bytes.between(0, 0x1F)) {
+            control = lanes.between(0, 0x1F);
+            white |= lanes.find(|bytes| bytes.equal(b'\n') | bytes.equal(b'\r') | bytes.equal(b'\t'));
+        }
+        // All six in one mask: which of them it is, the byte says when its turn comes.
+        let structural = lanes.find(|bytes| {
+            let brackets = bytes.equal_under(!0x20, b'[') | bytes.equal_under(!0x20, b']');
+            brackets | (bytes.equal(b',') | bytes.equal(b':'))
+        }) & outside;
+        let scalar = outside & !(white | structural);
+        let behind = (scalar << 1) | self.in_scalar;
+        self.in_scalar = scalar >> 63;
+        Outline {
+            starts: structural | (quote & interior) | (scalar & !behind),
+            interior,
+            scalar,
+            escaped,
+            control,
+            non_ascii: lanes.has(Vector::non_ascii),
         }
     }
 

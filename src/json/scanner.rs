@@ -3,8 +3,32 @@
 use super::Texts;
 use super::lexer::{Block, Lexer, Tokens};
 use super::simd::BLOCK;
-use super::validator::{Fault, Validator};
+use super::validator::{Border, Fault, Validator};
 use crate::refusal::{JsonFault, Refusal};
+
+/// Who is handed the blocks of a body, or reads on by himself.
+pub(crate) trait BlockReader {
+    /// Takes the next block: where its bit 0 is in the chunk (it wraps below zero for a block with fewer bytes), the block,
+    /// its tokens. Of a block with a fault it gets what stands before that.
+    ///
+    /// # Errors
+    /// What the reader refuses.
+    fn block(&mut self, base: usize, block: Block<'_>, tokens: &Tokens) -> Result<(), Refusal>;
+
+    /// Whether to read on by himself, where so many bytes of the chunk are left, if that is between two tokens.
+    fn tries(&mut self, _left: usize) -> bool {
+        false
+    }
+
+    /// Reads on by himself from `at` of the chunk, behind `border`: how far he came, and `border` is there then. All that
+    /// he passes he has checked as strictly as the validator does. At what is wrong he stops before.
+    ///
+    /// # Errors
+    /// What the reader refuses.
+    fn read_on(&mut self, _chunk: &[u8], at: usize, _border: &mut Border) -> Result<usize, Refusal> {
+        Ok(at)
+    }
+}
 
 /// Reads a body in chunks cut anywhere, and hands on each block of it once that is known to be JSON.
 #[derive(Debug, Clone)]
@@ -38,45 +62,59 @@ impl Scanner {
     /// Whether the body is whole if nothing follows, the number or literal name at its top included.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.may_end() || self.clone().finish(|_, _, _| Ok(())).is_ok()
+        self.may_end() || self.clone().finish(&mut Nobody).is_ok()
     }
 
-    /// Reads a chunk. `each` gets its blocks in order: where the block's bit 0 is in the chunk (it wraps below zero for a
-    /// block with fewer bytes), the block, its tokens. Of a block with a fault it gets what stands before that.
+    /// Reads a chunk, and hands on its blocks in order.
     ///
     /// # Errors
-    /// [`Refusal::Malformed`], or what `each` refuses.
+    /// [`Refusal::Malformed`], or what the reader refuses.
     #[inline(always)]
-    pub fn push(
-        mut self,
-        chunk: &[u8],
-        mut each: impl FnMut(usize, Block<'_>, &Tokens) -> Result<(), Refusal>,
-    ) -> Result<Self, Refusal> {
-        let (blocks, rest) = chunk.as_chunks::<BLOCK>();
-        let mut base = 0usize;
-        for bytes in blocks {
-            self.step(base, Block::whole(bytes), &mut each)?;
-            base = base.wrapping_add(BLOCK);
+    pub(crate) fn push(mut self, chunk: &[u8], reader: &mut impl BlockReader) -> Result<Self, Refusal> {
+        let mut at = 0usize;
+        loop {
+            if reader.tries(chunk.len().saturating_sub(at))
+                && let Some(border) = self.validator.border()
+            {
+                at = self.hand_over(chunk, at, border, reader)?;
+            }
+            let Some(bytes) = chunk.get(at..).and_then(<[u8]>::first_chunk) else { break };
+            self.step(at, Block::whole(bytes), reader)?;
+            at = at.wrapping_add(BLOCK);
         }
         let mut room = [0; BLOCK];
-        if let Some(block) = Block::part(rest, &mut room) {
+        if let Some(block) = Block::part(chunk.get(at..).unwrap_or_default(), &mut room) {
             // The part stands at the end of its block, so bit 0 is that far before the part.
             let shift = usize::try_from(block.shift()).unwrap_or_default();
-            self.step(base.wrapping_sub(shift), block, &mut each)?;
+            self.step(at.wrapping_sub(shift), block, reader)?;
         }
         self.offset = self.offset.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         Ok(self)
     }
 
-    /// Ends the body. `each` gets one more block, which holds one space: it ends a number at the top.
+    /// Lets the reader read on by himself, and goes on from where he stops.
+    #[inline(always)]
+    fn hand_over(
+        &mut self,
+        chunk: &[u8],
+        at: usize,
+        mut border: Border,
+        reader: &mut impl BlockReader,
+    ) -> Result<usize, Refusal> {
+        let to = reader.read_on(chunk, at, &mut border)?;
+        if to > at {
+            // The lexer is between tokens, too, and carries nothing.
+            self.validator.resume(border);
+        }
+        Ok(to)
+    }
+
+    /// Ends the body. The reader gets one more block, which holds one space: it ends a number at the top.
     ///
     /// # Errors
-    /// [`JsonFault::Incomplete`], or what `each` refuses.
+    /// [`JsonFault::Incomplete`], or what the reader refuses.
     #[inline(always)]
-    pub fn finish(
-        mut self,
-        mut each: impl FnMut(usize, Block<'_>, &Tokens) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn finish(mut self, reader: &mut impl BlockReader) -> Result<(), Refusal> {
         let incomplete = Refusal::Malformed { fault: JsonFault::Incomplete, offset: self.offset };
         // The last number or literal name of a sequence may have been cut short (RFC 7464 §2.4).
         if self.texts == Texts::Sequence && self.lexer.in_scalar() {
@@ -88,25 +126,20 @@ impl Scanner {
         if self.validator.check(block, &tokens).is_err() || !self.validator.may_end() {
             return Err(incomplete);
         }
-        each(0usize.wrapping_sub(BLOCK.wrapping_sub(Self::END.len())), block, &tokens)
+        reader.block(0usize.wrapping_sub(BLOCK.wrapping_sub(Self::END.len())), block, &tokens)
     }
 
     /// What [`Self::finish`] reads behind the body.
     pub const END: &[u8] = b" ";
 
     #[inline(always)]
-    fn step(
-        &mut self,
-        base: usize,
-        block: Block<'_>,
-        each: &mut impl FnMut(usize, Block<'_>, &Tokens) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    fn step(&mut self, base: usize, block: Block<'_>, reader: &mut impl BlockReader) -> Result<(), Refusal> {
         let tokens = self.lexer.lex(block);
         match self.validator.check(block, &tokens) {
-            Ok(()) => each(base, block, &tokens),
+            Ok(()) => reader.block(base, block, &tokens),
             Err(fault) => {
                 // What is right before the fault is handed on: a refusal of the rewriter for an earlier byte comes first.
-                each(base, block, &tokens.before(fault.bit))?;
+                reader.block(base, block, &tokens.before(fault.bit))?;
                 Err(self.refusal(base, block, fault))
             }
         }
@@ -126,6 +159,16 @@ impl Scanner {
     }
 }
 
+/// Who only wants to know whether it is JSON.
+struct Nobody;
+
+impl BlockReader for Nobody {
+    #[inline(always)]
+    fn block(&mut self, _: usize, _: Block<'_>, _: &Tokens) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
 /// Whether these chunks are together a body of `texts`, with at most `depth` containers open at once.
 ///
 /// # Errors
@@ -133,7 +176,7 @@ impl Scanner {
 pub fn validate<'a>(texts: Texts, depth: u8, chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Refusal> {
     let mut scanner = Scanner::new(texts, depth);
     for chunk in chunks {
-        scanner = scanner.push(chunk, |_, _, _| Ok(()))?;
+        scanner = scanner.push(chunk, &mut Nobody)?;
     }
-    scanner.finish(|_, _, _| Ok(()))
+    scanner.finish(&mut Nobody)
 }

@@ -9,7 +9,7 @@
 //! body is the same one wherever the body was cut.
 
 mod number;
-mod string;
+pub(super) mod string;
 
 use self::number::Numbers;
 use self::string::Strings;
@@ -28,6 +28,32 @@ pub struct Fault {
     pub fault: JsonFault,
     /// The bit of the first byte that cannot be right.
     pub bit: u32,
+}
+
+/// A place between two tokens: all that a reader must know of the text before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Border {
+    /// How many containers are open.
+    pub(crate) depth: u32,
+    /// How many may be.
+    pub(crate) limit: u32,
+    /// The kinds of the open containers, innermost lowest: 1 for an object.
+    pub(crate) kinds: u64,
+    /// What stands before it.
+    pub(crate) before: Preceding,
+}
+
+/// What stands before a place between two tokens, white space skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preceding {
+    /// An opening bracket.
+    Open,
+    /// A comma.
+    Comma,
+    /// A colon, or nothing.
+    Colon,
+    /// A value.
+    Value,
 }
 
 /// What has been read so far, as far as the next byte's correctness hangs on it.
@@ -141,6 +167,36 @@ impl Validator {
         self.depth == 0 && (self.after.whole == 1 || (self.texts != Texts::One && self.after.separator == 1))
     }
 
+    /// The place behind the last block, if that is between two tokens; none between a name and its colon is told.
+    #[inline(always)]
+    pub(crate) fn border(&self) -> Option<Border> {
+        let After { item, owing, whole, name, .. } = self.after;
+        // In a string, a number or a literal name nothing is behind; a number that ends with the block may go on.
+        let before = match (item, owing, whole, name) {
+            (1, 0, 0, 0) => Preceding::Open,
+            (1, 1, 0, 0) => Preceding::Comma,
+            (0, 1, 0, 0) => Preceding::Colon,
+            (0, 0, 1, 0) => Preceding::Value,
+            _ => return None,
+        };
+        Some(Border { depth: self.depth, limit: self.limit, kinds: self.kinds, before })
+    }
+
+    /// Goes on from a place that another reader has come to, which has checked all between as strictly.
+    pub(crate) fn resume(&mut self, border: Border) {
+        let Border { depth, limit: _, kinds, before } = border;
+        let (item, owing, whole) = match before {
+            Preceding::Open => (1, 0, 0),
+            Preceding::Comma => (1, 1, 0),
+            Preceding::Colon => (0, 1, 0),
+            Preceding::Value => (0, 0, 1),
+        };
+        let after = After { item, owing, whole, ..After::default() };
+        let Self { texts, limit, .. } = *self;
+        let (literal, numbers, strings) = Default::default();
+        *self = Self { texts, limit, depth, kinds, after, literal, numbers, strings };
+    }
+
     /// Looks at the next block.
     ///
     /// # Errors
@@ -158,7 +214,7 @@ impl Validator {
         }
         let (mut utf8, mut surrogate) = (0, 0);
         if tokens.escaped != 0 || self.strings.in_escape() {
-            let faults = self.strings.escapes(block, tokens);
+            let faults = self.strings.escapes(block, tokens.escaped & tokens.interior);
             syntax |= faults.syntax;
             surrogate = faults.surrogate;
         }
@@ -371,4 +427,4 @@ fn first_fault(faults: [(u64, JsonFault); 5]) -> Fault {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

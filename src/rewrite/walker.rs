@@ -5,6 +5,7 @@
 
 mod container;
 mod hold;
+mod lane;
 mod member;
 mod record;
 mod scalar;

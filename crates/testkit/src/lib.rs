@@ -30,6 +30,7 @@ pub mod harvester;
 #[cfg(feature = "hosts")]
 pub mod http1;
 pub mod key_reference;
+pub mod lanes;
 #[cfg(feature = "hosts")]
 pub mod marker;
 pub mod oracle;

@@ -1,11 +1,11 @@
 //! What stands in strings: escapes, surrogates (RFC 8259 §7, RFC 7493 §2.1) and UTF-8 (RFC 3629).
 
-use crate::json::lexer::{Block, Tokens};
+use crate::json::lexer::Block;
 use crate::json::simd::{Lanes, Vector, Vectors};
 
 /// What a string that goes on in the next block is in the middle of.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Strings {
+pub(in crate::json) struct Strings {
     /// The `u` of each `\u` escape.
     unicode: Recent,
     /// The first digit of those that may be half a surrogate pair: it is D.
@@ -60,31 +60,37 @@ impl Trail {
 
 /// Bits of the bytes that cannot be right in an escape.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct EscapeFaults {
-    pub(super) syntax: u64,
-    pub(super) surrogate: u64,
+pub(in crate::json) struct EscapeFaults {
+    pub(in crate::json) syntax: u64,
+    pub(in crate::json) surrogate: u64,
+}
+
+impl EscapeFaults {
+    /// Bits of all of them.
+    pub(in crate::json) fn any(self) -> u64 {
+        self.syntax | self.surrogate
+    }
 }
 
 impl Strings {
     /// Whether the last byte was inside a `\u` escape or before the `u` of the second one of a pair.
-    pub(super) fn in_escape(&self) -> bool {
+    pub(in crate::json) fn in_escape(&self) -> bool {
         self.unicode.within(4) || self.high.within(4)
     }
 
     /// Whether the last byte was inside a character.
-    pub(super) fn in_character(&self) -> bool {
+    pub(in crate::json) fn in_character(&self) -> bool {
         self.two.within(1) || self.three.within(2) || self.four.within(3)
     }
 
-    /// What is wrong with the escapes of a block.
+    /// What is wrong with the escapes of a block, of which `escaped` are the bytes behind reverse solidi in strings.
     #[inline(never)]
-    pub(super) fn escapes(&mut self, block: Block<'_>, tokens: &Tokens) -> EscapeFaults {
+    pub(in crate::json) fn escapes(&mut self, block: Block<'_>, escaped: u64) -> EscapeFaults {
         let lanes = block.lanes();
         let simple = lanes.find(|bytes| {
             let (quote, controls) = (bytes.equal(b'"'), bytes.equal(b'n') | bytes.equal(b'r') | bytes.equal(b't'));
             quote | bytes.equal(b'\\') | bytes.equal(b'/') | controls | bytes.equal(b'b') | bytes.equal(b'f')
         });
-        let escaped = tokens.escaped & tokens.interior;
         let unicode = escaped & lanes.equal(b'u');
         let unknown = escaped & !(simple | unicode);
         if unicode == 0 && !self.in_escape() {
@@ -116,7 +122,7 @@ impl Strings {
 
     /// The bytes of a block that UTF-8 does not allow there (RFC 3629 §4).
     #[inline(never)]
-    pub(super) fn utf8(&mut self, block: Block<'_>) -> u64 {
+    pub(in crate::json) fn utf8(&mut self, block: Block<'_>) -> u64 {
         let lanes = block.lanes();
         let continuation = lanes.equal_under(0xC0, 0x80);
         let two = lanes.equal_under(0xE0, 0xC0);

@@ -20,7 +20,7 @@ fn after(text: &str) -> Validator {
 }
 
 /// Holds the part of the page between two marks, or writes it.
-fn hold(mark: &str, table: &str) {
+pub(in crate::json) fn hold(mark: &str, table: &str) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/design.md");
     let text = std::fs::read_to_string(path).unwrap();
     let (open, close) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use super::super::sink::Sink;
-use super::step::Step;
 use super::{ContainerKind, Frame, Halt, Name, Phase, Root, Walker};
 use crate::json::Texts;
 use crate::model::Over;
@@ -52,14 +51,15 @@ impl Walker {
         self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(u64::from(classified));
     }
 
-    /// A value begins at `at` with `byte`.
+    /// A value begins at `at` with `byte`. Whether the byte behind a bracket there is its closing one, and passed over with
+    /// it, `passes_close` says.
     #[inline(always)]
     pub(super) fn begin(
         &mut self,
         sink: &mut Sink<'_>,
         at: usize,
         byte: u8,
-        step: &mut Step<'_>,
+        passes_close: impl FnOnce(usize) -> bool,
     ) -> Result<Phase, Halt> {
         let container = matches!(byte, b'{' | b'[');
         // A filter must see the value whole before anything is decided of it.
@@ -86,7 +86,7 @@ impl Walker {
         let plain = !state.counted && state.record.is_none();
         if may_enter && state.container == ContainerRule::Walk && plain && !self.frame.muted {
             // `{}` and `[]`: both brackets at once, and no frame.
-            if step.pass_close(at) {
+            if passes_close(at) {
                 self.lead(sink, at);
                 sink.copy(at, at.wrapping_add(2));
                 return Ok(self.ended(sink));

@@ -139,7 +139,7 @@ impl Walker {
         if tokens.close & here != 0 {
             return Ok(self.close(sink, at));
         }
-        match self.begin(sink, at, sink.at(at), &mut step)? {
+        match self.begin(sink, at, sink.at(at), |at| step.pass_close(at))? {
             // The likely next phases are entered at once, which saves the way round the loop.
             Phase::ShowString => Ok(self.shown_string(sink, step.again())),
             Phase::ShowPlain => Ok(self.shown_plain(sink, step)),

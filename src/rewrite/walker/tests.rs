@@ -7,10 +7,11 @@ use std::rc::Rc;
 use super::{Phase, Walker};
 use crate::caller::Caller;
 use crate::json::Texts;
-use crate::json::lexer::Tokens;
-use crate::json::scanner::Scanner;
+use crate::json::lexer::{Block, Tokens};
+use crate::json::scanner::{BlockReader, Scanner};
 use crate::model::RouteId;
 use crate::program::{Program, View};
+use crate::refusal::Refusal;
 use crate::rewrite::sink::Sink;
 
 const POLICY: &str = r#"{
@@ -61,8 +62,30 @@ fn token(tokens: &Tokens) -> &'static str {
     found.into_iter().find(|(mask, _)| *mask != 0).map_or("white space", |(_, name)| name)
 }
 
-fn steps() -> BTreeMap<String, BTreeMap<&'static str, BTreeSet<String>>> {
-    let mut steps: BTreeMap<String, BTreeMap<&'static str, BTreeSet<String>>> = BTreeMap::new();
+/// From each phase, at each token, to which others.
+type Steps = BTreeMap<String, BTreeMap<&'static str, BTreeSet<String>>>;
+
+/// A walker that is watched as it takes blocks of one byte.
+struct Watched<'a, 'c> {
+    walker: &'a mut Walker,
+    sink: &'a mut Sink<'c>,
+    steps: &'a mut Steps,
+}
+
+impl BlockReader for Watched<'_, '_> {
+    fn block(&mut self, base: usize, _: Block<'_>, tokens: &Tokens) -> Result<(), Refusal> {
+        let before = self.walker.phase;
+        self.walker.block(self.sink, base, tokens).map_err(|halt| halt.at(0))?;
+        if self.walker.phase != before {
+            let ends = self.steps.entry(format!("{before:?}")).or_default();
+            ends.entry(token(tokens)).or_default().insert(format!("`{:?}`", self.walker.phase));
+        }
+        Ok(())
+    }
+}
+
+fn steps() -> Steps {
+    let mut steps = Steps::new();
     let view = view();
     for (texts, document) in DOCUMENTS {
         let mut scanner = Scanner::new(texts, 64);
@@ -71,18 +94,8 @@ fn steps() -> BTreeMap<String, BTreeMap<&'static str, BTreeSet<String>>> {
             let chunk = [*byte];
             let mut out = Vec::new();
             let mut sink = Sink::new(&chunk, &mut out);
-            scanner = scanner
-                .push(&chunk, |base, _, tokens| {
-                    let before = walker.phase;
-                    walker.block(&mut sink, base, tokens).map_err(|halt| halt.at(0))?;
-                    if walker.phase != before {
-                        let ends = steps.entry(format!("{before:?}")).or_default();
-                        let next = ends.entry(token(tokens)).or_default();
-                        next.insert(format!("`{:?}`", walker.phase));
-                    }
-                    Ok(())
-                })
-                .unwrap();
+            let mut watched = Watched { walker: &mut walker, sink: &mut sink, steps: &mut steps };
+            scanner = scanner.push(&chunk, &mut watched).unwrap();
             walker.suspend(&mut sink).map_err(|halt| halt.at(0)).unwrap();
         }
     }

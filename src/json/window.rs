@@ -1,0 +1,298 @@
+//! [`Window`]: some kilobytes of a text as a list of all their tokens.
+//!
+//! Who goes along the list checks the grammar on the way, and stops where he meets what he does not expect. What no token
+//! tells is checked before the list is made: UTF-8, escapes and control characters in strings. A window begins between two
+//! tokens and nothing is carried from one to the next: a token that it does not hold whole begins the next.
+
+use super::Texts;
+use super::lexer::{Block, Lexer};
+use super::simd::BLOCK;
+use super::validator::string::Strings;
+
+/// Bytes of a window at most: with its list they stay in a first-level cache.
+const WINDOW: usize = 4096;
+
+/// Tokens of a block at most. Where more stand together, masks tell more at a time than a list does.
+const DENSE: usize = 32;
+
+/// Bytes of a block at most that are of numbers and literal names: where there is little else, masks tell more, too.
+const NUMBERS: u32 = 40;
+
+/// Tokens that are listed at once: few blocks have more.
+const OFTEN: usize = 16;
+
+/// Tokens that may be asked for behind the last one.
+const BEYOND: usize = 4;
+
+const ROOM: usize = WINDOW / BLOCK * DENSE + BEYOND;
+
+/// A list of the tokens of a text's next bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    /// Where each begins.
+    starts: Box<[u16; ROOM]>,
+    count: usize,
+    /// Bytes that were looked at, from the first on.
+    looked: usize,
+    /// A bit for each block: whether there is an escape in it.
+    escapes: u64,
+}
+
+/// A window, over the text that it was made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listed<'a> {
+    starts: &'a [u16; ROOM],
+    count: usize,
+    escapes: u64,
+    /// What was looked at.
+    bytes: &'a [u8],
+    /// That and what follows.
+    text: &'a [u8],
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { starts: Box::new([0; ROOM]), count: 0, looked: 0, escapes: 0 }
+    }
+}
+
+impl Window {
+    /// Lists the tokens of a text that begins between two of them, as far as a window goes, and as long as all is well: up
+    /// to a block with a fault in a string, or with too many tokens or numbers.
+    #[inline(never)]
+    pub(crate) fn list<'a>(&'a mut self, text: &'a [u8]) -> Listed<'a> {
+        let (mut lexer, mut strings) = (Lexer::new(Texts::One), Strings::default());
+        (self.count, self.looked, self.escapes) = (0, 0, 0);
+        let (blocks, rest) = text.get(..WINDOW).unwrap_or(text).as_chunks::<BLOCK>();
+        let mut goes_on = true;
+        for block in blocks {
+            goes_on = self.take(block, &mut lexer, &mut strings);
+            if !goes_on {
+                break;
+            }
+        }
+        if goes_on && !rest.is_empty() {
+            // White space behind the text is no token, and a token that it may have cut is never whole: none follows it.
+            let mut padded = [b' '; BLOCK];
+            for (to, from) in padded.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            if self.take(&padded, &mut lexer, &mut strings) {
+                self.looked = text.len().min(WINDOW);
+            }
+        }
+        for beyond in self.starts.iter_mut().skip(self.count).take(BEYOND) {
+            *beyond = Listed::NOWHERE;
+        }
+        let bytes = text.get(..self.looked).unwrap_or_default();
+        Listed { starts: &self.starts, count: self.count, escapes: self.escapes, bytes, text }
+    }
+
+    /// Lists the tokens of the next block, unless there is something in it that stops the list.
+    #[inline(always)]
+    fn take(&mut self, bytes: &[u8; BLOCK], lexer: &mut Lexer, strings: &mut Strings) -> bool {
+        let block = Block::whole(bytes);
+        let outline = lexer.outline(block);
+        let mut wrong = outline.control & outline.interior;
+        let escaped = outline.escaped & outline.interior;
+        if escaped != 0 || strings.in_escape() {
+            wrong |= strings.escapes(block, escaped).any();
+            self.escapes |= 1u64.wrapping_shl((self.looked / BLOCK) as u32);
+        }
+        if outline.non_ascii || strings.in_character() {
+            wrong |= strings.utf8(block);
+        }
+        let tokens = outline.starts.count_ones() as usize;
+        if wrong != 0 || tokens > DENSE || outline.scalar.count_ones() > NUMBERS {
+            return false;
+        }
+        let free = self.starts.get_mut(self.count..).and_then(<[u16]>::first_chunk_mut::<DENSE>);
+        let Some((often, seldom)) = free.and_then(|free| free.split_first_chunk_mut::<OFTEN>()) else { return false };
+        let (mut left, base) = (outline.starts, self.looked as u16);
+        // As many at once whatever there are: the surplus is overwritten, and no processor has to foresee their number.
+        for start in often {
+            *start = base.wrapping_add(left.trailing_zeros() as u16);
+            left &= left.wrapping_sub(1);
+        }
+        if left != 0 {
+            for start in seldom {
+                *start = base.wrapping_add(left.trailing_zeros() as u16);
+                left &= left.wrapping_sub(1);
+            }
+        }
+        self.count = self.count.wrapping_add(tokens);
+        self.looked = self.looked.wrapping_add(BLOCK);
+        true
+    }
+}
+
+impl Listed<'_> {
+    /// Where no token is.
+    const NOWHERE: u16 = u16::MAX;
+
+    /// How many bytes were looked at.
+    pub(crate) fn looked(self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether the list ends with one of the next tokens from that one on, so that more of the text may tell more.
+    pub(crate) fn ends_near(self, index: usize) -> bool {
+        index.saturating_add(BEYOND) > self.count
+    }
+
+    /// Where a token begins; behind the last one, where the list ends.
+    pub(crate) fn start_or_end(self, index: usize) -> usize {
+        if index < self.count { self.start(index) } else { self.looked() }
+    }
+
+    /// Where a token begins; beyond the window if there is none.
+    #[inline(always)]
+    pub(crate) fn start(self, index: usize) -> usize {
+        self.starts.get(index).copied().unwrap_or(Self::NOWHERE).into()
+    }
+
+    /// Whether there is such a token.
+    #[inline(always)]
+    pub(crate) fn has(self, index: usize) -> bool {
+        self.start(index) != usize::from(Self::NOWHERE)
+    }
+
+    /// The first byte of a token; 0, which begins none, if there is none.
+    #[inline(always)]
+    pub(crate) fn byte(self, index: usize) -> u8 {
+        self.bytes.get(self.start(index)).copied().unwrap_or_default()
+    }
+
+    /// The last byte before a token that is not white space.
+    #[inline(always)]
+    pub(crate) fn last_before(self, index: usize) -> usize {
+        let mut at = self.start(index).wrapping_sub(1);
+        while self.bytes.get(at).copied().is_some_and(is_white) {
+            at = at.wrapping_sub(1);
+        }
+        at
+    }
+
+    /// Whether there may be an escape in the string from `from` to `to`.
+    #[inline(always)]
+    pub(crate) fn may_have_escape(self, from: usize, to: usize) -> bool {
+        let near = self.escapes.wrapping_shr((from / BLOCK) as u32) & 3;
+        // Two blocks hold a string of less than sixty-four bytes, wherever it begins.
+        near | (to.wrapping_sub(from) / BLOCK) as u64 != 0
+    }
+
+    /// Whether there is an escape in the string from `from` to `to`.
+    pub(crate) fn has_escape(self, from: usize, to: usize) -> bool {
+        self.bytes.get(from..to).is_none_or(|string| string.contains(&b'\\'))
+    }
+
+    /// Where the value that is this token ends; `None` if it is no string, number or literal name, if it is wrong, or if the
+    /// window does not hold it whole.
+    #[inline(always)]
+    pub(crate) fn scalar_end(self, index: usize) -> Option<usize> {
+        if self.byte(index) == b'"' {
+            // Where another token follows, the string has ended, and its closing mark is the last byte before that.
+            return self.has(index.wrapping_add(1)).then(|| self.last_before(index.wrapping_add(1)).wrapping_add(1));
+        }
+        self.plain_end(index)
+    }
+
+    /// Whether the value that is this token is a string, a number or a literal name, right and whole.
+    #[inline(always)]
+    pub(crate) fn is_scalar(self, index: usize) -> bool {
+        if self.byte(index) == b'"' {
+            return self.has(index.wrapping_add(1));
+        }
+        self.plain_end(index).is_some()
+    }
+
+    /// [`Self::scalar_end`] of numbers and literal names.
+    #[inline(always)]
+    fn plain_end(self, index: usize) -> Option<usize> {
+        let (start, next) = (self.start(index), self.start(index.wrapping_add(1)));
+        let word = u64::from_le_bytes(*self.text.get(start..)?.first_chunk()?);
+        if next == usize::from(Self::NOWHERE) {
+            return None;
+        }
+        let first = word as u8;
+        let length = if first.is_ascii_digit() {
+            let digits = leading_digits(word);
+            // `01`, and all that is not a short run of digits, is looked at part by part.
+            if (first == b'0' && digits > 1) || digits == 8 {
+                return self.number_end(start, next);
+            }
+            digits
+        } else if word as u32 == u32::from_le_bytes(*b"true") || word as u32 == u32::from_le_bytes(*b"null") {
+            4
+        } else if word & 0xFF_FFFF_FFFF == u64::from_le_bytes(*b"false\0\0\0") {
+            5
+        } else if first == b'-' {
+            return self.number_end(start, next);
+        } else {
+            return None;
+        };
+        let end = start.wrapping_add(length);
+        // Between a token and the next one there is nothing but white space.
+        if end == next || self.bytes.get(end).copied().is_some_and(is_white) {
+            return Some(end);
+        }
+        // `1.5`, `1e5`; and `truex` is nothing.
+        if first.is_ascii_digit() { self.number_end(start, next) } else { None }
+    }
+
+    /// Where the number ends that stands before `next`, if it is one (RFC 8259 §6).
+    #[inline(never)]
+    fn number_end(self, start: usize, next: usize) -> Option<usize> {
+        let text = self.bytes.get(start..next)?;
+        let rest = text.strip_prefix(b"-").unwrap_or(text);
+        let mut rest = match rest {
+            [b'0', rest @ ..] => rest,
+            _ => behind_digits(rest)?,
+        };
+        if let [b'.', fraction @ ..] = rest {
+            rest = behind_digits(fraction)?;
+        }
+        if let [b'e' | b'E', power @ ..] = rest {
+            rest = behind_digits(power.strip_prefix(b"+").or_else(|| power.strip_prefix(b"-")).unwrap_or(power))?;
+        }
+        rest.iter().all(|byte| is_white(*byte)).then(|| next.wrapping_sub(rest.len()))
+    }
+}
+
+/// What follows a run of digits; `None` if there is none.
+#[inline(always)]
+fn behind_digits(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes;
+    while let Some((eight, behind)) = rest.split_first_chunk() {
+        let digits = leading_digits(u64::from_le_bytes(*eight));
+        if digits < 8 {
+            rest = rest.get(digits..)?;
+            return (rest.len() < bytes.len()).then_some(rest);
+        }
+        rest = behind;
+    }
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    rest = rest.get(digits..)?;
+    (rest.len() < bytes.len()).then_some(rest)
+}
+
+/// How many digits stand at the start (the low end) of eight bytes.
+#[inline(always)]
+fn leading_digits(word: u64) -> usize {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // A digit becomes 0 to 9, and stays below 0x80 when 0x76 is added; all else comes to 0x80 or has been there. What a
+    // sum carries goes to later bytes: the first that is no digit is always told.
+    let value = word ^ ZEROS;
+    let others = (value.wrapping_add(u64::from_le_bytes([0x76; 8])) | value) & HIGH;
+    (others.trailing_zeros() / 8) as usize
+}
+
+/// White space (RFC 8259 §2).
+#[inline(always)]
+fn is_white(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+#[cfg(test)]
+mod tests;

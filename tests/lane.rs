@@ -1,0 +1,252 @@
+//! The lane held against the engine without it, on documents made at random, whole and damaged, in pieces: one output after
+//! each piece, the same counts, and the same refusals at the same offsets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::BTreeMap;
+
+use fieldgate::caller::Caller;
+use fieldgate::model::RouteId;
+use fieldgate::program::{Program, View};
+use fieldgate_testkit::agreement::{self, damage, key, load};
+use fieldgate_testkit::cases::{self, Choices, choices_of};
+use fieldgate_testkit::lanes;
+
+/// `LANE_CASES=n` looks at n times as many cases as usual, `LANE_SEED=n` at others.
+fn knob(name: &str) -> u64 {
+    std::env::var(name).map_or(u64::from(name == "LANE_CASES"), |text| text.parse().unwrap())
+}
+
+/// The policy of the documents, and what everybody sees by it.
+fn lanes_view() -> (Program, View) {
+    let policy = load(lanes::POLICY).unwrap();
+    let caller = Caller::nobody(&policy);
+    let program = Program::new(policy, Some(key())).unwrap();
+    let view = program.view(RouteId(0), &caller).unwrap();
+    (program, view)
+}
+
+/// Bodies that were compared, by how they ended.
+#[derive(Default)]
+struct Compared(BTreeMap<&'static str, u64>);
+
+impl Compared {
+    /// How these pieces of a body end, in every way.
+    fn compare(&mut self, (program, view): &(Program, View), pieces: &[&[u8]], about: &str) -> &'static str {
+        let end = match lanes::agree(view, program.subjects(), pieces) {
+            Ok(Ok(_)) => "passed",
+            Ok(Err(refusal)) => refusal.reason(),
+            Err(fault) => panic!("{about}\n{}\n{fault}", String::from_utf8_lossy(&pieces.concat())),
+        };
+        *self.0.entry(end).or_default() += 1;
+        end
+    }
+
+    fn holds(&self, least: u64, of: &[&str]) {
+        println!("{:?}", self.0);
+        for reason in of {
+            assert!(self.0.get(reason) >= Some(&least), "{reason}: {:?}", self.0);
+        }
+    }
+}
+
+#[test]
+fn documents_of_several_windows_come_out_and_are_refused_alike_with_the_lane_and_without() {
+    let (seen, mut compared) = (lanes_view(), Compared::default());
+    for case in 0..150 * knob("LANE_CASES") {
+        let bytes = choices_of(case ^ (knob("LANE_SEED") << 40), 60_000);
+        let mut choices = Choices::new(&bytes);
+        let size = choices.of(&[100, 1_000, 5_000, 9_000, 20_000]);
+        let body = lanes::document(&mut choices, size);
+        for damaged in 0..6 {
+            let mut body = body.clone();
+            if damaged > 0 {
+                damage(&mut choices, &mut body);
+            }
+            let pieces = lanes::pieces(&mut choices, &body);
+            compared.compare(&seen, &pieces, &format!("case {case}, damaged {damaged}"));
+        }
+    }
+    compared.holds(10, &["passed", "json_syntax", "json_utf8", "json_duplicate_name"]);
+}
+
+#[test]
+fn small_documents_with_damage_come_out_and_are_refused_alike_with_the_lane_and_without() {
+    let (seen, mut compared) = (lanes_view(), Compared::default());
+    for case in 0..40 * knob("LANE_CASES") {
+        let bytes = choices_of(case ^ (knob("LANE_SEED") << 40) ^ 0x5a11, 60_000);
+        let mut choices = Choices::new(&bytes);
+        let whole = lanes::document(&mut choices, 60);
+        for damaged in 0..60 {
+            let mut body = whole.clone();
+            damage(&mut choices, &mut body);
+            let pieces = lanes::pieces(&mut choices, &body);
+            compared.compare(&seen, &pieces, &format!("case {case}, damaged {damaged}"));
+        }
+    }
+    compared.holds(10, &["passed", "json_syntax", "json_utf8"]);
+}
+
+#[test]
+fn bodies_of_any_policy_come_out_and_are_refused_alike_with_the_lane_and_without() {
+    let mut compared = Compared::default();
+    for case in 0..400 * knob("LANE_CASES") {
+        let bytes = choices_of(case ^ (knob("LANE_SEED") << 40) ^ 0xace, 6000);
+        let mut choices = Choices::new(&bytes);
+        let made = cases::policy(&mut choices);
+        let Some(policy) = load(&made.text) else { continue };
+        let program = Program::new(policy.clone(), Some(key())).unwrap();
+        let (caller, asker) = agreement::caller(&mut choices, &policy);
+        let view = program.view_under(agreement::route(&policy), &caller, asker.ceiling).unwrap();
+        let seen = (program, view);
+        for _ in 0..4 {
+            let mut body = cases::body(&mut choices, &made.paths).into_bytes();
+            if choices.now_and_then(8) {
+                damage(&mut choices, &mut body);
+            }
+            let pieces = lanes::pieces(&mut choices, &body);
+            compared.compare(&seen, &pieces, &made.text);
+        }
+    }
+    compared.holds(10, &["passed", "json_syntax", "root_hidden"]);
+}
+
+/// What stands in a text where the lane reads it: each row in a member that is removed, one that is shown, one that is open, and
+/// as an element.
+#[test]
+fn what_is_not_json_is_refused_at_the_same_place_with_the_lane_and_without() {
+    let (seen, mut compared) = (lanes_view(), Compared::default());
+    let faults = [
+        "01",
+        "1,",
+        "-",
+        "-a",
+        "1.",
+        ".5",
+        "1.e5",
+        "1e",
+        "1e+",
+        "1.5.2",
+        "1e5e5",
+        "+1",
+        "0x1",
+        "12345678.",
+        "123456789a",
+        "00",
+        "-01",
+        "1-",
+        "--1",
+        "12345678901234567890e",
+        "tru",
+        "truex",
+        "true1",
+        "nul",
+        "nulll",
+        "fals",
+        "falsey",
+        "False",
+        "t",
+        "f",
+        "n",
+        "NaN",
+        "\"\u{1}\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\ud800\"",
+        "\"\\udc00\"",
+        "\"\\ud800\\u0041\"",
+        "'a'",
+        "a",
+        "\"a\"b",
+        "\"a\"\"b\"",
+        "1 2",
+        "1,,2",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "[1:2]",
+        "[1}",
+        "{]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\" 1}",
+        "{\"a\":1,}",
+        "{,}",
+        "{1:2}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\"::1}",
+        "}",
+        "]",
+        ":",
+        ",",
+        "\u{7f}",
+        "\u{e9}",
+        "\\",
+        "\\\"",
+        "1\\",
+        "\u{0}",
+        "1\u{0}",
+        "[[[[[[",
+        "/**/1",
+        "\u{b}",
+        "1\u{a0}",
+    ];
+    let invalid: [&[u8]; 8] = [
+        b"\"\xff\"",
+        b"\"\xc3\"",
+        b"\"\xc0\x80\"",
+        b"\"\xe0\x80\x80\"",
+        b"\"\xed\xa0\x80\"",
+        b"\"\xf4\x90\x80\x80\"",
+        b"\xff",
+        b"1\xff",
+    ];
+    let frames = [
+        ("{\"items\":[{\"unknown\":", ",\"id\":1}],\"map\":{}}"),
+        ("{\"items\":[{\"id\":", ",\"n\":1}],\"map\":{}}"),
+        ("{\"items\":[{\"iban\":", "}],\"map\":{}}"),
+        ("{\"items\":[{\"name\":{\"family\":1,\"x\":[", "]}}]}"),
+        ("{\"open\":[{\"a\":", "},2]}"),
+        ("{\"left\":[1,", ",[2]]}"),
+        ("{\"grid\":[1,", "]}"),
+        ("{\"unknown\":[[1,2,{\"a\":", "}]]}"),
+    ];
+    let padding = " ".repeat(100);
+    for fault in faults.iter().map(|fault| fault.as_bytes()).chain(invalid) {
+        for (before, after) in frames {
+            let body = [before.as_bytes(), fault, after.as_bytes(), padding.as_bytes()].concat();
+            for size in [body.len(), 7, 64] {
+                let pieces: Vec<&[u8]> = body.chunks(size).collect();
+                let end = compared.compare(&seen, &pieces, before);
+                assert!(end.starts_with("json_"), "{end}: {}", String::from_utf8_lossy(&body));
+            }
+        }
+    }
+    compared.holds(50, &["json_syntax", "json_utf8", "json_surrogate"]);
+}
+
+/// A container too many, wherever the lane opens it.
+#[test]
+fn depth_is_bounded_alike_with_the_lane_and_without() {
+    let (seen, mut compared) = (lanes_view(), Compared::default());
+    for (before, after, around) in [
+        ("{\"open\":[", "]}", 2),
+        ("{\"unknown\":[", "]}", 2),
+        ("{\"items\":[{\"unknown\":[", "]}]}", 4),
+        ("{\"left\":[1,[", "]]}", 3),
+    ] {
+        for deep in [62 - around, 64 - around, 65 - around, 66 - around, 100] {
+            let body = format!("{before}{}{}{after}", "[".repeat(deep), "]".repeat(deep)).into_bytes();
+            let end = compared.compare(&seen, &[&body], before);
+            assert_eq!(end, if deep + around <= 64 { "passed" } else { "json_depth" }, "{before} {deep}");
+        }
+    }
+    compared.holds(4, &["passed", "json_depth"]);
+}
