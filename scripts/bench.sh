@@ -3,6 +3,7 @@
 #
 # usage: scripts/bench.sh [native|v8|envoy|versus|all] [--quick] [--budgets] [INPUT…]
 #
+# What is measured whole is kept in benches/results, which docs/performance.md shows (UPDATE_GOLDENS=1 cargo test --test design).
 # versus is the head-to-head in Envoy: it writes benches/results/envoy.json, and tables and plot of docs/performance.md.
 # --budgets measures in Envoy only what a budget adds.
 set -euo pipefail
@@ -10,6 +11,26 @@ cd "$(dirname "$0")/.."
 
 where=${1:-all}
 [ $# -eq 0 ] || shift
+
+# Prints what a part measures, and keeps it if nothing of it was left out.
+kept() {
+  local part=$1
+  shift
+  local said
+  said=$(mktemp)
+  { where_and_when; "$@"; } | tee "$said"
+  if [ $# -eq 1 ] && [ "$(wc -l <"$said")" -gt 5 ]; then
+    mkdir -p benches/results
+    cp "$said" "benches/results/$part.txt"
+  fi
+  rm -f "$said"
+}
+
+where_and_when() {
+  local model
+  model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+  echo "$(date +%F), $(nproc) virtual processors (${model:-of unknown make}), load average $(cut -d ' ' -f 1 /proc/loadavg)"
+}
 
 natively() {
   cargo build --quiet --release --locked -p fieldgate-cli -p fieldgate-benches --bin fieldgate --bin speed --bin cost --bin record --bin budget --bin growth
@@ -72,17 +93,17 @@ in_one_envoy() {
 }
 
 case $where in
-  native) natively "$@" ;;
-  v8) in_v8 "$@" ;;
-  envoy) in_envoy "$@" ;;
+  native) kept native natively "$@" ;;
+  v8) kept v8 in_v8 "$@" ;;
+  envoy) kept envoy in_envoy "$@" ;;
   versus) in_one_envoy "$@" ;;
   all)
-    natively "$@"
-    in_v8 "$@"
-    in_envoy "$@"
+    kept native natively "$@"
+    kept v8 in_v8 "$@"
+    kept envoy in_envoy "$@"
     ;;
   *)
-    echo "usage: scripts/bench.sh [native|v8|envoy|versus|all] [--quick] [INPUT…]" >&2
+    echo "usage: scripts/bench.sh [native|v8|envoy|versus|all] [--quick] [--budgets] [INPUT…]" >&2
     exit 2
     ;;
 esac

@@ -1,5 +1,6 @@
 //! `docs/design.md`: the worked masks of the lexer are what the lexer makes. (The validator's and the walker's are held beside
-//! them: `src/json/validator/tests.rs`, `src/rewrite/walker/tests.rs`.) `UPDATE_GOLDENS=1 cargo test --test design` writes them.
+//! them: `src/json/validator/tests.rs`, `src/rewrite/walker/tests.rs`.) And the figures of `docs/performance.md` are those of the
+//! committed results. `UPDATE_GOLDENS=1 cargo test --test design` writes both.
 
 #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests")]
 
@@ -53,13 +54,28 @@ fn the_masks_of_the_lexer_are_those_of_the_design() {
         let empty: Vec<&str> = empty.into_iter().map(|(name, _)| name).collect();
         out.push_str(&format!("(nothing in {})\n```\n", empty.join(", ")));
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/design.md");
+    holds("docs/design.md", "lexer", &out);
+}
+
+#[test]
+fn the_figures_of_the_page_are_those_of_the_committed_results() {
+    for part in ["native", "v8", "envoy"] {
+        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("benches/results/{part}.txt"));
+        let figures = fs::read_to_string(results).unwrap();
+        holds("docs/performance.md", part, &format!("```text\n{}\n```\n", figures.trim_end()));
+    }
+}
+
+/// A page shows this between the two marks of this name.
+fn holds(page: &str, mark: &str, wanted: &str) {
+    let (opens, closes) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let text = fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once("<!-- lexer -->\n").unwrap();
-    let (now, after) = rest.split_once("<!-- /lexer -->").unwrap();
+    let (before, rest) = text.split_once(&opens).unwrap();
+    let (now, after) = rest.split_once(&closes).unwrap();
     if std::env::var_os("UPDATE_GOLDENS").is_some() {
-        fs::write(&path, format!("{before}<!-- lexer -->\n{out}<!-- /lexer -->{after}")).unwrap();
+        fs::write(&path, format!("{before}{opens}{wanted}{closes}{after}")).unwrap();
         return;
     }
-    assert_eq!(now, out, "docs/design.md: run with UPDATE_GOLDENS=1");
+    assert_eq!(now, wanted, "{page}: run with UPDATE_GOLDENS=1");
 }

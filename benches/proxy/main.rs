@@ -19,6 +19,7 @@
 
 mod ext_proc;
 mod load;
+mod nginx;
 mod versus;
 
 use std::fs;
@@ -126,9 +127,9 @@ fn main() {
     budgets(&runtime, &tools, turns);
 }
 
-/// Requests of each lane before the first turn. V8 compiles a function for good once it has run for some megabytes of its code:
-/// what runs once a request, as admission does, takes tens of thousands of requests to get there, minutes of a busy worker.
-const WARM: usize = 40_000;
+/// Requests of each lane before the first turn, so that views, connections and the shared store's room are there. (Envoy has V8
+/// compile a plugin for good when it loads it.)
+const WARM: usize = 8_000;
 
 /// What an active local budget adds to a response of 2 KB, over the same policy without it. The listeners take turns.
 fn budgets(runtime: &tokio::runtime::Runtime, tools: &Tools, turns: usize) {

@@ -19,10 +19,11 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::load::{self, Load, Path, Upstream};
+use crate::nginx::Nginx;
 use crate::{Filter, ext_proc};
 
-/// A contender: the name of its listener, and what the tables call it.
-const CONTENDERS: [(&str, &str); 9] = [
+/// A contender: its name, and what the tables call it. All but those of nginx are listeners of one Envoy.
+const CONTENDERS: [(&str, &str); 11] = [
     ("nothing", "no filter"),
     ("empty", "a filter that does nothing, Wasm"),
     ("echo", "echo, Wasm"),
@@ -32,10 +33,17 @@ const CONTENDERS: [(&str, &str); 9] = [
     ("value", "naive `Value` plugin, Wasm"),
     ("ext-proc", "`ext_proc` in Rust, fieldgate's engine"),
     ("lua", "Lua, pure-Lua JSON"),
+    ("nginx", "nginx, no filter"),
+    ("njs", "nginx, njs"),
 ];
 
+/// What a contender is measured over: the same proxy without a filter.
+fn base(name: &str) -> &str {
+    if matches!(name, "nginx" | "njs") { "nginx" } else { "nothing" }
+}
+
 /// Those that hand on what comes.
-const UNCHANGED: [&str; 4] = ["nothing", "empty", "echo", "calls"];
+const UNCHANGED: [&str; 5] = ["nothing", "empty", "echo", "calls", "nginx"];
 
 /// Bodies: name, customers of at least so many bytes, requests of a turn, connections. The second is what `make bench` calls
 /// `customers 2 KB`.
@@ -50,7 +58,7 @@ const BODIES: [(&str, usize, usize, usize); 8] = [
     ("3.6 KB", 2_000, 1_600, 64),
 ];
 
-/// Bytes of bodies that each contender has had before its first turn: V8 compiles anew what has run for long.
+/// Bytes of bodies that each contender has had before its first turn.
 const WARM: usize = 8 << 20;
 
 /// Where the results are.
@@ -122,13 +130,29 @@ fn measure(
     let upstream = runtime.block_on(Upstream::start(body));
     let server = ext_proc::Server::start("customers 2 KB");
     let envoy = start(tools, upstream.address, server.address())?;
+    let nginx = Nginx::start(upstream.address);
     let envoy_pid = envoy.pid().ok_or("Envoy's process is gone")?;
-    let spent = || [envoy_pid, server.id()].into_iter().map(|pid| processor_time(pid).unwrap_or(0.0)).sum::<f64>();
+    let nginx_pid = nginx.as_ref().map_or(envoy_pid, Nginx::id);
+    let pid_of = |name| if base(name) == "nginx" { nginx_pid } else { envoy_pid };
+    let spent = |name| match name {
+        "ext-proc" => processor_time(envoy_pid).unwrap_or(0.0) + processor_time(server.id()).unwrap_or(0.0),
+        name => processor_time(pid_of(name)).unwrap_or(0.0),
+    };
+    let listener = |name: &str| match (name, &nginx) {
+        ("nginx", Some(nginx)) => Some(nginx.plain),
+        ("njs", Some(nginx)) => Some(nginx.edits),
+        ("nginx" | "njs", None) => None,
+        _ => Some(envoy.listener(name)),
+    };
     let mut all: Vec<Taken> = CONTENDERS.iter().map(|_| Taken::default()).collect();
     let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
     for ((name, _), taken) in CONTENDERS.iter().zip(&mut all) {
         let warm = Load { requests: (WARM / body.len()).max(load.connections), ..load };
-        let got = runtime.block_on(load::run(envoy.listener(name), warm));
+        let Some(address) = listener(name) else {
+            taken.fault = Some("not on this machine".to_owned());
+            continue;
+        };
+        let got = runtime.block_on(load::run(address, warm));
         let wanted = if UNCHANGED.contains(name) { body } else { &filtered };
         if got.and_then(|got| parse(&got)) != parse(wanted) {
             taken.fault = Some("it answers otherwise".to_owned());
@@ -137,15 +161,14 @@ fn measure(
     }
     for turn in 0..turns {
         for place in 0..CONTENDERS.len() {
-            // Strides of 1, 2, 4, 5 go through all nine, each turn in another order.
-            let at = (place * [1, 2, 4, 5][turn % 4] + turn) % CONTENDERS.len();
-            if all[at].fault.is_some() {
-                continue;
-            }
-            let listener = envoy.listener(CONTENDERS[at].0);
-            let before = (forget_peak(envoy_pid), memory(envoy_pid, "VmRSS:"), spent(), Instant::now());
-            let (answered, times) = runtime.block_on(load::timed(listener, load));
-            let (cpu, wall) = (spent() - before.2, before.3.elapsed().as_secs_f64());
+            // Their number is prime: each stride goes through all, each turn in another order.
+            let at = (place * (1 + turn % 4) + turn) % CONTENDERS.len();
+            let name = CONTENDERS[at].0;
+            let (None, Some(address)) = (&all[at].fault, listener(name)) else { continue };
+            let pid = pid_of(name);
+            let before = (forget_peak(pid), memory(pid, "VmRSS:"), spent(name), Instant::now());
+            let (answered, times) = runtime.block_on(load::timed(address, load));
+            let (cpu, wall) = (spent(name) - before.2, before.3.elapsed().as_secs_f64());
             let taken = &mut all[at];
             if answered.is_none() {
                 taken.fault = Some("it stops answering".to_owned());
@@ -155,7 +178,7 @@ fn measure(
             taken.cpu.push(cpu * 1e6 / load.requests as f64);
             taken.rate.push(load.requests as f64 / wall);
             taken.times.extend(times);
-            taken.memory = taken.memory.max(memory(envoy_pid, "VmHWM:").saturating_sub(before.1));
+            taken.memory = taken.memory.max(memory(pid, "VmHWM:").saturating_sub(before.1));
         }
     }
     Ok((body.len(), all))
@@ -173,9 +196,10 @@ fn memory(pid: u32, name: &str) -> u64 {
 }
 
 fn summed(taken: &[Taken]) -> Vec<Value> {
-    let nothing = &taken[0];
-    let added =
-        |taken: &Taken| median(taken.cpu.iter().zip(&nothing.cpu).map(|(with, without)| with - without).collect());
+    let added = |name: &str, one: &Taken| {
+        let at = CONTENDERS.iter().position(|(other, _)| *other == base(name)).unwrap_or_default();
+        median(one.cpu.iter().zip(&taken[at].cpu).map(|(with, without)| with - without).collect())
+    };
     CONTENDERS
         .iter()
         .zip(taken)
@@ -188,7 +212,7 @@ fn summed(taken: &[Taken]) -> Vec<Value> {
             let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
             json!({
                 "name": name,
-                "cpu_us": round(median(taken.cpu.clone())), "added_us": round(added(taken)),
+                "cpu_us": round(median(taken.cpu.clone())), "added_us": round(added(name, taken)),
                 "requests_per_second": round(median(taken.rate.clone())),
                 "p50_ms": round(at(50)), "p99_ms": round(at(99)), "memory_kib": taken.memory,
             })
@@ -269,7 +293,8 @@ fn contenders(body: &Value) -> impl Iterator<Item = &Value> {
 /// What a contender adds; without a filter, what a request takes.
 fn added(contender: &Value) -> String {
     let number = |name: &str| contender[name].as_f64();
-    match (contender["name"] == "nothing", number("cpu_us"), number("added_us")) {
+    let name = contender["name"].as_str().unwrap_or_default();
+    match (base(name) == name, number("cpu_us"), number("added_us")) {
         (true, Some(all), _) => format!("({all:.0} in all)"),
         (false, _, Some(added)) => format!("{added:.1}"),
         _ => "–".to_owned(),
@@ -278,7 +303,8 @@ fn added(contender: &Value) -> String {
 
 /// CPU added, by size, on two axes of powers of ten.
 fn plot(results: &Value) -> String {
-    const COLOURS: [&str; 8] = ["#dddddd", "#888888", "#bbbbbb", "#1b7f3b", "#0b5fa5", "#b8860b", "#8a4baf", "#c0392b"];
+    const COLOURS: [&str; 9] =
+        ["#dddddd", "#888888", "#bbbbbb", "#1b7f3b", "#0b5fa5", "#b8860b", "#8a4baf", "#c0392b", "#16a085"];
     let sizes: Vec<&Value> = bodies(results).filter(|body| body["connections"] == 4).collect();
     let x = |at: usize| 80.0 + 150.0 * at as f64;
     let y = |added: f64| 360.0 - 60.0 * added.max(1.0).log10();
@@ -303,7 +329,8 @@ fn plot(results: &Value) -> String {
             size["body"].as_str().unwrap_or_default()
         );
     }
-    for (which, ((name, title), colour)) in CONTENDERS.iter().skip(1).zip(COLOURS).enumerate() {
+    let shown = CONTENDERS.iter().filter(|(name, _)| base(name) != *name);
+    for (which, ((name, title), colour)) in shown.zip(COLOURS).enumerate() {
         let mut line = String::new();
         for (at, size) in sizes.iter().enumerate() {
             let found = contenders(size).find(|one| one["name"] == *name);

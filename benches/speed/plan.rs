@@ -1,10 +1,11 @@
-//! Engine C: serde over a tree of what is kept. The rest is `IgnoredAny`, what is kept `&RawValue`. It needs the whole body.
+//! Engine C: serde over a tree of what is kept. The rest is `IgnoredAny`, what is kept `&RawValue`. It needs the whole body. Names are
+//! looked up by a fast hash, as no stranger chooses what is looked up in.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use fieldgate::program::{ContainerRule, ScalarRule, StateId, View};
 use fieldgate::transform::mask;
+use rustc_hash::FxHashMap;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -18,7 +19,7 @@ pub(crate) struct Plan {
 pub(crate) enum Below {
     Drop,
     /// Its members by name, and all other members and the elements.
-    Walk(HashMap<Box<str>, Plan>, Option<Box<Plan>>),
+    Walk(FxHashMap<Box<str>, Plan>, Option<Box<Plan>>),
 }
 
 /// The part of the view's automaton that the benches use, as a tree: no filters, no `..*`.
