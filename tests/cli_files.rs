@@ -467,6 +467,35 @@ fn a_preview_needs_a_key_where_a_pseudonym_can_come_out_and_only_there() {
     }
 }
 
+#[test]
+fn a_policy_from_a_pipe_is_read_once_and_never_written() {
+    let scratch = Scratch::new("pipe");
+    scratch.write("good.yaml", &small());
+    scratch.write("bad.yaml", &small().replace("policy:", "polcy:"));
+    let shell = |line: &str| {
+        let run = Command::new("bash")
+            .args(["-c", line])
+            .current_dir(&scratch.0)
+            .env("fieldgate", env!("CARGO_BIN_EXE_fieldgate"))
+            .stdin(Stdio::null())
+            .output()
+            .expect("bash runs");
+        (run.status.code(), text(&run.stdout) + &text(&run.stderr))
+    };
+    for (claim, line, code, says) in [
+        ("standard input by its file", "cat good.yaml | $fieldgate check /dev/stdin", 0, "1 route"),
+        ("standard input by its number", "cat good.yaml | $fieldgate check /dev/fd/0", 0, "1 route"),
+        ("standard input by a dash", "cat good.yaml | $fieldgate check -", 0, "1 route"),
+        ("what a command writes", "$fieldgate check <(cat good.yaml)", 0, "1 route"),
+        ("two commands", "$fieldgate check <(cat good.yaml) <(cat good.yaml)", 0, "1 route"),
+        ("a broken one", "$fieldgate check <(cat bad.yaml)", 1, "`polcy`"),
+        ("a broken one with --fix", "$fieldgate check --fix --yes <(cat bad.yaml)", 1, "Nothing to write"),
+    ] {
+        let (exit, said) = shell(line);
+        assert!(exit == Some(code) && said.contains(says), "{claim}: {exit:?}\n{said}");
+    }
+}
+
 /// What a shell is offered after these words; the last is the one that is being typed.
 fn completed(scratch: &Scratch, words: &[&str]) -> Vec<String> {
     let run = Command::new(env!("CARGO_BIN_EXE_fieldgate"))

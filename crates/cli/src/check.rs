@@ -1,5 +1,7 @@
 //! `fieldgate check`: every diagnostic of every policy, and of what surrounds it, in one run.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -56,6 +58,8 @@ const INPUT: &str = "-";
 #[derive(Debug, Default)]
 struct Given {
     input: Option<Vec<u8>>,
+    /// What was read of pipes, as `<(…)` of a shell: they give what they hold once.
+    pipes: RefCell<HashMap<String, Vec<u8>>>,
 }
 
 impl Given {
@@ -67,7 +71,7 @@ impl Given {
             .take(most)
             .read_to_end(&mut bytes)
             .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
-        Ok(Self { input: Some(bytes) })
+        Ok(Self { input: Some(bytes), pipes: RefCell::default() })
     }
 }
 
@@ -77,9 +81,18 @@ const MOST_INPUT: usize = 64 << 20;
 impl policy::Files for Given {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         match &self.input {
-            Some(bytes) if path == INPUT => Ok(bytes.clone()),
-            _ => Disk.read(path),
+            Some(bytes) if path == INPUT => return Ok(bytes.clone()),
+            _ => {}
         }
+        if is_regular(path) {
+            return Disk.read(path);
+        }
+        if let Some(bytes) = self.pipes.borrow().get(path) {
+            return Ok(bytes.clone());
+        }
+        let bytes = Disk.read(path)?;
+        self.pipes.borrow_mut().insert(path.to_owned(), bytes.clone());
+        Ok(bytes)
     }
 
     fn read_named(&self, directory: &str, path: &str) -> io::Result<Vec<u8>> {
@@ -89,6 +102,11 @@ impl policy::Files for Given {
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
         Disk.list(directory)
     }
+}
+
+/// Whether it is a file that can be read again, and written.
+fn is_regular(path: &str) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file())
 }
 
 /// Where policies are, unless a path says otherwise.
@@ -230,7 +248,7 @@ fn once(arguments: &Arguments, given: &Given, terminal: Terminal, fix: bool) -> 
 /// Shows what the fixes change, and writes them if that is wanted; whether it was.
 fn written(all: &[Diagnostics], yes: bool, terminal: Terminal) -> Result<bool, Failure> {
     let found = all.iter().flat_map(|one| one.items().iter().map(|item| (item, &**one.sources())));
-    let fixed: Vec<fix::Fixed> = fix::applied(found).into_iter().filter(|fixed| fixed.name != INPUT).collect();
+    let fixed: Vec<fix::Fixed> = fix::applied(found).into_iter().filter(|fixed| is_regular(&fixed.name)).collect();
     let count = fixed.iter().map(|fixed| fixed.count).fold(0, usize::saturating_add);
     if count == 0 {
         terminal.say("Nothing to write: no help here leaves no choice.\n");
