@@ -634,11 +634,15 @@ mod tests {
         let text = r#"{"language": 1, "policy": "test",
             "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
             "classes": {"a": {}, "b": {}},
-            "shapes": {"s": {"$.a": "a", "$.b": "b", "$.items[*].x": "a", "$.items[*].y": "a"}},
+            "shapes": {"s": {"$.a": "a", "$.b": "b", "$.items[*].x": "a", "$.items[*].y": "a"}, "v": {"$.v": "a"}, "o": {"$.o..*": "a"}},
             "routes": {"apart": {"match": "GET /apart", "area": "x", "body": {"$": {"shape": "s"}}},
                 "meet": {"match": "GET /meet", "area": "x", "body": {"$.*": "a", "$.b": "b"}},
-                "filters": {"match": "GET /f", "area": "x", "body": {"$.items[?@.x == 1].y": "a", "$.items[?@.x == 2].y": "b"}}},
+                "filters": {"match": "GET /f", "area": "x", "body": {"$.items[?@.x == 1].y": "a", "$.items[?@.x == 2].y": "b"}},
+                "one-filter": {"match": "GET /o", "area": "x", "body": {"$.items[?@.x == 1].y": "a"}},
+                "twice": {"match": "GET /t", "area": "x", "body": {"$": {"shape": "v"}, "$.v": "b"}},
+                "twice-open": {"match": "GET /u", "area": "x", "body": {"$": {"shape": "o"}, "$.o..*": "b"}}},
             "scopes": {
+                "both": {"areas": ["x"], "grant": {"a": "show", "b": "show"}},
                 "low": {"areas": ["x"], "grant": {"a": "blank"}},
                 "high": {"areas": ["x"], "grant": {"a": "show"}},
                 "also": {"areas": ["x"], "grant": {"a": "show"}},
@@ -652,6 +656,7 @@ mod tests {
             Program::new(policy, None).unwrap()
         };
         let shared = program();
+        let routes: Vec<String> = shared.policy().routes.iter().map(|route| route.name.clone()).collect();
         let view = |program: &Program, route, who: &str| {
             let (client, scopes) = who.split_once(' ').unwrap_or((who, ""));
             let scopes = scopes.split_terminator(' ').map(str::to_owned).collect();
@@ -659,20 +664,31 @@ mod tests {
             program.view(RouteId(route), &caller).unwrap()
         };
         let rows = [
-            ("another scope that grants the same", 0, "c high", "c also", true),
-            ("a scope that adds nothing", 0, "c high", "c high low", true),
-            ("a ceiling that lowers what a lower scope gives anyway", 0, "c low", "low high", true),
-            ("a scope that adds a class", 0, "c high", "c high other", false),
-            ("a scope whose rows say what it keeps", 0, "c high", "c rows", false),
-            ("a scope that names a place", 0, "c low", "c named", false),
-            ("clients from whom the same is hidden", 0, "no-a high other", "nor-a high other", true),
-            ("clients from whom something else is hidden", 0, "no-a high other", "no-b high other", false),
-            ("a client from whom something is hidden", 0, "no-a high other", "c high other", false),
-            ("no scope", 0, "c high", "c", false),
-            ("where entries meet, each kind by itself", 1, "c high", "c also", false),
-            ("where filters choose, each kind by itself", 2, "c high", "c also", false),
+            ("another scope that grants the same", "apart", "c high", "c also", true),
+            ("a scope that adds nothing", "apart", "c high", "c high low", true),
+            ("a ceiling that lowers what a lower scope gives anyway", "apart", "c low", "low high", true),
+            ("a scope that adds a class", "apart", "c high", "c high other", false),
+            ("a scope whose rows say what it keeps", "apart", "c high", "c rows", false),
+            ("a scope that names a place", "apart", "c low", "c named", false),
+            ("clients from whom the same is hidden", "apart", "no-a high other", "nor-a high other", true),
+            ("clients from whom something else is hidden", "apart", "no-a high other", "no-b high other", false),
+            ("a client from whom something is hidden", "apart", "no-a high other", "c high other", false),
+            ("no scope", "apart", "c high", "c", false),
+            ("where filters choose, each kind by itself", "filters", "c high", "c also", false),
+            ("one filter, which nothing is beside", "one-filter", "c high", "c also", true),
+            ("where entries meet, each kind by itself", "meet", "c high", "c also", false),
+            (
+                "a place of two entries: two scopes do not add up to one that grants both",
+                "twice",
+                "c high other",
+                "c both",
+                false,
+            ),
+            ("the same the other way round", "twice", "c both low", "c high other low", false),
+            ("a place of two entries and all below", "twice-open", "c high other", "c both", false),
         ];
         for (claim, route, one, other, shares) in rows {
+            let route = routes.iter().position(|name| name == route).unwrap() as u16;
             let (one_sees, other_sees) = (view(&shared, route, one), view(&shared, route, other));
             assert_eq!(one_sees.shares_with(&other_sees), shares, "{claim}");
             for (who, sees) in [(one, one_sees), (other, other_sees)] {
@@ -713,6 +729,17 @@ mod tests {
         {
             assert_eq!(Rc::ptr_eq(&one, &places(name).unwrap()), shares, "{name}");
         }
+        // What else is said of a route, as `other`'s ceiling, is each one's own: whoever comes first.
+        let caller = Caller::new(program.policy(), "c", vec!["s".to_owned()], Value::Null);
+        let sees = |route: usize| {
+            let view = program.view(RouteId(route as u16), &caller).unwrap();
+            format!("{:?}", view.states())
+        };
+        let routes: Vec<&str> = program.policy().routes.iter().map(|route| route.name.as_str()).collect();
+        let at = |name: &str| routes.iter().position(|route| *route == name).unwrap();
+        let (shown, blank) = (sees(at("one")), sees(at("other")));
+        assert!(shown != blank && shown.contains("Show") && blank.contains("Blank"), "{shown}\n{blank}");
+        assert_eq!(sees(at("one")), shown);
     }
 
     #[test]

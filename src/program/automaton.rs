@@ -1,4 +1,4 @@
-//! [`Automaton`]: the states of one kind of caller on one route, made from the places of the policy's trie.
+//! [`Automaton`]: the states of callers of one look on one route, made from the places of the policy's trie.
 //!
 //! A state stands for a [`Place`]: a set of trie nodes, of entries that hang over it (`..*`), and of scopes whose row conditions
 //! keep it. Those that no filter decides are made at once; one that a filter selects in a new way is made when it is met.
@@ -44,7 +44,7 @@ enum Judge {
     Errors,
 }
 
-/// The states of one kind of caller on one route.
+/// The states of callers of one look on one route.
 #[derive(Debug)]
 pub(super) struct Automaton {
     policy: Rc<PolicySet>,

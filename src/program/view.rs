@@ -1,4 +1,4 @@
-//! [`View`]: what one kind of caller sees of one route, as an automaton over the places of a body.
+//! [`View`]: what callers of one look see of one route, as an automaton over the places of a body.
 //!
 //! Several paths can reach one place (`$.a`, `$.*`, `$[?…]`), so a state stands for a *set* of trie nodes, for the `..*`
 //! entries that hang over the place, and for the scopes whose row conditions keep it. States are made once per kind of
