@@ -40,7 +40,7 @@ lint: ## Formatting and lints, native and wasm
 unit: ## Unit, table and property tests: all that needs no Envoy
 	@scripts/crds.sh
 	cargo test --locked --lib --bins
-	cargo test --locked $(addprefix --test ,$(filter-out envoy,$(notdir $(basename $(wildcard tests/*.rs)))))
+	cargo test --locked $(addprefix --test ,$(filter-out envoy browser platform,$(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
 	cargo test --locked --doc
 
 .PHONY: policies

@@ -8,7 +8,7 @@ mod record;
 mod stamp;
 
 pub use metrics::{
-    Labels, METRICS, MOST_SERIES, Metric, MetricKind, REPORTED_FIELDS, Series, SeriesNumbers, reported_field, reported_labels,
+    Labels, METRICS, Metric, MetricKind, REPORTED_FIELDS, Series, SeriesNumbers, reported_field, reported_labels,
 };
 pub use record::{BudgetState, MOST_SUBJECTS, Outcome, Record, Requester, Ruling, request_id};
 pub use stamp::Stamp;

@@ -101,10 +101,6 @@ pub struct Series {
     values: [LabelValue; 4],
 }
 
-/// Most series that a host raises for one worker. Sets of scopes, times fields, times levels, could be any number in a large
-/// policy, and the host keeps each series for good; what comes on top is counted in one, [`Series::overflow`].
-pub const MOST_SERIES: usize = 2048;
-
 /// The host's numbers of series: asked for a dozen times a response.
 pub type SeriesNumbers = FxHashMap<Series, u32>;
 
@@ -124,6 +120,10 @@ fn used(taken: u64, max: u64) -> &'static str {
 }
 
 impl Series {
+    /// Most series that a host raises for one worker. Sets of scopes, times fields, times levels, could be any number in a large
+    /// policy, and the host keeps each series for good; what comes on top is counted in one, [`Series::overflow`].
+    pub const MOST: usize = 2048;
+
     fn new(id: Id, values: [LabelValue; 4]) -> Self {
         Self { id, values }
     }

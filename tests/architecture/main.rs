@@ -12,6 +12,7 @@ mod circles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What each package may use of the others, tests aside.
 const PACKAGES: [(&str, &[&str]); 9] = [
@@ -350,6 +351,11 @@ fn packages_use_only_what_the_table_allows() {
 #[test]
 fn each_file_of_tests_is_a_test_that_runs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Those three have commands of their own.
+    let elsewhere = ["browser", "envoy", "platform"];
+    let unit =
+        Command::new("make").args(["-n", "unit"]).env_remove("MAKEFLAGS").current_dir(root).output().expect("make");
+    let unit = String::from_utf8_lossy(&unit.stdout).into_owned() + " ";
     let (core, command) = (manifest("."), manifest("crates/cli"));
     for entry in fs::read_dir(root.join("tests")).expect("the tests") {
         let path = entry.expect("a test").path();
@@ -364,6 +370,8 @@ fn each_file_of_tests_is_a_test_that_runs() {
             continue;
         };
         assert!(runs, "{} is in no manifest, so nothing runs it", path.display());
+        let called = unit.replace('\n', " ").contains(&format!(" --test {name} "));
+        assert!(called != elsewhere.contains(&&*name), "`make unit` and {name}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use fieldgate::model::PolicySet;
 use fieldgate::model::ScopeId;
 use fieldgate::program::FieldCount;
-use fieldgate::report::{Labels, MOST_SERIES, REPORTED_FIELDS, Record, Series, reported_labels};
+use fieldgate::report::{Labels, REPORTED_FIELDS, Record, Series, reported_labels};
 
 use crate::host::{Change, Host};
 
@@ -48,7 +48,7 @@ impl Metrics {
         for count in fields {
             let labels = reported_labels(policy, record.route, scopes, count);
             if !self.reported.contains(&labels) {
-                if self.reported.len() >= MOST_SERIES {
+                if self.reported.len() >= Series::MOST {
                     self.change(host, policy, Series::overflow(), Change::Rise(count.count));
                     continue;
                 }
@@ -60,7 +60,7 @@ impl Metrics {
 
     fn change(&mut self, host: &mut impl Host, policy: &PolicySet, series: Series, change: Change) {
         let is_new = !self.labels.contains_key(&series);
-        let series = if is_new && self.labels.len() >= MOST_SERIES { Series::overflow() } else { series };
+        let series = if is_new && self.labels.len() >= Series::MOST { Series::overflow() } else { series };
         let labels = self.labels.entry(series).or_insert_with(|| series.labels(policy));
         host.change(series.number(), labels, change);
     }

@@ -10,7 +10,7 @@ use proxy_wasm::types::MetricType;
 use fieldgate::model::ScopeId;
 use fieldgate::policy::PolicySet;
 use fieldgate::program::FieldCount;
-use fieldgate::report::{MOST_SERIES, MetricKind, Record, Series, SeriesNumbers, reported_field};
+use fieldgate::report::{MetricKind, Record, Series, SeriesNumbers, reported_field};
 
 /// The plugin's metrics, defined at first use.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl Metrics {
             let Ok(mut known) = self.reported.try_borrow_mut() else { return };
             let id = match known.get(&name) {
                 Some(id) => Some(*id),
-                None if known.len() >= MOST_SERIES => None,
+                None if known.len() >= Series::MOST => None,
                 None => {
                     let id = hostcalls::define_metric(MetricType::Counter, &name).ok();
                     known.extend(id.map(|id| (name, id)));
@@ -83,7 +83,7 @@ impl Metrics {
         if let Some(id) = ids.get(&series) {
             return Some(*id);
         }
-        if ids.len() >= MOST_SERIES && series != Series::overflow() {
+        if ids.len() >= Series::MOST && series != Series::overflow() {
             return None;
         }
         let kind = match series.metric().kind {

@@ -49,7 +49,7 @@ fn a_list_ends_with_the_window_and_before_a_block_that_stops_it() {
         let text = format!("{}{fault}{plain}", &plain[..BLOCK * 2]);
         assert_eq!(window.list(text.as_bytes()).looked(), BLOCK * 2, "{fault}");
     }
-    let text = [plain[..BLOCK].as_bytes(), b"\"\xff\"", plain.as_bytes()].concat();
+    let text = [&plain.as_bytes()[..BLOCK], b"\"\xff\"", plain.as_bytes()].concat();
     let listed = window.list(&text);
     assert_eq!(listed.looked(), BLOCK);
     assert_eq!(starts(listed), by_masks(&plain.as_bytes()[..BLOCK]));

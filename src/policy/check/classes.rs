@@ -106,4 +106,3 @@ pub(super) fn class_list(reader: &mut Reader, classes: &[Class], node: &Node, wh
     ids.dedup();
     ids
 }
-

@@ -34,8 +34,7 @@ pub(super) fn field(reader: &mut Reader, declared: Declared<'_>, node: &Node, wh
     let allowed = ["class", "mask", "pseudonym", "blank", "subject", "detect"];
     let keys = reader.keys(node, what, &allowed);
     let named = reader.required(&keys, "class", what, node.span, "every field has a class: `{class: …}`");
-    let mut leaf =
-        Leaf::new(named.map(|node| class_list(reader, declared.classes, node, what)).unwrap_or_default());
+    let mut leaf = Leaf::new(named.map(|node| class_list(reader, declared.classes, node, what)).unwrap_or_default());
     // A form that cannot be read stands as some form, so that nothing follows from it: the policy is refused either way.
     leaf.mask = keys.get("mask").map(|node| mask(reader, node).unwrap_or(Mask::Initials));
     let unread = || Pseudonym { namespace: "".into(), link: Link::Client };
