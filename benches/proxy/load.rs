@@ -131,7 +131,9 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn length(head: &[u8]) -> Option<usize> {
-    let at = memchr::memmem::find(head, b"content-length: ")?;
+    // Envoy writes names in small letters, nginx does not.
+    let at =
+        [&b"content-length: "[..], b"Content-Length: "].iter().find_map(|name| memchr::memmem::find(head, name))?;
     let rest = &head[at + 16..];
     let end = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
     std::str::from_utf8(&rest[..end]).ok()?.parse().ok()

@@ -198,7 +198,9 @@ fn memory(pid: u32, name: &str) -> u64 {
 fn summed(taken: &[Taken]) -> Vec<Value> {
     let added = |name: &str, one: &Taken| {
         let at = CONTENDERS.iter().position(|(other, _)| *other == base(name)).unwrap_or_default();
-        median(one.cpu.iter().zip(&taken[at].cpu).map(|(with, without)| with - without).collect())
+        let added: Vec<f64> = one.cpu.iter().zip(&taken[at].cpu).map(|(with, without)| with - without).collect();
+        // Nothing can be told where the proxy itself failed.
+        if added.is_empty() { f64::NAN } else { median(added) }
     };
     CONTENDERS
         .iter()
