@@ -130,6 +130,43 @@ fn windows_follow_the_clock_and_never_go_back() {
     assert_eq!(full, Verdict::Refused { retry_after: 4200 });
 }
 
+/// A store in which another worker is quicker once: with the head, right after a segment was written.
+#[derive(Default)]
+struct LosesAHead {
+    memory: MemoryStore,
+    names: Vec<String>,
+    armed: bool,
+    wrote_segment: bool,
+}
+
+impl Shared for LosesAHead {
+    fn read(&mut self, name: &str) -> Result<Value, StoreFailure> {
+        self.memory.read(name)
+    }
+
+    fn swap(&mut self, name: &str, bytes: &[u8], version: Option<u32>) -> Result<Swap, StoreFailure> {
+        if std::mem::take(&mut self.wrote_segment) {
+            return Ok(Swap::Lost);
+        }
+        if !self.names.iter().any(|known| known == name) {
+            self.names.push(name.to_owned());
+            self.wrote_segment = self.armed;
+        }
+        self.memory.swap(name, bytes, version)
+    }
+}
+
+#[test]
+fn a_segment_that_was_written_before_its_head_was_lost_is_not_written_twice() {
+    let (books, mut store) = (local(20).with_sizes(SMALL), LosesAHead::default());
+    (1..4).for_each(|number| drop(take(&books, number, NOON, &mut store)));
+    store.armed = true;
+    (4..10).for_each(|number| drop(take(&books, number, NOON, &mut store)));
+    assert_eq!(numbers(&books, NOON, &mut store), (9, 0));
+    let other = local(20).with_sizes(SMALL);
+    (1..10).for_each(|number| assert_eq!(take(&other, number, NOON, &mut store).need(), 0, "{number} is known"));
+}
+
 #[test]
 fn records_are_counted_each_time_and_cost_afterwards() {
     let mut store = MemoryStore::default();
