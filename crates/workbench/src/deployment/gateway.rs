@@ -4,7 +4,7 @@ use super::demands::{self, Demands};
 use super::field::{at, elements, get, head, is_zero_duration, member, names_fieldgate, set, text, truth, walk};
 use super::plugin::{self, Flag};
 use super::survey::{Extent, Survey};
-use super::{Look, attach, istio, manager, patches, record};
+use super::{Look, attach, istio, manager, metrics, patches, record};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::document::{Node, Tree};
 
@@ -40,6 +40,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
     }
     if demands.is_some() {
         record::gateway(look, survey);
+        metrics::proxies(look, survey);
     }
     let demands = demands.unwrap_or_else(|| given.clone());
     patches::check(look, survey, &demands);
