@@ -95,6 +95,9 @@ spec:
       annotations:
         # The labels of the plugin's metrics. `meshConfig.defaultConfig.extraStatTags` does the same for all proxies.
         sidecar.istio.io/extraStatTags: {labels}
+        # Istio's proxies keep few of Envoy's own metrics. The alerts look for these: what the gate refuses, and policies that Envoy
+        # rejects. What `proxyStatsMatcher.inclusionSuffixes` of the proxy's configuration names has to be added.
+        sidecar.istio.io/statsInclusionSuffixes: {kept}
     spec:
       containers:
         - name: istio-proxy
@@ -106,6 +109,7 @@ spec:
 ",
         namespace = place.namespace,
         labels = labels().join(","),
+        kept = ".fieldgate_gate.denied,.config_fail",
         secret = place.key_secret,
         key = filling.key,
     )
