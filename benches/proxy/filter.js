@@ -31,16 +31,17 @@ function edit(value, node) {
   }
 }
 
-let whole = '';
+const parts = [];
 
 function head(r) {
   delete r.headersOut['Content-Length'];
 }
 
 function body(r, data, flags) {
-  whole += data;
+  // Buffers, not text: a part may end within a character, and what `+=` makes of 10 MB takes gigabytes.
+  parts.push(data);
   if (!flags.last) return;
-  const value = JSON.parse(whole);
+  const value = JSON.parse(Buffer.concat(parts).toString());
   edit(value, wanted);
   r.sendBuffer(JSON.stringify(value), flags);
 }

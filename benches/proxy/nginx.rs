@@ -11,6 +11,9 @@ use fieldgate_testkit::envoy::Scratch;
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_http_js_module.so";
 
+/// KiB that it may have.
+const MOST_MEMORY: u32 = 8 << 20;
+
 /// The process, which ends with the value.
 pub(crate) struct Nginx {
     child: Child,
@@ -43,14 +46,18 @@ impl Nginx {
             "load_module {MODULE};\ndaemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/log;\n\
              events {{}}\nhttp {{\naccess_log off;\n{temporary}keepalive_requests 100000000;\njs_path {folder};\n\
              js_import filter from filter.js;\n\
+             # What nginx puts into a file, its JavaScript is never shown.
+             proxy_max_temp_file_size 0;\n\
              upstream api {{ server {upstream}; keepalive 128; keepalive_requests 100000000; }}\n{}{}}}\n",
             server(plain, ""),
-            server(edits, "js_header_filter filter.head; js_body_filter filter.body;"),
+            server(edits, "js_header_filter filter.head; js_body_filter filter.body buffer_type=buffer;"),
         );
         fs::write(scratch.path().join("nginx.conf"), configuration).ok()?;
         fs::write(scratch.path().join("filter.js"), include_str!("filter.js")).ok()?;
-        let child = Command::new("nginx")
-            .args(["-p", &folder, "-c", &format!("{folder}/nginx.conf")])
+        // Its JavaScript gives no memory back before a request ends: one that takes all there is must not take others with it.
+        let command = format!("ulimit -v {MOST_MEMORY}; exec nginx -p '{folder}' -c '{folder}/nginx.conf'");
+        let child = Command::new("bash")
+            .args(["-c", &command])
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
