@@ -10,13 +10,82 @@
 )]
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use fieldgate::caller::Caller;
+use fieldgate::json::Texts;
 use fieldgate::model::RouteId;
 use fieldgate::program::{Program, View};
+use fieldgate::refusal::Refusal;
+use fieldgate::rewrite::{Counts, Lane, Rewriter};
 use fieldgate_testkit::agreement::{self, damage, key, load};
 use fieldgate_testkit::cases::{self, Choices, choices_of};
 use fieldgate_testkit::lanes;
+
+/// What comes of a body, and how it ends.
+fn rewritten(view: &Rc<View>, lane: Lane, pieces: &[&[u8]]) -> (Vec<u8>, Result<Counts, Refusal>) {
+    let (mut out, mut released) = (Vec::new(), 0);
+    let mut rewriter = Rewriter::with_lane(Rc::clone(view), Texts::One, lane);
+    for piece in pieces {
+        match rewriter.push(piece, &mut out) {
+            Ok(next) => rewriter = next,
+            Err(refusal) => {
+                // What a refused call appended never leaves.
+                out.truncate(released);
+                return (out, Err(refusal));
+            }
+        }
+        released = out.len();
+    }
+    let end = rewriter.finish(&mut out);
+    (out, end)
+}
+
+/// Small, so that many can be had: a body has all kinds of values once or twice, and one to three faults or none. By default a
+/// fifty-thousand; `LANE_MILLIONS=n` looks at so many millions, which want a release build.
+#[test]
+fn bodies_by_the_million_come_out_and_are_refused_alike_with_the_lane_and_without() {
+    const OF_ONE: u64 = 250;
+    let (_program, view) = lanes_view();
+    let view = Rc::new(view);
+    let millions = knob("LANE_MILLIONS");
+    let documents = if millions == 0 { 200 } else { millions * 1_000_000 / OF_ONE };
+    let mut ends: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for document in 0..documents {
+        let seed = (document ^ (knob("LANE_SEED") << 40)) << 16;
+        let bytes = choices_of(seed, 3_000);
+        let mut choices = Choices::new(&bytes);
+        let size = choices.of(&[10, 60, 200, 500]);
+        let whole = lanes::document(&mut choices, size);
+        for variant in 0..OF_ONE {
+            let bytes = choices_of(seed | (variant + 1), 48);
+            let mut choices = Choices::new(&bytes);
+            let mut body = whole.clone();
+            if variant > 0 {
+                damage(&mut choices, &mut body);
+            }
+            let pieces = match choices.pick(3) {
+                0 => vec![body.as_slice()],
+                1 => body.chunks(1 + choices.pick(100)).collect(),
+                _ => {
+                    let at = choices.pick(256) * 256 + choices.pick(256);
+                    let (before, after) = body.split_at(at % (body.len() + 1));
+                    vec![before, after]
+                }
+            };
+            let (with, without) = (rewritten(&view, Lane::Always, &pieces), rewritten(&view, Lane::Never, &pieces));
+            if with != without {
+                let lengths: Vec<usize> = pieces.iter().map(|piece| piece.len()).collect();
+                panic!("{}\n{with:?}\n{without:?}\nin pieces of {lengths:?}", String::from_utf8_lossy(&body));
+            }
+            *ends.entry(without.1.map_or_else(|refusal| refusal.reason(), |_| "passed")).or_default() += 1;
+        }
+    }
+    println!("{ends:?}");
+    for end in ["passed", "json_syntax", "json_utf8", "json_incomplete"] {
+        assert!(ends.get(end) >= Some(&100), "{end}: {ends:?}");
+    }
+}
 
 /// `LANE_CASES=n` looks at n times as many cases as usual, `LANE_SEED=n` at others.
 fn knob(name: &str) -> u64 {

@@ -24,7 +24,9 @@ const OFTEN: usize = 16;
 /// Tokens that may be asked for behind the last one.
 const BEYOND: usize = 4;
 
-const ROOM: usize = WINDOW / BLOCK * DENSE + BEYOND;
+/// Places of a list: more than a window's tokens, and a power of two, so that any number tells a place.
+const ROOM: usize = WINDOW;
+const _: () = assert!(ROOM.is_power_of_two() && ROOM > WINDOW / BLOCK * DENSE + BEYOND);
 
 /// A list of the tokens of a text's next bytes.
 #[derive(Debug, Clone)]
@@ -148,7 +150,7 @@ impl Listed<'_> {
     /// Where a token begins; beyond the window if there is none.
     #[inline(always)]
     pub(crate) fn start(self, index: usize) -> usize {
-        self.starts.get(index).copied().unwrap_or(Self::NOWHERE).into()
+        self.starts.get(index & (ROOM - 1)).copied().unwrap_or(Self::NOWHERE).into()
     }
 
     /// Whether there is such a token.
@@ -160,13 +162,25 @@ impl Listed<'_> {
     /// The first byte of a token; 0, which begins none, if there is none.
     #[inline(always)]
     pub(crate) fn byte(self, index: usize) -> u8 {
-        self.bytes.get(self.start(index)).copied().unwrap_or_default()
+        self.byte_at(self.start(index))
     }
 
-    /// The last byte before a token that is not white space.
+    /// The byte there; 0 beyond the window.
     #[inline(always)]
-    pub(crate) fn last_before(self, index: usize) -> usize {
-        let mut at = self.start(index).wrapping_sub(1);
+    pub(crate) fn byte_at(self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or_default()
+    }
+
+    /// What was looked at.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// The last byte before a token's first one that is not white space.
+    #[inline(always)]
+    pub(crate) fn last_before(self, start: usize) -> usize {
+        let mut at = start.wrapping_sub(1);
         while self.bytes.get(at).copied().is_some_and(is_white) {
             at = at.wrapping_sub(1);
         }
@@ -192,7 +206,9 @@ impl Listed<'_> {
     pub(crate) fn scalar_end(self, index: usize) -> Option<usize> {
         if self.byte(index) == b'"' {
             // Where another token follows, the string has ended, and its closing mark is the last byte before that.
-            return self.has(index.wrapping_add(1)).then(|| self.last_before(index.wrapping_add(1)).wrapping_add(1));
+            return self
+                .has(index.wrapping_add(1))
+                .then(|| self.last_before(self.start(index.wrapping_add(1))).wrapping_add(1));
         }
         self.plain_end(index)
     }

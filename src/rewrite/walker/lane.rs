@@ -9,7 +9,7 @@ use super::{ContainerKind, Halt, Name, Phase, Root, Walker};
 use crate::json::Texts;
 use crate::json::validator::{Border, Preceding};
 use crate::json::window::Listed;
-use crate::program::Standing;
+use crate::program::{Outlook, Standing, hint_within};
 
 /// Where the lane stopped.
 #[derive(Debug, Clone, Copy)]
@@ -213,9 +213,15 @@ impl Walker {
         let mut place = Along { listed, index: 0, base, border: *border, stopped: false };
         let mut phase = self.phase;
         while !place.stopped {
+            // One after the other, as they mostly follow each other in an object, and only then all the others.
+            if phase == Phase::Name {
+                phase = self.lane_names(sink, &mut place)?;
+            }
+            if phase == Phase::Value && !place.stopped {
+                phase = self.lane_value(sink, &mut place)?;
+            }
             phase = match phase {
-                Phase::Name => self.lane_names(sink, &mut place)?,
-                Phase::Value => self.lane_value(sink, &mut place)?,
+                Phase::Name | Phase::Value => phase,
                 Phase::After => self.lane_after(sink, &mut place, phase),
                 Phase::Drop => self.lane_dropped(sink, &mut place),
                 Phase::DropElements => self.lane_dropped_elements(sink, &mut place),
@@ -239,8 +245,30 @@ impl Walker {
     /// [`Phase::Name`], and on over the members that are removed.
     #[inline(always)]
     fn lane_names(&mut self, sink: &mut Sink<'_>, place: &mut Along<'_>) -> Result<Phase, Halt> {
+        // Most members are unknown: they are counted together, for the object that they stand in.
+        let (state, mut unknown) = (&self.frame.state, 0u64);
+        let (other, outlook) = (state.other, state.outlook);
+        let phase = self.lane_members(sink, place, outlook, &mut unknown);
+        if unknown != 0 {
+            self.tell(other, Standing::Container, unknown);
+            self.counts.hidden = self.counts.hidden.wrapping_add(unknown);
+        }
+        phase
+    }
+
+    /// [`Self::lane_names`], but for telling how many members the policy does not know, of which is said `outlook`.
+    #[inline(always)]
+    fn lane_members(
+        &mut self,
+        sink: &mut Sink<'_>,
+        place: &mut Along<'_>,
+        outlook: Outlook,
+        unknown: &mut u64,
+    ) -> Result<Phase, Halt> {
+        let looked_up = self.frame.looked_up;
         loop {
-            if !place.is_name() {
+            let (from, colon) = (place.listed.start(place.index), place.listed.start(place.behind(1)));
+            if place.listed.byte_at(from) != b'"' || place.listed.byte_at(colon) != b':' {
                 let at = place.at();
                 // `{"a":1,}`: behind a comma there must be a name.
                 if place.border.before == Preceding::Open && place.closes() {
@@ -248,31 +276,44 @@ impl Walker {
                 }
                 return Ok(place.stop(Phase::Name));
             }
-            let named = self.lane_name(sink, place)?;
+            let to = place.listed.last_before(colon);
+            let escaped = place.listed.may_have_escape(from, to) && place.listed.has_escape(from, to);
+            let is_unknown = !escaped && hint_within(place.listed.bytes(), from.wrapping_add(1), to) & looked_up == 0;
+            let named = if is_unknown {
+                *unknown = unknown.wrapping_add(1);
+                Phase::Drop
+            } else {
+                self.lane_name(sink, place, (from, to), escaped)?
+            };
             place.pass(2, Preceding::Colon);
             if named != Phase::Drop {
                 return Ok(named);
             }
             // Most members that are removed are scalars, and another one follows.
             if !place.scalar() || !place.comma() {
+                if is_unknown {
+                    self.outlook = outlook;
+                }
                 return Ok(Phase::Drop);
             }
         }
     }
 
-    /// What the policy says of the member whose name is the next token.
+    /// What the policy says of the member whose name is the next token, and must be looked up.
     #[inline(always)]
-    fn lane_name(&mut self, sink: &mut Sink<'_>, place: &Along<'_>) -> Result<Phase, Halt> {
-        let (from, to) = (place.listed.start(place.index), place.listed.last_before(place.behind(1)));
+    fn lane_name(
+        &mut self,
+        sink: &mut Sink<'_>,
+        place: &Along<'_>,
+        (from, to): (usize, usize),
+        escaped: bool,
+    ) -> Result<Phase, Halt> {
         let (start, end) = (place.base.wrapping_add(from), place.base.wrapping_add(to));
-        if place.listed.may_have_escape(from, to) && place.listed.has_escape(from, to) {
+        if escaped {
             self.name = Name::Chunk { start, end: start };
             self.name_escaped = true;
             self.start = start;
             return self.unusually_named(sink, end);
-        }
-        if sink.hint(start.wrapping_add(1), end) & self.frame.looked_up == 0 {
-            return Ok(self.unknown());
         }
         self.named(sink, start, end)
     }
