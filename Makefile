@@ -62,11 +62,11 @@ studio: ## The page of `fieldgate studio` (needs npm), and its rows in a real he
 	cargo test --locked --test browser -- studio
 
 .PHONY: envoy
-envoy: wasm trap ## Rows in a real Envoy: the newest and the oldest that is tested
+envoy: wasm trap ## Rows in a real Envoy: the newest, and in the oldest that is tested those that a version may decide
 	@scripts/envoy.sh
 	@scripts/ratelimit.sh
 	ENVOY_PATH=$(NEWEST) cargo test --locked --test envoy
-	ENVOY_PATH=$(OLDEST) cargo test --locked --test envoy
+	ENVOY_PATH=$(OLDEST) FIELDGATE_ROWS=versions cargo test --locked --test envoy
 
 # PROFILE=dev is quick to build.
 MODULE = target/$(if $(filter dev,$(PROFILE)),debug,$(or $(PROFILE),module))/libfieldgate_module.so

@@ -56,12 +56,8 @@ impl Nginx {
         fs::write(scratch.path().join("filter.js"), include_str!("filter.js")).ok()?;
         // Its JavaScript gives no memory back before a request ends: one that takes all there is must not take others with it.
         let command = format!("ulimit -v {MOST_MEMORY}; exec nginx -p '{folder}' -c '{folder}/nginx.conf'");
-        let child = Command::new("bash")
-            .args(["-c", &command])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
+        let child =
+            Command::new("bash").args(["-c", &command]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
         let nginx = Self { child, plain, edits, _scratch: scratch };
         (0..100).find(|_| {
             std::thread::sleep(Duration::from_millis(50));

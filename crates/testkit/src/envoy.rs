@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -117,6 +118,17 @@ pub struct Memory {
     pub peak: u64,
 }
 
+/// What all Envoys of this process have cost so far.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+static STARTING: AtomicU64 = AtomicU64::new(0);
+static SPENT: AtomicU64 = AtomicU64::new(0);
+
+/// How many Envoys were started, what of the processor's time those that got ready had had by then, and all those that
+/// were stopped, in milliseconds.
+pub fn costs() -> (u64, u64, u64) {
+    (STARTED.load(Ordering::Relaxed), STARTING.load(Ordering::Relaxed), SPENT.load(Ordering::Relaxed))
+}
+
 /// A running Envoy.
 #[derive(Debug)]
 pub struct Envoy {
@@ -186,9 +198,11 @@ impl Envoy {
             .envs(keys.iter().copied())
             .stderr(output);
         let func_e = command.spawn().map_err(|error| format!("{}: {error}", tools.func_e.display()))?;
+        STARTED.fetch_add(1, Ordering::Relaxed);
         let mut envoy =
             Self { func_e, admin: SocketAddr::from(([127, 0, 0, 1], 0)), listeners: BTreeMap::new(), log, scratch };
         envoy.wait(&admin).map_err(|error| format!("{error}\n{}", envoy.complaints()))?;
+        STARTING.fetch_add(envoy.milliseconds(), Ordering::Relaxed);
         Ok(envoy)
     }
 
@@ -235,6 +249,11 @@ impl Envoy {
             line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
         };
         Some(Memory { now: kib("VmRSS:")?, peak: kib("VmHWM:")? })
+    }
+
+    /// What it has had of the processor's time, where the system tells.
+    fn milliseconds(&self) -> u64 {
+        self.pid().and_then(processor_time).map_or(0, |seconds| (seconds * 1000.0) as u64)
     }
 
     /// Whether the process is still there.
@@ -305,6 +324,7 @@ impl Envoy {
 impl Drop for Envoy {
     /// Asks func-e to stop Envoy, and insists after a while.
     fn drop(&mut self) {
+        SPENT.fetch_add(self.milliseconds(), Ordering::Relaxed);
         if let Some(pid) = i32::try_from(self.func_e.id()).ok().and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
