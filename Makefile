@@ -122,11 +122,10 @@ soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, m
 	ENVOY_PATH=$(NEWEST) SIEGE_RESPONSES=$(or $(SIEGE_RESPONSES),20000) cargo test --locked --test envoy -- "hostile upstream" --nocapture
 
 .PHONY: platform
-platform: wasm ## What `fieldgate render` writes, in a real Envoy Gateway: nothing opens, whatever comes late, breaks or goes
+platform: wasm ## What `fieldgate render` writes, in a real Envoy Gateway, and before istioctl: nothing opens, whatever comes late, breaks or goes (ROW="istioctl" chooses)
 	@scripts/envoy.sh $(ENVOY_NEWEST)
 	@scripts/platform.sh
-	ENVOY_PATH=$(NEWEST) ENVOY_GATEWAY=$(CURDIR)/.tools/platform/envoy-gateway-$(ENVOY_GATEWAY_VERSION) FIELDGATE_PLATFORM=1 \
-	  cargo test --locked --test platform
+	ENVOY_PATH=$(NEWEST) FIELDGATE_PLATFORM=1 cargo test --locked --test platform -- $(if $(ROW),"$(ROW)")
 
 .PHONY: dist
 dist: ## What a release consists of, in target/dist/: plugin, image, command, SBOM, checksums; read back by other programs (RELEASING.md)

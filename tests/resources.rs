@@ -14,39 +14,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
+use std::path::Path;
 
+use fieldgate_testkit::resources;
 use jsonschema::Validator;
-use serde_json::{Map, Value};
-
-/// Policies, and how each is rendered.
-const RENDERED: &[(&str, &[&str])] = &[
-    ("policies/telco.yaml", &["--to", "envoy-gateway", "--image", "oci://registry.example/fieldgate:1"]),
-    (
-        "tests/cli/small.yaml",
-        &[
-            "--to",
-            "envoy-gateway",
-            "--image",
-            "https://files.example/fieldgate.wasm",
-            "--listener",
-            "http",
-            "--listener",
-            "https",
-        ],
-    ),
-    (
-        "tests/cli/released.yaml",
-        &[
-            "--to",
-            "envoy-gateway",
-            "--image",
-            "oci://registry.example/fieldgate:1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-        ],
-    ),
-    ("tests/cli/either.yaml", &["--to", "istio", "--image", "oci://registry.example/fieldgate:1"]),
-    ("tests/cli/released-payload.yaml", &["--to", "istio", "--namespace", "edge", "--gateway", "public"]),
-];
+use serde_json::Value;
 
 /// Group, version and kind.
 type Kind = (String, String);
@@ -62,7 +34,7 @@ fn definitions() -> Option<BTreeMap<Kind, Value>> {
     }
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("the folder of definitions") {
-        for document in documents(&fs::read_to_string(entry.unwrap().path()).unwrap()) {
+        for document in resources::documents(&fs::read_to_string(entry.unwrap().path()).unwrap()) {
             let spec = &document["spec"];
             for version in spec["versions"].as_array().into_iter().flatten() {
                 let group = format!("{}/{}", spec["group"].as_str().unwrap(), version["name"].as_str().unwrap());
@@ -73,13 +45,6 @@ fn definitions() -> Option<BTreeMap<Kind, Value>> {
         }
     }
     Some(found)
-}
-
-fn documents(text: &str) -> Vec<Value> {
-    let start = format!("\n{text}");
-    let parts =
-        start.split("\n---\n").filter(|part| part.lines().any(|line| !line.is_empty() && !line.starts_with('#')));
-    parts.map(|part| serde_saphyr::from_str(part).unwrap_or_else(|fault| panic!("{fault}: {part:.300}"))).collect()
 }
 
 /// Lets a schema take no field that it does not name, as an API server prunes and refuses them.
@@ -99,25 +64,8 @@ fn strict(schema: &mut Value) {
     }
 }
 
-/// Rendered files by name, without the list for kustomize and patches of what is there.
 fn rendered(policy: &str, options: &[&str]) -> Vec<(String, Vec<Value>)> {
-    let output = Command::new(env!("CARGO_BIN_EXE_fieldgate"))
-        .current_dir(fieldgate_testkit::root())
-        .args(["render", policy])
-        .args(options)
-        .output()
-        .expect("the command runs");
-    let text = String::from_utf8(output.stdout).expect("text");
-    assert!(output.status.success(), "{policy} {options:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let mut files: Vec<(String, String)> = Vec::new();
-    for part in format!("\n{text}").split("\n---\n").filter(|part| !part.is_empty()) {
-        match part.strip_prefix("# ").and_then(|rest| rest.split_once('\n')) {
-            Some((name, rest)) if name.ends_with(".yaml") => files.push((name.to_owned(), rest.to_owned())),
-            _ => files.last_mut().expect("a file").1.push_str(&format!("\n---\n{part}")),
-        }
-    }
-    files.retain(|(name, _)| name != "kustomization.yaml" && !name.ends_with(".patch.yaml"));
-    files.into_iter().map(|(name, text)| (name, documents(&text))).collect()
+    resources::rendered(Path::new(env!("CARGO_BIN_EXE_fieldgate")), policy, options)
 }
 
 fn schema<'d>(definitions: &'d BTreeMap<Kind, Value>, resource: &Value) -> &'d Value {
@@ -134,9 +82,9 @@ fn validator(schema: &Value) -> Validator {
 fn what_is_rendered_is_taken_by_the_projects_own_definitions() {
     let Some(definitions) = definitions() else { return };
     let mut seen = 0;
-    for (policy, options) in RENDERED {
-        for (name, resources) in rendered(policy, options) {
-            for resource in resources {
+    for (policy, options) in resources::RENDERED {
+        for (name, found) in rendered(policy, options) {
+            for resource in found {
                 let faults: Vec<String> = validator(schema(&definitions, &resource))
                     .iter_errors(&resource["spec"])
                     .map(|fault| format!("{fault} at {}", fault.instance_path()))
@@ -149,52 +97,27 @@ fn what_is_rendered_is_taken_by_the_projects_own_definitions() {
     assert!(seen >= 20, "only {seen} resources");
 }
 
-/// Copies of a resource in which one key is misspelt, each with the key's place; what the schema leaves open is left out.
-fn misspelt(value: &Value, schema: &Value, place: &str, copies: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(members) => {
-            let Some(properties) = schema["properties"].as_object() else { return };
-            for (key, inner) in members {
-                let mut copy: Map<String, Value> = members.clone();
-                let own = copy.remove(key).expect("a key that is there");
-                copy.insert(format!("{key}s"), own);
-                copies.push((format!("{place}/{key}"), Value::Object(copy)));
-                let before = copies.len();
-                misspelt(inner, properties.get(key).unwrap_or(&Value::Null), &format!("{place}/{key}"), copies);
-                for (_, below) in copies.iter_mut().skip(before) {
-                    let mut copy = members.clone();
-                    copy.insert(key.clone(), below.take());
-                    *below = Value::Object(copy);
-                }
-            }
-        }
-        Value::Array(elements) => {
-            for (index, inner) in elements.iter().enumerate() {
-                let before = copies.len();
-                misspelt(inner, &schema["items"], &format!("{place}/{index}"), copies);
-                for (_, below) in copies.iter_mut().skip(before) {
-                    let mut copy = elements.clone();
-                    copy[index] = below.take();
-                    *below = Value::Array(copy);
-                }
-            }
-        }
-        _ => {}
-    }
+/// Whether a schema names the key at a place of a `spec`. What it leaves open it does not look into.
+fn is_named(schema: &Value, place: &str) -> bool {
+    let mut schema = schema;
+    place.split('/').skip(1).all(|step| {
+        let is_index = step.bytes().all(|byte| byte.is_ascii_digit());
+        schema = if is_index { &schema["items"] } else { &schema["properties"][step] };
+        !schema.is_null()
+    })
 }
 
 #[test]
 fn a_misspelt_key_of_what_is_rendered_is_refused() {
     let Some(definitions) = definitions() else { return };
     let mut seen = 0;
-    for (policy, options) in RENDERED {
-        for (name, resources) in rendered(policy, options) {
-            for resource in resources {
+    for (policy, options) in resources::RENDERED {
+        for (name, found) in rendered(policy, options) {
+            for resource in found {
                 let schema = schema(&definitions, &resource);
-                let validator = validator(schema);
-                let mut copies = Vec::new();
-                misspelt(&resource["spec"], schema, "", &mut copies);
-                for (place, copy) in copies {
+                let (validator, spec) = (validator(schema), &resource["spec"]);
+                for place in resources::keys(spec, "").into_iter().filter(|place| is_named(schema, place)) {
+                    let copy = resources::misspelt(spec, &place);
                     assert!(!validator.is_valid(&copy), "{policy} {name}: `{place}` may be misspelt");
                     seen += 1;
                 }

@@ -4,34 +4,15 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::site;
+use super::rendered::{self, KEY, Rendered};
+use super::{site, tools};
 use fieldgate_testkit::envoy::Scratch;
 use fieldgate_testkit::token::Issuer;
 use serde_json::json;
-
-/// The key of the rows' pseudonyms.
-const KEY: &str = "ZmllbGRnYXRlIHRlc3Qga2V5LCBub3QgYSBzZWNyZXQ=";
-
-/// How long Envoy Gateway may take for something on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(90);
-
-/// The policy of the rows: one scope that sees one field.
-pub(super) const POLICY: &str = "\
-language: 1
-policy: accounts
-identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
-classes:
-  reference: {about: Status and kind}
-routes:
-  get-account: {match: \"GET /accounts/{accountId}\", area: accounts, body: {$.status: reference}}
-scopes:
-  care.read: {areas: [accounts], grant: {reference: show}}
-";
 
 /// A running Envoy Gateway.
 pub(super) struct Gateway {
@@ -40,20 +21,12 @@ pub(super) struct Gateway {
     pub(super) token: String,
 }
 
-/// How the plugin is rendered.
-pub(super) struct Rendered<'a> {
-    pub(super) policy: &'a str,
-    /// `--image` and what follows it.
-    pub(super) image: Vec<String>,
-    pub(super) name: &'a str,
-}
-
 impl Gateway {
     /// Starts it with a Gateway that has no route yet, and the gate if there is to be one.
     pub(super) fn start(with_gate: bool) -> Result<Self, String> {
-        let program = std::env::var("ENVOY_GATEWAY").map_err(|_| "ENVOY_GATEWAY names no program".to_owned())?;
+        let program = tools::path("envoy-gateway");
         let envoy = std::env::var("ENVOY_PATH").map_err(|_| "ENVOY_PATH names no program".to_owned())?;
-        up()?;
+        tools::up()?;
         let scratch = Scratch::new().map_err(|error| error.to_string())?;
         let home = scratch.path().to_owned();
         let version = version(&envoy)?;
@@ -65,10 +38,9 @@ impl Gateway {
         symlink(&envoy, binary.join("envoy")).map_err(|error| error.to_string())?;
         let issuer = Issuer::new();
         let token = issuer.token(&json!({"azp": "care-app", "scope": "care.read", "sub": "agent"}));
-        run(Command::new(&program)
-            .args(["certgen", "--local", "--config-home"])
-            .arg(home.join("config"))
-            .env("HOME", home.join("home")))?;
+        let mut certificates = Command::new(&program);
+        certificates.args(["certgen", "--local", "--config-home"]).arg(home.join("config"));
+        tools::run(certificates.env("HOME", home.join("home")))?;
         let filled = |text: &str| -> Result<String, String> {
             let certificate = |name: &str| {
                 let path = home.join("config/certs/envoy").join(name);
@@ -90,13 +62,8 @@ impl Gateway {
             .map_err(|error| error.to_string())?;
         fs::write(home.join("resources/gateway.yaml"), filled(&text("gateway.yaml")?)?)
             .map_err(|error| error.to_string())?;
-        let first = Rendered {
-            policy: POLICY,
-            image: vec!["http://127.0.0.1:5056/fieldgate.wasm".to_owned()],
-            name: "fieldgate",
-        };
-        render(&scratch, &first)?;
-        fs::write(home.join("resources/01-proxy.yaml"), on_this_host(&home, &version)?)
+        Rendered::from("http://127.0.0.1:5056/fieldgate.wasm").write(&scratch)?;
+        fs::write(home.join("resources/01-proxy.yaml"), on_this_host(&scratch, &version)?)
             .map_err(|error| error.to_string())?;
         let log = fs::File::create(home.join("log")).map_err(|error| error.to_string())?;
         let errors = log.try_clone().map_err(|error| error.to_string())?;
@@ -108,14 +75,14 @@ impl Gateway {
             .stdout(Stdio::from(log))
             .stderr(Stdio::from(errors))
             .spawn()
-            .map_err(|error| format!("{program}: {error}"))?;
+            .map_err(|error| format!("{}: {error}", program.display()))?;
         let gateway = Self { process, scratch, token };
         if with_gate {
             // Before anything else, as the file says.
             gateway.apply("00-gate.yaml")?;
         }
         // No route yet: Envoy answers itself, or the gate does.
-        if site::within(PATIENCE, || matches!(site::ask("/", None).0, 403 | 404)) {
+        if site::within(site::PATIENCE, || matches!(site::ask("/", None).0, 403 | 404)) {
             Ok(gateway)
         } else {
             Err(gateway.told("Envoy Gateway does not serve"))
@@ -127,18 +94,13 @@ impl Gateway {
     }
 
     /// Renders the plugin's resources; nothing is applied.
-    pub(super) fn render(&self, rendered: &Rendered<'_>) -> Result<(), String> {
-        render(&self.scratch, rendered)
+    pub(super) fn render(&self, rendered: &Rendered) -> Result<(), String> {
+        rendered.write(&self.scratch)
     }
 
-    /// The lines of the access log that have a decision record: what stands before it, and the record.
-    pub(super) fn records(&self) -> Vec<(String, serde_json::Value)> {
-        let log = fs::read_to_string(self.directory("log")).unwrap_or_default();
-        let record = |line: &str| {
-            let (before, record) = line.split_once(" {\"fieldgate\":")?;
-            Some((before.to_owned(), serde_json::from_str(&format!("{{\"fieldgate\":{record}")).ok()?))
-        };
-        log.lines().filter_map(record).collect()
+    /// What Envoy Gateway and its Envoy have printed.
+    pub(super) fn log(&self) -> String {
+        fs::read_to_string(self.directory("log")).unwrap_or_default()
     }
 
     /// What Envoy's admin interface answers.
@@ -150,17 +112,12 @@ impl Gateway {
             .find_map(|entry| fs::read_to_string(entry.path().join("admin-address.txt")).ok())
             .ok_or_else(|| format!("no address of Envoy's admin interface below {}", run.display()))?;
         let address = address.trim().parse().map_err(|error| format!("{address}: {error}"))?;
-        match site::ask_at(address, path, None) {
-            (200, body) => Ok(body),
-            other => Err(format!("{path}: {other:?}")),
-        }
+        site::found_at(address, path)
     }
 
     /// Applies a rendered file, by its name.
     pub(super) fn apply(&self, name: &str) -> Result<(), String> {
-        let text =
-            fs::read_to_string(self.directory("rendered").join(name)).map_err(|error| format!("{name}: {error}"))?;
-        self.put(name, &text)
+        self.put(name, &rendered::text(&self.scratch, name)?)
     }
 
     /// Applies what stands between plugin and clients, and the plugin.
@@ -170,12 +127,7 @@ impl Gateway {
 
     /// Applies a rendered file with something changed in it.
     pub(super) fn apply_changed(&self, name: &str, from: &str, to: &str) -> Result<(), String> {
-        let text =
-            fs::read_to_string(self.directory("rendered").join(name)).map_err(|error| format!("{name}: {error}"))?;
-        if !text.contains(from) {
-            return Err(format!("{name} has no `{from}`"));
-        }
-        self.put(name, &text.replace(from, to))
+        self.put(name, &rendered::changed(&self.scratch, name, from, to)?)
     }
 
     /// Applies the route and who may use it.
@@ -202,18 +154,12 @@ impl Gateway {
 
     /// Waits for a filtered answer.
     pub(super) fn filters(&self) -> Result<(), String> {
-        let expected = (200, site::FILTERED.to_owned());
-        if site::within(PATIENCE, || site::ask("/accounts/42", Some(&self.token)) == expected) {
-            Ok(())
-        } else {
-            let last = site::ask("/accounts/42", Some(&self.token));
-            Err(self.told(&format!("no filtered answer; the last was {last:?}")))
-        }
+        site::filters(&self.token).map_err(|fault| self.told(&fault))
     }
 
     /// A fault, with the end of Envoy Gateway's log.
     pub(super) fn told(&self, fault: &str) -> String {
-        let log = fs::read_to_string(self.directory("log")).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> =
             log.lines().filter(|line| !line.contains("\tdebug\t") && !line.starts_with("{\":authority\"")).collect();
         let from = lines.len().saturating_sub(30);
@@ -229,43 +175,14 @@ impl Drop for Gateway {
     }
 }
 
-fn render(scratch: &Scratch, rendered: &Rendered<'_>) -> Result<(), String> {
-    let policy = scratch.write("accounts.yaml", rendered.policy).map_err(|error| error.to_string())?;
-    run(Command::new(env!("CARGO_BIN_EXE_fieldgate"))
-        .args(["render", "--to", "envoy-gateway", "--name", rendered.name, "--image"])
-        .args(&rendered.image)
-        .arg("--out")
-        .arg(scratch.path().join("rendered"))
-        .arg(policy))
-}
-
 /// The rendered EnvoyProxy, for an Envoy without Kubernetes: what stands under `provider` is the cluster's.
-fn on_this_host(home: &Path, version: &str) -> Result<String, String> {
-    let text = fs::read_to_string(home.join("rendered/01-proxy.yaml")).map_err(|error| error.to_string())?;
+fn on_this_host(scratch: &Scratch, version: &str) -> Result<String, String> {
+    let text = rendered::text(scratch, "01-proxy.yaml")?;
     let (ours, _) = text.split_once("  provider:\n").ok_or("the EnvoyProxy has no `provider`")?;
     Ok(format!("{ours}  provider: {{type: Host, host: {{envoyVersion: \"{version}\"}}}}\n"))
-}
-
-/// The network of a new namespace is down.
-fn up() -> Result<(), String> {
-    run(Command::new("ip").args(["link", "set", "lo", "up"]))
 }
 
 fn version(envoy: &str) -> Result<String, String> {
     let path = Path::new(envoy).parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     path.ok_or_else(|| format!("{envoy} is in no directory that is named by its version"))
-}
-
-pub(super) fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(format!(
-            "{:?}\n{}{}",
-            command,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        ))
-    }
 }

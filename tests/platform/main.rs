@@ -1,10 +1,12 @@
-//! Gateways as their own projects make them: what `fieldgate render` writes, in a real Envoy Gateway with a real Envoy.
+//! Gateways as their own projects make them: what `fieldgate render` writes, in a real Envoy Gateway with a real Envoy, and before
+//! istioctl.
 //!
-//! Envoy Gateway takes routes into service before the filters that guard them, so each row asks all the while that resources come,
+//! Envoy Gateway takes routes into service before the filters that guard them, so its rows ask all the while that resources come,
 //! change and go: no answer may hold what the policy withholds. Rows that say *without the gate* show that there is something to
 //! close. Each runs in a network and a process namespace of its own, since Envoy Gateway listens on fixed ports.
 //!
-//! `make platform` gets what they need, and sets `FIELDGATE_PLATFORM`; without it they are ignored.
+//! `make platform` gets what they need, and sets `FIELDGATE_PLATFORM`; without it they are ignored. With it rows are ignored whose
+//! programs are not there, and say which.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,19 +18,30 @@
 )]
 
 mod gateway;
-mod rows;
+mod gateway_rows;
+mod registry;
+mod rendered;
 mod site;
+mod strict;
+mod told;
+mod tools;
 
 use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A claim, and what shows it.
+type Row = (&'static str, fn() -> Result<(), String>);
+
+/// The rows, and the programs that they need.
+const ALL: [(&[Row], &[&str]); 2] = [(gateway_rows::ALL, &["envoy-gateway"]), (strict::ALL, &["istioctl"])];
 
 /// Set for the process that runs one row, in its namespaces.
 const ROW: &str = "FIELDGATE_PLATFORM_ROW";
 
 fn main() -> ExitCode {
     if let Ok(claim) = std::env::var(ROW) {
-        let Some((_, row)) = rows::ALL.iter().find(|(own, _)| *own == claim) else {
+        let Some((_, row)) = ALL.iter().flat_map(|(rows, _)| *rows).find(|(own, _)| *own == claim) else {
             eprintln!("no row `{claim}`");
             return ExitCode::FAILURE;
         };
@@ -41,11 +54,19 @@ fn main() -> ExitCode {
         };
     }
     let is_on = std::env::var_os("FIELDGATE_PLATFORM").is_some();
-    let trials = rows::ALL
-        .iter()
-        .map(|(claim, _)| Trial::test(*claim, move || alone(claim).map_err(Failed::from)).with_ignored_flag(!is_on));
+    let trials = ALL.iter().flat_map(|(rows, needs)| {
+        let missing = is_on.then(|| tools::missing(needs)).flatten();
+        rows.iter().map(move |(claim, _)| {
+            let trial = Trial::test(*claim, move || alone(claim).map_err(Failed::from));
+            let trial = trial.with_ignored_flag(!is_on || missing.is_some());
+            match missing {
+                Some(missing) => trial.with_kind(format!("skipped: no {missing}")),
+                None => trial,
+            }
+        })
+    });
     let mut arguments = Arguments::from_args();
-    // Two at once: each is an Envoy Gateway and an Envoy.
+    // Two at once: most are an Envoy Gateway and an Envoy.
     arguments.test_threads = arguments.test_threads.or(Some(2));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -12,6 +12,12 @@ pub(super) const GATEWAY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4
 pub(super) const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
 pub(super) const FILES: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5056);
 
+/// How long a gateway may take for something on a busy machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(240);
+
+/// How long rows that must see nothing look.
+pub(super) const LOOK: Duration = Duration::from_secs(15);
+
 /// What no caller may see.
 pub(super) const MARKER: &str = "WITHHELD-4711";
 
@@ -77,6 +83,24 @@ pub(super) fn ask_at(server: SocketAddr, path: &str, token: Option<&str>) -> (u1
     asked(server, path, token).unwrap_or_default()
 }
 
+/// What another server has at a path.
+pub(super) fn found_at(server: SocketAddr, path: &str) -> Result<String, String> {
+    match ask_at(server, path, None) {
+        (200, body) => Ok(body),
+        other => Err(format!("{path}: {other:?}")),
+    }
+}
+
+/// Waits for a filtered answer.
+pub(super) fn filters(token: &str) -> Result<(), String> {
+    let expected = (200, FILTERED.to_owned());
+    if within(PATIENCE, || ask("/accounts/42", Some(token)) == expected) {
+        Ok(())
+    } else {
+        Err(format!("no filtered answer; the last was {:?}", ask("/accounts/42", Some(token))))
+    }
+}
+
 fn asked(server: SocketAddr, path: &str, token: Option<&str>) -> Option<(u16, String)> {
     let wait = Duration::from_secs(10);
     let mut stream = TcpStream::connect_timeout(&server, wait).ok()?;
@@ -125,6 +149,19 @@ pub(super) struct Seen {
     pub(super) asked: u32,
 }
 
+impl Seen {
+    /// No answer held what is withheld.
+    pub(super) fn closed(&self) -> Result<(), String> {
+        if self.leaked == 0 && self.asked > 50 { Ok(()) } else { Err(format!("{self:?}")) }
+    }
+
+    /// Nobody has got anything of the API's.
+    pub(super) fn nothing(&self) -> Result<(), String> {
+        self.closed()?;
+        if self.statuses.contains_key(&200) { Err(format!("{self:?}")) } else { Ok(()) }
+    }
+}
+
 /// Callers that ask all the while, until they are told to stop.
 pub(super) struct Watch {
     stop: Arc<AtomicBool>,
@@ -152,6 +189,11 @@ impl Watch {
         };
         let callers = tokens.into_iter().map(caller).collect();
         Self { stop, seen, callers }
+    }
+
+    /// One caller with a token and one without.
+    pub(super) fn two(token: &str) -> Self {
+        Self::start("/accounts/42", vec![Some(token.to_owned()), None], Duration::from_millis(10))
     }
 
     pub(super) fn so_far(&self) -> Seen {

@@ -37,6 +37,8 @@ pub mod oracle;
 #[cfg(feature = "hosts")]
 pub mod ratelimit;
 #[cfg(feature = "hosts")]
+pub mod resources;
+#[cfg(feature = "hosts")]
 pub mod row;
 #[cfg(feature = "hosts")]
 pub mod stream;
