@@ -10,16 +10,13 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
-use super::CallerProfile;
-
-use super::census::{Bin, Bins};
-use super::collect::NamespaceId;
+use super::bins::{Bin, Bins};
 use super::grant::{Grants, ScalarRule};
+use super::ids::{NamespaceId, Outlook, Standing, StateId};
 use super::kept::{Fills, Share};
-use super::looks::{EntryGroups, Look};
-use super::tally::Standing;
-use super::trie::{EntryId, NodeId, Trie, TrieNode};
-use super::view::{ContainerRule, Outlook, PathStep, State, StateId};
+use super::looks::{CallerProfile, EntryGroups, Look};
+use super::state::{ContainerRule, PathStep, State};
+use super::trie::{EntryId, NodeId, Trie, TrieNode, resolve};
 use crate::model::field_path::{FieldPath, Filter};
 use crate::model::{ClassId, ClientId, Entry, Governed, Level, Limits, Over, PolicySet, RouteId, ScopeId};
 
@@ -135,7 +132,7 @@ impl Automaton {
         room: Share,
     ) -> Option<Self> {
         let CallerProfile { route, client, ceiling, .. } = *kind;
-        let max_records = governed(&policy, route)?.max_records.as_ref().map(|records| (records.max, records.over));
+        let max_records = policy.governed(route)?.max_records.as_ref().map(|records| (records.max, records.over));
         let limits = policy.limits;
         Self {
             policy,
@@ -525,7 +522,7 @@ impl Automaton {
 
     fn grants(&self) -> Option<(Grants<'_>, &Governed)> {
         let Judge::Caller { route, client, ceiling } = self.judge else { return None };
-        let governed = governed(&self.policy, route)?;
+        let governed = self.policy.governed(route)?;
         Some((Grants::new(&self.policy, client, &governed.ceiling, ceiling), governed))
     }
 
@@ -655,14 +652,6 @@ impl Fills for Automaton {
 
 fn children(node: &TrieNode) -> impl Iterator<Item = NodeId> {
     node.members.values().copied().chain(node.any).chain(node.filtered.iter().map(|(_, child)| *child))
-}
-
-pub(super) fn governed(policy: &PolicySet, route: RouteId) -> Option<&Governed> {
-    policy.routes.get(usize::from(route.0))?.body.governed()
-}
-
-pub(super) fn resolve<'a>(route: &'a Governed, entries: &[EntryId]) -> Vec<&'a Entry> {
-    entries.iter().filter_map(|entry| route.entries.get(usize::try_from(entry.0).ok()?)).collect()
 }
 
 #[cfg(test)]

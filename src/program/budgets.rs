@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::collect::NamespaceId;
 use super::fit::fit;
-use super::router;
+use super::ids::NamespaceId;
+use super::target;
 use crate::budget::{
     Books, BudgetRule, BudgetUnit, Granter, KeyTag, Ladder, Need, Period, Service, Subject, SubjectHasher, SubjectKey,
 };
@@ -209,7 +209,7 @@ impl Budgets {
         target: &str,
         named: InPath,
     ) -> Vec<Demand> {
-        let Some(governed) = super::automaton::governed(policy, route) else { return Vec::new() };
+        let Some(governed) = policy.governed(route) else { return Vec::new() };
         let bound = policy.budgets_on(route).filter(|(_, budget)| budget.binds(caller.entry));
         bound
             .map(|(id, budget)| Demand {
@@ -250,7 +250,7 @@ fn need(governed: &Governed, budget: &Budget, target: &str, named: InPath) -> Ne
 /// The records that a request may get: `max_records`, or what it asks for itself where that is less (rule 34a).
 #[must_use]
 pub fn page(records: &MaxRecords, target: &str) -> u64 {
-    let asked = records.query.as_ref().and_then(|name| router::query_value(target, name)?.parse::<u64>().ok());
+    let asked = records.query.as_ref().and_then(|name| target::query_value(target, name)?.parse::<u64>().ok());
     asked.map_or(records.max, |asked| asked.clamp(1, records.max))
 }
 
@@ -259,7 +259,7 @@ fn path_text(route: &Route, subject: &PathSubject, target: &str) -> Option<Strin
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     let values = fit(&route.template, path)?;
     let before = route.template.segments.iter().take(subject.segment);
-    router::decode_path(values.get(before.filter(|segment| segment.parameter().is_some()).count())?)
+    target::decode_path(values.get(before.filter(|segment| segment.parameter().is_some()).count())?)
 }
 
 /// A claim's text: a string as it is, anything else as JSON text, an absent claim as nothing.

@@ -8,12 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::budgets::Subjects;
+use super::ids::NamespaceId;
 use crate::budget::{Subject, SubjectHasher};
 use crate::transform::{decoded, plain};
-
-/// Index of a kind of subject among those that a policy has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NamespaceId(pub u8);
 
 /// A set of kinds of subjects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

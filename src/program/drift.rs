@@ -24,8 +24,7 @@ use std::rc::Rc;
 use rustc_hash::{FxHashSet, FxHasher};
 
 use super::automaton::Automaton;
-use super::collect::NamespaceId;
-use super::view::StateId;
+use super::ids::{NamespaceId, StateId};
 use crate::budget::Subject;
 use crate::model::field_path::{FieldPath, Segment};
 use crate::model::pattern::Effort;

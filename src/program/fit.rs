@@ -1,6 +1,6 @@
 //! Which paths a template fits, and what its parameters are there (rules 3 and 4).
 
-use super::router::is_canonical_segment;
+use super::target::is_canonical_segment;
 use crate::model::{Template, TemplateSegment, between};
 
 /// The values of a template's parameters in a canonical path, in order, as they stand there; `None` if it does not fit.

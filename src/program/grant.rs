@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::collect::NamespaceId;
+use serde_json::Value;
+
+use super::ids::NamespaceId;
 use crate::model::{Ceiling, ClassId, ClientId, Detector, Entry, Level, Mask, PolicySet, Pseudonym, ScopeId};
 
 /// JSON text of the replacement that always exists (rule 18).
@@ -69,6 +71,17 @@ impl ScalarRule {
     }
 }
 
+/// What a classified response header becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderRule {
+    /// Kept as it is.
+    Keep,
+    /// Its value is replaced. A header has no form at mask or pseudonym, so these levels end here too (rule 18).
+    Replace(String),
+    /// Removed.
+    Drop,
+}
+
 impl<'a> Grants<'a> {
     pub(super) fn new(policy: &'a PolicySet, client: Option<ClientId>, route: &'a Ceiling, step: Level) -> Self {
         let client = client.and_then(|id| policy.clients.get(usize::from(id.0))).map(|client| &client.ceiling);
@@ -83,8 +96,18 @@ impl<'a> Grants<'a> {
         self.under_ceilings(granted.unwrap_or(Level::Hide), classes())
     }
 
-    /// The level of a response header with these classes (rule 31).
-    pub(super) fn header_level(&self, classes: &[ClassId], scopes: &[ScopeId]) -> Level {
+    /// What a response header with these classes becomes (rule 31).
+    pub(super) fn header_rule(&self, classes: &[ClassId], scopes: &[ScopeId]) -> HeaderRule {
+        match self.header_level(classes, scopes) {
+            Level::Hide => HeaderRule::Drop,
+            Level::Show => HeaderRule::Keep,
+            Level::Mask | Level::Pseudonym | Level::Blank => {
+                HeaderRule::Replace(header_text(self.class_blank(classes.iter().copied())))
+            }
+        }
+    }
+
+    fn header_level(&self, classes: &[ClassId], scopes: &[ScopeId]) -> Level {
         let granted = scopes.iter().map(|scope| self.by_classes(classes.iter().copied(), *scope)).max();
         self.under_ceilings(granted.unwrap_or(Level::Hide), classes.iter().copied())
     }
@@ -162,7 +185,7 @@ impl<'a> Grants<'a> {
     }
 
     /// The replacement that all classes which have one agree on.
-    pub(super) fn class_blank(&self, classes: impl Iterator<Item = ClassId>) -> Option<&'a Rc<str>> {
+    fn class_blank(&self, classes: impl Iterator<Item = ClassId>) -> Option<&'a Rc<str>> {
         let policy = self.policy;
         agreed(classes.filter_map(move |class| policy.classes.get(usize::from(class.0))?.blank.as_ref()))
     }
@@ -172,4 +195,14 @@ impl<'a> Grants<'a> {
 fn agreed<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
     let first = values.next()?;
     values.all(|value| value == first).then_some(first)
+}
+
+/// A class's replacement as a header value: a string's text, another scalar's JSON text, nothing for `null`.
+fn header_text(blank: Option<&Rc<str>>) -> String {
+    match blank.and_then(|blank| serde_json::from_str(blank).ok()) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => text,
+        Some(Value::String(_)) => String::new(),
+        Some(other) => other.to_string(),
+    }
 }

@@ -7,11 +7,20 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::CallerProfile;
-use super::automaton::resolve;
 use super::grant::Grants;
-use super::trie::{EntryId, NodeId, Trie};
+use super::trie::{EntryId, NodeId, Trie, resolve};
 use crate::model::{ClassId, ClientId, Governed, Level, PolicySet, RouteId, ScopeId};
+
+/// What the levels of a caller on a route depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct CallerProfile {
+    pub(super) route: RouteId,
+    /// The entry that stands for all that give the same views.
+    pub(super) client: Option<ClientId>,
+    pub(super) scopes: Rc<[ScopeId]>,
+    /// That of the budgets' steps (rule 35).
+    pub(super) ceiling: Level,
+}
 
 /// What a view depends on: two kinds of callers with one look see the same of every body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 //! Nearly every name of a body is looked up, and most are unknown, so a name is found or missed in one or two slots of a
 //! table, mostly without comparing text.
 
-use super::view::{Outlook, StateId};
+use super::ids::{Outlook, StateId};
 
 /// A table of names.
 #[derive(Debug, Clone, Default)]

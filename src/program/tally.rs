@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::view::StateId;
+use super::ids::{Standing, StateId};
 use crate::model::Level;
 
 /// What became, or would have become, of one place of the policy in one body: numbers, never values.
@@ -14,15 +14,6 @@ pub struct FieldCount {
     pub level: Level,
     /// How many scalars, and containers that are decided whole, each as one.
     pub count: u64,
-}
-
-/// What stands at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// A string, number or literal name.
-    Scalar,
-    /// An object or array that is kept or removed whole.
-    Container,
 }
 
 /// Counts by state. It has an entry for each state that a body came to, so it is bounded by the view's own size.

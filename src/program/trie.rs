@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::collect::NamespaceId;
+use super::ids::NamespaceId;
 use crate::model::field_path::{FieldPath, Filter, Segment};
-use crate::model::{ClientId, Governed, ScopeId};
+use crate::model::{ClientId, Entry, Governed, ScopeId};
 
 /// Index of a node; the root is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -185,4 +185,9 @@ fn denied_place(path: &FieldPath) -> Vec<Segment> {
         segments.push(Segment::Any);
     }
     segments
+}
+
+/// The entries of a route that these are.
+pub(super) fn resolve<'a>(route: &'a Governed, entries: &[EntryId]) -> Vec<&'a Entry> {
+    entries.iter().filter_map(|entry| route.entries.get(usize::try_from(entry.0).ok()?)).collect()
 }

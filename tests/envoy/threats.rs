@@ -315,7 +315,7 @@ const THREATS: &[Threat] = &[
         &[
             "the path * is no route's",
             "no spelling of a path reaches another route",
-            "src/program/router.rs: only_canonical_paths_can_match_a_route",
+            "src/program/target.rs: only_canonical_paths_can_match_a_route",
         ],
     ),
     threat(
