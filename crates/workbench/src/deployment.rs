@@ -7,9 +7,10 @@
 //!
 //! ```text
 //!  bytes ─► trees (document::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record, metrics
-//!                                                  │  ├──► plugin, module ── embedded policy ─► Demands
-//!                                                  │  ├──► host
+//!                                 │                │  ├──► plugin, module ── embedded policy ─► Demands
+//!            patch, resource: what they are made of│  ├──► host
 //!                                                  │  └──► istio, mesh; gateway, patches, attach; rendered
+//!                                                  ├─────► recognise: which of them is the plugin, or the module
 //!                                                  ├─────► services: the rate limit services that policies ask
 //!                                                  └─────► tables, message: fields that are known to be harmless
 //! ```
@@ -18,6 +19,7 @@
 //! cluster) is at most a note. Defaults are those of Envoy 1.40, Istio 1.27 and Envoy Gateway 1.9.
 
 mod attach;
+mod connection;
 mod covered;
 mod demands;
 mod embedded;
@@ -28,15 +30,18 @@ mod headers;
 mod host;
 mod identity;
 mod istio;
+mod look;
 mod manager;
 mod mesh;
 mod message;
 mod metrics;
 mod module;
 mod order;
+mod patch;
 mod patches;
 mod plugin;
 mod printed;
+mod recognise;
 mod record;
 mod rendered;
 mod resource;
@@ -54,6 +59,7 @@ use fieldgate::document::{Node, foreign};
 use fieldgate::policy::PolicySet;
 
 use demands::Demands;
+use look::Look;
 pub use metrics::labels;
 use survey::Survey;
 
@@ -143,11 +149,11 @@ pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
 
 /// Says that the plugin is in none of the files: nothing is filtered, or nothing was found to check.
 fn nowhere(look: &mut Look, survey: &Survey<'_>) {
-    if !survey.known || plugin::anywhere(survey) {
+    if !survey.known || recognise::anywhere(survey) {
         return;
     }
     rendered::without_plugin(look, survey);
-    let traffic = |resource: &&survey::Resource<'_>| resource::TRAFFIC.contains(&resource.kind);
+    let traffic = |resource: &&resource::Resource<'_>| resource::TRAFFIC.contains(&resource.kind);
     if let Some(first) = survey.resources.iter().find(traffic) {
         look.say(
             Code::PluginMissing,
@@ -184,45 +190,4 @@ fn readable<'a>(file: &File<'a>, found: &mut Vec<Diagnostic>) -> Option<&'a str>
 
 fn first_line(text: &str) -> u32 {
     u32::try_from(text.lines().next().map_or(0, str::len)).unwrap_or(u32::MAX)
-}
-
-/// What is said, and the texts that it is said of.
-struct Look {
-    found: Vec<Diagnostic>,
-    texts: Vec<Rc<str>>,
-    /// The policies that are reviewed: their names and digests.
-    reviewed: Vec<(String, String)>,
-    /// The clusters of rate limit services that policies ask, and where the first that does stands.
-    services: BTreeMap<String, Span>,
-}
-
-impl Look {
-    fn push(&mut self, diagnostic: Diagnostic) {
-        self.found.push(diagnostic);
-    }
-
-    /// Says something about a place, with a way out.
-    fn say(&mut self, code: Code, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.push(Diagnostic::at(code, span, message).help(help));
-    }
-
-    /// What is written at a place.
-    fn text(&self, span: Span) -> &str {
-        let range = || Some(usize::try_from(span.start).ok()?..usize::try_from(span.end).ok()?);
-        self.texts
-            .get(usize::from(span.file))
-            .zip(range())
-            .and_then(|(text, range)| text.get(range))
-            .unwrap_or_default()
-    }
-}
-
-/// Names for a sentence: `` `a`, `b` and 3 more ``.
-fn names<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
-    /// As many as a line holds.
-    const SHOWN: usize = 4;
-    let names: Vec<&str> = names.into_iter().collect();
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    let more = names.len().saturating_sub(SHOWN);
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }

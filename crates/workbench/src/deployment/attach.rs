@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use super::demands::Demands;
 use super::field::{at, elements, get, head, member, number, set, text};
-use super::patches::Gated;
-use super::resource::{self, ResourceName};
-use super::survey::{Resource, Survey};
-use super::{Look, gateway, headers, patches, rendered};
+use super::look::{Look, names};
+use super::patches::{self, Gated};
+use super::resource::{self, Resource, ResourceName};
+use super::survey::Survey;
+use super::{headers, recognise, rendered};
 use fieldgate::diagnostic::{Code, Diagnostic};
 use fieldgate::document::Node;
 use fieldgate::model::Identity;
@@ -18,11 +19,11 @@ const GROUP: &str = "gateway.networking.k8s.io";
 /// Judges routes, what is attached to them, and what is beside the plugin. `demands` are the plugin's.
 pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     let policies = all(survey, &["EnvoyExtensionPolicy"]);
-    let ours: Vec<&Node> = policies.iter().copied().filter(|policy| gateway::has_plugin(policy)).collect();
+    let ours: Vec<&Node> = policies.iter().copied().filter(|policy| recognise::has_plugin(policy)).collect();
     let gated = patches::gated(look, survey);
     replaced(look, survey, &policies);
     for policy in &ours {
-        let targets = resource::targets(policy, survey);
+        let targets = resource::targets(policy, &survey.resources);
         let gates = &gated.gateways;
         let has_gate = gates.iter().any(|gate| targets.contains(gate))
             || (!gates.is_empty() && targets.iter().all(|target| target.kind != "Gateway"));
@@ -88,15 +89,15 @@ fn all<'n>(survey: &Survey<'n>, kinds: &[&str]) -> Vec<&'n Node> {
 fn replaced(look: &mut Look, survey: &Survey<'_>, policies: &[&Node]) {
     let wide: Vec<ResourceName> = policies
         .iter()
-        .filter(|policy| gateway::has_plugin(policy))
-        .flat_map(|policy| resource::targets(policy, survey))
+        .filter(|policy| recognise::has_plugin(policy))
+        .flat_map(|policy| resource::targets(policy, &survey.resources))
         .filter(|target| target.kind == "Gateway")
         .collect();
-    for policy in policies.iter().filter(|policy| !gateway::has_plugin(policy)) {
+    for policy in policies.iter().filter(|policy| !recognise::has_plugin(policy)) {
         if at(policy, &["spec", "mergeType"]).is_some() {
             continue;
         }
-        for target in resource::targets(policy, survey) {
+        for target in resource::targets(policy, &survey.resources) {
             let given = survey.resources.iter().find(|resource| resource::named(resource) == target);
             let below =
                 given.is_none_or(|route| resource::parents(route.node).iter().any(|parent| wide.contains(parent)));
@@ -129,10 +130,14 @@ fn has_section(policy: &Node) -> bool {
 fn is_covered(route: &Resource<'_>, policies: &[&Node], survey: &Survey<'_>) -> bool {
     let own = resource::named(route);
     let on = |target: &ResourceName| {
-        policies.iter().copied().filter(|policy| resource::targets(policy, survey).contains(target)).collect::<Vec<_>>()
+        policies
+            .iter()
+            .copied()
+            .filter(|policy| resource::targets(policy, &survey.resources).contains(target))
+            .collect::<Vec<_>>()
     };
     let mine = on(&own);
-    let plugin = |policies: &[&Node]| policies.iter().any(|policy| gateway::has_plugin(policy));
+    let plugin = |policies: &[&Node]| policies.iter().any(|policy| recognise::has_plugin(policy));
     if plugin(&mine) {
         return true;
     }
@@ -153,9 +158,9 @@ fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Resou
     for route in open {
         let parents = resource::parents(route.node);
         let own = resource::named(route);
-        let is_told = policies
-            .iter()
-            .any(|policy| !gateway::has_plugin(policy) && resource::targets(policy, survey).contains(&own));
+        let is_told = policies.iter().any(|policy| {
+            !recognise::has_plugin(policy) && resource::targets(policy, &survey.resources).contains(&own)
+        });
         let is_closed =
             HTTP.contains(&route.kind) && !parents.is_empty() && parents.iter().all(|parent| gated.contains(parent));
         if is_closed || (is_told && HTTP.contains(&route.kind)) {
@@ -166,7 +171,7 @@ fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Resou
             backends.iter().filter(|backend| governed.contains(backend)).map(|one| one.name.as_str()).collect();
         let place = resource::place(route.node);
         if shared.is_empty() {
-            let names = super::names(backends.iter().map(|backend| backend.name.as_str()));
+            let names = names(backends.iter().map(|backend| backend.name.as_str()));
             look.say(
                 Code::UnseenTraffic,
                 place,
@@ -180,7 +185,7 @@ fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Resou
             look.say(
                 Code::PluginMissing,
                 place,
-                format!("{} is reached without the plugin through {} `{}`", super::names(shared), route.kind, own.name),
+                format!("{} is reached without the plugin through {} `{}`", names(shared), route.kind, own.name),
                 "attach the plugin to the Gateway, and put the gate before its router",
             );
         }
@@ -266,7 +271,7 @@ fn asked(look: &mut Look, survey: &Survey<'_>, policy: &Node, others_do: bool) {
         super::identity::no_token(look, span, "`optional: true`");
     }
     // Of a route: it takes the place of the Gateway's.
-    let of_route = resource::targets(policy, survey).iter().any(|target| target.kind != "Gateway");
+    let of_route = resource::targets(policy, &survey.resources).iter().any(|target| target.kind != "Gateway");
     let asks = at(policy, &["spec", "jwt"]).is_some() || at(policy, &["spec", "mergeType"]).is_some();
     if of_route && !asks && others_do {
         look.say(

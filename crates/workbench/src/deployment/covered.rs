@@ -2,9 +2,8 @@
 //! request; where none does, no token is looked at.
 
 use super::demands::{Demands, GovernedPath};
-use super::field::{elements, get, head, member, text, truth, unwrap, walk};
-use super::order::kind;
-use super::{Look, names};
+use super::field::{elements, get, head, kind, member, text, truth, unwrap, walk};
+use super::look::{Look, names};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::Identity;

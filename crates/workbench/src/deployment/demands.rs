@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Look;
 use super::field::{get, head, is, text};
+use super::look::Look;
 use fieldgate::diagnostic::{Code, Diagnostic, Severity, Span};
 use fieldgate::document::Node;
 use fieldgate::model::{HeadMode, Identity, Limits, Route, RouteBody, RouteId, Scope, Store, When};

@@ -1,7 +1,7 @@
 //! Configuration within other resources: a bootstrap in a ConfigMap, or in an EnvoyProxy.
 
-use super::Look;
 use super::field::{at, get, text};
+use super::look::Look;
 use fieldgate::diagnostic::{Diagnostic, Span};
 use fieldgate::document::{Node, Tree, foreign};
 

@@ -155,3 +155,12 @@ pub(super) fn message(name: &str, node: &Node) -> Node {
 pub(super) fn names_fieldgate(text: &str) -> bool {
     text.to_ascii_lowercase().contains("fieldgate")
 }
+
+/// What kind of filter it is: `jwt_authn` of `envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication`, or of
+/// `envoy.filters.http.jwt_authn` where its configuration is elsewhere.
+pub(super) fn kind(filter: &Node) -> &str {
+    let typed = get(filter, "typed_config").and_then(unwrap).map(|(name, _)| name);
+    let of_type = typed.and_then(|name| name.split_once(".filters.http.")).and_then(|(_, rest)| rest.split('.').next());
+    let name = text(filter, "name").unwrap_or_default();
+    of_type.or(typed).unwrap_or_else(|| name.strip_prefix("envoy.filters.http.").unwrap_or(name))
+}

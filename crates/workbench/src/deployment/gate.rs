@@ -5,9 +5,8 @@
 //! for the mark in its `match` does as much, but takes the settings of its virtual host and of itself from every filter
 //! that runs before the plugin: until the mark is there, the request has no route.
 
-use super::Look;
-use super::field::{at, elements, get, head, is, is_enumerator, member, set, text, unwrap, walk};
-use super::order::kind;
+use super::field::{at, elements, get, head, is, is_enumerator, kind, member, set, text, unwrap, walk};
+use super::look::Look;
 use super::survey::Survey;
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;

@@ -1,39 +1,17 @@
 //! Envoy Gateway's resources: EnvoyExtensionPolicy, which has the plugin, and those that open a threat beside it.
 
 use super::demands::{self, Demands};
-use super::field::{at, elements, get, head, is_zero_duration, member, names_fieldgate, set, text, truth, walk};
+use super::field::{at, elements, get, head, is_zero_duration, member, set, text, truth};
+use super::look::Look;
 use super::plugin::{self, Flag};
-use super::survey::{Extent, Survey};
-use super::{Look, attach, istio, manager, metrics, patches, record};
+use super::survey::Survey;
+use super::{attach, connection, istio, metrics, patches, recognise, record};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::document::{Node, Tree};
 
-/// Whether a patch lets the plugin hold the head: neither WasmPlugin nor EnvoyExtensionPolicy can say so.
-pub(super) fn flag(survey: &Survey<'_>) -> Flag {
-    const NAME: &str = "allow_on_headers_stop_iteration";
-    let mut patched = false;
-    for resource in &survey.resources {
-        match resource.kind {
-            "EnvoyFilter" => {
-                for patch in istio::patches(resource.node).filter(|patch| istio::extent(patch) == Extent::Patch) {
-                    walk(patch, &mut |node| patched |= set(node, NAME).is_some());
-                }
-            }
-            "EnvoyPatchPolicy" => {
-                for (name, value) in patches::operations(resource.node).filter_map(patches::written) {
-                    patched |= name == NAME && truth(value) == Some(true);
-                    walk(value, &mut |node| patched |= set(node, NAME).is_some());
-                }
-            }
-            _ => {}
-        }
-    }
-    if patched { Flag::Patched } else { Flag::Absent }
-}
-
 /// Judges the resources of Envoy Gateway.
 pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
-    let flag = flag(survey);
+    let flag = plugin::flag(survey);
     let mut demands = None;
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyExtensionPolicy") {
         demands = extension(look, resource.node, given, flag, patches::reloads(survey)).or(demands);
@@ -58,7 +36,8 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
 fn extension(look: &mut Look, resource: &Node, given: &Demands, flag: Flag, reloads: bool) -> Option<Demands> {
     let spec = get(resource, "spec")?;
     let modules = elements(spec, "wasm");
-    let ours: Vec<(usize, &Node)> = modules.iter().enumerate().filter(|(_, module)| is_ours(module)).collect();
+    let ours: Vec<(usize, &Node)> =
+        modules.iter().enumerate().filter(|(_, module)| recognise::is_wasm_module(module)).collect();
     let (index, first) = *ours.first()?;
     for (_, second) in ours.iter().skip(1) {
         look.push(
@@ -87,17 +66,6 @@ fn extension(look: &mut Look, resource: &Node, given: &Demands, flag: Flag, relo
         demands = Some(wasm(look, module, given, flag, reloads)).or(demands);
     }
     demands
-}
-
-/// Whether an EnvoyExtensionPolicy has the plugin.
-pub(super) fn has_plugin(policy: &Node) -> bool {
-    at(policy, &["spec", "wasm"]).and_then(Node::elements).unwrap_or_default().iter().any(is_ours)
-}
-
-fn is_ours(module: &Node) -> bool {
-    let url = |kind| at(module, &["code", kind, "url"]).and_then(Node::text);
-    let names = [text(module, "name"), text(module, "rootID"), url("http"), url("image")];
-    names.into_iter().flatten().any(names_fieldgate) || get(module, "config").is_some_and(demands::is_policy)
 }
 
 fn wasm(look: &mut Look, module: &Node, given: &Demands, flag: Flag, reloads: bool) -> Demands {
@@ -151,22 +119,22 @@ fn client(look: &mut Look, resource: &Node, demands: &Demands) {
         let word = found.text().unwrap_or_default();
         if word.starts_with("Unescape") {
             let what = format!("`escapedSlashesAction: {word}`: Envoy makes slashes of `%2F`");
-            manager::rewritten(look, found.span, &what, "write `KeepUnchanged`, or `RejectRequest`");
+            connection::rewritten(look, found.span, &what, "write `KeepUnchanged`, or `RejectRequest`");
         }
     }
     if let Some(found) = field(&["path", "disableMergeSlashes"]).filter(|found| truth(found) == Some(false)) {
         let what = "`disableMergeSlashes: false`: Envoy merges slashes in the path";
-        manager::rewritten(look, found.span, what, "write `disableMergeSlashes: true`");
+        connection::rewritten(look, found.span, what, "write `disableMergeSlashes: true`");
     }
     if let Some(found) = field(&["timeout", "http", "streamIdleTimeout"]).filter(|found| is_zero_duration(found)) {
-        manager::no_idle_timeout(look, found.span, "streamIdleTimeout");
+        connection::no_idle_timeout(look, found.span, "streamIdleTimeout");
     }
     for (path, name) in [
         (["connection", "bufferLimit"], "bufferLimit"),
         (["http2", "initialStreamWindowSize"], "initialStreamWindowSize"),
     ] {
         if let Some((found, size)) = field(&path).and_then(|found| Some((found, quantity(found)?))) {
-            manager::small(look, found.span, name, size, demands);
+            connection::small(look, found.span, name, size, demands);
         }
     }
 }

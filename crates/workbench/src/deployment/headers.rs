@@ -1,7 +1,7 @@
 //! Header mutations: of requests after the policy has matched them, and of responses after the plugin has filtered them.
 
-use super::Look;
 use super::field::{elements, get, head, text, walk};
+use super::look::Look;
 use super::printed::{self, Credentials};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;

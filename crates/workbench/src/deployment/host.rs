@@ -1,9 +1,10 @@
 //! What surrounds all listeners: the admin interface, runtime settings, Envoy's version, the filters of upstreams.
 
 use super::field::{at, elements, get, head, is, member, number, set, text, truth, walk};
+use super::look::Look;
 use super::routes::Governed;
 use super::survey::Survey;
-use super::{Look, metrics, order, plugin, printed};
+use super::{metrics, order, plugin, printed};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::{Node, Tree};
 

@@ -1,10 +1,10 @@
 //! Who is asking (rule 7): whether the host leaves a caller's identity where the policy looks for it, and has verified it.
 
 use super::demands::Demands;
-use super::field::{at, elements, get, head, is, is_enumerator, member, number, set, text, unwrap, walk};
-use super::order::kind;
+use super::field::{at, elements, get, head, is, is_enumerator, kind, member, number, set, text, unwrap, walk};
+use super::look::Look;
 use super::survey::Manager;
-use super::{Look, message, tables};
+use super::{message, tables};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::{Member, Node};
 use fieldgate::model::Identity;

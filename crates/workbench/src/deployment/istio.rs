@@ -1,35 +1,18 @@
-//! Istio's resources: WasmPlugin, which is a plugin's configuration in other words, and EnvoyFilter, which patches Envoy's.
+//! Istio's WasmPlugin, which is a plugin's configuration in other words. What its EnvoyFilters patch, `mesh` has.
 
 use super::demands::{self, Demands};
-use super::field::{at, elements, get, head, member, names_fieldgate, text};
+use super::field::{at, elements, get, head, member, text};
+use super::look::Look;
 use super::plugin::{self, Flag};
-use super::survey::{Extent, Survey};
-use super::{Look, gateway};
+use super::recognise;
+use super::survey::Survey;
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::HeadMode;
 
-/// The patches of an EnvoyFilter.
-pub(super) fn patches(resource: &Node) -> impl Iterator<Item = &Node> {
-    at(resource, &["spec", "configPatches"]).and_then(Node::elements).unwrap_or_default().iter()
-}
-
-/// What a patch puts in.
-pub(super) fn value(patch: &Node) -> Option<&Node> {
-    at(patch, &["patch", "value"])
-}
-
-/// A merge shows a part of a message, anything else all of it.
-pub(super) fn extent(patch: &Node) -> Extent {
-    match at(patch, &["patch", "operation"]).and_then(Node::text) {
-        Some("MERGE") => Extent::Patch,
-        _ => Extent::Whole,
-    }
-}
-
 /// Judges the WasmPlugins of Istio, and gives what the plugin's policy asks for.
 pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Option<Demands> {
-    let flag = gateway::flag(survey);
+    let flag = plugin::flag(survey);
     let mut found = None;
     for resource in &survey.resources {
         if resource.kind == "WasmPlugin" {
@@ -47,14 +30,6 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Op
     found
 }
 
-/// Whether a WasmPlugin is the plugin: by a name, by its URL, or by the policy that it has.
-pub(super) fn is_ours(resource: &Node) -> bool {
-    let Some(spec) = get(resource, "spec") else { return false };
-    let name = at(resource, &["metadata", "name"]);
-    let named = [name.and_then(Node::text), text(spec, "url"), text(spec, "pluginName")];
-    named.into_iter().flatten().any(names_fieldgate) || get(spec, "pluginConfig").is_some_and(demands::is_policy)
-}
-
 /// Whether a WasmPlugin is for a gateway, as far as its selector tells.
 fn is_for_gateway(spec: &Node) -> bool {
     let labels = at(spec, &["selector", "matchLabels"]).and_then(Node::members).unwrap_or_default();
@@ -63,7 +38,7 @@ fn is_for_gateway(spec: &Node) -> bool {
 }
 
 fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) -> Option<Demands> {
-    let spec = get(resource, "spec").filter(|_| is_ours(resource))?;
+    let spec = get(resource, "spec").filter(|_| recognise::is_wasm_plugin(resource))?;
     let name = at(resource, &["metadata", "name"]);
     let config = get(spec, "pluginConfig");
     let place = name.map_or_else(|| head(spec), |node| node.span);

@@ -1,20 +1,17 @@
 //! HTTP connection managers: whether they have the plugin, and the settings of theirs that lead past it.
 
 use super::demands::Demands;
-use super::field::{
-    at, elements, get, head, is_enumerator, is_zero_duration, member, number, set, text, truth, unwrap, walk,
-};
+use super::field::{at, elements, get, head, is_enumerator, member, set, text, unwrap, walk};
 use super::gate::{self, Gate};
-use super::plugin::{self, Carrier, Flag, Plugin};
+use super::look::{Look, names};
+use super::patch::Extent;
+use super::plugin::{self, Flag};
+use super::recognise::{self, Carrier, Plugin};
 use super::routes::{self, Governed, Reach};
-use super::survey::{Extent, Manager, Survey};
-use super::{Look, covered, headers, identity, message, metrics, module, order, printed, record, tables};
+use super::survey::{self, Manager, Survey};
+use super::{connection, covered, headers, identity, message, metrics, module, order, printed, record, tables};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::document::Node;
-use fieldgate::model::{HeadMode, Rls};
-
-/// The least buffer that the plugin can work with, in bytes: one write while Envoy buffers may be that large.
-const FLOOR: u64 = 16 << 10;
 
 /// Envoy's default for a listener's connections, in bytes.
 const DEFAULT_BUFFER: u64 = 1 << 20;
@@ -55,7 +52,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Go
         let plugins: Vec<(usize, Plugin<'_>)> = filters
             .iter()
             .enumerate()
-            .filter_map(|(index, filter)| Some((index, plugin::recognise(filter, survey)?)))
+            .filter_map(|(index, filter)| Some((index, recognise::recognise(filter, survey)?)))
             .collect();
         if plugins.is_empty() {
             match manager.extent {
@@ -130,26 +127,13 @@ fn through(
     }
 }
 
-/// The name by which a discovery service is asked for the routes.
-fn discovered(manager: &Node) -> Option<&str> {
-    at(manager, &["rds", "route_config_name"]).and_then(Node::text)
-}
-
-/// The names of all tables that a connection manager asks a discovery service for.
-pub(super) fn tables_of(manager: &Node) -> Vec<&str> {
-    let list = at(manager, &["scoped_routes", "scoped_route_configurations_list", "scoped_route_configurations"]);
-    let scoped = list.and_then(Node::elements).unwrap_or_default();
-    let scoped = scoped.iter().filter_map(|scope| text(scope, "route_configuration_name"));
-    discovered(manager).into_iter().chain(scoped).collect()
-}
-
 fn routes_of<'n>(manager: &'n Node, survey: &Survey<'n>) -> Routes<'n> {
     let mut routes = Routes::default();
     if let Some(table) = get(manager, "route_config") {
         routes.tables.push(table);
     }
     if let Some(found) = member(manager, "rds") {
-        routes.named(discovered(manager), found.key_span, survey);
+        routes.named(survey::discovered(manager), found.key_span, survey);
     }
     if let Some(found) = member(manager, "scoped_routes") {
         let list = at(&found.node, &["scoped_route_configurations_list", "scoped_route_configurations"]);
@@ -176,7 +160,7 @@ fn missing(look: &mut Look, survey: &Survey<'_>, manager: &Manager<'_>, governed
     // Within a matcher the plugin runs for some requests only; that is no plugin for the others.
     let mut inner = None;
     walk(manager.node, &mut |node| {
-        if inner.is_none() && plugin::recognise(node, survey).is_some() {
+        if inner.is_none() && recognise::recognise(node, survey).is_some() {
             inner = Some(head(node));
         }
     });
@@ -196,7 +180,7 @@ fn missing(look: &mut Look, survey: &Survey<'_>, manager: &Manager<'_>, governed
         let message = format!("none of these filters is the plugin, and requests go on to {}", reach.shown());
         look.say(Code::PluginMissing, filters, message, HELP);
     } else if !shared.is_empty() {
-        let message = format!("{} is reached here without the plugin, and elsewhere with it", super::names(shared));
+        let message = format!("{} is reached here without the plugin, and elsewhere with it", names(shared));
         look.say(Code::PluginMissing, filters, message, HELP);
     } else {
         let message = format!("none of these filters is the plugin: responses of {} pass unfiltered", reach.shown());
@@ -224,7 +208,7 @@ fn another(look: &mut Look, first: &Plugin<'_>, second: &Plugin<'_>) {
 /// The settings of a connection manager and its listener.
 fn settings(look: &mut Look, manager: &Manager<'_>, demands: &Demands) {
     let node = manager.node;
-    written(look, node, demands);
+    connection::written(look, node, demands);
     fields(look, manager);
     if manager.extent == Extent::Whole && get(node, "stream_idle_timeout").is_none() {
         look.say(
@@ -236,9 +220,9 @@ fn settings(look: &mut Look, manager: &Manager<'_>, demands: &Demands) {
     }
     if let Some(listener) = manager.listener {
         match get(listener, "per_connection_buffer_limit_bytes") {
-            Some(node) => buffer(look, node, "per_connection_buffer_limit_bytes", demands),
-            None if manager.extent == Extent::Whole && DEFAULT_BUFFER < least(demands) => {
-                small(look, head(listener), "per_connection_buffer_limit_bytes", DEFAULT_BUFFER, demands);
+            Some(node) => connection::buffer(look, node, "per_connection_buffer_limit_bytes", demands),
+            None if manager.extent == Extent::Whole && DEFAULT_BUFFER < connection::least(demands) => {
+                connection::small(look, head(listener), "per_connection_buffer_limit_bytes", DEFAULT_BUFFER, demands);
             }
             None => {}
         }
@@ -316,118 +300,5 @@ fn network(look: &mut Look, filter: &Node) {
             text(filter, "name").unwrap_or(typed)
         ),
         "take it out, or look up what it does",
-    );
-}
-
-/// The settings that are written out: of a connection manager, or of a patch of one.
-pub(super) fn written(look: &mut Look, node: &Node, demands: &Demands) {
-    if let Some(span) = set(node, "proxy_100_continue") {
-        look.say(
-            Code::PassesNoFilter,
-            span,
-            "`proxy_100_continue: true`: responses with a status of 1xx go to the client, with their headers, past every filter",
-            "write `proxy_100_continue: false`",
-        );
-    }
-    elements(node, "upgrade_configs").iter().for_each(|each| upgrade(look, each));
-    for (name, does) in [("normalize_path", "normalises the path"), ("merge_slashes", "merges slashes in the path")] {
-        if let Some(span) = set(node, name) {
-            rewritten(look, span, &format!("`{name}: true`: Envoy {does}"), &format!("write `{name}: false`"));
-        }
-    }
-    if let Some(found) = get(node, "path_with_escaped_slashes_action") {
-        for (word, value) in [("UNESCAPE_AND_REDIRECT", 3), ("UNESCAPE_AND_FORWARD", 4)] {
-            if is_enumerator(found, word, value) {
-                let what = format!("`path_with_escaped_slashes_action: {word}`: Envoy makes slashes of `%2F`");
-                rewritten(look, found.span, &what, "write `KEEP_UNCHANGED`, or `REJECT_REQUEST`");
-            }
-        }
-    }
-    if let Some(found) = get(node, "stream_idle_timeout").filter(|found| is_zero_duration(found)) {
-        no_idle_timeout(look, found.span, "stream_idle_timeout");
-    }
-    for path in [["http2_protocol_options", ""], ["http3_protocol_options", "quic_protocol_options"]] {
-        let options = path.iter().filter(|name| !name.is_empty()).try_fold(node, |node, name| get(node, name));
-        if let Some(found) = options.and_then(|options| get(options, "initial_stream_window_size")) {
-            buffer(look, found, "initial_stream_window_size", demands);
-        }
-    }
-    if let Some(found) = get(node, "per_connection_buffer_limit_bytes") {
-        buffer(look, found, "per_connection_buffer_limit_bytes", demands);
-    }
-}
-
-/// Says that a path is changed before the plugin sees it.
-pub(super) fn rewritten(look: &mut Look, span: Span, what: &str, help: &str) {
-    look.say(
-        Code::PathAltered,
-        span,
-        format!("{what} before the plugin sees it: what rule 3 refuses comes out as a path that a route matches"),
-        help,
-    );
-}
-
-/// Threat A10.
-pub(super) fn upgrade(look: &mut Look, upgrade: &Node) {
-    if get(upgrade, "enabled").and_then(truth) == Some(false) {
-        return;
-    }
-    let kind = text(upgrade, "upgrade_type").unwrap_or("?");
-    let own = if elements(upgrade, "filters").is_empty() { "" } else { ", and goes through filters of its own" };
-    let place = get(upgrade, "upgrade_type").map_or_else(|| head(upgrade), |node| node.span);
-    look.say(
-        Code::PassesNoFilter,
-        place,
-        format!("an upgrade to `{kind}` is let through: what follows is not a response to filter{own}"),
-        "take it out: the plugin refuses upgrades",
-    );
-}
-
-/// Threat A11.
-pub(super) fn no_idle_timeout(look: &mut Look, span: Span, name: &str) {
-    look.say(
-        Code::NoIdleTimeout,
-        span,
-        format!("`{name}` is off: a stream that is held back and never goes on stays for ever"),
-        format!("write `{name}: 30s`"),
-    );
-}
-
-/// The least buffer that the plugin needs, in bytes: what is held back, and one frame more; and what of a request waits for a
-/// rate limit service (rule 36).
-fn least(demands: &Demands) -> u64 {
-    let waiting = if demands.bodies_wait { Rls::MOST_WAITING.saturating_mul(2) } else { FLOOR };
-    match demands.head {
-        Some(HeadMode::Held) => waiting.max(u64::from(demands.hold).saturating_mul(2)),
-        Some(HeadMode::Released) | None => waiting,
-    }
-}
-
-/// A limit in bytes.
-fn buffer(look: &mut Look, node: &Node, name: &str, demands: &Demands) {
-    // Nothing is no limit.
-    if let Some(size) = number(node).filter(|size| *size > 0 && *size < least(demands)) {
-        small(look, node.span, name, size, demands);
-    }
-}
-
-/// Says that a buffer is too small, if it is: `size` and what is needed are in bytes.
-pub(super) fn small(look: &mut Look, span: Span, name: &str, size: u64, demands: &Demands) {
-    let least = least(demands);
-    if size >= least {
-        return;
-    }
-    let (why, help) = if least <= FLOOR {
-        ("one write", ", or a smaller `limits.hold` in the policy")
-    } else if least > u64::from(demands.hold).saturating_mul(2) || demands.head != Some(HeadMode::Held) {
-        ("twice a request's body that waits for the rate limit service", "")
-    } else {
-        ("twice `limits.hold`", ", or a smaller `limits.hold` in the policy")
-    };
-    look.say(
-        Code::SmallBuffer,
-        span,
-        format!("`{name}` is {size} bytes, and the plugin needs {least} ({why}): Envoy ends larger responses with its own 500"),
-        format!("write at least {least}{help}"),
     );
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use super::demands::Demands;
 use super::field::{at, elements, get, head, member, names_fieldgate, text, walk};
-use super::istio::{patches, value};
-use super::resource;
-use super::survey::{Resource, Survey};
-use super::{Look, attach, gate, headers, identity, metrics, order, plugin, record, rendered, routes};
+use super::look::{Look, names};
+use super::patch::{patches, value};
+use super::resource::{self, Resource};
+use super::survey::Survey;
+use super::{attach, gate, headers, identity, metrics, order, recognise, record, rendered, routes};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::Identity;
@@ -85,7 +86,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
         .iter()
         .filter(|one| one.kind == "WasmPlugin")
         .map(|one| one.node)
-        .filter(|one| super::istio::is_ours(one))
+        .filter(|one| recognise::is_wasm_plugin(one))
         .collect();
     let brings = |one: &&&Resource<'_>| {
         patches(one.node).map(Patch::of).any(|patch| is_plugin(&patch, survey) && patch.operation != "MERGE")
@@ -109,7 +110,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
 }
 
 fn is_plugin(patch: &Patch<'_>, survey: &Survey<'_>) -> bool {
-    patch.operation != "REMOVE" && value(patch.node).is_some_and(|value| plugin::recognise(value, survey).is_some())
+    patch.operation != "REMOVE" && value(patch.node).is_some_and(|value| recognise::recognise(value, survey).is_some())
 }
 
 /// Whether the patch that brings the plugin is applied, and where.
@@ -390,7 +391,7 @@ fn beside(look: &mut Look, kind: &str, route: &Node, governed: &BTreeSet<&str>) 
     let (code, what) = if shared.is_empty() {
         (Code::UnseenTraffic, format!("a `{kind}` route: the plugin sees nothing of it"))
     } else {
-        (Code::PluginMissing, format!("a `{kind}` route reaches {} without the plugin", super::names(shared)))
+        (Code::PluginMissing, format!("a `{kind}` route reaches {} without the plugin", names(shared)))
     };
     look.say(code, head(route), what, "take it out, or see to it that no governed host is behind it");
 }

@@ -3,8 +3,8 @@
 //! Not the fields that open something are listed, but those that do not, or that are judged elsewhere: one that Envoy gets
 //! tomorrow is said until somebody has looked at it.
 
-use super::Look;
 use super::field::{camel, get, is_zero, set};
+use super::look::Look;
 use fieldgate::diagnostic::{Code, Diagnostic};
 use fieldgate::document::{Member, Node, Tree};
 

@@ -2,9 +2,10 @@
 //! counter.
 
 use super::field::{at, elements, get, head, member, set, text, unwrap, walk};
-use super::plugin::Carrier;
+use super::look::{Look, names};
+use super::recognise::Carrier;
+use super::resource;
 use super::survey::Survey;
-use super::{Look, names, resource};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::report::METRICS;

@@ -5,9 +5,9 @@
 //! its configuration that a plugin's has for those.
 
 use super::demands::{self, Demands};
-use super::field::{at, get, head, names_fieldgate, set, text, unwrap, walk};
-use super::order::kind;
-use super::{Look, message, tables};
+use super::field::{at, get, head, kind, names_fieldgate, set, text, unwrap, walk};
+use super::look::Look;
+use super::{message, tables};
 use fieldgate::diagnostic::Code;
 use fieldgate::document::Node;
 use fieldgate::model::Identity;

@@ -5,9 +5,10 @@
 //! For each side those are listed that are known to be harmless there. Any other is said.
 
 use super::demands::Demands;
-use super::field::{at, elements, get, head, set, text, unwrap};
+use super::field::{at, elements, get, head, kind, set, text, unwrap};
 use super::headers::{self, Side};
-use super::{Look, identity, printed};
+use super::look::Look;
+use super::{identity, printed, recognise};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::document::Node;
 
@@ -98,15 +99,6 @@ const ORIGINATING: [(&str, &str); 7] = [
     ("grpc_json_reverse_transcoder", "what it makes of a response is not filtered"),
     ("grpc_json_transcoder", "the plugin sees gRPC, which it refuses, and not the JSON that callers get"),
 ];
-
-/// What kind of filter it is: `jwt_authn` of `envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication`, or of
-/// `envoy.filters.http.jwt_authn` where its configuration is elsewhere.
-pub(super) fn kind(filter: &Node) -> &str {
-    let typed = get(filter, "typed_config").and_then(unwrap).map(|(name, _)| name);
-    let of_type = typed.and_then(|name| name.split_once(".filters.http.")).and_then(|(_, rest)| rest.split('.').next());
-    let name = text(filter, "name").unwrap_or_default();
-    of_type.or(typed).unwrap_or_else(|| name.strip_prefix("envoy.filters.http.").unwrap_or(name))
-}
 
 fn shown(filter: &Node) -> String {
     text(filter, "name").unwrap_or_else(|| kind(filter)).to_owned()
@@ -204,7 +196,7 @@ pub(super) fn later(look: &mut Look, filter: &Node) {
             elements(message, "upstream_http_filters").iter().for_each(|filter| later(look, filter));
             printed::upstream_logs(look, elements(message, "upstream_log"));
         }
-    } else if !is_harmless(kind, &AFTER) && kind != "tap" && super::plugin::config_of(filter).is_none() {
+    } else if !is_harmless(kind, &AFTER) && kind != "tap" && recognise::config_of(filter).is_none() {
         look.say(
             Code::FilterBehind,
             head(filter),

@@ -1,32 +1,14 @@
 //! EnvoyPatchPolicy: what JSON patches write into, and take out of, what Envoy Gateway makes of the other resources.
 
-use super::field::{at, get, head, is_enumerator, message, text, truth};
+use super::demands::Demands;
+use super::field::{get, head, is_enumerator, message, text, truth};
+use super::look::Look;
+use super::patch::{self, Extent};
 use super::resource::{self, ResourceName};
-use super::survey::{Extent, Survey};
-use super::{Look, demands::Demands, gate, headers, manager, metrics, order, plugin};
+use super::survey::Survey;
+use super::{connection, gate, headers, metrics, order, plugin, recognise};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
-
-/// The operations of an EnvoyPatchPolicy (RFC 6902).
-pub(super) fn operations(resource: &Node) -> impl Iterator<Item = &Node> {
-    patches(resource).iter().filter_map(|patch| get(patch, "operation"))
-}
-
-fn patches(resource: &Node) -> &[Node] {
-    at(resource, &["spec", "jsonPatches"]).and_then(Node::elements).unwrap_or_default()
-}
-
-/// Where an operation works: what its `jsonPath` selects, and the `path` from there.
-fn place(operation: &Node) -> String {
-    let part = |name| text(operation, name).unwrap_or_default();
-    format!("{}/{}", part("jsonPath"), part("path").trim_start_matches('/'))
-}
-
-/// The field that an operation writes, and what it writes there.
-pub(super) fn written(operation: &Node) -> Option<(&str, &Node)> {
-    let path = text(operation, "path").or_else(|| text(operation, "jsonPath"))?;
-    Some((path.rsplit(['/', '.']).next()?, get(operation, "value")?))
-}
 
 /// The Gateways before whose routers there is a gate, and the listeners that have it, as Envoy Gateway names them.
 #[derive(Debug, Default)]
@@ -46,12 +28,12 @@ impl Gated {
 pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
     let mut found = Gated::default();
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
-        for patch in patches(resource.node) {
+        for patch in patch::json_patches(resource.node) {
             let Some(operation) = get(patch, "operation") else { continue };
             let Some(value) = get(operation, "value").filter(|value| gate::is_meant(value, survey)) else { continue };
             let adds = text(operation, "op") == Some("add");
             // "add" at an element puts the value before it.
-            let at_router = place(operation).contains("envoy.filters.http.router");
+            let at_router = patch::place(operation).contains("envoy.filters.http.router");
             let fault = gate::fault(value, survey).or_else(|| {
                 (!adds || !at_router).then(|| {
                     (head(value), "it is not added at the router, so it is not known what is between them".to_owned())
@@ -66,7 +48,7 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
                 ),
                 None => {
                     metrics::gate(look, value);
-                    found.gateways.extend(resource::targets(resource.node, survey));
+                    found.gateways.extend(resource::targets(resource.node, &survey.resources));
                     found.listeners.extend(text(patch, "name").map(str::to_owned));
                 }
             }
@@ -79,8 +61,8 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
 pub(super) fn requires_expiration(survey: &Survey<'_>) -> bool {
     let policies = survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy");
     policies
-        .flat_map(|resource| operations(resource.node))
-        .filter_map(written)
+        .flat_map(|resource| patch::operations(resource.node))
+        .filter_map(patch::written)
         .any(|(name, value)| name == "require_expiration" && truth(value) == Some(true))
 }
 
@@ -88,22 +70,22 @@ pub(super) fn requires_expiration(survey: &Survey<'_>) -> bool {
 pub(super) fn reloads(survey: &Survey<'_>) -> bool {
     let policies = survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy");
     policies
-        .flat_map(|resource| operations(resource.node))
-        .filter_map(written)
+        .flat_map(|resource| patch::operations(resource.node))
+        .filter_map(patch::written)
         .any(|(name, value)| name == "failure_policy" && is_enumerator(value, "FAIL_RELOAD", 1))
 }
 
 /// Judges what the patches do to the plugin, the gate, and what is around them.
 pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
-        for operation in operations(resource.node) {
+        for operation in patch::operations(resource.node) {
             one(look, survey, operation, demands);
         }
     }
 }
 
 fn one(look: &mut Look, survey: &Survey<'_>, operation: &Node, demands: &Demands) {
-    let place = place(operation);
+    let place = patch::place(operation);
     let from = text(operation, "from").unwrap_or_default();
     let op = text(operation, "op").unwrap_or_default();
     let span = ["path", "jsonPath", "op"]
@@ -118,28 +100,28 @@ fn one(look: &mut Look, survey: &Survey<'_>, operation: &Node, demands: &Demands
             look,
             span,
             filter,
-            get(operation, "value").is_some_and(|value| plugin::recognise(value, survey).is_some()),
+            get(operation, "value").is_some_and(|value| recognise::recognise(value, survey).is_some()),
         );
     } else if let (Some(filter), true) = (filter(from), op == "move") {
         taken(look, span, filter, false);
     }
-    let Some((name, value)) = written(operation) else { return };
+    let Some((name, value)) = patch::written(operation) else { return };
     if name == "disabled" && truth(value) != Some(false) {
         off(look, span, "this patch turns a filter off");
     }
     if is_filter(value) {
-        if !gate::is_meant(value, survey) && plugin::recognise(value, survey).is_none() {
+        if !gate::is_meant(value, survey) && recognise::recognise(value, survey).is_none() {
             order::somewhere(look, value);
         }
         return;
     }
     if get(value, "@type").is_none() {
         let message = message(name, value);
-        manager::written(look, &message, demands);
+        connection::written(look, &message, demands);
         plugin::failure(look, &message, Extent::Patch);
         headers::level(look, &message);
         if value.members().is_some() {
-            manager::written(look, value, demands);
+            connection::written(look, value, demands);
             plugin::failure(look, value, Extent::Patch);
             headers::level(look, value);
         }

@@ -2,9 +2,14 @@
 //! handed.
 
 use super::demands::{self, Demands};
-use super::field::{at, elements, get, head, is, is_enumerator, member, names_fieldgate, set, text, unwrap, walk};
-use super::survey::{Extent, Survey};
-use super::{Look, identity, message, module, order, routes, services, tables};
+use super::field::{
+    at, elements, get, head, is_enumerator, kind, member, names_fieldgate, set, text, truth, unwrap, walk,
+};
+use super::look::{Look, names};
+use super::patch::{self, Extent};
+use super::recognise::{Carrier, Plugin, carried, is_core, is_plugin, recognise, says_so, vm_id};
+use super::survey::Survey;
+use super::{identity, message, module, routes, services, tables};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::HeadMode;
@@ -15,107 +20,6 @@ const KEY: &str = "FIELDGATE_KEY";
 /// Whether a variable may hold a key: `FIELDGATE_KEY`, or `FIELDGATE_KEY_NAME` for a policy's `key: NAME`.
 pub(super) fn is_key(name: &str) -> bool {
     name.strip_prefix(KEY).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-}
-
-/// What brings the core into Envoy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carrier {
-    /// The WebAssembly plugin.
-    Plugin,
-    /// The dynamic module.
-    Module,
-}
-
-/// An HTTP filter that is the plugin, or the module in its place.
-pub(super) struct Plugin<'n> {
-    /// The element of `http_filters`.
-    pub(super) filter: &'n Node,
-    pub(super) carrier: Carrier,
-    /// Its `PluginConfig` or `DynamicModuleFilter`; `None` where discovery brings it, and not from these files.
-    pub(super) config: Option<&'n Node>,
-}
-
-impl<'n> Plugin<'n> {
-    /// The filter's name, by which routes speak of it.
-    pub(super) fn name(&self) -> &'n str {
-        text(self.filter, "name").unwrap_or_default()
-    }
-}
-
-/// The filter as the plugin, if it is that.
-pub(super) fn recognise<'n>(filter: &'n Node, survey: &Survey<'n>) -> Option<Plugin<'n>> {
-    let name = text(filter, "name").unwrap_or_default();
-    if let Some(typed) = get(filter, "typed_config") {
-        let (carrier, config) = carried(typed)?;
-        let ours = names_fieldgate(name) || config.is_some_and(|config| is_core(carrier, config));
-        return ours.then_some(Plugin { filter, carrier, config });
-    }
-    let source = get(filter, "config_discovery")?;
-    let kinds = elements(source, "type_urls");
-    let asks = |end: &str| kinds.iter().filter_map(Node::text).any(|kind| kind.ends_with(end));
-    let (wasm, module) = (asks("http.wasm.v3.Wasm"), asks(module::MESSAGE));
-    if !kinds.is_empty() && !wasm && !module {
-        return None;
-    }
-    let found = survey.extension(name).and_then(carried);
-    let assumed = if module && !wasm { Carrier::Module } else { Carrier::Plugin };
-    let (carrier, config) = found.unwrap_or((assumed, None));
-    let path = at(source, &["config_source", "path_config_source", "path"]).and_then(Node::text).unwrap_or_default();
-    let ours = config.is_some_and(|config| is_core(carrier, config)) || names_fieldgate(name) || names_fieldgate(path);
-    ours.then_some(Plugin { filter, carrier, config })
-}
-
-/// What a filter's configuration loads, if that may be the core, and the configuration of what is loaded.
-fn carried(typed: &Node) -> Option<(Carrier, Option<&Node>)> {
-    match module::config(typed) {
-        Some(config) => Some((Carrier::Module, Some(config))),
-        None => is(typed, "Wasm").then(|| (Carrier::Plugin, config(typed))),
-    }
-}
-
-fn is_core(carrier: Carrier, config: &Node) -> bool {
-    match carrier {
-        Carrier::Plugin => is_ours(config),
-        Carrier::Module => module::is_ours(config),
-    }
-}
-
-/// The `PluginConfig` of a Wasm filter.
-pub(super) fn config(typed: &Node) -> Option<&Node> {
-    let (name, message) = unwrap(typed)?;
-    if name.ends_with("filters.http.wasm.v3.Wasm") { get(message, "config") } else { None }
-}
-
-/// The configuration of a filter that is the plugin, or the module, by what it says itself.
-pub(super) fn config_of(filter: &Node) -> Option<&Node> {
-    let named = text(filter, "name").is_some_and(names_fieldgate);
-    let found = get(filter, "typed_config").and_then(carried);
-    let config = found.and_then(|(carrier, config)| config.filter(|config| named || is_core(carrier, config)));
-    config.or_else(|| get(filter, "config_discovery").filter(|_| named))
-}
-
-/// Whether a `PluginConfig` is the plugin's: one of its names, its code, or its policy says so.
-fn is_ours(config: &Node) -> bool {
-    vm_id(config).and_then(Node::text).is_some_and(names_fieldgate) || says_so(config)
-}
-
-/// Whether a filter's configuration loads the core.
-fn is_plugin(typed: &Node) -> bool {
-    carried(typed).is_some_and(|(carrier, config)| config.is_some_and(|config| is_core(carrier, config)))
-}
-
-fn vm_id(config: &Node) -> Option<&Node> {
-    at(config, &["vm_config", "vm_id"])
-}
-
-/// Whether anything but the name of its virtual machine says that.
-fn says_so(config: &Node) -> bool {
-    let vm = get(config, "vm_config");
-    let names = [text(config, "name"), text(config, "root_id")];
-    let code = ["code.local.filename", "code.remote.http_uri.uri"]
-        .map(|path| vm.and_then(|vm| at(vm, &path.split('.').collect::<Vec<_>>())).and_then(Node::text));
-    names.into_iter().chain(code).flatten().any(names_fieldgate)
-        || get(config, "configuration").is_some_and(demands::holds_policy)
 }
 
 /// Other modules with the plugin's `vm_id`: a service, a network filter, an access log (rule 36).
@@ -223,7 +127,7 @@ fn capabilities(look: &mut Look, node: &Node, of: &str, demands: &Demands) {
             restriction.key_span,
             format!(
                 "`capability_restriction_config` of {of} leaves out {}: responses pass unfiltered where the plugin is not called for them, and the gate is open",
-                super::names(missing)
+                names(missing)
             ),
             "take it out: the plugin needs them all",
         );
@@ -237,7 +141,7 @@ fn capabilities(look: &mut Look, node: &Node, of: &str, demands: &Demands) {
             restriction.key_span,
             format!(
                 "`capability_restriction_config` of {of} leaves out {}: the policy has budgets or canaries, and what leaves cannot be counted",
-                super::names(missing)
+                names(missing)
             ),
             "take it out: the plugin needs them all",
         );
@@ -268,6 +172,29 @@ pub(super) enum Flag {
     Patched,
     /// Nothing does, as far as can be seen.
     Absent,
+}
+
+/// Whether a patch lets the plugin hold the head: neither WasmPlugin nor EnvoyExtensionPolicy can say so.
+pub(super) fn flag(survey: &Survey<'_>) -> Flag {
+    const NAME: &str = "allow_on_headers_stop_iteration";
+    let mut patched = false;
+    for resource in &survey.resources {
+        match resource.kind {
+            "EnvoyFilter" => {
+                for one in patch::patches(resource.node).filter(|one| patch::extent(one) == Extent::Patch) {
+                    walk(one, &mut |node| patched |= set(node, NAME).is_some());
+                }
+            }
+            "EnvoyPatchPolicy" => {
+                for (name, value) in patch::operations(resource.node).filter_map(patch::written) {
+                    patched |= name == NAME && truth(value) == Some(true);
+                    walk(value, &mut |node| patched |= set(node, NAME).is_some());
+                }
+            }
+            _ => {}
+        }
+    }
+    if patched { Flag::Patched } else { Flag::Absent }
 }
 
 /// Threat A1.
@@ -385,11 +312,10 @@ pub(super) fn runs(look: &mut Look, plugin: &Plugin<'_>) {
 /// Gives what the policy of one that is among them asks for.
 pub(super) fn loose(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Option<Demands> {
     let mut demands = None;
-    let flag = super::gateway::flag(survey);
+    let flag = flag(survey);
     for (filter, extent) in &survey.loose {
         let message = get(filter, "typed_config").and_then(unwrap).map(|(_, message)| message);
-        if let (Some(message), "jwt_authn", Extent::Whole, true) =
-            (message, order::kind(filter), *extent, given.is_by_token())
+        if let (Some(message), "jwt_authn", Extent::Whole, true) = (message, kind(filter), *extent, given.is_by_token())
         {
             identity::tokens(look, message, given);
         }
@@ -416,22 +342,4 @@ pub(super) fn loose(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Op
         }
     }
     demands
-}
-
-/// Whether the plugin is anywhere among the files.
-pub(super) fn anywhere(survey: &Survey<'_>) -> bool {
-    let in_manager = |manager: &super::survey::Manager<'_>| {
-        let mut found = false;
-        super::field::walk(manager.node, &mut |node| found |= recognise(node, survey).is_some());
-        found
-    };
-    let in_resource = |resource: &super::survey::Resource<'_>| match resource.kind {
-        "WasmPlugin" => super::istio::is_ours(resource.node),
-        "EnvoyExtensionPolicy" => super::gateway::has_plugin(resource.node),
-        _ => false,
-    };
-    survey.managers.iter().any(in_manager)
-        || survey.loose.iter().any(|(filter, _)| recognise(filter, survey).is_some())
-        || survey.extensions.iter().any(|extension| config_of(extension).is_some())
-        || survey.resources.iter().any(in_resource)
 }

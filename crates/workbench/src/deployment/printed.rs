@@ -1,8 +1,8 @@
 //! What is printed: formats of access logs, of Envoy's own answers and of header values, of which some commands read what the
 //! plugin has not filtered.
 
-use super::Look;
 use super::field::{at, elements, get, head, is, number, text, unwrap, walk};
+use super::look::Look;
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::{Node, Tree};
 

@@ -1,8 +1,10 @@
 //! Whether the decision records come out of an access log, whole: without them nobody can say afterwards what left, and to whom.
 
 use super::field::{at, elements, get, head, set, text, walk};
-use super::survey::{Extent, Survey};
-use super::{Look, resource};
+use super::look::Look;
+use super::patch::Extent;
+use super::resource;
+use super::survey::Survey;
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::{Node, Tree};
 

@@ -2,9 +2,11 @@
 //! given. A set is known by the names of its resources; what a missing file brings may be in another.
 
 use super::field::{at, text};
-use super::resource;
-use super::survey::{Extent, Resource, Survey};
-use super::{Look, gate, istio, names, patches};
+use super::look::{Look, names};
+use super::patch::{self, Extent};
+use super::resource::{self, Resource};
+use super::survey::Survey;
+use super::{gate, patches};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 
@@ -100,9 +102,9 @@ pub(super) fn without_plugin(look: &mut Look, survey: &Survey<'_>) {
     for one in &survey.resources {
         let values: Vec<&Node> = match one.kind {
             "EnvoyPatchPolicy" => {
-                patches::operations(one.node).filter_map(|operation| at(operation, &["value"])).collect()
+                patch::operations(one.node).filter_map(|operation| at(operation, &["value"])).collect()
             }
-            "EnvoyFilter" => istio::patches(one.node).filter_map(istio::value).collect(),
+            "EnvoyFilter" => patch::patches(one.node).filter_map(patch::value).collect(),
             _ => continue,
         };
         let is_gate = values.iter().any(|value| text(value, "name").is_some() && gate::is_meant(value, survey));

@@ -1,9 +1,14 @@
 //! What resources of Kubernetes say of each other: names, targets, parents.
 
 use super::field::{at, elements, get, head, text};
-use super::survey::{Resource, Survey};
 use fieldgate::diagnostic::Span;
 use fieldgate::document::Node;
+
+/// A Kubernetes resource.
+pub(super) struct Resource<'n> {
+    pub(super) kind: &'n str,
+    pub(super) node: &'n Node,
+}
 
 /// Which kind of resource one speaks of, in which namespace, and its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +80,7 @@ fn reference(node: &Node, kind: &str, from: &str) -> Option<ResourceName> {
 }
 
 /// What a policy is attached to: by name, or by the labels of what is among the files.
-pub(super) fn targets(policy: &Node, survey: &Survey<'_>) -> Vec<ResourceName> {
+pub(super) fn targets(policy: &Node, among: &[Resource<'_>]) -> Vec<ResourceName> {
     let Some(spec) = get(policy, "spec") else { return Vec::new() };
     let from = namespace(policy);
     let listed = elements(spec, "targetRefs").iter().chain(get(spec, "targetRef"));
@@ -89,7 +94,7 @@ pub(super) fn targets(policy: &Node, survey: &Survey<'_>) -> Vec<ResourceName> {
             };
             text(selector, "kind").is_none_or(|kind| kind == resource.kind) && wanted.iter().all(has)
         };
-        let reachable = survey.resources.iter().filter(|resource| TRAFFIC.contains(&resource.kind));
+        let reachable = among.iter().filter(|resource| TRAFFIC.contains(&resource.kind));
         found.extend(reachable.filter(fits).map(named));
     }
     found

@@ -6,9 +6,10 @@ use super::field::{
     at, elements, get, head, is, is_enumerator, is_zero_duration, member, names_fieldgate, set, text, unwrap, walk,
 };
 use super::gate::{self, Gate, MARK};
-use super::plugin::Plugin;
-use super::survey::{Address, Survey};
-use super::{Look, headers, manager, message, names, printed, tables};
+use super::look::{Look, names};
+use super::recognise::Plugin;
+use super::survey::{self, Address, Survey};
+use super::{connection, headers, message, printed, tables};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::{Node, Tree};
 
@@ -315,7 +316,7 @@ fn forwards(look: &mut Look, step: &NestedRoute<'_>, action: &Node) {
         );
     }
     for upgrade in elements(action, "upgrade_configs") {
-        manager::upgrade(look, upgrade);
+        connection::upgrade(look, upgrade);
     }
     let weights = get(action, "weighted_clusters").map(|weighted| elements(weighted, "clusters")).unwrap_or_default();
     for found in std::iter::once(action).chain(weights).filter_map(|level| member(level, "cluster_header")) {
@@ -345,7 +346,7 @@ fn forwards(look: &mut Look, step: &NestedRoute<'_>, action: &Node) {
         );
     }
     if let Some(found) = get(action, "idle_timeout").filter(|found| is_zero_duration(found)) {
-        manager::no_idle_timeout(look, found.span, "idle_timeout");
+        connection::no_idle_timeout(look, found.span, "idle_timeout");
     }
 }
 
@@ -390,7 +391,7 @@ pub(super) fn around(look: &mut Look, survey: &Survey<'_>, governed: &Governed) 
             }
         });
     }
-    let named: Vec<&str> = survey.managers.iter().flat_map(|manager| manager::tables_of(manager.node)).collect();
+    let named: Vec<&str> = survey.managers.iter().flat_map(|manager| survey::tables_of(manager.node)).collect();
     for table in &survey.tables {
         if text(table, "name").is_none_or(|name| !named.contains(&name)) {
             check(look, table, &[], None);

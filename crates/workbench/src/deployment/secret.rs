@@ -1,8 +1,8 @@
 //! Threat G1: the key of pseudonyms, written out where everybody who may read configuration reads it.
 
-use super::Look;
 use super::demands::{holds_policy, is_placeholder};
 use super::field::{get, text, walk};
+use super::look::Look;
 use super::plugin::is_key;
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::{Node, Tree};

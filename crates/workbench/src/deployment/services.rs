@@ -1,8 +1,8 @@
 //! The rate limit services that policies ask (rule 36): whether Envoy can.
 
-use super::Look;
 use super::demands::Demands;
 use super::field::{at, get, head, is, member, text};
+use super::look::Look;
 use super::survey::Survey;
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;

@@ -7,17 +7,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::field::{at, elements, get, is, text, unwrap, walk};
-use super::resource::{BESIDE, TRAFFIC};
+use super::patch::{self, Extent};
+use super::resource::{BESIDE, Resource, TRAFFIC};
 use fieldgate::document::{Node, Tree};
-
-/// How much of a message is there to see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// All of it: what is not there has its default.
-    Whole,
-    /// A patch of it: what is not there is as it was.
-    Patch,
-}
 
 /// An HTTP connection manager, and what it stands in.
 pub(super) struct Manager<'n> {
@@ -26,12 +18,6 @@ pub(super) struct Manager<'n> {
     pub(super) listener: Option<&'n Node>,
     /// The filter chain, which has the transport socket.
     pub(super) chain: Option<&'n Node>,
-}
-
-/// A Kubernetes resource.
-pub(super) struct Resource<'n> {
-    pub(super) kind: &'n str,
-    pub(super) node: &'n Node,
 }
 
 /// What there is in the files.
@@ -57,9 +43,9 @@ pub(super) struct Survey<'n> {
 /// The messages of Envoy's in a document: all of it, or what a resource of Kubernetes patches in.
 pub(super) fn messages(document: &Node) -> Vec<&Node> {
     match (text(document, "apiVersion"), text(document, "kind")) {
-        (Some(_), Some("EnvoyFilter")) => super::istio::patches(document).filter_map(super::istio::value).collect(),
+        (Some(_), Some("EnvoyFilter")) => patch::patches(document).filter_map(patch::value).collect(),
         (Some(_), Some("EnvoyPatchPolicy")) => {
-            super::patches::operations(document).filter_map(|operation| get(operation, "value")).collect()
+            patch::operations(document).filter_map(|operation| get(operation, "value")).collect()
         }
         (Some(_), Some("List")) => elements(document, "items").iter().flat_map(messages).collect(),
         (Some(_), Some(_)) => Vec::new(),
@@ -96,15 +82,15 @@ impl<'n> Survey<'n> {
                 return;
             }
             "EnvoyFilter" => {
-                for patch in super::istio::patches(node) {
-                    if let Some(value) = super::istio::value(patch) {
-                        let extent = super::istio::extent(patch);
+                for one in patch::patches(node) {
+                    if let Some(value) = patch::value(one) {
+                        let extent = patch::extent(one);
                         self.visit(value, Inside { extent, ..patched });
                     }
                 }
             }
             "EnvoyPatchPolicy" => {
-                for operation in super::patches::operations(node) {
+                for operation in patch::operations(node) {
                     if let Some(value) = get(operation, "value") {
                         // What is added or replaced is written out whole, however little of the rest there is to see.
                         self.visit(value, Inside { extent: Extent::Whole, ..patched });
@@ -234,4 +220,17 @@ fn is_http_filter(node: &Node) -> bool {
     let discovered = get(node, "config_discovery")
         .is_some_and(|source| elements(source, "type_urls").iter().filter_map(Node::text).any(of_http));
     typed || discovered
+}
+
+/// The name by which a discovery service is asked for the routes.
+pub(super) fn discovered(manager: &Node) -> Option<&str> {
+    at(manager, &["rds", "route_config_name"]).and_then(Node::text)
+}
+
+/// The names of all tables that a connection manager asks a discovery service for.
+pub(super) fn tables_of(manager: &Node) -> Vec<&str> {
+    let list = at(manager, &["scoped_routes", "scoped_route_configurations_list", "scoped_route_configurations"]);
+    let scoped = list.and_then(Node::elements).unwrap_or_default();
+    let scoped = scoped.iter().filter_map(|scope| text(scope, "route_configuration_name"));
+    discovered(manager).into_iter().chain(scoped).collect()
 }
