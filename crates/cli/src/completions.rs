@@ -93,7 +93,7 @@ pub(crate) fn clients() -> ArgValueCompleter {
 pub(crate) fn explained() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let routes = names("routes").into_iter();
-        let codes = catalogue::PAGES.iter().map(|page| (page.code.to_string(), page.title.to_owned()));
+        let codes = catalogue::pages().into_iter().map(|page| (page.code.to_string(), page.title.to_owned()));
         let rules = rules::all().map(|rule| (format!("rule {}", rule.name), rule.title.to_owned()));
         offered(routes.chain(codes).chain(rules), typed)
     })
