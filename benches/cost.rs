@@ -24,6 +24,7 @@ use fieldgate::model::RouteId;
 use fieldgate::policy;
 use fieldgate::program::Program;
 use fieldgate::rewrite::Rewriter;
+use fieldgate_benches::wide::{FIELDS, classes, fields};
 use serde_json::{Map, Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -32,7 +33,6 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const ROUTES: usize = 50;
 const SCOPES: usize = 12;
-const FIELDS: usize = 350;
 
 /// What a host hands over at a time.
 const CHUNK: usize = 64 << 10;
@@ -95,24 +95,11 @@ fn say(what: &str, is: f64, gate: f64, stretch: f64) {
     println!("{what:<52}{is:>8.2}{gate:>8}{stretch:>9}  {mark}");
 }
 
-/// So many fields, at depths 1 to 4, a third of them in arrays.
-fn fields(of: usize) -> Map<String, Value> {
-    let path = |field: usize| match field % 4 {
-        0 => format!("$.field{field}of{of}"),
-        1 => format!("$.group{}.field{field}", field % 9),
-        2 => format!("$.list{}[*].field{field}", field % 7),
-        _ => format!("$.group{}.list{}[*].inner.field{field}", field % 5, field % 3),
-    };
-    (0..FIELDS).map(|field| (path(field), Value::from(format!("class{}", field % 8)))).collect()
-}
-
 fn policy_with(body: &dyn Fn(usize) -> Value) -> String {
     policy_of(ROUTES, body)
 }
 
 fn policy_of(routes: usize, body: &dyn Fn(usize) -> Value) -> String {
-    let classes: Map<String, Value> =
-        (0..8).map(|class| (format!("class{class}"), json!({"about": "One of eight"}))).collect();
     let routes: Map<String, Value> = (0..routes)
         .map(|route| {
             let matches = format!("GET /service{route}/{{id}}");
@@ -132,7 +119,7 @@ fn policy_of(routes: usize, body: &dyn Fn(usize) -> Value) -> String {
         "language": 1,
         "policy": "bench",
         "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
-        "classes": classes,
+        "classes": classes(),
         "shapes": {"fields": fields(0)},
         "routes": routes,
         "scopes": scopes,

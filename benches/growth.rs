@@ -24,10 +24,8 @@ use fieldgate::program::Program;
 use fieldgate::rewrite::Rewriter;
 use fieldgate_benches::clock::{Effort, race};
 use fieldgate_benches::inputs;
+use fieldgate_benches::wide::{FIELDS, classes, fields};
 use serde_json::{Map, Value, json};
-
-/// Fields of the route whose views are made.
-const FIELDS: usize = 350;
 
 /// What a host hands over at a time.
 const CHUNK: usize = 64 << 10;
@@ -72,29 +70,17 @@ fn say(what: &str, is: f64, gate: f64) {
 }
 
 fn program(routes: Map<String, Value>, scopes: Map<String, Value>, clients: Map<String, Value>) -> Program {
-    let classes: Map<String, Value> = (0..8).map(|class| (format!("class{class}"), json!({"about": "One"}))).collect();
     let mut text = json!({
         "language": 1, "policy": "bench",
         "identity": {"source": "jwt_authn", "payload": "jwt", "client": "azp", "scopes": "scope"},
-        "classes": classes, "routes": routes, "scopes": scopes,
-        "shapes": {"fields": fields()},
+        "classes": classes(), "routes": routes, "scopes": scopes,
+        "shapes": {"fields": fields(0)},
     });
     if !clients.is_empty() {
         text["clients"] = Value::Object(clients);
     }
     let (set, _) = policy::from_json(text.to_string().as_bytes()).unwrap_or_else(|found| panic!("{found}"));
     Program::new(set, None).unwrap()
-}
-
-/// So many fields, at depths 1 to 4, a third of them in arrays.
-fn fields() -> Map<String, Value> {
-    let path = |field: usize| match field % 4 {
-        0 => format!("$.field{field}"),
-        1 => format!("$.group{}.field{field}", field % 9),
-        2 => format!("$.list{}[*].field{field}", field % 7),
-        _ => format!("$.group{}.list{}[*].inner.field{field}", field % 5, field % 3),
-    };
-    (0..FIELDS).map(|field| (path(field), Value::from(format!("class{}", field % 8)))).collect()
 }
 
 /// A scope that grants class by class what its number says, in base three.
@@ -182,7 +168,7 @@ fn kinds() {
         .collect();
     turns("of 10,000 sets of scopes", &by_scopes, &callers, 2.0);
     let clients = |hides: usize| {
-        let paths: Vec<String> = fields().keys().cloned().collect();
+        let paths: Vec<String> = fields(0).keys().cloned().collect();
         (0..8_000)
             .map(|client| {
                 let denied: BTreeSet<&str> =

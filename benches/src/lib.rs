@@ -1,4 +1,4 @@
-//! What the benches share: bodies with a policy for each, random choices, and a clock for lanes that race.
+//! What the benches share: bodies with a policy for each, a wide policy, random choices, and a clock for lanes that race.
 
 #![allow(missing_docs, reason = "for the benches alone, whose names say what they are")]
 #![allow(
@@ -13,3 +13,4 @@
 pub mod clock;
 pub mod inputs;
 pub mod seeded;
+pub mod wide;
