@@ -341,6 +341,45 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_asked_for_what_the_policy_wants_and_nothing_else() {
+        let jwt = policy(&json!({"source": "jwt_authn", "payload": ["p", "q"], "client": "azp", "scopes": "scope"}));
+        let mtls = policy(&json!({"source": "mtls"}));
+        let header = policy(&json!({"source": "trusted_header", "header": "x-client", "trusted": "the edge sets it"}));
+        let (token, certificate) = (json!({"azp": "acme", "scope": "a"}), b"spiffe://x/app".as_slice());
+        type Row<'a> = (&'a str, &'a PolicySet, Option<Value>, Option<&'a [u8]>, &'a str, Option<usize>, &'a [&'a str]);
+        let rows: [Row<'_>; 5] = [
+            ("a token", &jwt, Some(token.clone()), Some(certificate), "acme|acme|a", Some(1), &["claims of p q"]),
+            ("no token, whatever the certificate", &jwt, None, Some(certificate), "|*|", None, &["claims of p q"]),
+            (
+                "a certificate",
+                &mtls,
+                Some(token.clone()),
+                Some(certificate),
+                "spiffe://x/app|spiffe://x/app|b",
+                None,
+                &["certificate"],
+            ),
+            ("no certificate, whatever the token", &mtls, Some(token.clone()), None, "|*|", None, &["certificate"]),
+            ("a header", &header, Some(token), Some(certificate), "edge|*|a", None, &[]),
+        ];
+        for (claim, policy, claims, uri, expected, payload, asked) in rows {
+            let calls = std::cell::RefCell::new(Vec::new());
+            let headers = [(b"x-client".to_vec(), b"edge".to_vec())];
+            let of_token = |names: &[String]| {
+                calls.borrow_mut().push(format!("claims of {}", names.join(" ")));
+                claims.map(|claims| (1, claims))
+            };
+            let of_peer = || {
+                calls.borrow_mut().push("certificate".to_owned());
+                uri.map(<[u8]>::to_vec)
+            };
+            let caller = Caller::known_by(policy, &headers, of_token, of_peer);
+            assert_eq!((line(policy, &caller).as_str(), caller.payload), (expected, payload), "{claim}");
+            assert_eq!(*calls.borrow(), asked, "{claim}");
+        }
+    }
+
+    #[test]
     fn nobody_is_who_has_neither_client_nor_scope() {
         let policy = policy(&json!({"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"}));
         let rows = [

@@ -329,3 +329,40 @@ pub(super) fn shows_class(head: &Headers, program: &Program, route: RouteId) -> 
 pub(super) fn can_hold(program: &Program) -> bool {
     program.policy().head == HeadMode::Held
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names and values.
+    type Pairs<'a> = &'a [(&'a [u8], &'a [u8])];
+
+    #[test]
+    fn a_local_reply_has_one_status_and_the_fields_that_are_text() {
+        type Row<'a> = (&'a str, Pairs<'a>, Option<(u32, &'a [(&'a str, &'a str)])>);
+        let rows: [Row<'_>; 9] = [
+            ("a status alone", &[(b":status", b"200")], Some((200, &[]))),
+            (
+                "fields in their order, repeated ones too",
+                &[(b"b", b"1"), (b":status", b"404"), (b"a", b"2"), (b"b", b"3")],
+                Some((404, &[("b", "1"), ("a", "2"), ("b", "3")])),
+            ),
+            (
+                "a field whose value is not UTF-8",
+                &[(b":status", b"200"), (b"a", b"\xff"), (b"b", b"1")],
+                Some((200, &[("b", "1")])),
+            ),
+            ("no status", &[(b"a", b"1")], None),
+            ("two", &[(b":status", b"200"), (b":status", b"200")], None),
+            ("one that is no number", &[(b":status", b"ok")], None),
+            ("one that is not UTF-8", &[(b":status", b"\xff")], None),
+            ("another pseudo-header beside it", &[(b":status", b"200"), (b":path", b"/")], None),
+            ("nothing", &[], None),
+        ];
+        for (claim, pairs, expected) in rows {
+            let head: Headers = pairs.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+            let expected = expected.map(|(status, fields)| (status, fields.to_vec()));
+            assert_eq!(status_and_fields(&head), expected, "{claim}");
+        }
+    }
+}

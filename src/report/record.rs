@@ -467,6 +467,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_stream_without_a_policy_is_a_refusal_of_which_nothing_else_is_known() {
+        let rows = [
+            (
+                "with a clock",
+                Some(Stamp(1000)),
+                r#"{"fieldgate":1,"time":"1970-01-01T00:00:01.000Z","outcome":"refused","reason":"host"}"#,
+            ),
+            ("without one", None, r#"{"fieldgate":1,"outcome":"refused","reason":"host"}"#),
+        ];
+        for (claim, time, expected) in rows {
+            assert_eq!(String::from_utf8(Record::unconfigured(time).line()).unwrap(), expected, "{claim}");
+        }
+    }
+
+    #[test]
     fn hexadecimal_is_what_the_standard_library_writes() {
         let all = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210_u128;
         for number in [0_u128, 9, 10, all, all.rotate_left(4), u128::MAX, 0x9a9a_a9a9_0f0f_f0f0] {
