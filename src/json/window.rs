@@ -206,9 +206,8 @@ impl Listed<'_> {
     pub(crate) fn scalar_end(self, index: usize) -> Option<usize> {
         if self.byte(index) == b'"' {
             // Where another token follows, the string has ended, and its closing mark is the last byte before that.
-            return self
-                .has(index.wrapping_add(1))
-                .then(|| self.last_before(self.start(index.wrapping_add(1))).wrapping_add(1));
+            let next = index.wrapping_add(1);
+            return self.has(next).then(|| self.last_before(self.start(next)).wrapping_add(1));
         }
         self.plain_end(index)
     }
