@@ -301,6 +301,69 @@ fn what_is_not_json_is_refused_at_the_same_place_with_the_lane_and_without() {
     compared.holds(50, &["json_syntax", "json_utf8", "json_surrogate"]);
 }
 
+/// What stands wrong between the members of an object that is walked, and between the elements of an array that is.
+#[test]
+fn what_is_wrong_between_members_is_refused_at_the_same_place_with_the_lane_and_without() {
+    let (seen, mut compared) = (lanes_view(), Compared::default());
+    let objects = [
+        "{KNOWN:1,}",
+        "{HIDDEN:1,}",
+        "{KNOWN:1,HIDDEN:2,}",
+        "{HIDDEN:1,KNOWN:2,}",
+        "{HIDDEN:[1],}",
+        "{HIDDEN:{},}",
+        "{KNOWN 1}",
+        "{HIDDEN 1}",
+        "{HIDDEN 1 2}",
+        "{HIDDEN 1,KNOWN:2}",
+        "{HIDDEN{}}",
+        "{HIDDEN,KNOWN:1}",
+        "{KNOWN,HIDDEN:1}",
+        "{KNOWN}",
+        "{HIDDEN}",
+        "{KNOWN:}",
+        "{HIDDEN:}",
+        "{HIDDEN:,KNOWN:1}",
+        "{,KNOWN:1}",
+        "{,HIDDEN:1}",
+        "{KNOWN:1 HIDDEN:2}",
+        "{HIDDEN:1 KNOWN:2}",
+        "{HIDDEN:1 HIDDEN:2}",
+        "{HIDDEN:1,,KNOWN:2}",
+        "{KNOWN:1,,HIDDEN:2}",
+        "{1:2}",
+        "{null:2}",
+        "{HIDDEN:1,2:3}",
+        "{HIDDEN:1]",
+        "{KNOWN:1]",
+        "{]",
+        "{},",
+        "{}{}",
+        ",{}",
+        "{};",
+        "{}1",
+    ];
+    let padding = " ".repeat(100);
+    for object in objects {
+        for (known, hidden) in [("\"id\"", "\"unknown\""), ("\"n\"", "\"family\""), ("\"ref\"", "\"x\"")] {
+            let object = object.replace("KNOWN", known).replace("HIDDEN", hidden);
+            for frame in [
+                "{\"items\":[OBJECT],\"map\":{}}",
+                "{\"map\":{\"a\":OBJECT}}",
+                "{\"unknown\":1,\"items\":[{\"id\":1},OBJECT]}",
+            ] {
+                let body = format!("{}{padding}", frame.replace("OBJECT", &object)).into_bytes();
+                for size in [body.len(), 7, 64] {
+                    let pieces: Vec<&[u8]> = body.chunks(size).collect();
+                    let end = compared.compare(&seen, &pieces, &object);
+                    assert!(end.starts_with("json_"), "{end}: {}", String::from_utf8_lossy(&body));
+                }
+            }
+        }
+    }
+    compared.holds(500, &["json_syntax"]);
+}
+
 /// A container too many, wherever the lane opens it.
 #[test]
 fn depth_is_bounded_alike_with_the_lane_and_without() {
@@ -312,9 +375,12 @@ fn depth_is_bounded_alike_with_the_lane_and_without() {
         ("{\"left\":[1,[", "]]}", 3),
     ] {
         for deep in [62 - around, 64 - around, 65 - around, 66 - around, 100] {
-            let body = format!("{before}{}{}{after}", "[".repeat(deep), "]".repeat(deep)).into_bytes();
-            let end = compared.compare(&seen, &[&body], before);
-            assert_eq!(end, if deep + around <= 64 { "passed" } else { "json_depth" }, "{before} {deep}");
+            // The lane leaves brackets alone that stand close together.
+            for (open, close) in [("[", "]"), ("[   ", "   ]")] {
+                let body = format!("{before}{}{}{after}", open.repeat(deep), close.repeat(deep)).into_bytes();
+                let end = compared.compare(&seen, &[&body], before);
+                assert_eq!(end, if deep + around <= 64 { "passed" } else { "json_depth" }, "{before} {deep}");
+            }
         }
     }
     compared.holds(4, &["passed", "json_depth"]);

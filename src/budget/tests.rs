@@ -159,9 +159,13 @@ impl Shared for LosesAHead {
 #[test]
 fn a_segment_that_was_written_before_its_head_was_lost_is_not_written_twice() {
     let (books, mut store) = (local(20).with_sizes(SMALL), LosesAHead::default());
-    (1..4).for_each(|number| drop(take(&books, number, NOON, &mut store)));
+    for number in 1..4 {
+        take(&books, number, NOON, &mut store);
+    }
     store.armed = true;
-    (4..10).for_each(|number| drop(take(&books, number, NOON, &mut store)));
+    for number in 4..10 {
+        take(&books, number, NOON, &mut store);
+    }
     assert_eq!(numbers(&books, NOON, &mut store), (9, 0));
     let other = local(20).with_sizes(SMALL);
     (1..10).for_each(|number| assert_eq!(take(&other, number, NOON, &mut store).need(), 0, "{number} is known"));
