@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fieldgate::model::Mask;
 use fieldgate::policy::{self, Disk};
+use fieldgate_testkit::fragments;
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -25,6 +27,18 @@ fn schema() -> Validator {
 fn document(path: &Path) -> Value {
     let doc = policy::load(&Disk, &path.to_string_lossy()).expect("the policy can be read");
     serde_json::from_str(&policy::to_json(&doc)).expect("a policy's JSON form is JSON")
+}
+
+#[test]
+fn each_form_at_mask_is_valid() {
+    let schema = schema();
+    for form in Mask::EACH {
+        let files =
+            fragments::files(&format!("shapes:\n  account: {{$.id: {{class: key, mask: {}}}}}\n", form.spelled()));
+        let doc = policy::load(&files, "policy.yaml").expect("the policy can be read");
+        let json = serde_json::from_str(&policy::to_json(&doc)).expect("a policy's JSON form is JSON");
+        assert!(schema.is_valid(&json), "policies/fieldgate.v1.schema.json does not know `mask: {}`", form.spelled());
+    }
 }
 
 #[test]

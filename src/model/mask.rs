@@ -2,30 +2,43 @@
 
 use std::fmt;
 
-/// A form at mask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mask {
+macro_rules! forms {
+    ($($(#[$doc:meta])* $name:ident $(($($number:tt)*))? $({$($fields:tt)*})? => $one:expr,)*) => {
+        /// A form at mask.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Mask {
+            $($(#[$doc])* $name $(($($number)*))? $({$($fields)*})?,)*
+        }
+
+        impl Mask {
+            /// One of each form: what has to know all of them is made of this, or held against it by a test.
+            pub const EACH: &'static [Self] = &[$($one,)*];
+        }
+    };
+}
+
+forms! {
     /// First `n` Unicode scalar values, then four asterisks (rule 20).
-    First(u32),
+    First(u32) => Self::First(2),
     /// Four asterisks, then the last `n` Unicode scalar values (rule 20).
-    Last(u32),
+    Last(u32) => Self::Last(1),
     /// First `first` Unicode scalar values, four asterisks, last `last` (rule 20).
     Ends {
         /// How many of the start.
         first: u32,
         /// How many of the end.
         last: u32,
-    },
+    } => Self::Ends { first: 1, last: 2 },
     /// First local character, `***@`, domain (rule 21).
-    Email,
+    Email => Self::Email,
     /// `YYYY`, of `YYYY-MM-DD…`, `YYYYMMDD`, `YYYY-MM` or `YYYY` (rule 22).
-    Year,
+    Year => Self::Year,
     /// `YYYY-MM` (rule 22).
-    Month,
+    Month => Self::Month,
     /// First letter of each word and a full stop (rule 22).
-    Initials,
+    Initials => Self::Initials,
     /// Nearest multiple of the step, half away from zero (rule 22).
-    Round(RoundTo),
+    Round(RoundTo) => Self::Round(RoundTo { digits: 10, places: 0 }),
 }
 
 impl Mask {
@@ -51,6 +64,30 @@ impl Mask {
             Self::Last(n) => Some((0, n)),
             Self::Ends { first, last } => Some((first, last)),
             Self::Email | Self::Year | Self::Month | Self::Initials | Self::Round(_) => None,
+        }
+    }
+
+    /// The word that a policy writes for it; `None` of a form with a number.
+    #[must_use]
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Email => Some("email"),
+            Self::Year => Some("year"),
+            Self::Month => Some("month"),
+            Self::Initials => Some("initials"),
+            Self::First(_) | Self::Last(_) | Self::Ends { .. } | Self::Round(_) => None,
+        }
+    }
+
+    /// How a policy writes it.
+    #[must_use]
+    pub fn spelled(self) -> String {
+        match self {
+            Self::First(n) => format!("{{first: {n}}}"),
+            Self::Last(n) => format!("{{last: {n}}}"),
+            Self::Ends { first, last } => format!("{{first: {first}, last: {last}}}"),
+            Self::Round(step) => format!("{{round: {step}}}"),
+            Self::Email | Self::Year | Self::Month | Self::Initials => self.word().unwrap_or_default().to_owned(),
         }
     }
 
@@ -82,11 +119,8 @@ impl fmt::Display for Mask {
             Self::First(n) => write!(f, "first {n}"),
             Self::Last(n) => write!(f, "last {n}"),
             Self::Ends { first, last } => write!(f, "first {first} and last {last}"),
-            Self::Email => f.write_str("email"),
-            Self::Year => f.write_str("year"),
-            Self::Month => f.write_str("month"),
-            Self::Initials => f.write_str("initials"),
             Self::Round(step) => write!(f, "round {step}"),
+            Self::Email | Self::Year | Self::Month | Self::Initials => f.write_str(self.word().unwrap_or_default()),
         }
     }
 }
@@ -186,6 +220,14 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(RoundTo::parse(text).map(|step| step.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_form_is_there_once() {
+        for (at, form) in Mask::EACH.iter().enumerate() {
+            let alike = |other: &&Mask| std::mem::discriminant(*other) == std::mem::discriminant(form);
+            assert_eq!(Mask::EACH.iter().filter(alike).count(), 1, "{form}, at {at}");
         }
     }
 

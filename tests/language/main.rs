@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use fieldgate::diagnostic::{Code, Diagnostic, Severity, rules};
+use fieldgate::model::Mask;
 use fieldgate::policy;
 use fieldgate_testkit::key_reference;
 use page::{Block, PAGE};
@@ -153,6 +154,32 @@ fn every_rule_is_cited_by_a_test() {
     let missing: Vec<String> =
         page::read(PAGE).rules.into_iter().map(|(rule, _)| rule).filter(|rule| !cited.contains(rule)).collect();
     assert!(missing.is_empty(), "rules that no file below tests/ cites: {missing:?}");
+}
+
+/// The names of a form at mask, as a policy writes it: `email`, or the keys of its map.
+fn form_names(spelled: &str) -> String {
+    let words = spelled.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 1);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_form_at_mask_has_an_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for page in ["docs/language.md", "policies/README.md"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let shown: BTreeSet<String> = text
+            .split("mask: ")
+            .skip(1)
+            .map(|rest| match rest.strip_prefix('{') {
+                Some(map) => form_names(map.split('}').next().unwrap_or_default()),
+                None => form_names(rest.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default()),
+            })
+            .collect();
+        for form in Mask::EACH {
+            let spelled = form.spelled();
+            assert!(shown.contains(&form_names(&spelled)), "{page} has no example of `mask: {spelled}`");
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fieldgate::model::Mask;
 use serde_json::{Map, Value, json};
 
 /// Choices, one byte each; where they end, the first thing is chosen.
@@ -387,15 +388,7 @@ fn leaf(choices: &mut Choices<'_>) -> Mounted {
     }
     let mut field = json!({"class": classes});
     if choices.now_and_then(7) {
-        field["mask"] = choices.of(&[
-            json!({"last": 1}),
-            json!({"first": 2}),
-            json!("email"),
-            json!("year"),
-            json!("month"),
-            json!("initials"),
-            json!({"round": 10}),
-        ]);
+        field["mask"] = mask(choices.of(Mask::EACH));
     }
     if choices.now_and_then(5) {
         field["pseudonym"] = choices.of(&[json!("p"), json!("q"), json!({"ns": "p", "link": "all"})]);
@@ -408,6 +401,17 @@ fn leaf(choices: &mut Choices<'_>) -> Mounted {
             json!(choices.of(&[&["email"][..], &["card", "email", "phone"], &["iban", "ssn"], &["a-word", "email"]]));
     }
     Mounted::Leaf { field, classes }
+}
+
+/// A form as a policy's JSON has it.
+fn mask(form: Mask) -> Value {
+    match form {
+        Mask::First(n) => json!({"first": n}),
+        Mask::Last(n) => json!({"last": n}),
+        Mask::Ends { first, last } => json!({"first": first, "last": last}),
+        Mask::Round(step) => json!({"round": step.digits()}),
+        Mask::Email | Mask::Year | Mask::Month | Mask::Initials => json!(form.word()),
+    }
 }
 
 fn ceiling(choices: &mut Choices<'_>) -> Value {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::super::similar::nearest;
 use super::classes::{Declared, class_list, scalar};
 use super::detectors;
-use super::read::Reader;
+use super::read::{Reader, choice};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::json;
 use crate::document::{Node, Tree};
@@ -51,12 +51,15 @@ pub(super) fn field(reader: &mut Reader, declared: Declared<'_>, node: &Node, wh
 }
 
 /// Words that are a form at mask.
-const MASK_WORDS: [(&str, Mask); 4] =
-    [("email", Mask::Email), ("year", Mask::Year), ("month", Mask::Month), ("initials", Mask::Initials)];
+fn mask_words() -> Vec<(&'static str, Mask)> {
+    Mask::EACH.iter().filter_map(|form| Some((form.word()?, *form))).collect()
+}
 
 /// Every form at mask, as a help tells them.
-const MASK_FORMS: &str =
-    "write `{last: n}`, `{first: n}`, `{first: n, last: n}`, `{round: n}`, `email`, `year`, `month` or `initials`";
+fn mask_forms() -> String {
+    let words: Vec<&str> = mask_words().into_iter().map(|(word, _)| word).collect();
+    format!("write `{{last: n}}`, `{{first: n}}`, `{{first: n, last: n}}`, `{{round: n}}`, {}", choice(&words))
+}
 
 /// A form at mask (rules 20 to 22).
 fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
@@ -70,7 +73,7 @@ fn mask(reader: &mut Reader, node: &Node) -> Option<Mask> {
 fn mask_word(reader: &mut Reader, node: &Node) -> Option<Mask> {
     let as_map = |word: &str, number: &str| {
         let is_form = matches!(word, "first" | "last" | "round") && json::is_number(number);
-        if is_form { format!("write it as a map: `mask: {{{word}: {number}}}`") } else { MASK_FORMS.to_owned() }
+        if is_form { format!("write it as a map: `mask: {{{word}: {number}}}`") } else { mask_forms() }
     };
     let (code, message, help) = match &node.value {
         Tree::Number(number) => (
@@ -83,7 +86,7 @@ fn mask_word(reader: &mut Reader, node: &Node) -> Option<Mask> {
                 [Node { value: Tree::Text { text: word, .. }, .. }, Node { value: Tree::Number(number), .. }] => {
                     as_map(word, number)
                 }
-                _ => MASK_FORMS.to_owned(),
+                _ => mask_forms(),
             };
             (Code::WrongKind, "`mask` is a list".to_owned(), help)
         }
@@ -93,12 +96,12 @@ fn mask_word(reader: &mut Reader, node: &Node) -> Option<Mask> {
                 format!("`mask: {word}` does not say how many"),
                 format!("say how many, as in `mask: {{{word}: 4}}`"),
             ),
-            Some(text) if nearest(text, MASK_WORDS.map(|(word, _)| word)).is_none() => {
+            Some(text) if nearest(text, mask_words().into_iter().map(|(word, _)| word)).is_none() => {
                 let parts = text.split_once(' ');
-                let help = parts.map_or_else(|| MASK_FORMS.to_owned(), |(word, number)| as_map(word, number));
+                let help = parts.map_or_else(mask_forms, |(word, number)| as_map(word, number));
                 (Code::BadValue, format!("`mask` cannot be `{text}`"), help)
             }
-            _ => return reader.word(node, "`mask`", &MASK_WORDS),
+            _ => return reader.word(node, "`mask`", &mask_words()),
         },
     };
     reader.push(Diagnostic::at(code, node.span, message).help(help));
@@ -172,4 +175,19 @@ fn pseudonym(reader: &mut Reader, node: &Node) -> Option<Pseudonym> {
     };
     let text = reader.text(name, "the namespace of `pseudonym`")?;
     reader.name(text, name.span, "namespace").then(|| Pseudonym { namespace: text.into(), link })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_help_tells_every_form_at_mask() {
+        let help = mask_forms();
+        for form in Mask::EACH {
+            let shape: String = form.spelled().split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>().join("n");
+            let shape = shape.replace("nn", "n");
+            assert!(help.contains(&format!("`{shape}`")), "{form}: {help}");
+        }
+    }
 }

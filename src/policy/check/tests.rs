@@ -224,6 +224,14 @@ fn what_is_not_said_is_the_strictest() {
 }
 
 #[test]
+fn each_form_at_mask_is_read_as_it_is_spelled() {
+    for form in Mask::EACH {
+        let policy = policy(&format!("shapes: {{account: {{$.a: {{class: key, mask: {}}}}}}}", form.spelled()));
+        assert_eq!(governed(&policy, "get").entries[0].mask, Some(*form), "{form}");
+    }
+}
+
+#[test]
 fn forms_are_read_as_they_are_written() {
     let policy = policy(
         "shapes: {account: {\

@@ -27,16 +27,23 @@ impl Lint<'_> {
         let mut found: BTreeMap<Span, Diagnostic> = BTreeMap::new();
         for entry in self.policy.routes.iter().filter_map(governed).flat_map(|governed| governed.entries.iter()) {
             let Some(mask) = entry.mask else { continue };
-            let (why, help) = match (mask, mask.ends()) {
-                (_, Some((first, last))) if first.saturating_add(last) > MOST_LEFT => (
-                    format!("leaves {} characters, most of what it is to hide", first.saturating_add(last)),
-                    format!("leave {MOST_LEFT} or fewer; four tell most records apart"),
-                ),
-                (Mask::Round(step), _) if step.is_a_hundredth_at_most() && !names(&entry.path, &COORDINATES) => (
+            // No wildcard: a new form may leave most of a value, too.
+            let (why, help) = match mask {
+                Mask::First(_) | Mask::Last(_) | Mask::Ends { .. } => {
+                    let left = mask.ends().map_or(0, |(first, last)| first.saturating_add(last));
+                    if left <= MOST_LEFT {
+                        continue;
+                    }
+                    (
+                        format!("leaves {left} characters, most of what it is to hide"),
+                        format!("leave {MOST_LEFT} or fewer; four tell most records apart"),
+                    )
+                }
+                Mask::Round(step) if step.is_a_hundredth_at_most() && !names(&entry.path, &COORDINATES) => (
                     "changes no amount of two decimals".to_owned(),
                     "round to more: `mask: {round: 100}`; or let the class be shown".to_owned(),
                 ),
-                _ => continue,
+                Mask::Round(_) | Mask::Email | Mask::Year | Mask::Month | Mask::Initials => continue,
             };
             let field = entry.names.last().map_or(&entry.path, |(_, path)| path);
             let message = format!("the mask `{mask}` of `{field}` {why}");

@@ -96,17 +96,17 @@ fn fits(mask: &Mask, kind: &Kind) -> bool {
         _ => (true, true),
     };
     // One of a few words is no amount, no date and no address.
-    if kind.listed && text && !number && matches!(mask, Mask::Round(_) | Mask::Year | Mask::Month | Mask::Email) {
-        return false;
-    }
+    let is_word = kind.listed && text && !number;
     // Formats of OpenAPI's registry whose values are never dates, numbers or addresses.
     let never = |formats: &[&str]| formats.contains(&kind.format.as_str());
     match mask {
         Mask::First(_) | Mask::Last(_) | Mask::Ends { .. } => text || number,
-        Mask::Email => text && !never(&["date", "date-time", "uuid", "ipv4", "ipv6", "uri"]),
-        Mask::Year | Mask::Month => text && !never(&["email", "uuid", "ipv4", "ipv6", "uri", "hostname"]),
+        Mask::Email => text && !is_word && !never(&["date", "date-time", "uuid", "ipv4", "ipv6", "uri"]),
+        Mask::Year | Mask::Month => text && !is_word && !never(&["email", "uuid", "ipv4", "ipv6", "uri", "hostname"]),
         Mask::Initials => text,
-        Mask::Round(_) => number || (text && !never(&["email", "uuid", "date", "date-time", "ipv4", "ipv6", "uri"])),
+        Mask::Round(_) => {
+            number || (text && !is_word && !never(&["email", "uuid", "date", "date-time", "ipv4", "ipv6", "uri"]))
+        }
     }
 }
 
