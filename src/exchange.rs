@@ -27,7 +27,7 @@ use std::rc::Rc;
 
 pub use admission::{Account, Question};
 pub use head::status_and_fields;
-pub use told::RefusalLog;
+pub use told::{Loudness, Reporter};
 pub use whole::{Answer, Request, Response, respond, respond_with};
 
 use crate::caller::Caller;
@@ -172,13 +172,13 @@ pub enum Mode {
 /// 1. [`on_request`](Self::on_request): the request's head. Forward it, or answer it. Where budgets bind the route, it says
 ///    [`RequestDirective::Reserve`]: call [`reserve`](Self::reserve) with the store. That may say
 ///    [`RequestDirective::Ask`]: keep the request back, ask the rate limit service, and call
-///    [`on_answer`](Self::on_answer).
+///    [`on_answer`](Self::on_answer). A host that waits has all of it in [`begin`](Self::begin) and [`resume`](Self::resume).
 /// 2. [`on_response_head`](Self::on_response_head): the response's head, also of the answer of step 1.
 /// 3. [`on_response_body`](Self::on_response_body): each part of the body, then [`taken`](Self::taken) once the bytes of the
 ///    directive are copied. The last event of a response says [`End::Last`], unless trailers follow.
 /// 4. [`on_response_trailers`](Self::on_response_trailers): the trailers. They end the body as `End::Last` does.
 /// 5. [`settle`](Self::settle), then [`report`](Self::report) and [`record`](Self::record), when the stream is over, however
-///    it ended.
+///    it ended. [`Reporter`] has what is counted and logged of it.
 ///
 /// An event that comes out of order is refused ([`Refusal::Internal`]).
 ///

@@ -27,6 +27,7 @@ mod views;
 
 use std::fmt;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 pub use budgets::{Budgets, Demand, InPath, Subjects, page};
 pub use census::{Census, ClassCount};
@@ -41,6 +42,7 @@ pub use target::{is_canonical, is_canonical_segment};
 pub use view::View;
 
 use crate::caller::Caller;
+use crate::model::moment::Moment;
 use crate::model::{ClassId, Count, HeaderNames, Level, PolicySet, Route, RouteBody, RouteId, ScopeId, Unmatched};
 use crate::policy;
 use crate::refusal::Refusal;
@@ -249,6 +251,11 @@ impl Program {
     #[must_use]
     pub fn budgets(&self) -> Option<&Budgets> {
         self.budgets.as_ref()
+    }
+
+    /// The time, where the policy needs it.
+    pub fn now(&self, time: impl FnOnce() -> Option<SystemTime>) -> Option<Moment> {
+        if self.needs_clock() { time().and_then(Moment::of) } else { None }
     }
 
     /// Whether the time is to be asked for: some route reports until a day (rule 38), or there are budgets.

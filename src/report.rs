@@ -3,12 +3,12 @@
 //! All of it is made of the policy's own words, of numbers, and of keyed tags: never of a byte of a body or a header, but for
 //! the request's id where that is plain, and, if the policy asks for it, names of members that no shape names ([`crate::program::Drift`]).
 
+mod board;
 mod metrics;
 mod record;
 mod stamp;
 
-pub use metrics::{
-    Labels, METRICS, Metric, MetricKind, REPORTED_FIELDS, Series, SeriesNumbers, reported_field, reported_labels,
-};
+pub use board::{Board, Meters, Reserved};
+pub use metrics::{METRICS, Metric, MetricKind, Series};
 pub use record::{BudgetState, MOST_SUBJECTS, Outcome, Record, Requester, Ruling, request_id};
 pub use stamp::Stamp;

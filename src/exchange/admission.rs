@@ -59,6 +59,8 @@ pub(super) struct Spending {
     pub(super) states: Vec<BudgetState>,
     /// What a request of a route that only reports would have asked of budgets.
     reported: Vec<Demand>,
+    /// What the gauge of open reservations has of it: the number of each budget, and how much.
+    pub(super) told: Vec<(u16, u64)>,
 }
 
 /// What budgets did in an exchange: numbers and indexes, for logs and metrics.
@@ -136,6 +138,58 @@ enum Progress {
 }
 
 impl Exchange {
+    /// The request's head has come: [`Self::on_request`], and all that its budgets ask before it goes on. `end` says whether the
+    /// request has no body. `ask` asks the rate limit service, and says whether an answer is to come: only then the outcome is
+    /// [`RequestDirective::Ask`], and the request waits for [`Self::resume`].
+    pub fn begin(
+        &mut self,
+        (headers, end): (&Headers, End),
+        caller: Caller,
+        now: Option<Moment>,
+        store: &mut dyn Shared,
+        ask: impl FnMut(&Question) -> bool,
+    ) -> RequestDirective {
+        let directive = match self.on_request(headers, caller, now) {
+            RequestDirective::Reserve => self.reserve(end, now, store),
+            decided => decided,
+        };
+        self.ask_on(directive, now, store, ask)
+    }
+
+    /// The rate limit service has answered: [`Self::on_answer`], and all that the other budgets ask, as in [`Self::begin`].
+    pub fn resume(
+        &mut self,
+        message: Option<&[u8]>,
+        now: Option<Moment>,
+        store: &mut dyn Shared,
+        ask: impl FnMut(&Question) -> bool,
+    ) -> RequestDirective {
+        let directive = self.on_answer(message, now, store);
+        self.ask_on(directive, now, store, ask)
+    }
+
+    /// A service that is to be asked may be one that the host does not know, and the next budget's another.
+    fn ask_on(
+        &mut self,
+        mut directive: RequestDirective,
+        now: Option<Moment>,
+        store: &mut dyn Shared,
+        mut ask: impl FnMut(&Question) -> bool,
+    ) -> RequestDirective {
+        while let RequestDirective::Ask(question) = &directive
+            && !ask(question)
+        {
+            directive = self.on_answer(None, now, store);
+        }
+        directive
+    }
+
+    /// Whether the request waits for the rate limit service, and its body with it.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Asking(_))
+    }
+
     /// Asks the budgets, after [`RequestDirective::Reserve`]. `end` says whether the request has no body.
     pub fn reserve(&mut self, end: End, now: Option<Moment>, store: &mut dyn Shared) -> RequestDirective {
         let Phase::Reserving(waiting) = std::mem::take(&mut self.phase) else {

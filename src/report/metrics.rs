@@ -7,8 +7,6 @@
 use std::fmt::Write as _;
 
 use super::record::{Outcome, Record, Requester, Ruling, level_word};
-use rustc_hash::FxHashMap;
-
 use crate::model::{ClassId, ClientId, Level, PolicySet, RouteId, ScopeId};
 use crate::program::FieldCount;
 use crate::refusal::Refusal;
@@ -101,12 +99,6 @@ pub struct Series {
     values: [LabelValue; 4],
 }
 
-/// The host's numbers of series: asked for a dozen times a response.
-pub type SeriesNumbers = FxHashMap<Series, u32>;
-
-/// The labels of series, for a host that wants them apart: asked for as often.
-pub type Labels = FxHashMap<Series, Vec<String>>;
-
 /// What a budget stands at, in parts of its `max`, once a response is settled.
 const USES: [(u64, &str); 4] = [(50, "0-50"), (80, "50-80"), (95, "80-95"), (100, "95-100")];
 
@@ -179,12 +171,6 @@ impl Series {
         self.values.iter().take(self.metric().labels.len()).map(text).collect()
     }
 
-    /// Its name in Envoy, labels included.
-    #[must_use]
-    pub fn name(&self, policy: &PolicySet) -> String {
-        self.metric().series(&self.labels(policy))
-    }
-
     /// The series that are there from the start, so that the first event of each is a rise: what alerts ask for.
     #[must_use]
     pub fn from_the_start(policy: &PolicySet) -> Vec<Self> {
@@ -226,11 +212,10 @@ const MOST_FROM_THE_START: usize = 100;
 
 /// The series of a place that a route only reports, how many values of it would have come out at a level: the number of its
 /// metric in [`METRICS`].
-pub const REPORTED_FIELDS: usize = Id::ReportedFields as usize;
+pub(super) const REPORTED_FIELDS: usize = Id::ReportedFields as usize;
 
 /// The values of its labels.
-#[must_use]
-pub fn reported_labels(
+pub(super) fn reported_labels(
     policy: &PolicySet,
     route: Option<RouteId>,
     scopes: &[ScopeId],
@@ -243,16 +228,10 @@ pub fn reported_labels(
     vec![route, scopes, plain(level_word(count.level)), plain(&count.field)]
 }
 
-/// Its name in Envoy, labels included.
-#[must_use]
-pub fn reported_field(policy: &PolicySet, route: Option<RouteId>, scopes: &[ScopeId], count: &FieldCount) -> String {
-    let labels = reported_labels(policy, route, scopes, count);
-    METRICS.get(REPORTED_FIELDS).map(|metric| metric.series(&labels)).unwrap_or_default()
-}
-
 impl Metric {
-    /// The name of one of its series in Envoy.
-    fn series(&self, values: &[String]) -> String {
+    /// The name of one of its series in Envoy, labels included.
+    #[must_use]
+    pub fn series(&self, values: &[String]) -> String {
         let mut name = self.name.to_owned();
         for (at, (label, value)) in self.labels.iter().zip(values).enumerate() {
             // A text takes whatever is written to it.

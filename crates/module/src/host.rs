@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use fieldgate::exchange::Headers;
+pub(crate) use fieldgate::exchange::Loudness;
 
 /// A header map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +20,6 @@ pub(crate) enum Part {
     Received,
     /// What earlier events were told to hold.
     Buffered,
-}
-
-/// How loud a line of the log is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Loudness {
-    Info,
-    Warn,
-    Error,
 }
 
 /// What a metric does to a series.

@@ -1,67 +1,27 @@
-//! Counters in Envoy. What is counted, and under which names, the core says; here they are raised. Envoy is told each metric
-//! with the names of its labels when a configuration is taken, so no `stats_tags` have to take names apart.
+//! Metrics in Envoy. Which there are, and what is counted in them, the core says. Envoy is told each metric with the names of its
+//! labels when a configuration is taken, so no `stats_tags` have to take names apart.
 
-use std::collections::HashSet;
+use std::rc::Rc;
 
-use fieldgate::model::PolicySet;
-use fieldgate::model::ScopeId;
-use fieldgate::program::FieldCount;
-use fieldgate::report::{Labels, REPORTED_FIELDS, Record, Series, reported_labels};
+use fieldgate::report::Meters;
 
 use crate::host::{Change, Host};
 
-/// The series that a worker has raised so far.
-#[derive(Default)]
-pub(crate) struct Metrics {
-    labels: Labels,
-    /// Those of places that a route only reports.
-    reported: HashSet<Vec<String>>,
-}
+/// The metrics of a host. A series is the number of its metric, and the values of its labels.
+pub(crate) struct HostMeters<'h, H>(pub(crate) &'h mut H);
 
-impl Metrics {
-    /// Counts an exchange.
-    pub(crate) fn record(&mut self, host: &mut impl Host, policy: &PolicySet, record: &Record<'_>) {
-        record.count(|series, by| self.change(host, policy, series, Change::Rise(by)));
+/// What a series is known by.
+pub(crate) type SeriesId = (usize, Rc<[String]>);
+
+impl<H: Host> Meters for HostMeters<'_, H> {
+    type Id = SeriesId;
+
+    fn define(&mut self, metric: usize, labels: Vec<String>) -> Option<SeriesId> {
+        Some((metric, labels.into()))
     }
 
-    /// What open reservations hold of budgets, in this process.
-    pub(crate) fn reserved(
-        &mut self,
-        host: &mut impl Host,
-        policy: &PolicySet,
-        reservations: &[(u16, u64)],
-        change: impl Fn(u64) -> Change,
-    ) {
-        for (budget, need) in reservations.iter().filter(|(_, need)| *need > 0) {
-            self.change(host, policy, Series::reserved(*budget), change(*need));
-        }
-    }
-
-    /// How many values of each place of the policy would have come out at which level, on a route that only reports.
-    pub(crate) fn reported(
-        &mut self,
-        host: &mut impl Host,
-        policy: &PolicySet,
-        record: &Record<'_>,
-        (scopes, fields): (&[ScopeId], &[FieldCount]),
-    ) {
-        for count in fields {
-            let labels = reported_labels(policy, record.route, scopes, count);
-            if !self.reported.contains(&labels) {
-                if self.reported.len() >= Series::MOST {
-                    self.change(host, policy, Series::overflow(), Change::Rise(count.count));
-                    continue;
-                }
-                self.reported.insert(labels.clone());
-            }
-            host.change(REPORTED_FIELDS, &labels, Change::Rise(count.count));
-        }
-    }
-
-    fn change(&mut self, host: &mut impl Host, policy: &PolicySet, series: Series, change: Change) {
-        let is_new = !self.labels.contains_key(&series);
-        let series = if is_new && self.labels.len() >= Series::MOST { Series::overflow() } else { series };
-        let labels = self.labels.entry(series).or_insert_with(|| series.labels(policy));
-        host.change(series.number(), labels, change);
+    fn change(&mut self, (metric, labels): &SeriesId, by: i64) {
+        let size = by.unsigned_abs();
+        self.0.change(*metric, labels, if by < 0 { Change::Fall(size) } else { Change::Rise(size) });
     }
 }

@@ -2,20 +2,20 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{
-    BodyDirective, End, Exchange, HeadDirective, Headers, Mode, RefusalLog, RequestDirective, TrailersDirective,
+    BodyDirective, End, Exchange, HeadDirective, Headers, Question, RequestDirective, TrailersDirective,
     status_and_fields,
 };
 use fieldgate::model::moment::Moment;
-use fieldgate::program::Program;
 use fieldgate::refusal::{Problem, Refusal};
 use fieldgate::report::{Record, Stamp};
 use serde_json::{Number, Value};
 
-use crate::host::{Change, Host, Loudness, Map, Part};
+use crate::host::{Host, Map, Part};
+use crate::metrics::HostMeters;
 use crate::store::ProcessStore;
 use crate::worker::Worker;
 
@@ -87,33 +87,25 @@ pub(crate) struct Stream {
     worker: Option<Rc<Worker>>,
     /// None without a policy: then the request is refused, and what comes back is that reply.
     exchange: Option<Exchange>,
-    /// What the gauge of open reservations has of this stream: the number of each budget, and how much.
-    reserved: Vec<(u16, u64)>,
     has_ended: bool,
 }
 
 impl Stream {
     pub(crate) fn new(worker: Option<Rc<Worker>>) -> Self {
         let exchange = worker.as_ref().map(|worker| Exchange::new(Rc::clone(&worker.program)));
-        Self { worker, exchange, reserved: Vec::new(), has_ended: false }
+        Self { worker, exchange, has_ended: false }
     }
 
     pub(crate) fn request_head(&mut self, host: &mut impl Host, end_of_stream: bool) -> Act {
         let (Some(worker), Some(exchange)) = (&self.worker, &mut self.exchange) else { return Act::failure() };
         let Some(headers) = host.headers(Map::Request) else { return Act::failure() };
         let caller = identify(host, worker, &headers);
-        let now = now(&worker.program);
-        let mut directive = exchange.on_request(&headers, caller, now);
-        if directive == RequestDirective::Reserve {
-            directive = exchange.reserve(end(end_of_stream), now, &mut ProcessStore);
-        }
+        let now = worker.program.now(|| Some(SystemTime::now()));
         // No policy that asks the rate limit service is taken.
-        while let RequestDirective::Ask(_) = &directive {
-            directive = exchange.on_answer(None, now, &mut ProcessStore);
-        }
-        self.reserved = exchange.reservations();
-        if let Ok(mut metrics) = worker.metrics.try_borrow_mut() {
-            metrics.reserved(host, worker.program.policy(), &self.reserved, Change::Rise);
+        let ask = |_: &Question| false;
+        let directive = exchange.begin((&headers, end(end_of_stream)), caller, now, &mut ProcessStore, ask);
+        if let Ok(mut reporter) = worker.reporter.try_borrow_mut() {
+            reporter.admitted(exchange, &mut HostMeters(host));
         }
         match directive {
             RequestDirective::Forward { remove, set } if forward(host, &remove, &set) => Act::Go,
@@ -197,30 +189,15 @@ impl Stream {
             host.set_filter_state(RECORD, &Record::unconfigured(Stamp::of(time)).line());
             return;
         };
-        let policy = worker.program.policy();
         exchange.settle(Moment::of(time), &mut ProcessStore);
         let record = exchange.record(Stamp::of(time));
         // Without it the line of the access log says that the module did not write it.
         host.set_filter_state(RECORD, &record.line());
-        let report = exchange.report();
-        if let Ok(mut metrics) = worker.metrics.try_borrow_mut() {
-            metrics.reserved(host, policy, &self.reserved, Change::Fall);
-            metrics.record(host, policy, &record);
-            if report.mode != Mode::Enforced {
-                let (scopes, fields) = exchange.fields();
-                metrics.reported(host, policy, &record, (&scopes, &fields));
-            }
-        }
-        if let Some(refusal) = record.refusal {
-            let loudness = if RefusalLog::warns(refusal) { Loudness::Warn } else { Loudness::Info };
-            if host.is_heard(loudness)
-                && let Ok(mut lines) = worker.lines.try_borrow_mut()
-            {
-                let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-                for line in lines.lines(policy, &report, refusal, seconds) {
-                    host.log(loudness, &line);
-                }
-            }
+        let Ok(mut reporter) = worker.reporter.try_borrow_mut() else { return };
+        reporter.ended(exchange, &record, &mut HostMeters(host));
+        let (loudness, lines) = reporter.lines(exchange, &record, Some(time), |loudness| host.is_heard(loudness));
+        for line in lines {
+            host.log(loudness, &line);
         }
     }
 }
@@ -238,11 +215,6 @@ impl Drop for Stream {
 fn fail(exchange: &mut Exchange) -> Act {
     exchange.host_fails();
     Act::Reset
-}
-
-/// The time, where the policy needs it.
-fn now(program: &Program) -> Option<Moment> {
-    if program.needs_clock() { Moment::of(SystemTime::now()) } else { None }
 }
 
 fn end(end_of_stream: bool) -> End {

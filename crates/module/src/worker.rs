@@ -5,11 +5,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
-use fieldgate::exchange::RefusalLog;
+use fieldgate::exchange::Reporter;
 use fieldgate::model::{Identity, PolicySet, Store};
 use fieldgate::program::Program;
 
-use crate::metrics::Metrics;
+use crate::metrics::SeriesId;
 
 /// A configuration that Envoy has, for all threads.
 pub(crate) struct Config {
@@ -24,8 +24,7 @@ pub(crate) struct Config {
 /// What one thread makes of it.
 pub(crate) struct Worker {
     pub(crate) program: Rc<Program>,
-    pub(crate) metrics: RefCell<Metrics>,
-    pub(crate) lines: RefCell<RefusalLog>,
+    pub(crate) reporter: RefCell<Reporter<SeriesId>>,
     /// Where the claims of each payload are in the filter state.
     pub(crate) claims: Vec<String>,
 }
@@ -70,7 +69,7 @@ impl Config {
                 Identity::JwtAuthn { payloads, .. } => payloads.iter().map(|name| format!("{CLAIMS}{name}")).collect(),
                 Identity::Mtls | Identity::TrustedHeader { .. } => Vec::new(),
             };
-            let worker = Rc::new(Worker { program, metrics: RefCell::default(), lines: RefCell::default(), claims });
+            let worker = Rc::new(Worker { program, reporter: RefCell::default(), claims });
             workers.push((Arc::downgrade(self), Rc::clone(&worker)));
             Some(worker)
         })

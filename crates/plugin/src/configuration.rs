@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use fieldgate::exchange::RefusalLog;
+use fieldgate::exchange::Reporter;
 use fieldgate::program::Program;
 use fieldgate::report::{Record, Stamp};
 use log::{Level, log};
@@ -12,7 +12,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType};
 
 use crate::host;
-use crate::metrics::Metrics;
+use crate::metrics::reporter;
 use crate::stream::Stream;
 
 /// One configuration of the plugin in one VM.
@@ -20,8 +20,7 @@ use crate::stream::Stream;
 pub(super) struct Plugin {
     /// None until a policy has been taken: then every stream is refused.
     program: Option<Rc<Program>>,
-    metrics: Rc<Metrics>,
-    lines: Rc<RefCell<RefusalLog>>,
+    reporter: Rc<RefCell<Reporter<u32>>>,
 }
 
 impl Context for Plugin {}
@@ -34,7 +33,7 @@ impl RootContext for Plugin {
         match Program::configured(&configuration.unwrap_or_default(), |name| std::env::var(name).ok()) {
             Ok(program) => {
                 log!(Level::Info, "{}", program.enforcing());
-                self.metrics.configured(program.policy(), host::time());
+                self.reporter = reporter(program.policy(), host::time());
                 self.program = Some(Rc::new(program));
                 true
             }
@@ -49,7 +48,7 @@ impl RootContext for Plugin {
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         let Some(program) = &self.program else { return Some(Box::new(Unconfigured)) };
-        let stream = Stream::new(Rc::clone(program), Rc::clone(&self.metrics), Rc::clone(&self.lines));
+        let stream = Stream::new(Rc::clone(program), Rc::clone(&self.reporter));
         #[cfg(feature = "trap")]
         let stream = crate::trap::Trapping::new(stream);
         Some(Box::new(stream))

@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use fieldgate::exchange::{End, Headers, status_and_fields};
+use fieldgate::exchange::{End, Headers, Loudness, status_and_fields};
 use fieldgate::refusal::{Problem, Refusal};
 use fieldgate::report::Record;
-use log::{Level, log};
+use log::{Level, log, log_enabled};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType};
 
@@ -22,6 +22,18 @@ pub(super) fn time() -> Option<SystemTime> {
 
 pub(super) fn end(end_of_stream: bool) -> End {
     if end_of_stream { End::Last } else { End::More }
+}
+
+pub(super) fn level(loudness: Loudness) -> Level {
+    match loudness {
+        Loudness::Info => Level::Info,
+        Loudness::Warn => Level::Warn,
+        Loudness::Error => Level::Error,
+    }
+}
+
+pub(super) fn is_heard(loudness: Loudness) -> bool {
+    log_enabled!(level(loudness))
 }
 
 /// What the host knows under a path; `None` if nothing.

@@ -6,14 +6,14 @@ use fieldgate::budget::{METHOD, SERVICE};
 use fieldgate::caller::Caller;
 use fieldgate::exchange::{End, Headers, Question, RequestDirective};
 use fieldgate::model::PolicySet;
-use fieldgate::model::moment::Moment;
 use fieldgate::protobuf::verified_claims;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, MapType};
 
 use crate::host;
+use crate::metrics::HostMeters;
 use crate::store::HostStore;
-use crate::stream::{RequestState, Stream};
+use crate::stream::Stream;
 
 /// The filter state `wasm.fieldgate` of a request that may go on. A route can ask for it, so that nothing reaches the
 /// upstream unless the plugin has seen it.
@@ -25,59 +25,35 @@ impl Stream {
     pub(super) fn ask_upstream(&mut self, end: End) -> Action {
         let Some(headers) = host::headers(MapType::HttpRequestHeaders) else { return host::refuse() };
         let caller = identify(self.program.policy(), &headers);
-        let now = self.now();
-        let mut directive = self.exchange.on_request(&headers, caller, now);
-        if directive == RequestDirective::Reserve {
-            directive = self.exchange.reserve(end, now, &mut HostStore);
-        }
-        self.request = self.obey(directive, now);
-        match self.request {
-            RequestState::GoesOn => Action::Continue,
-            RequestState::Waits | RequestState::Answered => Action::Pause,
-            RequestState::Unasked | RequestState::Failed => self.reply_to_failure(),
-        }
+        let now = self.program.now(host::time);
+        let directive = self.exchange.begin((&headers, end), caller, now, &mut HostStore, ask);
+        self.send_request(directive)
     }
 
     /// The rate limit service's message has come, or none for a call that failed.
     pub(super) fn answer(&mut self, message: Option<Vec<u8>>) {
-        let now = self.now();
-        let directive = self.exchange.on_answer(message.as_deref(), now, &mut HostStore);
-        self.request = self.obey(directive, now);
-        match self.request {
-            RequestState::GoesOn if hostcalls::resume_http_request().is_ok() => {}
-            RequestState::Waits | RequestState::Answered => {}
-            RequestState::GoesOn | RequestState::Unasked | RequestState::Failed => {
-                self.reply_to_failure();
-            }
+        let now = self.program.now(host::time);
+        let directive = self.exchange.resume(message.as_deref(), now, &mut HostStore, ask);
+        if self.send_request(directive) == Action::Continue && hostcalls::resume_http_request().is_err() {
+            self.reply_to_failure();
         }
     }
 
-    /// Does with a request what was decided. A rate limit service that is asked may be one that Envoy does not know, and the
-    /// next budget's another.
-    fn obey(&mut self, mut directive: RequestDirective, now: Option<Moment>) -> RequestState {
-        while let RequestDirective::Ask(question) = &directive {
-            if ask(question) {
-                return RequestState::Waits;
-            }
-            directive = self.exchange.on_answer(None, now, &mut HostStore);
+    /// Does with a request what was decided.
+    fn send_request(&mut self, directive: RequestDirective) -> Action {
+        if self.exchange.is_waiting() {
+            return Action::Pause;
         }
-        self.reserved = self.exchange.reservations();
-        self.metrics.reserved(self.program.policy(), &self.reserved, 1);
+        if let Ok(mut reporter) = self.reporter.try_borrow_mut() {
+            reporter.admitted(&mut self.exchange, &mut HostMeters);
+        }
         match directive {
-            RequestDirective::Forward { remove, set } if forward(&remove, &set) => RequestState::GoesOn,
-            RequestDirective::Refuse(problem) => {
-                host::reply(&problem);
-                RequestState::Answered
-            }
+            RequestDirective::Forward { remove, set } if forward(&remove, &set) => Action::Continue,
+            RequestDirective::Refuse(problem) => host::reply(&problem),
             RequestDirective::Forward { .. } | RequestDirective::Reserve | RequestDirective::Ask(_) => {
-                RequestState::Failed
+                self.reply_to_failure()
             }
         }
-    }
-
-    /// The time, where the policy needs it.
-    fn now(&self) -> Option<Moment> {
-        if self.program.needs_clock() { host::time().and_then(Moment::of) } else { None }
     }
 }
 
