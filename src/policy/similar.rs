@@ -1,5 +1,7 @@
 //! "Did you mean": the nearest of the names that exist.
 
+use strsim::osa_distance;
+
 /// The candidate nearest to `word`, if it is near enough to be a slip: one letter, or a third of them. Of several that are as
 /// near, the first by name.
 #[must_use]
@@ -22,10 +24,11 @@ const MOST_ASKED: usize = 3;
 pub(super) fn all_nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let letters = word.chars().count();
     let allowed = letters.checked_div(3).unwrap_or(0).max(1);
+    // Letters that are inserted, removed, replaced or swapped with their neighbour (optimal string alignment).
     let mut near: Vec<(usize, &str)> = candidates
         .into_iter()
         .filter(|candidate| candidate.chars().count().abs_diff(letters) <= allowed)
-        .map(|candidate| (distance(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .map(|candidate| (osa_distance(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
         // A word of one letter with another letter is another word.
         .filter(|(distance, _)| *distance <= allowed && *distance < letters)
         .collect();
@@ -33,33 +36,6 @@ pub(super) fn all_nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &
     near.dedup();
     let least = near.first().map(|(distance, _)| *distance);
     near.into_iter().filter(|(distance, _)| Some(*distance) == least).map(|(_, name)| name).collect()
-}
-
-/// How many letters have to be inserted, removed, replaced or swapped with their neighbour (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    let mut last_a = None;
-    for (row, ca) in a.chars().enumerate() {
-        let mut line = vec![row.saturating_add(1)];
-        let mut last_b = None;
-        for (column, cb) in b.iter().copied().enumerate() {
-            let cell = |line: &[usize], at: usize| line.get(at).copied().unwrap_or(usize::MAX);
-            let replace = cell(&above, column).saturating_add(usize::from(ca != cb));
-            let remove = cell(&above, column.saturating_add(1)).saturating_add(1);
-            let insert = cell(&line, column).saturating_add(1);
-            let mut best = replace.min(remove).min(insert);
-            if last_a == Some(cb) && last_b == Some(ca) {
-                best = best.min(cell(&before, column.saturating_sub(1)).saturating_add(1));
-            }
-            line.push(best);
-            last_b = Some(cb);
-        }
-        last_a = Some(ca);
-        before = std::mem::replace(&mut above, line);
-    }
-    above.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

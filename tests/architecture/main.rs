@@ -62,7 +62,7 @@ const ARROWS: [(&str, &[&str]); 30] = [
 ];
 
 /// Foreign crates that one place alone may name.
-const CRATES: [(&str, &str); 18] = [
+const CRATES: [(&str, &str); 22] = [
     ("rustc_hash", "src/"),
     ("siphasher", "src/budget/subject"),
     ("proxy_wasm", "crates/plugin/src"),
@@ -73,6 +73,8 @@ const CRATES: [(&str, &str); 18] = [
     ("serde_saphyr", "src/document/yaml"),
     ("hmac", "src/transform/pseudonym"),
     ("annotate_snippets", "crates/cli/src"),
+    ("anstream", "crates/cli/src/terminal"),
+    ("anstyle", "crates/cli/src/terminal"),
     ("clap", "crates/cli/src"),
     ("clap_complete", "crates/cli/src/completions"),
     ("flate2", "crates/cli/src/logs"),
@@ -80,6 +82,8 @@ const CRATES: [(&str, &str); 18] = [
     ("clap_mangen", "crates/cli/src/man"),
     ("lsp_server", "crates/cli/src/lsp"),
     ("percent_encoding", "crates/cli/src/lsp/editor"),
+    ("similar", "crates/cli/src/change"),
+    ("strsim", "src/policy/similar"),
     ("terminal_size", "crates/cli/src/terminal"),
 ];
 

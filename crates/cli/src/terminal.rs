@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
 use fieldgate::diagnostic;
 
 use super::exit::Failure;
@@ -13,7 +16,7 @@ use super::exit::Failure;
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set or TERM is `dumb`.
+    /// On a terminal, unless NO_COLOR is set, CLICOLOR is 0, or TERM is `dumb`; elsewhere if CLICOLOR_FORCE is set.
     Auto,
     /// Always.
     Always,
@@ -46,16 +49,12 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Decides on colour once, for the whole run (<https://no-color.org>: any value but the empty one counts).
+    /// Decides on colour once, for the whole run (<https://no-color.org>, <https://bixense.com/clicolors>).
     pub(crate) fn new(color: Color) -> Self {
-        let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        let plain = is_dumb || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         match color {
             Color::Always => Self { out: true, err: true },
             Color::Never => Self { out: false, err: false },
-            Color::Auto => {
-                Self { out: !plain && io::stdout().is_terminal(), err: !plain && io::stderr().is_terminal() }
-            }
+            Color::Auto => Self { out: takes_colour(&io::stdout()), err: takes_colour(&io::stderr()) },
         }
     }
 
@@ -160,16 +159,21 @@ fn painted(colored: bool, ink: Ink, text: &str) -> String {
     if !colored || text.is_empty() {
         return text.to_owned();
     }
-    // Select Graphic Rendition, ECMA-48 §8.3.117. Only the sixteen colours that a reader's own theme decides on.
-    let code = match ink {
-        Ink::Bad => "1;31",
-        Ink::Doubtful => "33",
-        Ink::Good => "32",
-        Ink::Name => "36",
-        Ink::Dim => "2",
-        Ink::Strong => "1",
+    // Only the sixteen colours that a reader's own theme decides on.
+    let style = match ink {
+        Ink::Bad => AnsiColor::Red.on_default().bold(),
+        Ink::Doubtful => AnsiColor::Yellow.on_default(),
+        Ink::Good => AnsiColor::Green.on_default(),
+        Ink::Name => AnsiColor::Cyan.on_default(),
+        Ink::Dim => Style::new().dimmed(),
+        Ink::Strong => Style::new().bold(),
     };
-    format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    format!("{style}{text}{style:#}")
+}
+
+/// Whether a stream is to be coloured, by what it is and by what the environment says.
+fn takes_colour(stream: &impl RawStream) -> bool {
+    AutoStream::choice(stream) != ColorChoice::Never
 }
 
 /// The line that says, on a terminal, that work goes on.
