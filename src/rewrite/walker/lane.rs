@@ -131,31 +131,19 @@ impl Along<'_> {
     fn cross(&mut self, nested: &mut u32) -> Option<usize> {
         let mut open = *nested;
         let end = 'end: loop {
-            match self.border.before {
-                Preceding::Value => {
-                    let at = self.at();
-                    if self.closes() {
-                        open = open.wrapping_sub(1);
-                        if open == 0 {
-                            break 'end Some(at);
-                        }
-                        continue;
+            let before = self.border.before;
+            if matches!(before, Preceding::Value | Preceding::Open) {
+                let at = self.at();
+                if self.closes() {
+                    open = open.wrapping_sub(1);
+                    if open == 0 {
+                        break 'end Some(at);
                     }
-                    if !self.comma() {
-                        break 'end None;
-                    }
+                    continue;
                 }
-                Preceding::Open => {
-                    let at = self.at();
-                    if self.closes() {
-                        open = open.wrapping_sub(1);
-                        if open == 0 {
-                            break 'end Some(at);
-                        }
-                        continue;
-                    }
+                if before == Preceding::Value && !self.comma() {
+                    break 'end None;
                 }
-                Preceding::Comma | Preceding::Colon => {}
             }
             if self.border.kinds & 1 == 1 && self.border.before != Preceding::Colon {
                 if !self.is_name() {
