@@ -55,12 +55,18 @@ fn rendered() -> Rendered {
     Rendered::from(IMAGE)
 }
 
-fn from_nothing() -> Result<(), String> {
+/// A gateway with the rendered files at hand and a route, and two callers who ask it all the time.
+fn routed() -> Result<(Gateway, Watch), String> {
     site()?;
     let gateway = Gateway::start(true)?;
     let watch = Watch::two(&gateway.token);
     gateway.render(&rendered())?;
     gateway.apply_route()?;
+    Ok((gateway, watch))
+}
+
+fn from_nothing() -> Result<(), String> {
+    let (gateway, watch) = routed()?;
     gateway.apply_plugin()?;
     gateway.filters()?;
     thread::sleep(Duration::from_secs(2));
@@ -152,11 +158,7 @@ fn opens_nothing(render: impl Fn(&Gateway) -> Result<(), String>) -> Result<(), 
 }
 
 fn broken() -> Result<(), String> {
-    site()?;
-    let gateway = Gateway::start(true)?;
-    let watch = Watch::two(&gateway.token);
-    gateway.render(&rendered())?;
-    gateway.apply_route()?;
+    let (gateway, watch) = routed()?;
     ["02-edge.yaml", "03-head.yaml"].into_iter().try_for_each(|name| gateway.apply(name))?;
     gateway.apply_changed("04-fieldgate.yaml", "\"language\":1", "\"language\":99")?;
     thread::sleep(LOOK);
@@ -166,11 +168,7 @@ fn broken() -> Result<(), String> {
 }
 
 fn renamed() -> Result<(), String> {
-    site()?;
-    let gateway = Gateway::start(true)?;
-    let watch = Watch::two(&gateway.token);
-    gateway.render(&rendered())?;
-    gateway.apply_route()?;
+    let (gateway, watch) = routed()?;
     gateway.apply_plugin()?;
     gateway.filters()?;
     gateway.render(&Rendered { name: "another", ..rendered() })?;
@@ -188,11 +186,7 @@ fn renamed() -> Result<(), String> {
 }
 
 fn deleted() -> Result<(), String> {
-    site()?;
-    let gateway = Gateway::start(true)?;
-    let watch = Watch::two(&gateway.token);
-    gateway.render(&rendered())?;
-    gateway.apply_route()?;
+    let (gateway, watch) = routed()?;
     gateway.apply_plugin()?;
     gateway.filters()?;
     gateway.delete("04-fieldgate.yaml")?;

@@ -249,7 +249,6 @@ impl Bootstrap {
         self
     }
 
-    /// With this buffer limit, in bytes, on every listener and cluster.
     /// With the API at another address.
     pub fn with_upstream(mut self, upstream: SocketAddr) -> Self {
         let cluster = &mut self.0["static_resources"]["clusters"][0];
@@ -259,6 +258,7 @@ impl Bootstrap {
         self
     }
 
+    /// With this buffer limit, in bytes, on every listener and cluster.
     pub fn with_buffers(mut self, limit: u32) -> Self {
         let resources = self.0["static_resources"].as_object_mut().unwrap();
         for resource in resources.values_mut().flat_map(|resources| resources.as_array_mut().unwrap()) {

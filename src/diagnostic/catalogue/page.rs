@@ -52,6 +52,6 @@ impl Page {
         wrong: &'static str,
         right: &'static str,
     ) -> Self {
-        Self { code, title, what, why, example: Example::Deployment, wrong, right }
+        Self { example: Example::Deployment, ..Self::of_policy(code, title, what, why, wrong, right) }
     }
 }
