@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::bootstrap::Host;
-use support::envoy::Tools;
+use support::envoy::{Costs, Tools};
 use world::World;
 
 type Test = Box<dyn FnOnce(&World) -> Result<(), String> + Send>;
@@ -203,11 +203,12 @@ fn main() -> ExitCode {
     }
     // The last owner stops every Envoy.
     drop(world);
-    let (started, starting, spent) = support::envoy::costs();
+    let costs = Costs::so_far();
     println!(
-        "{started} Envoys were started; of {} s of the processor's time {} were their starts",
-        spent / 1000,
-        starting / 1000
+        "{} Envoys were started; of {} s of the processor's time they had {} before they served",
+        costs.started,
+        costs.until_stopped / 1000,
+        costs.until_ready / 1000
     );
     conclusion.exit_code()
 }

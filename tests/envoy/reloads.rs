@@ -199,7 +199,7 @@ fn under_load(world: &World, head: HeadMode) -> Result<(), String> {
     let (bootstrap, discovered) = bootstrap.with_discovery(&scratch.path().join("fieldgate.json"));
     let configuration = |policy: &str| with_policy(discovered.clone(), policy).to_string();
     scratch.write("fieldgate.json", &configuration(&policies[0])).map_err(|error| error.to_string())?;
-    let mut envoy = Envoy::start(&world.tools, scratch, &bootstrap.in_every_framing(world.upstream.http2), Some(KEY))?;
+    let envoy = Envoy::start(&world.tools, scratch, &bootstrap.in_every_framing(world.upstream.http2), Some(KEY))?;
     // Short, and held; longer than what is held; long; and one that takes longer than a swap.
     let wait = Duration::from_millis(30);
     let loads = [(1, None), (200, None), (1, None), (1_500, None), (1, None), (150, Some(wait))];

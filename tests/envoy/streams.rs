@@ -408,7 +408,7 @@ fn broken_in_the_middle(world: &World) -> Result<(), String> {
 /// Short bodies whose every record comes out five times as long, around all limits; and after each the next request works.
 fn grow(world: &World, buffer: u32, head: HeadMode) -> Result<(), String> {
     let policy = list_policy(buffer, head)?;
-    let mut envoy = start(world, &policy, buffer, head)?;
+    let envoy = start(world, &policy, buffer, head)?;
     let mut whole = 0;
     let small = list("small", "list.link").answers(200, r#"{"items":[{"id":1,"code":"@@"}]}"#);
     let small_native = world::native(&policy, &small)?;
@@ -446,7 +446,7 @@ fn small_buffers(world: &World, head: HeadMode) -> Result<(), String> {
         })
         .collect();
     for limit in [1_024, 2_048, 4_096, 8_192, 12_000, 16_384, 32_768] {
-        let mut envoy = start(world, &policy, limit, head)?;
+        let envoy = start(world, &policy, limit, head)?;
         let (mut whole, mut by_envoy) = (0, 0);
         for row in &program_rows {
             let native = world::native(&policy, row)?;
@@ -570,7 +570,7 @@ fn frames(world: &World) -> Result<(), String> {
 /// response ends decides how it goes, never whether.
 fn held_then_grown(world: &World) -> Result<(), String> {
     let policy = World::policy_json(&Policy::Text(LIST), HeadMode::Held)?;
-    let mut envoy = start(world, &policy, 32 << 10, HeadMode::Held)?;
+    let envoy = start(world, &policy, 32 << 10, HeadMode::Held)?;
     let (mut runs, mut at_once) = (0, 0);
     for (hidden, records) in [(400, 500), (400, 1_600), (400, 3_000), (5_000, 700), (12_000, 400)] {
         let records = vec![r#"{"id":1}"#; records].join(",");

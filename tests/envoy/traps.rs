@@ -240,7 +240,7 @@ fn trap(world: &World, envoy: &Envoy, phase: &str, carriage: Carriage, markers: 
 }
 
 fn reloads(world: &World, head: HeadMode) -> Result<(), String> {
-    let mut envoy = start(world, head, |_, bootstrap| bootstrap)?;
+    let envoy = start(world, head, |_, bootstrap| bootstrap)?;
     let (row, body) = small(head)?;
     for (turn, phase) in PHASES.into_iter().enumerate() {
         let told = |error: String| format!("{phase}: {error}");

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 
 use super::support::bootstrap::{Blanks, Bootstrap, Host};
 use super::support::client::{self, Answer, End, Protocol, Request};
-use super::support::envoy::{Envoy, Scratch, Tools, record_in};
+use super::support::envoy::{Envoy, Scratch, Shared, Tools, record_in};
 use super::support::http1::Field;
 use super::support::marker::{self, Markers};
 use super::support::row::{Carriage, Expected, Framing, HeadMode, Policy, Row, Upstream as Scripted};
@@ -60,9 +60,9 @@ pub(crate) struct Told {
     pub(crate) record: Option<Value>,
 }
 
-type Slot = Arc<OnceLock<Result<Envoy, String>>>;
+type Slot<T> = Arc<OnceLock<Result<T, String>>>;
 
-/// One upstream, one issuer, and an Envoy for each policy and head mode.
+/// One upstream, one issuer, and for each policy listeners of the Envoy of its head mode.
 pub(crate) struct World {
     pub(crate) tools: Tools,
     /// Chooses where bodies are cut. `FIELDGATE_SEED` repeats a run.
@@ -70,7 +70,8 @@ pub(crate) struct World {
     pub(crate) runtime: Runtime,
     pub(crate) upstream: Upstream,
     pub(crate) issuer: Issuer,
-    envoys: Mutex<HashMap<String, Slot>>,
+    shared: [Slot<Shared>; 2],
+    envoys: Mutex<HashMap<String, Slot<Envoy>>>,
     exchanges: AtomicU64,
     /// Signing takes a while without optimisation.
     tokens: Mutex<HashMap<String, String>>,
@@ -87,6 +88,7 @@ impl World {
             runtime,
             upstream,
             issuer: Issuer::new(),
+            shared: Default::default(),
             envoys: Mutex::default(),
             exchanges: AtomicU64::new(0),
             tokens: Mutex::default(),
@@ -135,7 +137,8 @@ impl World {
         tokens.entry(claims.to_string()).or_insert_with(|| self.issuer.token(claims)).clone()
     }
 
-    /// Calls `use_it` with the Envoy of this policy and head mode, started if it was not.
+    /// Calls `use_it` with the listeners of this policy and head mode, added to their Envoy if they were not. Policies of
+    /// many rows are in one Envoy, as those of many teams behind one gateway are.
     pub(crate) fn with_envoy<T>(
         &self,
         policy: &str,
@@ -149,7 +152,9 @@ impl World {
                 HeadMode::Held => bootstrap,
                 HeadMode::Released => bootstrap.without_held_head(),
             };
-            Envoy::start(&self.tools, scratch, &bootstrap.in_every_framing(self.upstream.http2), Some(KEY))
+            let bootstrap = bootstrap.in_every_framing(self.upstream.http2);
+            let shared = self.shared[head as usize].get_or_init(|| Shared::start(&self.tools, &bootstrap, KEY));
+            shared.as_ref().map_err(Clone::clone)?.join(scratch, &bootstrap)
         });
         envoy.as_ref().map(use_it).map_err(Clone::clone)
     }

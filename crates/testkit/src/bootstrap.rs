@@ -282,13 +282,16 @@ impl Bootstrap {
         (self, discovered(config))
     }
 
-    /// With its first listener in a file of its own, which Envoy watches. Returns the file's content.
+    /// With its listeners in a file of their own, which Envoy watches. Returns the file's content.
     pub fn with_listener_discovery(mut self, file: &Path) -> (Self, Value) {
-        let mut listener = self.0.pointer_mut("/static_resources/listeners").unwrap().as_array_mut().unwrap().remove(0);
-        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+        let mut listeners = self.0.pointer_mut("/static_resources/listeners").unwrap().take();
+        for listener in listeners.as_array_mut().unwrap() {
+            listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+        }
+        self.0["static_resources"]["listeners"] = json!([]);
         self.0["dynamic_resources"] =
             json!({"lds_config": {"path_config_source": {"path": file}, "resource_api_version": "V3"}});
-        (self, json!({"resources": [listener]}))
+        (self, json!({"resources": listeners}))
     }
 
     /// Without the gate: a request that the filter has not seen reaches the API.

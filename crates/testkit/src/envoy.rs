@@ -5,8 +5,9 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -118,25 +119,167 @@ pub struct Memory {
     pub peak: u64,
 }
 
-/// What all Envoys of this process have cost so far.
 static STARTED: AtomicU64 = AtomicU64::new(0);
 static STARTING: AtomicU64 = AtomicU64::new(0);
 static SPENT: AtomicU64 = AtomicU64::new(0);
 
-/// How many Envoys were started, what of the processor's time those that got ready had had by then, and all those that
-/// were stopped, in milliseconds.
-pub fn costs() -> (u64, u64, u64) {
-    (STARTED.load(Ordering::Relaxed), STARTING.load(Ordering::Relaxed), SPENT.load(Ordering::Relaxed))
+/// What all Envoys of this process have cost so far, those that ran to the end.
+#[derive(Debug, Clone, Copy)]
+pub struct Costs {
+    pub started: u64,
+    /// What of the processor's time they had had when they served, in milliseconds.
+    pub until_ready: u64,
+    /// What they had had when they were stopped.
+    pub until_stopped: u64,
 }
 
-/// A running Envoy.
+impl Costs {
+    pub fn so_far() -> Self {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Self { started: read(&STARTED), until_ready: read(&STARTING), until_stopped: read(&SPENT) }
+    }
+}
+
+/// Envoy's process, which ends with the last that holds it.
+#[derive(Debug)]
+struct Process {
+    func_e: Mutex<Child>,
+    id: u32,
+    admin: SocketAddr,
+    log: PathBuf,
+}
+
+/// A running Envoy, or the listeners of one that others share.
 #[derive(Debug)]
 pub struct Envoy {
-    func_e: Child,
-    admin: SocketAddr,
+    process: Arc<Process>,
     listeners: BTreeMap<String, SocketAddr>,
-    log: PathBuf,
     pub scratch: Scratch,
+}
+
+/// An Envoy to which listeners come while it runs. Its start takes seconds of the processor's time, since V8 compiles the
+/// whole plugin; one listener more takes none of that.
+#[derive(Debug)]
+pub struct Shared {
+    process: Arc<Process>,
+    /// All listeners that it has, as the file says that Envoy watches.
+    told: Mutex<Vec<Value>>,
+    scratch: Scratch,
+}
+
+/// The file with the listeners of a [`Shared`] Envoy.
+const LISTENERS: &str = "listeners.json";
+
+impl Shared {
+    /// Starts Envoy with a bootstrap's clusters, and none of its listeners.
+    ///
+    /// # Errors
+    /// What Envoy complained of, if it ends instead.
+    pub fn start(tools: &Tools, bootstrap: &Bootstrap, key: &str) -> Result<Self, String> {
+        let scratch = Scratch::new().map_err(|error| error.to_string())?;
+        let (bootstrap, _) = bootstrap.clone().with_listener_discovery(&scratch.path().join(LISTENERS));
+        listeners_in(&scratch, &[])?;
+        let Envoy { process, scratch, .. } = Envoy::start(tools, scratch, &bootstrap, Some(key))?;
+        Ok(Self { process, told: Mutex::default(), scratch })
+    }
+
+    /// Adds a bootstrap's listeners, and waits until they are there.
+    ///
+    /// # Errors
+    /// What Envoy complained of, if it takes them not.
+    pub fn join(&self, scratch: Scratch, bootstrap: &Bootstrap) -> Result<Envoy, String> {
+        let (_, mut discovered) = bootstrap.clone().with_listener_discovery(Path::new(LISTENERS));
+        let listeners = discovered["resources"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each is known to Envoy by a number and its own name.
+        let number = told.len();
+        let own = |name: &str| name.strip_prefix(&format!("{number}/")).map(str::to_owned);
+        let count = listeners.len();
+        told.extend(listeners.into_iter().map(|mut listener| {
+            listener["name"] = format!("{number}/{}", listener["name"].as_str().unwrap_or_default()).into();
+            listener
+        }));
+        listeners_in(&self.scratch, &told)?;
+        let begun = Instant::now();
+        while begun.elapsed() < START {
+            let (_, known) = self.process.get("/listeners?format=json").ok_or("the admin interface is silent")?;
+            let listeners: BTreeMap<String, SocketAddr> =
+                addresses(&known).into_iter().filter_map(|(name, address)| Some((own(&name)?, address))).collect();
+            if listeners.len() == count {
+                return Ok(Envoy { process: Arc::clone(&self.process), listeners, scratch });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err(format!("Envoy does not take the listeners\n{}", self.process.complaints()))
+    }
+}
+
+/// Says which listeners there are.
+fn listeners_in(scratch: &Scratch, listeners: &[Value]) -> Result<(), String> {
+    let response = serde_json::json!({"resources": listeners});
+    scratch.write(LISTENERS, &response.to_string()).map(drop).map_err(|error| error.to_string())
+}
+
+impl Process {
+    /// Waits until it serves.
+    fn wait(&mut self, admin: &Path) -> Result<(), String> {
+        let begun = Instant::now();
+        while begun.elapsed() < START {
+            if let Some(status) = self.ended() {
+                return Err(format!("Envoy ended ({status})"));
+            }
+            if self.admin.port() == 0 {
+                if let Some(address) = fs::read_to_string(admin).ok().and_then(|text| text.trim().parse().ok()) {
+                    self.admin = address;
+                }
+            } else if self.get("/ready").is_some_and(|(status, _)| status == 200) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err("Envoy did not get ready".to_owned())
+    }
+
+    /// How it ended, if it did.
+    fn ended(&self) -> Option<ExitStatus> {
+        self.func_e.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok().flatten()
+    }
+
+    /// Envoy's own id: func-e's child.
+    fn pid(&self) -> Option<u32> {
+        // A child belongs to the thread that started it.
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id)).ok()?.filter_map(Result::ok);
+        let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
+        let children = threads.filter_map(of_thread).collect::<Vec<_>>().join(" ");
+        children.split_whitespace().next()?.parse().ok()
+    }
+
+    /// What it has had of the processor's time, where the system tells.
+    fn milliseconds(&self) -> u64 {
+        self.pid().and_then(processor_time).map_or(0, |seconds| (seconds * 1000.0) as u64)
+    }
+
+    /// Asks the admin interface: status and body.
+    fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut socket = TcpStream::connect(self.admin).ok()?;
+        socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").ok()?;
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).ok()?;
+        let answer = client::read_http1(&answer, false);
+        Some((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
+    }
+
+    /// What Envoy has logged as a warning or worse.
+    fn complaints(&self) -> String {
+        let log = self.log();
+        let loud = |line: &&str| ["[warning]", "[error]", "[critical]"].iter().any(|level| line.contains(level));
+        log.lines().filter(loud).collect::<Vec<_>>().join("\n")
+    }
+
+    fn log(&self) -> String {
+        fs::read(&self.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
 }
 
 impl Envoy {
@@ -199,31 +342,13 @@ impl Envoy {
             .stderr(output);
         let func_e = command.spawn().map_err(|error| format!("{}: {error}", tools.func_e.display()))?;
         STARTED.fetch_add(1, Ordering::Relaxed);
-        let mut envoy =
-            Self { func_e, admin: SocketAddr::from(([127, 0, 0, 1], 0)), listeners: BTreeMap::new(), log, scratch };
-        envoy.wait(&admin).map_err(|error| format!("{error}\n{}", envoy.complaints()))?;
-        STARTING.fetch_add(envoy.milliseconds(), Ordering::Relaxed);
-        Ok(envoy)
-    }
-
-    fn wait(&mut self, admin: &Path) -> Result<(), String> {
-        let begun = Instant::now();
-        while begun.elapsed() < START {
-            if let Ok(Some(status)) = self.func_e.try_wait() {
-                return Err(format!("Envoy ended ({status})"));
-            }
-            if self.admin.port() == 0 {
-                if let Some(address) = fs::read_to_string(admin).ok().and_then(|text| text.trim().parse().ok()) {
-                    self.admin = address;
-                }
-            } else if self.admin_get("/ready").is_some_and(|(status, _)| status == 200) {
-                let (_, listeners) = self.admin_get("/listeners?format=json").ok_or("the admin interface is silent")?;
-                self.listeners = addresses(&listeners);
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Err("Envoy did not get ready".to_owned())
+        let id = func_e.id();
+        let none = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut process = Process { func_e: Mutex::new(func_e), id, admin: none, log };
+        process.wait(&admin).map_err(|error| format!("{error}\n{}", process.complaints()))?;
+        STARTING.fetch_add(process.milliseconds(), Ordering::Relaxed);
+        let (_, listeners) = process.get("/listeners?format=json").ok_or("the admin interface is silent")?;
+        Ok(Self { listeners: addresses(&listeners), process: Arc::new(process), scratch })
     }
 
     /// Where the listener of that name listens.
@@ -231,14 +356,9 @@ impl Envoy {
         self.listeners[name]
     }
 
-    /// Envoy's process: func-e's child.
+    /// The id of Envoy's process.
     pub fn pid(&self) -> Option<u32> {
-        let func_e = self.func_e.id();
-        // A child belongs to the thread that started it.
-        let threads = fs::read_dir(format!("/proc/{func_e}/task")).ok()?.filter_map(Result::ok);
-        let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
-        let children = threads.filter_map(of_thread).collect::<Vec<_>>().join(" ");
-        children.split_whitespace().next()?.parse().ok()
+        self.process.pid()
     }
 
     /// What the process has of the machine's memory, where the system tells.
@@ -251,30 +371,19 @@ impl Envoy {
         Some(Memory { now: kib("VmRSS:")?, peak: kib("VmHWM:")? })
     }
 
-    /// What it has had of the processor's time, where the system tells.
-    fn milliseconds(&self) -> u64 {
-        self.pid().and_then(processor_time).map_or(0, |seconds| (seconds * 1000.0) as u64)
-    }
-
     /// Whether the process is still there.
-    pub fn is_running(&mut self) -> bool {
-        matches!(self.func_e.try_wait(), Ok(None))
+    pub fn is_running(&self) -> bool {
+        self.process.ended().is_none()
     }
 
     /// Where the admin interface listens.
     pub fn admin(&self) -> SocketAddr {
-        self.admin
+        self.process.admin
     }
 
     /// Asks the admin interface: status and body.
     pub fn admin_get(&self, path: &str) -> Option<(u16, String)> {
-        let mut socket = TcpStream::connect(self.admin).ok()?;
-        socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        write!(socket, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").ok()?;
-        let mut answer = Vec::new();
-        socket.read_to_end(&mut answer).ok()?;
-        let answer = client::read_http1(&answer, false);
-        Some((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
+        self.process.get(path)
     }
 
     /// A counter or gauge, 0 if Envoy has none of that name.
@@ -285,9 +394,7 @@ impl Envoy {
 
     /// What Envoy has logged as a warning or worse.
     pub fn complaints(&self) -> String {
-        let log = self.log();
-        let loud = |line: &&str| ["[warning]", "[error]", "[critical]"].iter().any(|level| line.contains(level));
-        log.lines().filter(loud).collect::<Vec<_>>().join("\n")
+        self.process.complaints()
     }
 
     /// The lines of its access log so far.
@@ -317,22 +424,23 @@ impl Envoy {
 
     /// All that Envoy has logged.
     pub fn log(&self) -> String {
-        fs::read(&self.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+        self.process.log()
     }
 }
 
-impl Drop for Envoy {
+impl Drop for Process {
     /// Asks func-e to stop Envoy, and insists after a while.
     fn drop(&mut self) {
         SPENT.fetch_add(self.milliseconds(), Ordering::Relaxed);
-        if let Some(pid) = i32::try_from(self.func_e.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        let func_e = self.func_e.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pid) = i32::try_from(func_e.id()).ok().and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         let begun = Instant::now();
-        while matches!(self.func_e.try_wait(), Ok(None)) {
+        while matches!(func_e.try_wait(), Ok(None)) {
             if begun.elapsed() > STOP {
-                let _ = self.func_e.kill();
-                let _ = self.func_e.wait();
+                let _ = func_e.kill();
+                let _ = func_e.wait();
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
