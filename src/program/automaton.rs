@@ -88,7 +88,7 @@ impl Place {
 pub(super) struct Table {
     places: Vec<Rc<Place>>,
     /// The states that the view was made with.
-    pub(super) made: Rc<Vec<Rc<State>>>,
+    pub(super) made: Rc<[Rc<State>]>,
     /// Those after them.
     pub(super) added: Vec<Rc<State>>,
     index: FxHashMap<Rc<Place>, StateId>,
@@ -186,7 +186,7 @@ impl Automaton {
         self.intern(&mut table, root);
         self.close(&mut table);
         // What is there now never changes: responses share it without a look at the table. A filter's states are added beside it.
-        table.made = Rc::new(std::mem::take(&mut table.added));
+        table.made = std::mem::take(&mut table.added).into();
         self.room.take(table.size().saturating_add(OF_A_VIEW));
         let full = table.full;
         self.lengthens = table

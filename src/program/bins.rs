@@ -27,7 +27,7 @@ pub(super) struct Bin {
 #[derive(Debug, Default)]
 pub(super) struct Bins {
     /// Of the states that it was made with, shared by all responses.
-    pub(super) made: Rc<Vec<[u32; 2]>>,
+    pub(super) made: Rc<[[u32; 2]]>,
     /// Of those that filters have added since.
     added: Vec<[u32; 2]>,
     pub(super) list: Vec<Bin>,
@@ -48,7 +48,7 @@ impl Bins {
             new.push(numbers.unwrap_or([UNDECLARED, UNDECLARED]));
         }
         if self.made.is_empty() {
-            self.made = Rc::new(new);
+            self.made = new.into();
         } else {
             self.added.append(&mut new);
         }

@@ -17,8 +17,8 @@ use crate::model::{ClassId, Level};
 #[derive(Debug)]
 pub struct Census {
     automaton: Rc<Automaton>,
-    of: Rc<Vec<[u32; 2]>>,
-    counts: Vec<Cell<u64>>,
+    of: Rc<[[u32; 2]]>,
+    counts: Box<[Cell<u64>]>,
     /// Of bins that filters have added since.
     more: RefCell<BTreeMap<u32, u64>>,
 }
@@ -44,7 +44,7 @@ impl ClassCount {
 impl Census {
     pub(super) fn new(automaton: Rc<Automaton>) -> Self {
         let (of, bins) = automaton.with_bins(|bins| (Rc::clone(&bins.made), bins.list.len()));
-        Self { automaton, of, counts: vec![Cell::new(0); bins], more: RefCell::default() }
+        Self { automaton, of, counts: vec![Cell::new(0); bins].into(), more: RefCell::default() }
     }
 
     /// Counts so many values at the place of a state.

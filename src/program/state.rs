@@ -102,7 +102,7 @@ impl State {
 /// filters have added since.
 #[derive(Debug, Clone)]
 pub struct States {
-    pub(super) made: Rc<Vec<Rc<State>>>,
+    pub(super) made: Rc<[Rc<State>]>,
     pub(super) added: Vec<Rc<State>>,
     pub(super) dead: Rc<State>,
 }

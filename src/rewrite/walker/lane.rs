@@ -375,23 +375,27 @@ impl Walker {
     /// [`Phase::DropElements`].
     #[inline(always)]
     fn lane_dropped_elements(&mut self, sink: &mut Sink<'_>, place: &mut Along<'_>) -> Phase {
-        loop {
+        // Of one state all of them: they are counted together.
+        let (here, mut gone) = (self.here, 0u64);
+        let phase = loop {
             if place.border.before == Preceding::Comma && !place.scalar() {
                 if place.may_open() {
                     place.open();
-                    return self.skip();
+                    break self.skip();
                 }
-                return place.stop(Phase::DropElements);
+                break place.stop(Phase::DropElements);
             }
             let at = place.at();
             if place.closes() {
-                return self.close(sink, at);
+                break self.close(sink, at);
             }
             if !place.comma() {
-                return place.stop(Phase::DropElements);
+                break place.stop(Phase::DropElements);
             }
-            self.tell(self.here, Standing::Container, 1);
-            self.counts.hidden = self.counts.hidden.wrapping_add(1);
-        }
+            gone = gone.wrapping_add(1);
+        };
+        self.tell(here, Standing::Container, gone);
+        self.counts.hidden = self.counts.hidden.wrapping_add(gone);
+        phase
     }
 }

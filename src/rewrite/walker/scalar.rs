@@ -4,31 +4,27 @@ use std::rc::Rc;
 
 use super::super::sink::Sink;
 use super::{Halt, Phase, Walker, record};
-use crate::program::{ContainerRule, ScalarRule, Standing};
+use crate::program::{ContainerRule, ScalarRule, Standing, State};
 use crate::transform::{Searched, detect, mask, pseudonym};
 
 /// Longest token that is transformed, in bytes as it is spelled (rule 27); a longer one becomes blank.
 pub(super) const LONGEST: usize = 64 << 10;
 
+/// Whether the policy knows a container where a scalar stands (rule 25).
+fn is_misplaced(state: &State) -> bool {
+    !matches!(state.container, ContainerRule::Drop | ContainerRule::Mute)
+}
+
 impl Walker {
     /// A string, number or literal name begins at `at`.
     #[inline(never)]
     pub(super) fn scalar(&mut self, sink: &mut Sink<'_>, at: usize, byte: u8) -> Result<Phase, Halt> {
-        // Of the scalars only `null` begins with an `n`.
-        let null = byte == b'n';
         let state = self.states.get(self.here);
-        if let (ScalarRule::Subject { .. }, true) = (&state.scalar, record::names(byte)) {
-            if let Some(kinds) = state.record.clone() {
-                let muted = self.frame.muted || *state.scalar.fate() == ScalarRule::Hide;
-                self.begin_record(&kinds, muted)?;
-            }
-            match self.frame.muted {
-                false => self.count(self.here, Standing::Scalar),
-                true => self.tell(self.here, Standing::Container, 1),
-            }
-            self.start = at;
-            // Its value names the subject, so it is taken whole even where it is hidden (rule 34).
-            return Ok(if byte == b'"' { Phase::TakeString } else { Phase::TakePlain });
+        // Few places are records, or name a subject.
+        if (state.record.is_some() || matches!(state.scalar, ScalarRule::Subject { .. }))
+            && let Some(phase) = self.record_of_scalar(at, byte)?
+        {
+            return Ok(phase);
         }
         if self.frame.muted {
             self.tell(self.here, Standing::Container, 1);
@@ -36,21 +32,15 @@ impl Walker {
         }
         self.count(self.here, Standing::Scalar);
         let state = self.states.get(self.here);
-        if *state.scalar.fate() != ScalarRule::Hide
-            && let Some(kinds) = state.record.clone()
-        {
-            self.begin_record(&kinds, false)?;
-            self.end_record();
-        }
-        match self.state().scalar.fate() {
+        // Of the scalars only `null` begins with an `n`.
+        let null = byte == b'n';
+        match state.scalar.fate() {
             ScalarRule::Show => {}
             ScalarRule::Hide | ScalarRule::Subject { .. } => {
-                if matches!(self.state().container, ContainerRule::Drop | ContainerRule::Mute) {
-                    return self.remove(byte);
-                }
+                let misplaced = is_misplaced(state);
                 // `null` passes where the container would (rule 25).
-                if !null {
-                    self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(1);
+                if !(misplaced && null) {
+                    self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(u64::from(misplaced));
                     return self.remove(byte);
                 }
             }
@@ -68,6 +58,32 @@ impl Walker {
             }
         }
         Ok(self.show(sink, at, byte))
+    }
+
+    /// A scalar begins that may be a record of its own, or name a subject: what is next, if that is decided here.
+    #[inline(never)]
+    fn record_of_scalar(&mut self, at: usize, byte: u8) -> Result<Option<Phase>, Halt> {
+        let state = self.states.get(self.here);
+        let muted = self.frame.muted;
+        let hidden = *state.scalar.fate() == ScalarRule::Hide;
+        let kinds = state.record.clone();
+        if !(matches!(state.scalar, ScalarRule::Subject { .. }) && record::names(byte)) {
+            if let (Some(kinds), false) = (kinds, muted || hidden) {
+                self.begin_record(&kinds, false)?;
+                self.end_record();
+            }
+            return Ok(None);
+        }
+        if let Some(kinds) = kinds {
+            self.begin_record(&kinds, muted || hidden)?;
+        }
+        match muted {
+            false => self.count(self.here, Standing::Scalar),
+            true => self.tell(self.here, Standing::Container, 1),
+        }
+        self.start = at;
+        // Its value names the subject, so it is taken whole even where it is hidden (rule 34).
+        Ok(Some(if byte == b'"' { Phase::TakeString } else { Phase::TakePlain }))
     }
 
     /// A string, number or literal name that is kept begins at `at`.
@@ -130,7 +146,7 @@ impl Walker {
         }
         if self.frame.muted || matches!(**then, ScalarRule::Hide) {
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
-            let misplaced = !matches!(state.container, ContainerRule::Drop | ContainerRule::Mute);
+            let misplaced = is_misplaced(&state);
             self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(u64::from(misplaced));
             return false;
         }
