@@ -74,10 +74,12 @@ MODULE = target/$(if $(filter dev,$(PROFILE)),debug,$(or $(PROFILE),module))/lib
 module: ## The dynamic module, target/module/libfieldgate_module.so: native, for the newest Envoy (FEATURES=envoy-1-39 for 1.39)
 	cargo build --locked --profile $(or $(PROFILE),module) -p fieldgate-module $(if $(FEATURES),--features $(FEATURES))
 
+# The Envoy that the module is built for.
+OF_MODULE = $(if $(filter envoy-1-39,$(FEATURES)),$(filter 1.39.%,$(MATRIX)),$(ENVOY_NEWEST))
 .PHONY: envoy-module
-envoy-module: wasm module ## The rows of `make envoy` with the module in the plugin's place (ROWS="part of a claim", PROFILE=dev)
-	@scripts/envoy.sh $(ENVOY_NEWEST)
-	ENVOY_PATH=$(NEWEST) FIELDGATE_HOST=module FIELDGATE_MODULE=$(CURDIR)/$(MODULE) \
+envoy-module: wasm module ## The rows of `make envoy` with the module in the plugin's place (ROWS="part of a claim", PROFILE=dev, FEATURES=envoy-1-39)
+	@scripts/envoy.sh $(OF_MODULE)
+	ENVOY_PATH=$(CURDIR)/.tools/envoy/$(OF_MODULE)/envoy FIELDGATE_HOST=module FIELDGATE_MODULE=$(CURDIR)/$(MODULE) \
 	  cargo test --locked --test envoy $(if $(ROWS),-- "$(ROWS)")
 
 .PHONY: matrix
