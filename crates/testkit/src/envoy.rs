@@ -202,7 +202,11 @@ impl Shared {
         listeners_in(&self.scratch, &told)?;
         let begun = Instant::now();
         while begun.elapsed() < START {
-            let (_, known) = self.process.get("/listeners?format=json").ok_or("the admin interface is silent")?;
+            if let Some(status) = self.process.ended() {
+                return Err(format!("Envoy ended ({status})\n{}", self.process.complaints()));
+            }
+            // While V8 compiles the first one's plugin, the admin interface answers nobody.
+            let (_, known) = self.process.get("/listeners?format=json").unwrap_or_default();
             let listeners: BTreeMap<String, SocketAddr> =
                 addresses(&known).into_iter().filter_map(|(name, address)| Some((own(&name)?, address))).collect();
             if listeners.len() == count {
