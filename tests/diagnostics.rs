@@ -255,7 +255,7 @@ fn reference() -> String {
          Examples are fragments: the sections that matter, of an otherwise valid policy. `fieldgate explain FG012` prints \
          the same on a\nterminal, and both are made from the program's own catalogue. Rules are those of the [language \
          reference](language.md).\n\n\
-         From FG060 on they are about what surrounds a policy, which `fieldgate check --envoy FILE` looks at: there an error \
+         Those from FG060 to FG105 are about what surrounds a policy, which `fieldgate check --envoy FILE` looks at: there an error \
          is a threat that\nis open, a warning one that may be, and a fragment is a message or a resource, or some fields of \
          an `HttpConnectionManager`.\n\n\
          | code | weight | what |\n|---|---|---|\n",
@@ -321,6 +321,13 @@ fn every_code_has_a_page_whose_examples_hold() {
     assert_eq!(catalogue::pages().len(), Code::ALL.len(), "one page for each code");
     assert_eq!(Code::parse("fg012"), Some(Code::UnknownClass));
     assert_eq!(Code::parse("FG999"), None);
+    // As docs/diagnostics.md says.
+    for page in catalogue::pages() {
+        let is_around = (60..=105).contains(&page.code.number());
+        assert_eq!(page.example == Example::Deployment, is_around, "{} is about what surrounds a policy", page.code);
+    }
+    let again: Vec<&Code> = Code::ALL.iter().filter(|code| Code::RETIRED.contains(&code.number())).collect();
+    assert!(again.is_empty(), "{again:?} have numbers that meant something else once");
 }
 
 /// What is found, as sentences without what a change of place or of number alone alters.

@@ -41,7 +41,6 @@ codes! {
         8 NotAString "A value that is not a string to every YAML reader (rule 2).",
         9 UnknownLanguage "An unknown `language` (rule 2).",
         10 Include "An `include` that cannot be followed (rule 1).",
-        // 11 was a part of the language that a version did not have: budgets, when they were not in it.
         12 UnknownClass "A class that does not exist.",
         13 UnknownName "A shape, scope, route or area that does not exist.",
         14 PathProfile "A field path that is JSONPath but not of the profile (rule 11).",
@@ -174,6 +173,10 @@ codes! {
 }
 
 impl Code {
+    /// Numbers of codes that are gone: 11, a part of the language that a version did not have; 116, free text that errors show,
+    /// which [`Self::RevealingError`] tells better.
+    pub const RETIRED: [u16; 2] = [11, 116];
+
     /// The number behind `FG`.
     #[must_use]
     #[expect(clippy::as_conversions, reason = "the discriminant is declared as u16")]

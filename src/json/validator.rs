@@ -68,6 +68,9 @@ pub struct Validator {
     literal: Literal,
     numbers: Numbers,
     strings: Strings,
+    /// Of the last block.
+    #[cfg(test)]
+    drawn: Drawn,
 }
 
 /// What stands before the next token, carried over to the next block: each 0 or 1. Three bits tell five things apart:
@@ -109,6 +112,17 @@ struct Nesting {
     top: u64,
     mismatch: u64,
     too_deep: u64,
+}
+
+/// What may stand where in a block, as `docs/design.md` draws it.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Drawn {
+    item: u64,
+    named: u64,
+    name_close: u64,
+    owing: u64,
+    whole: u64,
 }
 
 /// Tokens that should not be where they are.
@@ -158,6 +172,8 @@ impl Validator {
             literal: Literal::default(),
             numbers: Numbers::default(),
             strings: Strings::default(),
+            #[cfg(test)]
+            drawn: Drawn::default(),
         }
     }
 
@@ -194,7 +210,18 @@ impl Validator {
         let after = After { item, owing, whole, ..After::default() };
         let Self { texts, limit, .. } = *self;
         let (literal, numbers, strings) = Default::default();
-        *self = Self { texts, limit, depth, kinds, after, literal, numbers, strings };
+        *self = Self {
+            texts,
+            limit,
+            depth,
+            kinds,
+            after,
+            literal,
+            numbers,
+            strings,
+            #[cfg(test)]
+            drawn: Drawn::default(),
+        };
     }
 
     /// Looks at the next block.
@@ -335,6 +362,10 @@ impl Validator {
         let ends = quote_close | close;
         let starts = (ends << 1) | block.carry(after.whole) | tokens.scalar_after;
         let whole = landing(starts, ends >> 63, white, &mut after.whole);
+        #[cfg(test)]
+        {
+            self.drawn = Drawn { item, named, name_close, owing, whole };
+        }
 
         // Each token has another before it, or the start. So none is out of place when what is behind each kind is as it
         // may be.

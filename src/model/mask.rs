@@ -53,7 +53,14 @@ impl Mask {
         };
         let date = |of: Self, than: Self| of.date_parts().zip(than.date_parts()).is_some_and(|(of, than)| of < than);
         let step = |of: Self, than: Self| of.step().zip(than.step()).is_some_and(|(of, than)| of.is_multiple_of(than));
-        self != other && (ends(self, other) || date(self, other) || step(self, other))
+        let shows_less = match self {
+            Self::First(_) | Self::Last(_) | Self::Ends { .. } => ends(self, other),
+            Self::Year | Self::Month => date(self, other),
+            Self::Round(_) => step(self, other),
+            // No other form shows more of the same.
+            Self::Email | Self::Initials => false,
+        };
+        self != other && shows_less
     }
 
     /// How many characters of the start and of the end it leaves.

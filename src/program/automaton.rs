@@ -123,15 +123,15 @@ impl Table {
 }
 
 impl Automaton {
-    /// For the callers of a kind, and all whose look is the same. `None` if it would have too many states.
-    pub(super) fn for_kind(
+    /// For the callers of a profile, and all whose look is the same. `None` if it would have too many states.
+    pub(super) fn for_profile(
         policy: Rc<PolicySet>,
         trie: Rc<Trie>,
-        kind: &CallerProfile,
+        profile: &CallerProfile,
         known: Option<(Rc<EntryGroups>, Rc<Look>)>,
         room: Share,
     ) -> Option<Self> {
-        let CallerProfile { route, client, ceiling, .. } = *kind;
+        let CallerProfile { route, client, ceiling, .. } = *profile;
         let max_records = policy.governed(route)?.max_records.as_ref().map(|records| (records.max, records.over));
         let limits = policy.limits;
         Self {
@@ -141,7 +141,7 @@ impl Automaton {
             known,
             limits,
             max_records,
-            scopes: kind.scopes.to_vec(),
+            scopes: profile.scopes.to_vec(),
             table: RefCell::default(),
             bins: RefCell::default(),
             lengthens: true,
@@ -219,7 +219,7 @@ impl Automaton {
             let all = self.classes(self.entries(place).into_iter().chain(open).chain(below));
             Some([
                 Bin { classes: here, level: state.level(Standing::Scalar) },
-                Bin { classes: all, level: state.level(Standing::Container) },
+                Bin { classes: all, level: state.level(Standing::Whole) },
             ])
         });
         then(&bins)

@@ -52,7 +52,7 @@ impl Census {
     pub fn add(&self, id: StateId, standing: Standing, by: u64) {
         let bin = self.of.get(id.index()).map(|[scalar, container]| match standing {
             Standing::Scalar => *scalar,
-            Standing::Container => *container,
+            Standing::Whole => *container,
         });
         match bin.and_then(|bin| self.counts.get(bin as usize)) {
             Some(count) => count.set(count.get().wrapping_add(by)),
@@ -67,7 +67,7 @@ impl Census {
         let (Some([scalar, container]), Ok(mut more)) = (bin, self.more.try_borrow_mut()) else { return };
         let bin = match standing {
             Standing::Scalar => scalar,
-            Standing::Container => container,
+            Standing::Whole => container,
         };
         let count = more.entry(bin).or_default();
         *count = count.wrapping_add(by);

@@ -30,13 +30,13 @@ pub enum Outlook {
     Asked,
 }
 
-/// What stands at a place.
+/// How what stands at a place was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// A string, number or literal name.
+    /// As a string, number or literal name, by the place's own rule.
     Scalar,
-    /// An object or array that is kept or removed whole.
-    Container,
+    /// Whole, without a look at what it is: a container that is kept or removed with all in it, or whatever is removed unseen.
+    Whole,
 }
 
 /// Index of a kind of subject among those that a policy has.

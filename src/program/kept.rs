@@ -1,7 +1,7 @@
-//! Views that are kept for the next caller of their kind, in a room that all of them share.
+//! Automata that are kept for the next caller of their look, in a room that all of them share.
 //!
-//! A policy has few kinds of callers in most cases, and thousands where clients have entries of their own or bring scopes in
-//! many combinations. Views go one by one, so that one kind too many does not make all others pay.
+//! A policy has few looks in most cases, and thousands where clients have entries of their own or bring scopes in
+//! many combinations. Automata go one by one, so that one look too many does not make all others pay.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -32,14 +32,14 @@ impl Drop for Share {
     }
 }
 
-/// Views by the kind of their callers. The one that was not looked up for longest goes first, to an approximation: each gets
+/// Automata by their look. The one that was not looked up for longest goes first, to an approximation: each gets
 /// a second chance if it was looked up since it last had one.
 #[derive(Debug)]
 pub(super) struct Kept<K, V> {
     views: HashMap<K, KeptSlot<V>>,
-    /// The kinds, the next to go first.
+    /// The looks, the next to go first.
     order: VecDeque<K>,
-    /// What all views that are there take, kept or still in use.
+    /// What all that are there take, kept or still in use.
     room: Rc<Cell<usize>>,
     most: usize,
 }
@@ -63,33 +63,33 @@ impl<K: Clone + Eq + Hash, V: Fills> Kept<K, V> {
         Self { views: HashMap::new(), order: VecDeque::new(), room: Rc::default(), most }
     }
 
-    /// A share of the room, for a view that is to be kept.
+    /// A share of the room, for one that is to be kept.
     pub(super) fn share(&self) -> Share {
         Share { room: Rc::clone(&self.room), taken: Cell::new(0) }
     }
 
-    pub(super) fn get(&mut self, kind: &K) -> Option<Rc<V>> {
-        let slot = self.views.get_mut(kind)?;
+    pub(super) fn get(&mut self, look: &K) -> Option<Rc<V>> {
+        let slot = self.views.get_mut(look)?;
         slot.looked_up = true;
         if slot.view.is_full() {
             slot.when_full = slot.when_full.saturating_add(1);
         }
         // Made anew it is empty again: filters of today's data need not be those of last week's.
         if slot.when_full > LOOKS_WHEN_FULL {
-            self.views.remove(kind);
-            self.order.retain(|other| other != kind);
+            self.views.remove(look);
+            self.order.retain(|other| other != look);
             return None;
         }
         let view = Rc::clone(&slot.view);
         // A view may have grown since it was made.
-        self.make_room(Some(kind));
+        self.make_room(Some(look));
         Some(view)
     }
 
-    pub(super) fn keep(&mut self, kind: K, view: Rc<V>) {
+    pub(super) fn keep(&mut self, look: K, view: Rc<V>) {
         self.make_room(None);
-        self.order.push_back(kind.clone());
-        self.views.insert(kind, KeptSlot { view, looked_up: false, when_full: 0 });
+        self.order.push_back(look.clone());
+        self.views.insert(look, KeptSlot { view, looked_up: false, when_full: 0 });
     }
 
     /// Lets views go until the rest have room, but never `spared`.
@@ -98,12 +98,12 @@ impl<K: Clone + Eq + Hash, V: Fills> Kept<K, V> {
         let mut left = self.order.len().saturating_mul(2);
         while self.room.get() > self.most && left > 0 {
             left = left.saturating_sub(1);
-            let Some(kind) = self.order.pop_front() else { return };
-            let again = self.views.get_mut(&kind).is_some_and(|slot| std::mem::take(&mut slot.looked_up));
-            if again || spared == Some(&kind) {
-                self.order.push_back(kind);
+            let Some(look) = self.order.pop_front() else { return };
+            let again = self.views.get_mut(&look).is_some_and(|slot| std::mem::take(&mut slot.looked_up));
+            if again || spared == Some(&look) {
+                self.order.push_back(look);
             } else {
-                self.views.remove(&kind);
+                self.views.remove(&look);
             }
         }
     }
@@ -130,19 +130,19 @@ mod tests {
         }
     }
 
-    fn put(kept: &mut Kept<u32, View>, kind: u32, states: usize) -> Rc<View> {
+    fn put(kept: &mut Kept<u32, View>, look: u32, states: usize) -> Rc<View> {
         let view = View { share: kept.share(), full: Cell::new(false) };
         view.share.take(states);
         let view = Rc::new(view);
-        kept.keep(kind, Rc::clone(&view));
+        kept.keep(look, Rc::clone(&view));
         view
     }
 
     #[test]
     fn one_view_too_many_lets_one_go_and_not_all() {
         let mut kept = Kept::new(100);
-        for kind in 0..10 {
-            put(&mut kept, kind, 10);
+        for look in 0..10 {
+            put(&mut kept, look, 10);
         }
         assert_eq!(kept.len(), 10, "what has room is kept");
         put(&mut kept, 10, 10);
@@ -157,8 +157,8 @@ mod tests {
     #[test]
     fn ten_thousand_small_views_have_room() {
         let mut kept = Kept::new(1 << 18);
-        for kind in 0..10_000 {
-            put(&mut kept, kind, 20);
+        for look in 0..10_000 {
+            put(&mut kept, look, 20);
         }
         assert_eq!(kept.len(), 10_000);
         assert!(kept.get(&0).is_some());
@@ -168,15 +168,15 @@ mod tests {
     fn what_a_view_grows_by_counts_and_what_is_gone_does_not() {
         let mut kept = Kept::new(100);
         let grows = put(&mut kept, 0, 10);
-        for kind in 1..9 {
-            put(&mut kept, kind, 10);
+        for look in 1..9 {
+            put(&mut kept, look, 10);
         }
         grows.share.take(60);
         assert!(kept.get(&0).is_some(), "the one that is asked for is spared");
         assert!(kept.room.get() <= 100, "others make room for it");
         drop(grows);
-        for kind in 20..30 {
-            put(&mut kept, kind, 10);
+        for look in 20..30 {
+            put(&mut kept, look, 10);
         }
         assert!(kept.get(&0).is_none() && kept.room.get() <= 110, "{}", kept.room.get());
     }

@@ -1,4 +1,4 @@
-//! [`Look`]: what a view of a route depends on. Callers of many kinds have few looks: of ten thousand sets of scopes most give
+//! [`Look`]: what a view of a route depends on. Callers of many profiles have few looks: of ten thousand sets of scopes most give
 //! one of some hundred sets of levels, and callers of one look share a view.
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ pub(super) struct CallerProfile {
     pub(super) ceiling: Level,
 }
 
-/// What a view depends on: two kinds of callers with one look see the same of every body.
+/// What a view depends on: two profiles with one look see the same of every body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Look {
     /// On a route where each place has the entries of one trie node, the levels of these; and the places that are denied.
@@ -34,8 +34,8 @@ pub(super) enum Look {
         /// Where the client's denies take hold.
         denied: Box<[NodeId]>,
     },
-    /// Nothing less than the kind.
-    Kind(CallerProfile),
+    /// Nothing less than the profile.
+    Profile(CallerProfile),
 }
 
 /// The groups of a route's entries that are at one level, whoever asks: they have the same classes, and scopes say the same of
@@ -99,17 +99,17 @@ impl EntryGroups {
         Some(groups)
     }
 
-    /// The look of a kind.
-    pub(super) fn look(&self, policy: &PolicySet, governed: &Governed, kind: &CallerProfile) -> Look {
+    /// The look of a profile.
+    pub(super) fn look(&self, policy: &PolicySet, governed: &Governed, profile: &CallerProfile) -> Look {
         // What scopes with rows give depends on the element, and no scope at all is a case of its own.
-        if kind.scopes.is_empty() || kind.scopes.iter().any(|scope| self.with_rows.contains(scope)) {
-            return Look::Kind(kind.clone());
+        if profile.scopes.is_empty() || profile.scopes.iter().any(|scope| self.with_rows.contains(scope)) {
+            return Look::Profile(profile.clone());
         }
-        let grants = Grants::new(policy, kind.client, &governed.ceiling, kind.ceiling);
-        let levels = self.sets.iter().map(|set| grants.level(&resolve(governed, set), &kind.scopes)).collect();
-        let denied = kind.client.and_then(|client| self.denied.get(&client));
+        let grants = Grants::new(policy, profile.client, &governed.ceiling, profile.ceiling);
+        let levels = self.sets.iter().map(|set| grants.level(&resolve(governed, set), &profile.scopes)).collect();
+        let denied = profile.client.and_then(|client| self.denied.get(&client));
         Look::Levels {
-            route: kind.route,
+            route: profile.route,
             levels,
             denied: denied.map(|nodes| nodes.as_slice().into()).unwrap_or_default(),
         }
@@ -127,7 +127,7 @@ impl Look {
     fn size(&self) -> usize {
         match self {
             Self::Levels { levels, denied, .. } => levels.len().saturating_add(denied.len().saturating_mul(4)),
-            Self::Kind(kind) => kind.scopes.len().saturating_mul(2),
+            Self::Profile(profile) => profile.scopes.len().saturating_mul(2),
         }
     }
 }
@@ -142,7 +142,7 @@ pub(super) struct RecentLooks {
     most: usize,
 }
 
-/// What a kind and its look take besides what they hold, in bytes.
+/// What a profile and its look take besides what they hold, in bytes.
 const OF_A_LOOK: usize = 160;
 
 impl RecentLooks {
@@ -151,12 +151,12 @@ impl RecentLooks {
         Self { young: HashMap::new(), old: HashMap::new(), taken: 0, most }
     }
 
-    pub(super) fn get(&mut self, kind: &CallerProfile, work_out: impl FnOnce() -> Option<Look>) -> Option<Rc<Look>> {
-        if let Some(known) = self.young.get(kind) {
+    pub(super) fn get(&mut self, profile: &CallerProfile, work_out: impl FnOnce() -> Option<Look>) -> Option<Rc<Look>> {
+        if let Some(known) = self.young.get(profile) {
             return Some(Rc::clone(known));
         }
         // What is asked for again becomes young again.
-        let look = match self.old.remove(kind) {
+        let look = match self.old.remove(profile) {
             Some(known) => known,
             None => Rc::new(work_out()?),
         };
@@ -164,12 +164,12 @@ impl RecentLooks {
             .taken
             .saturating_add(OF_A_LOOK)
             .saturating_add(look.size())
-            .saturating_add(kind.scopes.len().saturating_mul(2));
+            .saturating_add(profile.scopes.len().saturating_mul(2));
         if self.taken > self.most {
             self.old = std::mem::take(&mut self.young);
             self.taken = 0;
         }
-        self.young.insert(kind.clone(), Rc::clone(&look));
+        self.young.insert(profile.clone(), Rc::clone(&look));
         Some(look)
     }
 }
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn looks_are_kept_in_a_bounded_room_and_what_is_asked_for_stays() {
-        let kind = |number: u16| CallerProfile {
+        let profile = |number: u16| CallerProfile {
             route: RouteId(number),
             client: None,
             scopes: [ScopeId(number)].into(),
@@ -190,9 +190,9 @@ mod tests {
         let mut worked_out = 0;
         for number in 0..10_000 {
             for asked in [0, number] {
-                recent.get(&kind(asked), || {
+                recent.get(&profile(asked), || {
                     worked_out += 1;
-                    Some(Look::Kind(kind(asked)))
+                    Some(Look::Profile(profile(asked)))
                 });
             }
             assert!(recent.young.len() + recent.old.len() <= 202, "{number}");

@@ -75,8 +75,8 @@ impl State {
     /// At which level what stands here leaves, or does not.
     pub(super) fn level(&self, standing: Standing) -> Level {
         match (standing, self.scalar.fate(), self.container) {
-            (Standing::Container, _, ContainerRule::Open) => Level::Show,
-            (Standing::Container, _, _) | (Standing::Scalar, ScalarRule::Hide, _) => Level::Hide,
+            (Standing::Whole, _, ContainerRule::Open) => Level::Show,
+            (Standing::Whole, _, _) | (Standing::Scalar, ScalarRule::Hide, _) => Level::Hide,
             (Standing::Scalar, ScalarRule::Show | ScalarRule::Detect { .. }, _) => Level::Show,
             (Standing::Scalar, ScalarRule::Mask { .. }, _) => Level::Mask,
             (Standing::Scalar, ScalarRule::Pseudonym { .. }, _) => Level::Pseudonym,

@@ -28,7 +28,7 @@ impl Tally {
     pub(super) fn add(&self, id: StateId, kind: Standing) {
         let counts = match kind {
             Standing::Scalar => &self.scalars,
-            Standing::Container => &self.containers,
+            Standing::Whole => &self.containers,
         };
         let (Ok(mut counts), index) = (counts.try_borrow_mut(), id.index()) else { return };
         if counts.len() <= index {
@@ -46,7 +46,7 @@ impl Tally {
             counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(at, count)| (at, kind, *count)).collect()
         };
         let mut all = of(&self.scalars, Standing::Scalar);
-        all.extend(of(&self.containers, Standing::Container));
+        all.extend(of(&self.containers, Standing::Whole));
         all
     }
 }

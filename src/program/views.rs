@@ -40,7 +40,7 @@ pub(super) struct Views {
 #[derive(Debug)]
 struct RoutePlaces {
     trie: Rc<Trie>,
-    /// None where only the kind of a caller tells what it sees.
+    /// None where only the whole profile of a caller tells what it sees.
     groups: Option<Rc<EntryGroups>>,
 }
 
@@ -70,17 +70,17 @@ impl Views {
     pub(super) fn of(&self, route: RouteId, caller: &Caller, ceiling: Level) -> Result<View, Refusal> {
         let client = caller.entry.map(|entry| self.activation.standing_for(entry));
         let scopes = self.active_scopes(route, caller);
-        let kind = CallerProfile { route, client, scopes: Rc::clone(&scopes), ceiling };
-        let automaton = self.automaton(&kind)?;
+        let profile = CallerProfile { route, client, scopes: Rc::clone(&scopes), ceiling };
+        let automaton = self.automaton(&profile)?;
         Ok(View::new(automaton, (Rc::clone(&caller.client), scopes), self.key.clone()))
     }
 
-    fn automaton(&self, kind: &CallerProfile) -> Result<Rc<Automaton>, Refusal> {
-        let places = self.places.get(usize::from(kind.route.0)).and_then(Option::as_ref).ok_or(Refusal::Internal)?;
+    fn automaton(&self, profile: &CallerProfile) -> Result<Rc<Automaton>, Refusal> {
+        let places = self.places.get(usize::from(profile.route.0)).and_then(Option::as_ref).ok_or(Refusal::Internal)?;
         let groups = places.groups.as_ref();
-        let look = self.looks.try_borrow_mut().map_err(|_| Refusal::Internal)?.get(kind, || match groups {
-            Some(groups) => Some(groups.look(&self.policy, self.policy.governed(kind.route)?, kind)),
-            None => Some(Look::Kind(kind.clone())),
+        let look = self.looks.try_borrow_mut().map_err(|_| Refusal::Internal)?.get(profile, || match groups {
+            Some(groups) => Some(groups.look(&self.policy, self.policy.governed(profile.route)?, profile)),
+            None => Some(Look::Profile(profile.clone())),
         });
         let look = look.ok_or(Refusal::Internal)?;
         // Never borrowed twice, since nothing in here calls out; if it were, the request is refused, not the worker lost.
@@ -90,7 +90,8 @@ impl Views {
         }
         // The trie is the route's, whoever asks; the automaton is what callers of this look see of it.
         let known = groups.map(|groups| (Rc::clone(groups), Rc::clone(&look)));
-        let made = Automaton::for_kind(Rc::clone(&self.policy), Rc::clone(&places.trie), kind, known, views.share());
+        let made =
+            Automaton::for_profile(Rc::clone(&self.policy), Rc::clone(&places.trie), profile, known, views.share());
         let made = Rc::new(made.ok_or(Refusal::Internal)?);
         views.keep(look, Rc::clone(&made));
         Ok(made)
@@ -273,9 +274,9 @@ mod tests {
             ("clients from whom something else is hidden", "apart", "no-a high other", "no-b high other", false),
             ("a client from whom something is hidden", "apart", "no-a high other", "c high other", false),
             ("no scope", "apart", "c high", "c", false),
-            ("where filters choose, each kind by itself", "filters", "c high", "c also", false),
+            ("where filters choose, each profile by itself", "filters", "c high", "c also", false),
             ("one filter, which nothing is beside", "one-filter", "c high", "c also", true),
-            ("where entries meet, each kind by itself", "meet", "c high", "c also", false),
+            ("where entries meet, each profile by itself", "meet", "c high", "c also", false),
             (
                 "a place of two entries: two scopes do not add up to one that grants both",
                 "twice",

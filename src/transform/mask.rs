@@ -475,7 +475,7 @@ mod tests {
         #[test]
         fn a_mask_is_one_json_string_or_nothing(text: String, n in 1u32..5) {
             let token = serde_json::to_string(&text).unwrap();
-            for form in [Mask::First(n), Mask::Last(n), Mask::Email, Mask::Year, Mask::Month, Mask::Initials] {
+            for form in Mask::EACH.iter().copied().chain([Mask::First(n), Mask::Last(n)]) {
                 if let Some(out) = masked(form, &token) {
                     serde_json::from_str::<String>(&out).unwrap();
                 }

@@ -100,24 +100,27 @@ impl Strings {
             lanes.find(|bytes| bytes.between(b'0', b'9') | bytes.between(b'a', b'f') | bytes.between(b'A', b'F'));
         let escape = self.unicode.take(block, unicode);
         let digits = escape.behind(1) | escape.behind(2) | escape.behind(3) | escape.behind(4);
-        // text     "\ud83d\ude00"
-        // unicode  ..1.....1.....   the `u` of an escape
-        // digits   ...1111..1111.   the four bytes after each
-        // high     ....1.........   the second digit of a first half, D8 to DB
-        // low      ..........1...   that of a second half, DC to DF: `high` by 8 and `low` by 2 meet at the last digit
         let syntax = unknown | (digits & !hexadecimal);
 
-        // 0xD8 to 0xDB begin first halves of pairs, 0xDC to 0xDF second ones.
-        let second = self.half.take(block, escape.behind(1) & lanes.equal_under(0xDF, b'D')).behind(1);
-        let high =
-            lanes.find(|bytes| bytes.between(b'8', b'9') | bytes.between(b'a', b'b') | bytes.between(b'A', b'B'));
-        let low = lanes.find(|bytes| bytes.between(b'c', b'f') | bytes.between(b'C', b'F'));
-        let (high, low) = (self.high.take(block, second & high), self.low.take(block, second & low));
+        let (high, low) = self.halves(block, escape);
         // Behind a first half's second digit and two more comes the other escape. Both halves end two digits behind theirs.
+        // A last digit that is none is a matter of the syntax.
         let solidus = high.behind(3) & !lanes.equal(b'\\');
         let letter = high.behind(4) & !unicode;
         let alone = (high.behind(8) ^ low.behind(2)) & hexadecimal;
         EscapeFaults { syntax, surrogate: solidus | letter | alone }
+    }
+
+    /// The second digits of a block's first halves of surrogate pairs, 0xD8 to 0xDB, and of second ones, 0xDC to 0xDF, behind
+    /// the `u` of each `escape`.
+    #[inline(always)]
+    fn halves(&mut self, block: Block<'_>, escape: Trail) -> (Trail, Trail) {
+        let lanes = block.lanes();
+        let second = self.half.take(block, escape.behind(1) & lanes.equal_under(0xDF, b'D')).behind(1);
+        let high =
+            lanes.find(|bytes| bytes.between(b'8', b'9') | bytes.between(b'a', b'b') | bytes.between(b'A', b'B'));
+        let low = lanes.find(|bytes| bytes.between(b'c', b'f') | bytes.between(b'C', b'F'));
+        (self.high.take(block, second & high), self.low.take(block, second & low))
     }
 
     /// The bytes of a block that UTF-8 does not allow there (RFC 3629 §4).
@@ -154,5 +157,39 @@ impl Strings {
             }
         }
         wrong
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Strings;
+    use crate::json::lexer::Block;
+    use crate::json::simd::{BLOCK, Lanes as _};
+
+    #[test]
+    fn the_masks_of_halves_are_those_of_the_design() {
+        let mut out = String::new();
+        for text in [r#""\ud83d\ude00" "#, r#""\ud83d\u0041" "#, r#""\ude00" "#] {
+            let mut room = [0; BLOCK];
+            let block = Block::part(text.as_bytes(), &mut room).unwrap();
+            let mut strings = Strings::default();
+            let escape = strings.unicode.take(block, block.lanes().equal(b'u'));
+            let (high, low) = strings.halves(block, escape);
+            let behind = [high.behind(8), low.behind(2)];
+            out.push_str(&format!("{:16}{}\n", "", text.trim_end()));
+            for (name, mask) in [
+                ("unicode", escape.mask),
+                ("high", high.mask),
+                ("low", low.mask),
+                ("high.behind(8)", behind[0]),
+                ("low.behind(2)", behind[1]),
+                ("alone", behind[0] ^ behind[1]),
+            ] {
+                let is_set = |bit: usize| (mask >> block.shift() >> bit) & 1 == 1;
+                let bits: String = (0..text.trim_end().len()).map(|bit| if is_set(bit) { '1' } else { '.' }).collect();
+                out.push_str(&format!("{name:16}{bits}\n"));
+            }
+        }
+        super::super::tests::hold("halves", &format!("```text\n{out}```\n"));
     }
 }

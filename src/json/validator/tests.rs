@@ -1,9 +1,9 @@
 //! What the validator carries from block to block, and its masks, as `docs/design.md` has them: worked rows, held against
-//! the code. `UPDATE_GOLDENS=1 cargo test --lib of_the_design` writes them.
+//! the code. `UPDATE_GOLDENS=1 cargo test --lib of_the_design -- --test-threads=1` writes them.
 
 #![allow(clippy::arithmetic_side_effects, reason = "tests")]
 
-use super::{Validator, behind, landing};
+use super::{Drawn, Validator};
 use crate::json::Texts;
 use crate::json::lexer::{Block, Lexer, Tokens};
 use crate::json::simd::BLOCK;
@@ -97,15 +97,11 @@ fn the_masks_of_the_grammar_are_those_of_the_design() {
     let mut room = [0; BLOCK];
     let block = Block::part(TEXT.as_bytes(), &mut room).unwrap();
     let tokens = Lexer::new(Texts::One).lex(block);
-    let Tokens { quote_open, quote_close, open, close, comma, colon, white, interior, scalar_after, .. } = tokens;
-    // As `Validator::grammar` computes them.
-    let mut carry = [0, 1, 0];
-    let item = behind(open | comma, white, block, &mut carry[0]);
+    let Tokens { close, colon, .. } = tokens;
     let object = in_objects(TEXT).wrapping_shl(block.shift());
-    let named = item & object;
-    let name_close = (quote_open & named).wrapping_add(interior) & !interior;
-    let owing = behind(comma | colon | name_close, white, block, &mut carry[1]);
-    let whole = landing(((quote_close | close) << 1) | scalar_after, 0, white, &mut carry[2]);
+    let mut validator = Validator::new(Texts::One, 64);
+    assert!(validator.check(block, &tokens).is_ok());
+    let Drawn { item, named, name_close, owing, whole } = validator.drawn;
     let mut out = format!("{:12}{TEXT}\n", "");
     for (name, mask) in [
         ("item", item),

@@ -428,9 +428,8 @@ fn store(
     match kind {
         None => (None, OnError::Reject),
         Some(StoreKind::Local) => {
-            for (key, why) in [("rls", "asks a service"), ("on_error", "cannot fail: it counts or refuses")] {
+            for (key, why) in [("rls", "asks no service"), ("on_error", "cannot fail: it counts or refuses")] {
                 let Some(member) = keys.member(key) else { continue };
-                let why = if key == "rls" { "asks no service" } else { why };
                 reader.push(
                     Diagnostic::at(
                         Code::BudgetStore,

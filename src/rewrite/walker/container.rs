@@ -22,7 +22,7 @@ impl Walker {
         let awaited = self.await_element();
         // Where values are counted, each is looked at.
         if let (Outlook::Hidden { .. }, false, false) = (self.outlook, self.frame.state.filtered, self.counting) {
-            self.tell(self.here, Standing::Container, 1);
+            self.tell(self.here, Standing::Whole, 1);
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
             return Phase::DropElements;
         }
@@ -72,7 +72,7 @@ impl Walker {
                 return Ok(self.show(sink, at, byte));
             }
             Outlook::Shown | Outlook::Hidden { .. } => {
-                self.count(self.here, Standing::Container);
+                self.count(self.here, Standing::Whole);
                 if container {
                     self.mismatch();
                 }
@@ -139,11 +139,11 @@ impl Walker {
         let rule = self.state().container;
         if rule == ContainerRule::Drop || (muted && rule == ContainerRule::Open) {
             self.mismatch();
-            self.count(self.here, Standing::Container);
+            self.count(self.here, Standing::Whole);
             return self.remove(byte);
         }
         if rule == ContainerRule::Open {
-            self.count(self.here, Standing::Container);
+            self.count(self.here, Standing::Whole);
             self.counts.shown = self.counts.shown.wrapping_add(1);
             if let Some(kinds) = self.state().record.clone() {
                 // No subject can be found in what is passed whole: the record counts as unknown (rule 34).

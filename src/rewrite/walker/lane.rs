@@ -238,7 +238,7 @@ impl Walker {
         let (other, outlook) = (state.other, state.outlook);
         let phase = self.lane_members(sink, place, outlook, &mut unknown);
         if unknown != 0 {
-            self.tell(other, Standing::Container, unknown);
+            self.tell(other, Standing::Whole, unknown);
             self.counts.hidden = self.counts.hidden.wrapping_add(unknown);
         }
         phase
@@ -394,7 +394,7 @@ impl Walker {
             }
             gone = gone.wrapping_add(1);
         };
-        self.tell(here, Standing::Container, gone);
+        self.tell(here, Standing::Whole, gone);
         self.counts.hidden = self.counts.hidden.wrapping_add(gone);
         phase
     }

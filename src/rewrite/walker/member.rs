@@ -45,7 +45,7 @@ impl Walker {
     #[inline(always)]
     pub(super) fn unknown(&mut self) -> Phase {
         self.outlook = self.frame.state.outlook;
-        self.tell(self.frame.state.other, Standing::Container, 1);
+        self.tell(self.frame.state.other, Standing::Whole, 1);
         self.counts.hidden = self.counts.hidden.wrapping_add(1);
         Phase::Drop
     }
@@ -62,7 +62,7 @@ impl Walker {
             Some((found, place)) => self.member(found, place),
             None => {
                 self.outlook = Outlook::Hidden { classified: false };
-                self.tell(StateId::DEAD, Standing::Container, 1);
+                self.tell(StateId::DEAD, Standing::Whole, 1);
                 self.counts.hidden = self.counts.hidden.wrapping_add(1);
                 Ok(Phase::Drop)
             }
@@ -98,7 +98,7 @@ impl Walker {
         self.outlook = outlook;
         self.here = child;
         if let Outlook::Hidden { .. } = outlook {
-            self.count(child, Standing::Container);
+            self.count(child, Standing::Whole);
             self.counts.hidden = self.counts.hidden.wrapping_add(1);
             return Ok(Phase::Drop);
         }

@@ -27,7 +27,7 @@ impl Walker {
             return Ok(phase);
         }
         if self.frame.muted {
-            self.tell(self.here, Standing::Container, 1);
+            self.tell(self.here, Standing::Whole, 1);
             return self.remove(byte);
         }
         self.count(self.here, Standing::Scalar);
@@ -79,7 +79,7 @@ impl Walker {
         }
         match muted {
             false => self.count(self.here, Standing::Scalar),
-            true => self.tell(self.here, Standing::Container, 1),
+            true => self.tell(self.here, Standing::Whole, 1),
         }
         self.start = at;
         // Its value names the subject, so it is taken whole even where it is hidden (rule 34).

@@ -202,7 +202,7 @@ impl Walker {
         // Each comma before the next bracket is one more element that is removed: `1,2,3]` counts two.
         let before = found.map_or(u64::MAX, |(_, here)| here.wrapping_sub(1));
         let gone = (commas & before).count_ones();
-        self.tell(self.here, Standing::Container, gone.into());
+        self.tell(self.here, Standing::Whole, gone.into());
         self.counts.hidden = self.counts.hidden.wrapping_add(gone.into());
         match found {
             Some((at, here)) if tokens.close & here != 0 => self.close(sink, at),

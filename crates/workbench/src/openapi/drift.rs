@@ -101,7 +101,7 @@ fn fits(mask: &Mask, kind: &Kind) -> bool {
     let never = |formats: &[&str]| formats.contains(&kind.format.as_str());
     match mask {
         Mask::First(_) | Mask::Last(_) | Mask::Ends { .. } => text || number,
-        Mask::Email => text && !is_word && !never(&["date", "date-time", "uuid", "ipv4", "ipv6", "uri"]),
+        Mask::Email => text && !is_word && !never(&["date", "date-time", "uuid", "ipv4", "ipv6", "uri", "hostname"]),
         Mask::Year | Mask::Month => text && !is_word && !never(&["email", "uuid", "ipv4", "ipv6", "uri", "hostname"]),
         Mask::Initials => text,
         Mask::Round(_) => {

@@ -944,6 +944,7 @@ fn a_form_that_no_described_value_has_is_found() {
         ("email", "{type: string}", &[] as &[&str]),
         ("email", "{type: number}", &["FG119"]),
         ("email", "{type: string, format: uuid}", &["FG119"]),
+        ("email", "{type: string, format: hostname}", &["FG119"]),
         ("email", "{type: [string, number]}", &[]),
         ("email", "{}", &[]),
         ("year", "{type: integer}", &["FG119"]),
