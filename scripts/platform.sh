@@ -16,9 +16,9 @@ trap 'rm -rf "$scratch"' EXIT
 
 say() { printf '%s\n' "platform: $*" >&2; }
 
-for program in ip unshare; do
+for program in ip unshare mount openssl curl; do
   command -v "$program" >/dev/null || {
-    say "no $program: install iproute2 and util-linux, and try again"
+    say "no $program: install iproute2, util-linux, openssl and curl, and try again"
     exit 1
   }
 done
@@ -40,9 +40,59 @@ build() {
   fi
 }
 
-build envoy-gateway "$ENVOY_GATEWAY_VERSION" github.com/envoyproxy/gateway/cmd/envoy-gateway
-build istioctl "$ISTIO_VERSION" istio.io/istio/istioctl/cmd/istioctl
+# The folder of a Go module.
+folder() { GOFLAGS=-mod=mod go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'; }
 
+# Copies a file that comes with a Go module, edited by sed if need be. usage: copy NAME VERSION MODULE@VERSION FILE [EDIT]
+copy() {
+  local copied=$home/$1-$2
+  if [ ! -f "$copied" ] && command -v go >/dev/null; then
+    sed "${5:-}" "$(folder "$3")/$4" >"$scratch/$1" && mv "$scratch/$1" "$copied"
+  fi
+  if [ -f "$copied" ]; then
+    ln -sfn "../$1-$2" "$home/current/$1"
+  else
+    missing="$missing $1"
+  fi
+}
+
+# Builds a command of Kubernetes. Its module stands on folders of its own tree, which no other module has: ours names the
+# released ones in their place.
+kubernetes() {
+  local built=$home/$1-$KUBERNETES_VERSION
+  if [ ! -x "$built" ] && command -v go >/dev/null; then
+    say "building $1 $KUBERNETES_VERSION with Go (some minutes)"
+    local module=$scratch/kubernetes released=v0.${KUBERNETES_VERSION#v1.}
+    mkdir -p "$module"
+    {
+      printf 'module platform\n\ngo 1.26.0\n\nrequire k8s.io/kubernetes %s\n\nreplace (\n' "$KUBERNETES_VERSION"
+      sed -nE "s#^[[:space:]]*([^ ]+) => \./staging.*#\t\1 => \1 $released#p" "$(folder "k8s.io/kubernetes@$KUBERNETES_VERSION")/go.mod"
+      printf ')\n'
+    } >"$module/go.mod"
+    (cd "$module" && GOFLAGS=-mod=mod go build -trimpath -ldflags='-s -w' -o "$scratch/$1" "k8s.io/kubernetes/cmd/$1") >&2 &&
+      mv "$scratch/$1" "$built"
+  fi
+  if [ -x "$built" ]; then
+    ln -sfn "../$1-$KUBERNETES_VERSION" "$home/current/$1"
+  else
+    rm -f "$home/current/$1"
+    missing="$missing $1"
+  fi
+}
+
+build envoy-gateway "$ENVOY_GATEWAY_VERSION" github.com/envoyproxy/gateway/cmd/envoy-gateway
+build egctl "$ENVOY_GATEWAY_VERSION" github.com/envoyproxy/gateway/cmd/egctl
+for command in istioctl/cmd/istioctl pilot/cmd/pilot-discovery pilot/cmd/pilot-agent; do
+  build "${command##*/}" "$ISTIO_VERSION" "istio.io/istio/$command"
+done
+copy envoy_bootstrap.json "$ISTIO_VERSION" "istio.io/istio@$ISTIO_VERSION" tools/packaging/common/envoy_bootstrap.json
+kubernetes kube-apiserver
+kubernetes kubectl
+# A template of a chart: the lines that are no YAML go.
+copy gateway-api.yaml "$ENVOY_GATEWAY_VERSION" "github.com/envoyproxy/gateway@$ENVOY_GATEWAY_VERSION" charts/gateway-crds-helm/templates/standard-gatewayapi-crds.yaml '/^{{-/d'
+scripts/debian.sh etcd etcd-server "$home/current/etcd" || missing="$missing etcd"
+
+scripts/crds.sh
 scripts/image-tools.sh
 if [ -n "$missing" ]; then
   say "not to be had here:$missing: the rows that need one of them are skipped"

@@ -29,18 +29,5 @@ if [ ! -x "$service" ]; then
 fi
 
 if [ ! -x "$home/redis-server" ]; then
-  if ! command -v redis-server >/dev/null; then
-    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || without "no Redis: put redis-server on PATH, and try again"
-    say "installing redis-server"
-    apt-get update -qq >&2 || true
-    # What runs is started by the tests, and by them alone.
-    printf '#!/bin/sh\nexit 101\n' >"$home/policy-rc.d" && chmod +x "$home/policy-rc.d"
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-      cp "$home/policy-rc.d" /usr/sbin/policy-rc.d
-      trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-    fi
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends redis-server >&2 ||
-      without "no Redis: it cannot be installed here"
-  fi
-  ln -sf "$(command -v redis-server)" "$home/redis-server"
+  scripts/debian.sh redis-server redis-server "$home/redis-server" || without "no Redis"
 fi
