@@ -124,7 +124,7 @@ soak: wasm ## The long forms: bodies of 100 MB, policies swapped for a minute, m
 	ENVOY_PATH=$(NEWEST) SIEGE_RESPONSES=$(or $(SIEGE_RESPONSES),20000) cargo test --locked --test envoy -- "hostile upstream" --nocapture
 
 .PHONY: platform
-platform: wasm ## What `fieldgate render` writes, in a real Envoy Gateway, and before istioctl: nothing opens, whatever comes late, breaks or goes (ROW="istioctl" chooses)
+platform: wasm ## What `fieldgate render` writes, in a real Envoy Gateway and Istio, and before istioctl, egctl and a Kubernetes API: nothing opens, whatever comes late, breaks or goes (ROW="Istio: " chooses)
 	@scripts/envoy.sh $(ENVOY_NEWEST)
 	@scripts/platform.sh
 	ENVOY_PATH=$(NEWEST) FIELDGATE_PLATFORM=1 cargo test --locked --test platform -- $(if $(ROW),"$(ROW)")

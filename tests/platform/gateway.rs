@@ -3,31 +3,40 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::plane::Plane;
 use super::rendered::{self, KEY, Rendered};
 use super::{site, tools};
-use fieldgate_testkit::envoy::Scratch;
+use fieldgate_testkit::envoy::{Scratch, Tools};
 use fieldgate_testkit::token::Issuer;
 use serde_json::json;
+
+/// The plugin as it was built, by HTTP.
+const IMAGE: &str = "http://127.0.0.1:5056/fieldgate.wasm";
 
 /// A running Envoy Gateway.
 pub(super) struct Gateway {
     process: Child,
     scratch: Scratch,
-    pub(super) token: String,
+    token: String,
 }
 
-impl Gateway {
-    /// Starts it with a Gateway that has no route yet, and the gate if there is to be one.
-    pub(super) fn start(with_gate: bool) -> Result<Self, String> {
+impl Plane for Gateway {
+    const FILES: &'static [&'static str] = &["02-edge.yaml", "03-head.yaml", "04-fieldgate.yaml"];
+    const ISSUER: &'static str = "verified_jwt";
+    const NO_TOKEN: u16 = 401;
+
+    fn start(with_gate: bool) -> Result<Self, String> {
         let program = tools::path("envoy-gateway");
         let envoy = std::env::var("ENVOY_PATH").map_err(|_| "ENVOY_PATH names no program".to_owned())?;
         tools::up()?;
-        let scratch = Scratch::new().map_err(|error| error.to_string())?;
+        site::start_api();
+        serve_plugin()?;
+        let scratch = tools::scratch()?;
         let home = scratch.path().to_owned();
         let version = version(&envoy)?;
         let binary = home.join(format!("data/envoy-versions/{version}/bin"));
@@ -56,26 +65,17 @@ impl Gateway {
                 .replace("${CERTIFICATE}", &certificate("tls.crt")?)
                 .replace("${KEY}", &certificate("tls.key")?))
         };
-        let own = fieldgate_testkit::root().join("tests/platform/envoy-gateway");
-        let text = |name: &str| fs::read_to_string(own.join(name)).map_err(|error| format!("{name}: {error}"));
-        fs::write(home.join("standalone.yaml"), filled(&text("standalone.yaml")?)?)
-            .map_err(|error| error.to_string())?;
-        fs::write(home.join("resources/gateway.yaml"), filled(&text("gateway.yaml")?)?)
-            .map_err(|error| error.to_string())?;
-        Rendered::from("http://127.0.0.1:5056/fieldgate.wasm").write(&scratch)?;
+        for (name, file) in [("standalone.yaml", "standalone.yaml"), ("gateway.yaml", "resources/gateway.yaml")] {
+            let text = filled(&tools::own(&format!("envoy-gateway/{name}"))?)?;
+            fs::write(home.join(file), text).map_err(|error| error.to_string())?;
+        }
+        rendered().write(&scratch)?;
         fs::write(home.join("resources/01-proxy.yaml"), on_this_host(&scratch, &version)?)
             .map_err(|error| error.to_string())?;
-        let log = fs::File::create(home.join("log")).map_err(|error| error.to_string())?;
-        let errors = log.try_clone().map_err(|error| error.to_string())?;
-        let process = Command::new(&program)
-            .args(["server", "--config-path"])
-            .arg(home.join("standalone.yaml"))
-            .env("HOME", home.join("home"))
-            .env("FIELDGATE_KEY", KEY)
-            .stdout(Stdio::from(log))
-            .stderr(Stdio::from(errors))
-            .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
+        let mut command = Command::new(&program);
+        command.args(["server", "--config-path"]).arg(home.join("standalone.yaml"));
+        command.env("HOME", home.join("home")).env("FIELDGATE_KEY", KEY);
+        let process = tools::spawn(&mut command, &home.join("log"))?;
         let gateway = Self { process, scratch, token };
         if with_gate {
             // Before anything else, as the file says.
@@ -89,58 +89,24 @@ impl Gateway {
         }
     }
 
-    fn directory(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name)
+    fn scratch(&self) -> &Scratch {
+        &self.scratch
     }
 
-    /// Renders the plugin's resources; nothing is applied.
-    pub(super) fn render(&self, rendered: &Rendered) -> Result<(), String> {
-        rendered.write(&self.scratch)
+    fn token(&self) -> &str {
+        &self.token
     }
 
-    /// What Envoy Gateway and its Envoy have printed.
-    pub(super) fn log(&self) -> String {
-        fs::read_to_string(self.directory("log")).unwrap_or_default()
+    fn rendered(&self) -> Rendered {
+        rendered()
     }
 
-    /// What Envoy's admin interface answers.
-    pub(super) fn admin(&self, path: &str) -> Result<String, String> {
-        let run = self.directory("run");
-        let entries = fs::read_dir(&run).map_err(|error| format!("{}: {error}", run.display()))?;
-        let address = entries
-            .flatten()
-            .find_map(|entry| fs::read_to_string(entry.path().join("admin-address.txt")).ok())
-            .ok_or_else(|| format!("no address of Envoy's admin interface below {}", run.display()))?;
-        let address = address.trim().parse().map_err(|error| format!("{address}: {error}"))?;
-        site::found_at(address, path)
+    fn missing(&self) -> Rendered {
+        Rendered { image: vec![IMAGE.replace("fieldgate.wasm", "missing.wasm")], ..rendered() }
     }
 
-    /// Applies a rendered file, by its name.
-    pub(super) fn apply(&self, name: &str) -> Result<(), String> {
-        self.put(name, &rendered::text(&self.scratch, name)?)
-    }
-
-    /// Applies what stands between plugin and clients, and the plugin.
-    pub(super) fn apply_plugin(&self) -> Result<(), String> {
-        ["02-edge.yaml", "03-head.yaml", "04-fieldgate.yaml"].into_iter().try_for_each(|name| self.apply(name))
-    }
-
-    /// Applies a rendered file with something changed in it.
-    pub(super) fn apply_changed(&self, name: &str, from: &str, to: &str) -> Result<(), String> {
-        self.put(name, &rendered::changed(&self.scratch, name, from, to)?)
-    }
-
-    /// Applies the route and who may use it.
-    pub(super) fn apply_route(&self) -> Result<(), String> {
-        let own = fieldgate_testkit::root().join("tests/platform/envoy-gateway/route.yaml");
-        self.put("route.yaml", &fs::read_to_string(own).map_err(|error| error.to_string())?)
-    }
-
-    /// Lets Envoy look for the plugin where nobody answers, as behind a network policy: Envoy Gateway has it, Envoy has not.
-    pub(super) fn cut_off(&self) -> Result<(), String> {
-        let text = fs::read_to_string(self.directory("resources/gateway.yaml")).map_err(|error| error.to_string())?;
-        let cut = text.replace("value: 127.0.0.1", "value: 192.0.2.1");
-        if cut == text { Err("nothing to cut off".to_owned()) } else { self.put("gateway.yaml", &cut) }
+    fn other(&self) -> Rendered {
+        Rendered { image: vec![IMAGE.to_owned(), "--sha256".to_owned(), "0".repeat(64)], ..rendered() }
     }
 
     fn put(&self, name: &str, text: &str) -> Result<(), String> {
@@ -148,22 +114,46 @@ impl Gateway {
         fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path)).map_err(|error| format!("{name}: {error}"))
     }
 
-    pub(super) fn delete(&self, name: &str) -> Result<(), String> {
+    fn delete(&self, name: &str) -> Result<(), String> {
         fs::remove_file(self.directory("resources").join(name)).map_err(|error| format!("{name}: {error}"))
     }
 
-    /// Waits for a filtered answer.
-    pub(super) fn filters(&self) -> Result<(), String> {
-        site::filters(&self.token).map_err(|fault| self.told(&fault))
+    fn apply_route(&self) -> Result<(), String> {
+        self.put("route.yaml", &tools::own("envoy-gateway/route.yaml")?)
     }
 
-    /// A fault, with the end of Envoy Gateway's log.
-    pub(super) fn told(&self, fault: &str) -> String {
-        let log = self.log();
-        let lines: Vec<&str> =
-            log.lines().filter(|line| !line.contains("\tdebug\t") && !line.starts_with("{\":authority\"")).collect();
-        let from = lines.len().saturating_sub(30);
-        format!("{fault}\n{}", lines[from..].join("\n"))
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory("log")).unwrap_or_default()
+    }
+
+    /// What Envoy's admin interface answers.
+    fn metrics(&self) -> Result<String, String> {
+        let run = self.directory("run");
+        let entries = fs::read_dir(&run).map_err(|error| format!("{}: {error}", run.display()))?;
+        let address = entries
+            .flatten()
+            .find_map(|entry| fs::read_to_string(entry.path().join("admin-address.txt")).ok())
+            .ok_or_else(|| format!("no address of Envoy's admin interface below {}", run.display()))?;
+        let address = address.trim().parse().map_err(|error| format!("{address}: {error}"))?;
+        site::found_at(address, "/stats/prometheus")
+    }
+
+    /// The policy comes with the listener.
+    fn is_rejection(metric: &str, _: &str) -> bool {
+        metric.starts_with("envoy_listener_manager_lds_update_rejected")
+    }
+}
+
+impl Gateway {
+    fn directory(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// Lets Envoy look for the plugin where nobody answers, as behind a network policy: Envoy Gateway has it, Envoy has not.
+    pub(super) fn cut_off(&self) -> Result<(), String> {
+        let text = fs::read_to_string(self.directory("resources/gateway.yaml")).map_err(|error| error.to_string())?;
+        let cut = text.replace("value: 127.0.0.1", "value: 192.0.2.1");
+        if cut == text { Err("nothing to cut off".to_owned()) } else { self.put("gateway.yaml", &cut) }
     }
 }
 
@@ -173,6 +163,20 @@ impl Drop for Gateway {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn rendered() -> Rendered {
+    Rendered::of("envoy-gateway", IMAGE)
+}
+
+/// Serves the plugin, and nothing beside it.
+fn serve_plugin() -> Result<(), String> {
+    let wasm = fs::read(Tools::find()?.wasm).map_err(|error| error.to_string())?;
+    site::serve(site::FILES, move |path| match path {
+        "/fieldgate.wasm" => (200, "application/wasm", wasm.clone()),
+        _ => (404, "text/plain", b"not here".to_vec()),
+    });
+    Ok(())
 }
 
 /// The rendered EnvoyProxy, for an Envoy without Kubernetes: what stands under `provider` is the cluster's.

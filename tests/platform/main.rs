@@ -1,9 +1,9 @@
-//! Gateways as their own projects make them: what `fieldgate render` writes, in a real Envoy Gateway with a real Envoy, and before
-//! istioctl.
+//! Gateways as their own projects make them: what `fieldgate render` writes, in a real Envoy Gateway and a real Istio with a real
+//! Envoy, and before istioctl, egctl and a Kubernetes API.
 //!
-//! Envoy Gateway takes routes into service before the filters that guard them, so its rows ask all the while that resources come,
-//! change and go: no answer may hold what the policy withholds. Rows that say *without the gate* show that there is something to
-//! close. Each runs in a network and a process namespace of its own, since Envoy Gateway listens on fixed ports.
+//! Gateways take routes into service before the filters that guard them, or without, so the rows ask all the while that resources
+//! come, change and go: no answer may hold what the policy withholds. Rows that say *without the gate* show that there is something
+//! to close. Each runs in namespaces of its own for network, processes and mounts, since gateways listen on fixed ports.
 //!
 //! `make platform` gets what they need, and sets `FIELDGATE_PLATFORM`; without it they are ignored. With it rows are ignored whose
 //! programs are not there, and say which.
@@ -17,16 +17,22 @@
     reason = "a test's own fault should stop the test"
 )]
 
+mod cluster;
 mod gateway;
 mod gateway_rows;
+mod mesh;
+mod mesh_rows;
+mod plane;
 mod registry;
 mod rendered;
+mod rows;
 mod site;
 mod strict;
 mod told;
 mod tools;
 
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -34,7 +40,13 @@ use libtest_mimic::{Arguments, Failed, Trial};
 type Row = (&'static str, fn() -> Result<(), String>);
 
 /// The rows, and the programs that they need.
-const ALL: [(&[Row], &[&str]); 2] = [(gateway_rows::ALL, &["envoy-gateway"]), (strict::ALL, &["istioctl"])];
+const ALL: [(&[Row], &[&[&str]]); 5] = [
+    (gateway_rows::ALL, &[&["envoy-gateway"]]),
+    (mesh_rows::ALL, &[cluster::NEEDS, mesh::NEEDS]),
+    (strict::API, &[cluster::NEEDS, strict::API_NEEDS]),
+    (strict::EGCTL, &[&["egctl"]]),
+    (strict::ISTIOCTL, &[&["istioctl"]]),
+];
 
 /// Set for the process that runs one row, in its namespaces.
 const ROW: &str = "FIELDGATE_PLATFORM_ROW";
@@ -55,7 +67,7 @@ fn main() -> ExitCode {
     }
     let is_on = std::env::var_os("FIELDGATE_PLATFORM").is_some();
     let trials = ALL.iter().flat_map(|(rows, needs)| {
-        let missing = is_on.then(|| tools::missing(needs)).flatten();
+        let missing = is_on.then(|| tools::missing(&needs.concat())).flatten();
         rows.iter().map(move |(claim, _)| {
             let trial = Trial::test(*claim, move || alone(claim).map_err(Failed::from));
             let trial = trial.with_ignored_flag(!is_on || missing.is_some());
@@ -66,7 +78,7 @@ fn main() -> ExitCode {
         })
     });
     let mut arguments = Arguments::from_args();
-    // Two at once: most are an Envoy Gateway and an Envoy.
+    // Two at once: most are a control plane and an Envoy.
     arguments.test_threads = arguments.test_threads.or(Some(2));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
@@ -75,6 +87,7 @@ fn main() -> ExitCode {
 fn alone(claim: &str) -> Result<(), String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    let start = Instant::now();
     let run = Command::new("unshare")
         .args([if is_root { "-nmpf" } else { "-Urnmpf" }, "--kill-child", "--mount-proc"])
         .arg(own)
@@ -82,5 +95,6 @@ fn alone(claim: &str) -> Result<(), String> {
         .output()
         .map_err(|error| format!("unshare: {error}"))?;
     print!("{}", String::from_utf8_lossy(&run.stdout));
+    println!("{} s: {claim}", start.elapsed().as_secs());
     if run.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&run.stderr).into_owned()) }
 }

@@ -6,8 +6,19 @@ use fieldgate_testkit::envoy::{Scratch, Tools};
 
 use super::{site, tools};
 
-const ADDRESS: &str = "127.0.0.1:5055";
-const VERSION: &str = "0.0.0-test";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What is behind the version in that of an image that is not there.
+const LATER: &str = "-later";
+
+/// A registry's name, as images have it, and where it listens.
+type Name = (&'static str, &'static str);
+
+/// A registry by its address.
+pub(super) const LOOPBACK: Name = ("127.0.0.1:5055", "127.0.0.1:5055");
+
+/// A registry by a name, which a row's own table of hosts must have.
+pub(super) const NAMED: Name = ("registry.example:5000", "127.0.0.1:5000");
 
 /// A running registry. The end of the namespace takes it along.
 pub(super) struct Registry {
@@ -20,24 +31,22 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Makes the plugin's image, and serves it.
-    pub(super) fn start(scratch: &Scratch) -> Result<Self, String> {
+    pub(super) fn start(scratch: &Scratch, (name, address): Name) -> Result<Self, String> {
         let layout = scratch.path().join("image").to_string_lossy().into_owned();
         let wasm = Tools::find()?.wasm;
-        let root = fieldgate_testkit::root();
-        let path = format!("{}:{}", std::env::var("PATH").unwrap_or_default(), root.join(".tools/bin").display());
-        let with_tools = |program: &str| {
-            let mut command = Command::new(program);
-            command.env("PATH", &path);
-            command
-        };
-        tools::run(with_tools("bash").arg(root.join("scripts/image.sh")).arg(&wasm).args([VERSION, &layout]))?;
+        tools::run(
+            with_tools("bash")
+                .arg(fieldgate_testkit::root().join("scripts/image.sh"))
+                .arg(&wasm)
+                .args([VERSION, &layout]),
+        )?;
         let server = with_tools("sh")
-            .args(["-c", &format!("exec crane registry serve --address {ADDRESS}")])
+            .args(["-c", &format!("exec crane registry serve --address {address}")])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| error.to_string())?;
-        let place = format!("{ADDRESS}/fieldgate:{VERSION}");
+        let place = format!("{name}/fieldgate:{VERSION}");
         let from =
             format!("oras copy --no-tty --recursive --from-oci-layout {layout}:{VERSION} --to-plain-http {place}");
         let mut last = String::new();
@@ -60,8 +69,27 @@ impl Registry {
         format!("oci://{}@{}", self.place, self.digest)
     }
 
+    /// A version that is not there.
+    pub(super) fn missing(&self) -> String {
+        format!("oci://{}{LATER}", self.place)
+    }
+
+    /// Puts that version there.
+    pub(super) fn supply(&self) -> Result<(), String> {
+        let tag = format!("crane tag --insecure {} {VERSION}{LATER}", self.place);
+        tools::run(with_tools("sh").args(["-c", &tag])).map(drop)
+    }
+
     /// That place with the digest of something else.
     pub(super) fn other(&self) -> String {
         format!("oci://{}@sha256:{}", self.place, "0".repeat(64))
     }
+}
+
+/// A program that finds what makes and reads images.
+fn with_tools(program: &str) -> Command {
+    let tools = fieldgate_testkit::root().join(".tools/bin");
+    let mut command = Command::new(program);
+    command.env("PATH", format!("{}:{}", std::env::var("PATH").unwrap_or_default(), tools.display()));
+    command
 }

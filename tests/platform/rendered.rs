@@ -14,7 +14,7 @@ pub(super) const KEY: &str = "ZmllbGRnYXRlIHRlc3Qga2V5LCBub3QgYSBzZWNyZXQ=";
 pub(super) const POLICY: &str = "\
 language: 1
 policy: accounts
-identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
+identity: {source: jwt_authn, payload: [verified_jwt, payload], client: azp, scopes: scope}
 classes:
   reference: {about: Status and kind}
 routes:
@@ -26,6 +26,8 @@ scopes:
 /// How the plugin is rendered.
 #[derive(Debug, Clone)]
 pub(super) struct Rendered {
+    /// `--to`.
+    pub(super) target: &'static str,
     pub(super) name: &'static str,
     /// `--image` and what follows it.
     pub(super) image: Vec<String>,
@@ -33,15 +35,15 @@ pub(super) struct Rendered {
 
 impl Rendered {
     /// As `fieldgate`, from here.
-    pub(super) fn from(image: impl Into<String>) -> Self {
-        Self { name: "fieldgate", image: vec![image.into()] }
+    pub(super) fn of(target: &'static str, image: impl Into<String>) -> Self {
+        Self { target, name: "fieldgate", image: vec![image.into()] }
     }
 
     /// Writes the files into `rendered` of a directory.
     pub(super) fn write(&self, scratch: &Scratch) -> Result<(), String> {
         let policy = scratch.write("accounts.yaml", POLICY).map_err(|error| error.to_string())?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_fieldgate"));
-        command.args(["render", "--to", "envoy-gateway", "--name", self.name, "--image"]).args(&self.image);
+        command.args(["render", "--to", self.target, "--name", self.name, "--image"]).args(&self.image);
         tools::run(command.arg("--out").arg(scratch.path().join("rendered")).arg(policy)).map(drop)
     }
 }
@@ -52,8 +54,11 @@ pub(super) fn text(scratch: &Scratch, name: &str) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))
 }
 
-/// A rendered file with something changed in it.
+/// A rendered file with something of its policy changed. Quotes are escaped there if the policy is.
 pub(super) fn changed(scratch: &Scratch, name: &str, from: &str, to: &str) -> Result<String, String> {
     let text = text(scratch, name)?;
-    if text.contains(from) { Ok(text.replace(from, to)) } else { Err(format!("{name} has no `{from}`")) }
+    let escaped = |text: &str| text.replace('"', "\\\"");
+    let forms = [(from.to_owned(), to.to_owned()), (escaped(from), escaped(to))];
+    let form = forms.iter().find(|(from, _)| text.contains(from));
+    form.map(|(from, to)| text.replace(from, to)).ok_or_else(|| format!("{name} has no `{from}`"))
 }

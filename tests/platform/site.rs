@@ -155,6 +155,12 @@ impl Seen {
         if self.leaked == 0 && self.asked > 50 { Ok(()) } else { Err(format!("{self:?}")) }
     }
 
+    /// As [`Seen::closed`], and each answer had this status.
+    pub(super) fn only(&self, status: u16) -> Result<(), String> {
+        self.closed()?;
+        if self.statuses.keys().eq([&status]) { Ok(()) } else { Err(format!("{self:?}")) }
+    }
+
     /// Nobody has got anything of the API's.
     pub(super) fn nothing(&self) -> Result<(), String> {
         self.closed()?;

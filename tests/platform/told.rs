@@ -1,5 +1,7 @@
 //! What operators are told: the decision record in the access log, and the plugin's metrics.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::site;
@@ -17,8 +19,8 @@ fn records(log: &str) -> Vec<(String, Value)> {
     log.lines().filter_map(record).collect()
 }
 
-/// Waits for the record of a filtered answer, and looks at it.
-pub(super) fn record(log: impl Fn() -> String) -> Result<(), String> {
+/// Waits for the record of a filtered answer, and looks at it. `issuer` is the key under which the proxy leaves claims.
+pub(super) fn record(issuer: &str, log: impl Fn() -> String) -> Result<(), String> {
     let mut found = None;
     site::within(site::PATIENCE, || {
         found = records(&log()).into_iter().find(|(_, record)| record["outcome"] == "released");
@@ -26,7 +28,7 @@ pub(super) fn record(log: impl Fn() -> String) -> Result<(), String> {
     });
     let (before, record) = found.ok_or("no decision record")?;
     println!("{before} {record}");
-    let expected = [("route", "get-account"), ("mode", "enforced"), ("policy", "accounts"), ("issuer", "verified_jwt")];
+    let expected = [("route", "get-account"), ("mode", "enforced"), ("policy", "accounts"), ("issuer", issuer)];
     if !before.contains(" 200 ") || expected.iter().any(|(member, expected)| record[member] != *expected) {
         return Err(format!("another record: {before} {record}"));
     }
@@ -43,4 +45,30 @@ pub(super) fn metrics(scrape: &str) -> Result<(), String> {
         return Err(format!("other metrics: {ours:#?}"));
     }
     Ok(())
+}
+
+/// The digests of the policies that the plugin has taken.
+pub(super) fn policies(scrape: &str) -> BTreeSet<&str> {
+    scrape.lines().filter(|line| line.starts_with("fieldgate_policy_configured_seconds{")).filter_map(digest).collect()
+}
+
+fn digest(line: &str) -> Option<&str> {
+    line.split_once("digest=\"")?.1.split_once('"').map(|(digest, _)| digest)
+}
+
+/// What the alert that the plugin is missing looks for (`envoy/alerts.yaml`).
+pub(super) fn alarm(scrape: &str) -> Result<(), String> {
+    let is_refusal = |line: &&str| {
+        let ours = line.starts_with("envoy_http_rbac_fieldgate_gate_denied{")
+            || line.starts_with("envoy_http_rbac_denied{")
+                && line.contains("envoy_rbac_http_prefix=\"fieldgate_gate\"");
+        ours && !line.ends_with(" 0")
+    };
+    match scrape.lines().find(is_refusal) {
+        Some(line) => {
+            println!("{line}");
+            Ok(())
+        }
+        None => Err("what the gate refuses is not counted as the alert has it".to_owned()),
+    }
 }

@@ -1,7 +1,10 @@
 //! The programs that `scripts/platform.sh` got.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use fieldgate_testkit::envoy::Scratch;
 
 /// Where a program, or what came with one, is.
 pub(super) fn path(name: &str) -> PathBuf {
@@ -22,6 +25,25 @@ pub(super) fn run(command: &mut Command) -> Result<String, String> {
     } else {
         Err(format!("{command:?}\n{printed}{}", String::from_utf8_lossy(&output.stderr)))
     }
+}
+
+/// Starts a program that prints into a file.
+pub(super) fn spawn(command: &mut Command, log: &Path) -> Result<Child, String> {
+    let told = |error| format!("{}: {error}", command.get_program().to_string_lossy());
+    let file = File::options().create(true).append(true).open(log).map_err(told)?;
+    let errors = file.try_clone().map_err(told)?;
+    command.stdout(file).stderr(errors).spawn().map_err(|error| format!("{command:?}: {error}"))
+}
+
+/// A directory that goes with its owner.
+pub(super) fn scratch() -> Result<Scratch, String> {
+    Scratch::new().map_err(|error| error.to_string())
+}
+
+/// A file beside the rows.
+pub(super) fn own(name: &str) -> Result<String, String> {
+    let path = fieldgate_testkit::root().join("tests/platform").join(name);
+    fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The network of a new namespace is down.

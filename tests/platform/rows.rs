@@ -1,0 +1,166 @@
+//! The rows that every control plane must pass.
+
+use std::thread;
+use std::time::Duration;
+
+use super::plane::Plane;
+use super::rendered::Rendered;
+use super::site::{self, LOOK, PATIENCE, Watch};
+use super::told;
+
+/// A control plane with the rendered files at hand and a route, and two callers who ask it all the time.
+pub(super) fn routed<P: Plane>() -> Result<(P, Watch), String> {
+    let plane = P::start(true)?;
+    let watch = Watch::two(plane.token());
+    plane.render(&plane.rendered())?;
+    plane.apply_route()?;
+    Ok((plane, watch))
+}
+
+/// A control plane of its own whose route is filtered, with the gate or without.
+pub(super) fn filtering<P: Plane>(gate: bool) -> Result<P, String> {
+    let plane = P::start(gate)?;
+    plane.render(&plane.rendered())?;
+    plane.apply_plugin()?;
+    plane.apply_route()?;
+    plane.filters()?;
+    Ok(plane)
+}
+
+pub(super) fn from_nothing<P: Plane>() -> Result<(), String> {
+    let (plane, watch) = routed::<P>()?;
+    plane.apply_plugin()?;
+    plane.filters()?;
+    thread::sleep(Duration::from_secs(2));
+    let seen = watch.end();
+    println!("from nothing: {seen:?}");
+    seen.closed()?;
+    match site::ask("/accounts/42", None).0 {
+        status if status == P::NO_TOKEN => Ok(()),
+        other => Err(format!("without a token: {other}")),
+    }
+}
+
+pub(super) fn missing<P: Plane>() -> Result<(), String> {
+    opens_nothing(P::missing)
+}
+
+pub(super) fn other<P: Plane>() -> Result<(), String> {
+    opens_nothing(P::other)
+}
+
+pub(super) fn opens_nothing<P: Plane>(rendered: impl Fn(&P) -> Rendered) -> Result<(), String> {
+    let plane = P::start(true)?;
+    let watch = Watch::two(plane.token());
+    plane.render(&rendered(&plane))?;
+    plane.apply_route()?;
+    plane.apply_plugin()?;
+    thread::sleep(LOOK);
+    let seen = watch.end();
+    println!("{seen:?}");
+    // The route came: what is refused is refused, not unknown.
+    if !matches!(site::ask("/accounts/42", Some(plane.token())).0, 403 | 500 | 503) {
+        return Err(plane.told(&format!("the route never came: {seen:?}")));
+    }
+    seen.nothing()
+}
+
+pub(super) fn broken<P: Plane>() -> Result<(), String> {
+    let (plane, watch) = routed::<P>()?;
+    P::FILES.iter().filter(|name| **name != P::policy()).try_for_each(|name| plane.apply(name))?;
+    plane.apply_broken()?;
+    thread::sleep(LOOK);
+    let seen = watch.end();
+    println!("{seen:?}");
+    seen.nothing()
+}
+
+pub(super) fn goes_on<P: Plane>() -> Result<(), String> {
+    let plane = filtering::<P>(true)?;
+    let watch = Watch::start("/accounts/42", vec![Some(plane.token().to_owned())], Duration::from_millis(10));
+    plane.apply_broken()?;
+    thread::sleep(LOOK);
+    let seen = watch.end();
+    println!("{seen:?}");
+    plane.rejected("fieldgate")?;
+    seen.only(200)
+}
+
+pub(super) fn renamed<P: Plane>() -> Result<(), String> {
+    let (plane, watch) = routed::<P>()?;
+    plane.apply_plugin()?;
+    plane.filters()?;
+    plane.render(&Rendered { name: "another", ..plane.rendered() })?;
+    plane.apply_broken()?;
+    thread::sleep(LOOK);
+    let seen = watch.end();
+    println!("{seen:?}");
+    plane.rejected("another")?;
+    seen.closed()
+}
+
+pub(super) fn deleted<P: Plane>() -> Result<(), String> {
+    let (plane, watch) = routed::<P>()?;
+    plane.apply_plugin()?;
+    plane.filters()?;
+    plane.delete(P::policy())?;
+    let is_closed = site::within(PATIENCE, || site::ask("/accounts/42", Some(plane.token())).0 == 403);
+    thread::sleep(Duration::from_secs(3));
+    let seen = watch.end();
+    println!("{seen:?}");
+    if !is_closed {
+        return Err(plane.told(&format!("it is not closed: {seen:?}")));
+    }
+    told::alarm(&plane.metrics()?)?;
+    seen.closed()
+}
+
+pub(super) fn deleted_without_gate<P: Plane>() -> Result<(), String> {
+    let plane = filtering::<P>(false)?;
+    plane.delete(P::policy())?;
+    let open = site::within(PATIENCE, || site::ask("/accounts/42", Some(plane.token())).1.contains(site::MARKER));
+    if open { Ok(()) } else { Err("it was closed all the same".to_owned()) }
+}
+
+pub(super) fn new_route<P: Plane>() -> Result<(), String> {
+    let plane = P::start(true)?;
+    plane.render(&plane.rendered())?;
+    plane.apply_plugin()?;
+    let is_there = |plane: &P| plane.metrics().is_ok_and(|metrics| !told::policies(&metrics).is_empty());
+    if !site::within(PATIENCE, || is_there(&plane)) {
+        return Err(plane.told("the plugin never came"));
+    }
+    let watch = Watch::two(plane.token());
+    plane.apply_route()?;
+    plane.filters()?;
+    thread::sleep(Duration::from_secs(2));
+    let seen = watch.end();
+    println!("{seen:?}");
+    seen.closed()
+}
+
+pub(super) fn changed<P: Plane>() -> Result<(), String> {
+    let plane = filtering::<P>(true)?;
+    let callers = vec![Some(plane.token().to_owned()); 4];
+    let watch = Watch::start("/accounts/42", callers, Duration::ZERO);
+    for change in 1..=3 {
+        let area = format!("\"about\":\"Status and kind, version {change}\"");
+        plane.apply_changed("\"about\":\"Status and kind\"", &area)?;
+        // The first policy, and each one since.
+        let is_there = || plane.metrics().is_ok_and(|metrics| told::policies(&metrics).len() > change);
+        if !site::within(PATIENCE, is_there) {
+            return Err(plane.told(&format!("change {change} never came")));
+        }
+        thread::sleep(Duration::from_secs(3));
+    }
+    let seen = watch.end();
+    println!("changed under load: {seen:?}");
+    seen.only(200).map_err(|fault| plane.told(&fault))
+}
+
+pub(super) fn recorded<P: Plane>() -> Result<(), String> {
+    let plane = filtering::<P>(true)?;
+    // The log has the proxy's standard output, a moment later.
+    told::record(P::ISSUER, || plane.log()).map_err(|fault| plane.told(&fault))?;
+    told::metrics(&plane.metrics()?)
+}
