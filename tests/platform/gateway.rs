@@ -77,16 +77,14 @@ impl Plane for Gateway {
         command.env("HOME", home.join("home")).env("FIELDGATE_KEY", KEY);
         let process = tools::spawn(&mut command, &home.join("log"))?;
         let gateway = Self { process, scratch, token };
+        // No route yet: Envoy answers itself.
+        if !site::within(site::PATIENCE, || site::ask("/", None).0 == 404) {
+            return Err(gateway.told("Envoy Gateway does not serve"));
+        }
         if with_gate {
-            // Before anything else, as the file says.
-            gateway.apply("00-gate.yaml")?;
+            gateway.apply_gate()?;
         }
-        // No route yet: Envoy answers itself, or the gate does.
-        if site::within(site::PATIENCE, || matches!(site::ask("/", None).0, 403 | 404)) {
-            Ok(gateway)
-        } else {
-            Err(gateway.told("Envoy Gateway does not serve"))
-        }
+        Ok(gateway)
     }
 
     fn scratch(&self) -> &Scratch {

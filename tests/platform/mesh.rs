@@ -69,8 +69,7 @@ impl Plane for Mesh {
         tools::run(&mut command)?;
         mesh.restart()?;
         if with_gate {
-            // Before anything else, as the file says.
-            mesh.apply("00-gate.yaml")?;
+            mesh.apply_gate()?;
         }
         Ok(mesh)
     }

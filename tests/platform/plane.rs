@@ -80,6 +80,16 @@ pub(super) trait Plane: Sized {
         self.apply_changed("\"language\":1", "\"language\":99")
     }
 
+    /// Applies the gate, before anything else as the file says, and waits until it is in force: a route may get to the proxy sooner.
+    fn apply_gate(&self) -> Result<(), String> {
+        self.apply("00-gate.yaml")?;
+        if site::within(site::PATIENCE, || site::ask("/", Some(self.token())).0 == 403) {
+            Ok(())
+        } else {
+            Err(self.told("the gate is not in force"))
+        }
+    }
+
     /// Waits for a filtered answer.
     fn filters(&self) -> Result<(), String> {
         site::filters(self.token()).map_err(|fault| self.told(&fault))

@@ -32,6 +32,7 @@ pub(super) struct Registry {
 impl Registry {
     /// Makes the plugin's image, and serves it.
     pub(super) fn start(scratch: &Scratch, (name, address): Name) -> Result<Self, String> {
+        tools::up()?;
         let layout = scratch.path().join("image").to_string_lossy().into_owned();
         let wasm = Tools::find()?.wasm;
         tools::run(

@@ -68,6 +68,7 @@ value:
 # The gate, a resource of its own: apply it first, keep its name, and delete it last. Envoy Gateway takes a route into service at
 # once, and its filters when they are ready: until then, and where a filter is rejected, renamed or deleted, this answers 403.
 # Its counter (http.STAT_PREFIX.rbac.fieldgate_gate.denied) is the alarm that the plugin is missing.
+# Apply no route until the gateway answers 403: a route may be in service sooner than this is.
 #
 # Envoy Gateway takes patches with `extensionApis: {{enableEnvoyPatchPolicy: true}}` in its own configuration. A listener's name is
 # NAMESPACE/GATEWAY/LISTENER; where Gateways are merged (`mergeGateways`), it is that of the class. A patch that finds nothing

@@ -51,6 +51,7 @@ fn gate_filter(place: &Place<'_>) -> String {
         "\
 # The gate, a resource of its own: apply it first, keep its name, and delete it last. Without the plugin, or with one that is
 # late or rejected, it answers 403. Its counter (http.STAT_PREFIX.rbac.fieldgate_gate.denied) is the alarm that the plugin is missing.
+# Apply no route until the gateway answers 403: a route may be in service sooner than this is.
 {}",
         envoy_filter(place, "-gate", &patches),
     )
