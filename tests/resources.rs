@@ -1,6 +1,6 @@
 //! What `fieldgate render` writes for Envoy Gateway and Istio against the projects' own resource definitions, as strictly as
-//! an API server takes it with `--validate=strict`: schema and unknown fields. Their CEL rules are not run here: Envoy
-//! Gateway runs its own in `make platform`. What is patched into Envoy is opaque to the definitions.
+//! an API server takes it with `--validate=strict`: schema and unknown fields. Their CEL rules are not run here: a
+//! real API server runs them in `make platform`. What is patched into Envoy is opaque to the definitions.
 //!
 //! `scripts/crds.sh` gets the definitions. Where there are none the rows say so, but with `CI=true` that is a failure.
 

@@ -20,6 +20,7 @@
 mod cluster;
 mod gateway;
 mod gateway_rows;
+mod guide;
 mod mesh;
 mod mesh_rows;
 mod plane;
@@ -40,9 +41,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 type Row = (&'static str, fn() -> Result<(), String>);
 
 /// The rows, and the programs that they need.
-const ALL: [(&[Row], &[&[&str]]); 5] = [
+const ALL: [(&[Row], &[&[&str]]); 6] = [
     (gateway_rows::ALL, &[&["envoy-gateway"]]),
     (mesh_rows::ALL, &[cluster::NEEDS, mesh::NEEDS]),
+    (guide::ALL, &[cluster::NEEDS, mesh::NEEDS]),
     (strict::API, &[cluster::NEEDS, strict::API_NEEDS]),
     (strict::EGCTL, &[&["egctl"]]),
     (strict::ISTIOCTL, &[&["istioctl"]]),
