@@ -39,6 +39,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     }
     if !ours.is_empty() {
         listeners(look, survey, &gated);
+        patches::ungated(look, survey, &gated);
         ways(look, survey, &policies, &gated.gateways);
         tokens(look, survey, demands);
     }

@@ -17,6 +17,9 @@ pub(super) const MARK: (&str, &str) = ("wasm.fieldgate", "seen");
 /// What to write where there is no gate.
 pub(super) const HELP: &str = "put this right before the router in `http_filters`: `{name: fieldgate.gate, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, rules_stat_prefix: fieldgate_gate., rules: {policies: {seen: {permissions: [{any: true}], principals: [{filter_state: {key: wasm.fieldgate, string_match: {exact: seen}}}]}}}}}`";
 
+/// What to write where something that is meant to be a gate is none, wherever it is put.
+pub(super) const RULES: &str = "write `rules: {action: ALLOW, policies: {seen: {permissions: [{any: true}], principals: [{filter_state: {key: wasm.fieldgate, string_match: {exact: seen}}}]}}}`";
+
 /// What a list of filters has of a gate.
 pub(super) enum Gate<'n> {
     /// A filter that is one.

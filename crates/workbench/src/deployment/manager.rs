@@ -84,7 +84,7 @@ fn through(
     let filters = elements(manager.node, "http_filters");
     governed.any = true;
     let demands = plugin::check(look, first, Extent::Whole, given, Flag::Absent);
-    plugin::runs(look, first);
+    plugin::runs(look, survey, first);
     for (_, second) in plugins.iter().skip(1) {
         another(look, first, second);
         plugin::check(look, second, Extent::Whole, given, Flag::Absent);

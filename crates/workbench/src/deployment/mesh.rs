@@ -11,7 +11,7 @@ use super::resource::{self, Resource};
 use super::survey::Survey;
 use super::{attach, gate, headers, identity, metrics, order, recognise, record, rendered, routes};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::document::Node;
+use fieldgate::document::{Member, Node, Tree};
 use fieldgate::model::Identity;
 
 /// Filters that Istio's gateways have, by which a patch may find its place.
@@ -64,19 +64,21 @@ impl<'n> Patch<'n> {
 /// Judges them. `demands` are the plugin's.
 pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     let filters: Vec<&Resource<'_>> = survey.resources.iter().filter(|one| one.kind == "EnvoyFilter").collect();
-    let all: Vec<Patch<'_>> = filters.iter().flat_map(|one| patches(one.node)).map(Patch::of).collect();
+    let all: Vec<(&Node, Patch<'_>)> =
+        filters.iter().flat_map(|one| patches(one.node).map(|node| (one.node, Patch::of(node)))).collect();
     let names: BTreeSet<&str> = all
         .iter()
+        .map(|(_, patch)| patch)
         .filter(|patch| is_plugin(patch, survey))
         .filter_map(|patch| value(patch.node).and_then(|value| text(value, "name")))
         .collect();
-    let mut gated = false;
-    for patch in &all {
+    let mut gates: Vec<&Node> = Vec::new();
+    for (resource, patch) in &all {
         let value = value(patch.node);
         if is_plugin(patch, survey) && patch.operation != "MERGE" {
             applied(look, patch);
         } else if value.is_some_and(|value| gate::is_meant(value, survey)) {
-            gated |= is_gate(look, survey, patch);
+            gates.extend(is_gate(look, survey, patch).then_some(*resource));
         } else {
             other(look, patch, &names);
         }
@@ -93,7 +95,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     };
     let first = wasm.first().copied().or_else(|| filters.iter().find(brings).map(|one| one.node));
     let Some(first) = first else { return };
-    if !gated {
+    if gates.is_empty() {
         look.say(
             Code::NoGate,
             resource::place(first),
@@ -101,12 +103,69 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
             "add it by an EnvoyFilter of its own: `INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
         );
     }
+    for gate in &gates {
+        fits(look, gate, first);
+    }
     if wasm.is_empty() {
-        rendered::mesh(look, survey, first, gated);
+        rendered::mesh(look, survey, first, !gates.is_empty());
     }
     record::mesh(look, survey);
     tokens(look, survey, demands);
     ways(look, survey);
+}
+
+/// Whether the gate of one resource is at all proxies that have the plugin of another, and behind it.
+fn fits(look: &mut Look, gate: &Node, plugin: &Node) {
+    // One in Istio's own namespace is for all namespaces.
+    const ROOT: &str = "istio-system";
+    let (of_gate, of_plugin) = (labels(gate), labels(plugin));
+    let has = |label: &Member| of_plugin.iter().any(|own| own.key == label.key && own.node.text() == label.node.text());
+    let in_reach = [ROOT, resource::namespace(plugin)].contains(&resource::namespace(gate));
+    // What is chosen by `targetRefs` is not known here.
+    let by_reference = [gate, plugin].iter().any(|one| at(one, &["spec", "targetRefs"]).is_some());
+    let reaches = in_reach && of_gate.iter().all(has);
+    if !(by_reference || reaches) {
+        look.say(
+            Code::NoGate,
+            of_gate.iter().find(|label| !has(label)).map_or_else(|| resource::place(gate), |label| label.node.span),
+            format!(
+                "the gate is for {}, and the plugin for {}: there a request may be served without either",
+                selected(gate),
+                selected(plugin)
+            ),
+            "write the same `workloadSelector` in both, in one namespace",
+        );
+    }
+    // It may be negative.
+    let priority = |one| match at(one, &["spec", "priority"]).map(|node| &node.value) {
+        Some(Tree::Number(text)) => text.parse::<i64>().unwrap_or_default(),
+        _ => 0,
+    };
+    if priority(gate) < priority(plugin) {
+        look.say(
+            Code::NoGate,
+            at(gate, &["spec", "priority"]).map_or_else(|| resource::place(gate), |node| node.span),
+            "the gate is put there first, and the plugin between it and the router: every request gets 403",
+            "write `priority: 10` in the gate's resource, and none in the plugin's",
+        );
+    }
+}
+
+/// The labels by which a resource chooses proxies.
+fn labels(resource: &Node) -> &[Member] {
+    let of = |names: &[&str]| at(resource, names).and_then(Node::members);
+    of(&["spec", "workloadSelector", "labels"]).or_else(|| of(&["spec", "selector", "matchLabels"])).unwrap_or_default()
+}
+
+/// Which proxies a resource is for.
+fn selected(resource: &Node) -> String {
+    let chosen: Vec<String> =
+        labels(resource).iter().filter_map(|label| Some(format!("{}: {}", label.key, label.node.text()?))).collect();
+    let which = match chosen.is_empty() {
+        true => "all proxies".to_owned(),
+        false => format!("proxies with {}", names(chosen.iter().map(String::as_str))),
+    };
+    format!("{which} in namespace `{}`", resource::namespace(resource))
 }
 
 fn is_plugin(patch: &Patch<'_>, survey: &Survey<'_>) -> bool {
@@ -198,17 +257,18 @@ fn is_gate(look: &mut Look, survey: &Survey<'_>, patch: &Patch<'_>) -> bool {
     let Some(value) = value(patch.node) else { return false };
     let context = at(patch.node, &["match", "context"]).and_then(Node::text).unwrap_or("ANY");
     let placed = patch.applies == "HTTP_FILTER" && patch.operation == "INSERT_BEFORE" && patch.name() == ROUTER;
+    const PLACE: &str =
+        "write `applyTo: HTTP_FILTER`, `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`";
+    let elsewhere = |why: &str, help| ((head(value), why.to_owned()), help);
     let fault = gate::fault(value, survey)
-        .or_else(|| (!placed).then(|| (head(value), "it is not put right before the router".to_owned())))
-        .or_else(|| (context == "SIDECAR_OUTBOUND").then(|| (head(value), "it is not at the gateway".to_owned())));
+        .map(|fault| (fault, gate::RULES))
+        .or_else(|| (!placed).then(|| elsewhere("it is not put right before the router", PLACE)))
+        .or_else(|| {
+            (context == "SIDECAR_OUTBOUND").then(|| elsewhere("it is not at the gateway", "write `context: GATEWAY`"))
+        });
     match fault {
-        Some((span, why)) => {
-            look.say(
-                Code::NoGate,
-                span,
-                format!("this is not a gate for what the plugin has not seen: {why}"),
-                "write `applyTo: HTTP_FILTER`, `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
-            );
+        Some(((span, why), help)) => {
+            look.say(Code::NoGate, span, format!("this is not a gate for what the plugin has not seen: {why}"), help);
             false
         }
         None => {
@@ -425,7 +485,7 @@ fn modified(look: &mut Look, request: &Node) {
         look,
         &Node {
             span: request.span,
-            value: fieldgate::document::Tree::Map(
+            value: Tree::Map(
                 request
                     .members()
                     .unwrap_or_default()

@@ -46,8 +46,9 @@ pub(super) fn place(operation: &Node) -> String {
     format!("{}/{}", part("jsonPath"), part("path").trim_start_matches('/'))
 }
 
-/// The field that an operation writes, and what it writes there.
+/// The field that an operation writes, and what it writes there. One that is none of RFC 6902 writes nothing.
 pub(super) fn written(operation: &Node) -> Option<(&str, &Node)> {
+    text(operation, "op").filter(|op| matches!(*op, "add" | "replace"))?;
     let path = text(operation, "path").or_else(|| text(operation, "jsonPath"))?;
     Some((path.rsplit(['/', '.']).next()?, get(operation, "value")?))
 }

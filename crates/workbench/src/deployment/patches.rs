@@ -34,17 +34,18 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
             let adds = text(operation, "op") == Some("add");
             // "add" at an element puts the value before it.
             let at_router = patch::place(operation).contains("envoy.filters.http.router");
-            let fault = gate::fault(value, survey).or_else(|| {
-                (!adds || !at_router).then(|| {
-                    (head(value), "it is not added at the router, so it is not known what is between them".to_owned())
-                })
+            const PLACE: &str =
+                "write `op: add`, `jsonPath: \"..http_filters[?(@.name=='envoy.filters.http.router')]\"`";
+            let fault = gate::fault(value, survey).map(|fault| (fault, gate::RULES)).or_else(|| {
+                let why = "it is not added at the router, so it is not known what is between them".to_owned();
+                (!adds || !at_router).then(|| ((head(value), why), PLACE))
             });
             match fault {
-                Some((span, why)) => look.say(
+                Some(((span, why), help)) => look.say(
                     Code::NoGate,
                     span,
                     format!("this is not a gate for what the plugin has not seen: {why}"),
-                    "write `op: add`, `jsonPath: \"..http_filters[?(@.name=='envoy.filters.http.router')]\"`",
+                    help,
                 ),
                 None => {
                     metrics::gate(look, value);
@@ -55,6 +56,34 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
         }
     }
     found
+}
+
+/// Listeners that other patches name and the gate does not, of Gateways that have a gate and are not among the files: those of
+/// the others are looked at one by one.
+pub(super) fn ungated(look: &mut Look, survey: &Survey<'_>, gated: &Gated) {
+    let is_given = |target: &ResourceName| survey.resources.iter().any(|one| resource::named(one) == *target);
+    let mut told: Vec<&str> = Vec::new();
+    for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
+        let targets = resource::targets(resource.node, &survey.resources);
+        if !targets.iter().any(|target| gated.gateways.contains(target) && !is_given(target)) {
+            continue;
+        }
+        for patch in patch::json_patches(resource.node) {
+            let of_listener = text(patch, "type").is_some_and(|kind| kind.ends_with(".Listener"));
+            let Some(name) = get(patch, "name").filter(|_| of_listener) else { continue };
+            let Some(listener) = name.text().filter(|name| !gated.has(name)) else { continue };
+            if told.contains(&listener) {
+                continue;
+            }
+            told.push(listener);
+            look.say(
+                Code::NoGate,
+                name.span,
+                format!("no patch puts the gate into `{listener}`, which this one is for: what comes through it may be served before the plugin is, or without it"),
+                format!("write `name: {}` if that is the listener, or add the gate to this one too", gated.listeners.first().map_or("", String::as_str)),
+            );
+        }
+    }
 }
 
 /// Whether a patch makes jwt_authn ask for an end of a token's life.

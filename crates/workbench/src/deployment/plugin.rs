@@ -280,7 +280,7 @@ pub(super) fn no_key(look: &mut Look, place: Span, key: &str, help: &str) {
 }
 
 /// Threat A4: what keeps a filter from running for every request, said at the filter.
-pub(super) fn runs(look: &mut Look, plugin: &Plugin<'_>) {
+pub(super) fn runs(look: &mut Look, survey: &Survey<'_>, plugin: &Plugin<'_>) {
     if let Some(span) = set(plugin.filter, "is_optional") {
         look.say(
             Code::PluginDisabled,
@@ -298,7 +298,12 @@ pub(super) fn runs(look: &mut Look, plugin: &Plugin<'_>) {
             "take `default_config` out: then the listener waits",
         );
     }
-    if plugin.config.is_none() {
+    // A patch of Istio's adds the configuration under the filter's name, and is looked at as a filter.
+    let is_patched_in = survey
+        .loose
+        .iter()
+        .any(|(other, _)| get(other, "typed_config").is_some() && text(other, "name") == text(plugin.filter, "name"));
+    if plugin.config.is_none() && !is_patched_in {
         look.say(
             Code::Elsewhere,
             head(source),
@@ -323,7 +328,7 @@ pub(super) fn loose(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Op
             if let Some(span) = set(filter, "disabled") {
                 routes::disabled(look, span);
             }
-            runs(look, &plugin);
+            runs(look, survey, &plugin);
             demands = Some(check(look, &plugin, *extent, given, flag)).or(demands);
         }
     }
