@@ -14,12 +14,24 @@ use super::tools;
 pub(super) const ALL: &[Row] = &[
     ("Envoy Gateway: what render writes filters, from nothing to the first answer", rows::from_nothing::<Gateway>),
     ("Envoy Gateway: without the gate a new route is open before its filters", open_without_gate),
+    (
+        "Envoy Gateway: without the gate a new route is open until its filters come, though all came at once",
+        rows::from_nothing_without_gate::<Gateway>,
+    ),
     ("Envoy Gateway: a plugin that Envoy cannot fetch opens nothing", cut_off),
     ("Envoy Gateway: a plugin that cannot be fetched opens nothing", rows::missing::<Gateway>),
     ("Envoy Gateway: a plugin with another digest opens nothing", rows::other::<Gateway>),
     ("Envoy Gateway: a policy that does not check opens nothing", rows::broken::<Gateway>),
+    (
+        "Envoy Gateway: without the gate a policy that does not check opens a new route",
+        rows::broken_without_gate::<Gateway>,
+    ),
     ("Envoy Gateway: after a policy that does not check the one before it goes on", rows::goes_on::<Gateway>),
     ("Envoy Gateway: a renamed plugin whose policy does not check opens nothing", rows::renamed::<Gateway>),
+    (
+        "Envoy Gateway: without the gate a renamed plugin whose policy does not check opens the API",
+        rows::renamed_without_gate::<Gateway>,
+    ),
     ("Envoy Gateway: a deleted plugin opens nothing, and is alarmed of", rows::deleted::<Gateway>),
     ("Envoy Gateway: without the gate a deleted plugin opens the API", rows::deleted_without_gate::<Gateway>),
     ("Envoy Gateway: a policy changes under load, and no request fails", rows::changed::<Gateway>),

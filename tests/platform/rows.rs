@@ -118,8 +118,38 @@ pub(super) fn deleted<P: Plane>() -> Result<(), String> {
 pub(super) fn deleted_without_gate<P: Plane>() -> Result<(), String> {
     let plane = filtering::<P>(false)?;
     plane.delete(P::policy())?;
+    is_open(&plane)
+}
+
+pub(super) fn renamed_without_gate<P: Plane>() -> Result<(), String> {
+    let plane = filtering::<P>(false)?;
+    plane.render(&Rendered { name: "another", ..plane.rendered() })?;
+    plane.apply_broken()?;
+    is_open(&plane)
+}
+
+pub(super) fn broken_without_gate<P: Plane>() -> Result<(), String> {
+    let plane = P::start(false)?;
+    plane.render(&plane.rendered())?;
+    plane.apply_broken()?;
+    plane.apply_route()?;
+    is_open(&plane)
+}
+
+pub(super) fn from_nothing_without_gate<P: Plane>() -> Result<(), String> {
+    let plane = P::start(false)?;
+    plane.render(&plane.rendered())?;
+    plane.apply_plugin()?;
+    plane.apply_route()?;
+    is_open(&plane)?;
+    // Only until the filters are there.
+    plane.filters()
+}
+
+/// Waits for an answer that holds what is withheld.
+fn is_open<P: Plane>(plane: &P) -> Result<(), String> {
     let open = site::within(PATIENCE, || site::ask("/accounts/42", Some(plane.token())).1.contains(site::MARKER));
-    if open { Ok(()) } else { Err("it was closed all the same".to_owned()) }
+    if open { Ok(()) } else { Err(plane.told("it was closed all the same")) }
 }
 
 pub(super) fn new_route<P: Plane>() -> Result<(), String> {
