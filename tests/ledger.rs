@@ -204,7 +204,7 @@ fn records_of_another_key_are_said() {
 fn each_line_is_what_it_is() {
     let record = log().lines().next().unwrap().split_once(" {").map(|(_, rest)| format!("{{{rest}")).unwrap();
     let cut = &record[..record.len() - 1];
-    let rows: [(&str, String, Line); 17] = [
+    let rows: [(&str, String, Line); 21] = [
         ("nothing", String::new(), Line::Empty),
         ("spaces", "  ".to_owned(), Line::Empty),
         (
@@ -225,6 +225,26 @@ fn each_line_is_what_it_is() {
         ("a dash in the record's place", "10.0.0.1 GET / 503 -".to_owned(), Line::Unwritten(None)),
         ("a dash elsewhere", "10.0.0.1 - 503 x".to_owned(), Line::Broken(Broken::NoRecord)),
         ("another log's line", "hello".to_owned(), Line::Broken(Broken::NoRecord)),
+        (
+            "Envoy's own log",
+            "[2026-11-28 14:04:21.123][17][info][main] starting main dispatch loop".to_owned(),
+            Line::Empty,
+        ),
+        (
+            "Envoy's own log, with a dash",
+            "[2026-11-28 14:04:21.123][17][warning][wasm] wasm log: -".to_owned(),
+            Line::Empty,
+        ),
+        (
+            "an access log that begins with a bracket",
+            "[2026-11-28T14:04:21.123Z] \"GET /accounts/1\" 503 x".to_owned(),
+            Line::Broken(Broken::NoRecord),
+        ),
+        (
+            "nearly Envoy's own log",
+            "[2026-11-28 14:04:21.123][x][info][main] hello".to_owned(),
+            Line::Broken(Broken::NoRecord),
+        ),
         ("cut off", cut.to_owned(), Line::Broken(Broken::NotJson)),
         ("a later format", record.replace("{\"fieldgate\":1", "{\"fieldgate\":2"), Line::Broken(Broken::Format)),
         ("a time that is none", "{\"fieldgate\":1,\"time\":\"noon\"}".to_owned(), Line::Broken(Broken::Member("time"))),

@@ -22,7 +22,7 @@ pub enum Line {
     Unwritten(Option<String>),
     /// The gate refused the request, since the plugin had not seen it: nothing of the API's left.
     Gated,
-    /// Nothing is in it.
+    /// Nothing is in it, or it is a line of Envoy's own log.
     Empty,
     /// It cannot be read.
     Broken(Broken),
@@ -166,6 +166,9 @@ pub fn read(line: &[u8]) -> Line {
         return Line::Empty;
     }
     let Some(at) = memmem::find(line, START) else {
+        if is_envoys_own(line) {
+            return Line::Empty;
+        }
         if line.ends_with(GATED) {
             return Line::Gated;
         }
@@ -185,6 +188,16 @@ pub fn read(line: &[u8]) -> Line {
         },
         _ => Line::Broken(Broken::NotJson),
     }
+}
+
+/// Whether it is a line of Envoy's own log, which a container has in one stream with the access log:
+/// `[2026-11-28 14:04:21.123][17][info][main] …`.
+fn is_envoys_own(line: &[u8]) -> bool {
+    const FORM: &[u8] = b"[0000-00-00 00:00:00.000][";
+    let Some((head, rest)) = line.split_at_checked(FORM.len()) else { return false };
+    let fits = |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    let thread = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    head.iter().zip(FORM).all(fits) && thread > 0 && rest.get(thread..).is_some_and(|rest| rest.starts_with(b"]["))
 }
 
 /// The second that a line begins with: Envoy's `%START_TIME%`.
