@@ -62,6 +62,9 @@ fn the_figures_of_the_page_are_those_of_the_committed_results() {
     for part in ["native", "v8", "envoy"] {
         let results = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("benches/results/{part}.txt"));
         let figures = fs::read_to_string(results).unwrap();
+        let foreign: Vec<&str> =
+            figures.lines().filter(|line| line.contains("Killed") || line.contains("Segmentation fault")).collect();
+        assert!(foreign.is_empty(), "no figures of {part}: {foreign:?}");
         holds("docs/performance.md", part, &format!("```text\n{}\n```\n", figures.trim_end()));
     }
 }
