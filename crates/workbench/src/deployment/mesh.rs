@@ -93,8 +93,8 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     let brings = |one: &&&Resource<'_>| {
         patches(one.node).map(Patch::of).any(|patch| is_plugin(&patch, survey) && patch.operation != "MERGE")
     };
-    let first = wasm.first().copied().or_else(|| filters.iter().find(brings).map(|one| one.node));
-    let Some(first) = first else { return };
+    let plugins: Vec<&Node> = wasm.iter().copied().chain(filters.iter().filter(brings).map(|one| one.node)).collect();
+    let Some(first) = plugins.first().copied() else { return };
     if gates.is_empty() {
         look.say(
             Code::NoGate,
@@ -103,8 +103,8 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
             "add it by an EnvoyFilter of its own: `INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
         );
     }
-    for gate in &gates {
-        fits(look, gate, first);
+    for plugin in &plugins {
+        gated(look, &gates, plugin);
     }
     if wasm.is_empty() {
         rendered::mesh(look, survey, first, !gates.is_empty());
@@ -114,40 +114,47 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     ways(look, survey);
 }
 
-/// Whether the gate of one resource is at all proxies that have the plugin of another, and behind it.
-fn fits(look: &mut Look, gate: &Node, plugin: &Node) {
-    // One in Istio's own namespace is for all namespaces.
-    const ROOT: &str = "istio-system";
-    let (of_gate, of_plugin) = (labels(gate), labels(plugin));
-    let has = |label: &Member| of_plugin.iter().any(|own| own.key == label.key && own.node.text() == label.node.text());
-    let in_reach = [ROOT, resource::namespace(plugin)].contains(&resource::namespace(gate));
-    // What is chosen by `targetRefs` is not known here.
-    let by_reference = [gate, plugin].iter().any(|one| at(one, &["spec", "targetRefs"]).is_some());
-    let reaches = in_reach && of_gate.iter().all(has);
-    if !(by_reference || reaches) {
+/// Whether one of the gates is at all proxies that have this plugin, and all that are there are behind it.
+fn gated(look: &mut Look, gates: &[&Node], plugin: &Node) {
+    let (there, elsewhere): (Vec<&Node>, Vec<&Node>) = gates.iter().copied().partition(|gate| reaches(gate, plugin));
+    if let ([], Some(gate)) = (there.as_slice(), elsewhere.first()) {
+        let other = labels(gate).iter().find(|label| !is_among(label, labels(plugin)));
         look.say(
             Code::NoGate,
-            of_gate.iter().find(|label| !has(label)).map_or_else(|| resource::place(gate), |label| label.node.span),
-            format!(
-                "the gate is for {}, and the plugin for {}: there a request may be served without either",
-                selected(gate),
-                selected(plugin)
-            ),
+            other.map_or_else(|| resource::place(gate), |label| label.node.span),
+            format!("no gate is for all {}, where the plugin is: this one is for {}", selected(plugin), selected(gate)),
             "write the same `workloadSelector` in both, in one namespace",
         );
     }
-    // It may be negative.
-    let priority = |one| match at(one, &["spec", "priority"]).map(|node| &node.value) {
-        Some(Tree::Number(text)) => text.parse::<i64>().unwrap_or_default(),
-        _ => 0,
-    };
-    if priority(gate) < priority(plugin) {
+    for gate in there.into_iter().filter(|gate| priority(gate) < priority(plugin)) {
         look.say(
             Code::NoGate,
             at(gate, &["spec", "priority"]).map_or_else(|| resource::place(gate), |node| node.span),
             "the gate is put there first, and the plugin between it and the router: every request gets 403",
             "write `priority: 10` in the gate's resource, and none in the plugin's",
         );
+    }
+}
+
+/// Whether a gate is at all proxies that have a plugin.
+fn reaches(gate: &Node, plugin: &Node) -> bool {
+    // One in Istio's own namespace is for all namespaces.
+    const ROOT: &str = "istio-system";
+    let in_reach = [ROOT, resource::namespace(plugin)].contains(&resource::namespace(gate));
+    // What is chosen by `targetRefs` is not known here.
+    let by_reference = [gate, plugin].iter().any(|one| at(one, &["spec", "targetRefs"]).is_some());
+    by_reference || (in_reach && labels(gate).iter().all(|label| is_among(label, labels(plugin))))
+}
+
+fn is_among(label: &Member, others: &[Member]) -> bool {
+    others.iter().any(|other| other.key == label.key && other.node.text() == label.node.text())
+}
+
+/// When a resource's patches are applied: it may be negative.
+fn priority(resource: &Node) -> i64 {
+    match at(resource, &["spec", "priority"]).map(|node| &node.value) {
+        Some(Tree::Number(text)) => text.parse().unwrap_or_default(),
+        _ => 0,
     }
 }
 
