@@ -129,21 +129,22 @@ pub(super) fn renamed_without_gate<P: Plane>() -> Result<(), String> {
 }
 
 pub(super) fn broken_without_gate<P: Plane>() -> Result<(), String> {
-    let plane = P::start(false)?;
-    plane.render(&plane.rendered())?;
-    plane.apply_broken()?;
-    plane.apply_route()?;
-    is_open(&plane)
+    opened(P::apply_broken).map(drop)
 }
 
 pub(super) fn from_nothing_without_gate<P: Plane>() -> Result<(), String> {
+    // Only until the filters are there.
+    opened(P::apply_plugin)?.filters()
+}
+
+/// A control plane without a gate whose new route is open, whatever is applied before it.
+fn opened<P: Plane>(apply: impl Fn(&P) -> Result<(), String>) -> Result<P, String> {
     let plane = P::start(false)?;
     plane.render(&plane.rendered())?;
-    plane.apply_plugin()?;
+    apply(&plane)?;
     plane.apply_route()?;
     is_open(&plane)?;
-    // Only until the filters are there.
-    plane.filters()
+    Ok(plane)
 }
 
 /// Waits for an answer that holds what is withheld.
