@@ -79,7 +79,7 @@ OF_MODULE = $(if $(filter envoy-1-39,$(FEATURES)),$(filter 1.39.%,$(MATRIX)),$(E
 .PHONY: envoy-module
 envoy-module: wasm module ## The rows of `make envoy` with the module in the plugin's place (ROWS="part of a claim", PROFILE=dev, FEATURES=envoy-1-39)
 	@scripts/envoy.sh $(OF_MODULE)
-	ENVOY_PATH=$(CURDIR)/.tools/envoy/$(OF_MODULE)/envoy FIELDGATE_HOST=module FIELDGATE_MODULE=$(CURDIR)/$(MODULE) \
+	ENVOY_PATH=$(or $(ENVOY_PATH),$(CURDIR)/.tools/envoy/$(OF_MODULE)/envoy) FIELDGATE_HOST=module FIELDGATE_MODULE=$(CURDIR)/$(MODULE) \
 	  cargo test --locked --test envoy $(if $(ROWS),-- "$(ROWS)")
 
 .PHONY: matrix

@@ -17,14 +17,13 @@ if [ ! -d "$home" ]; then
     [ "${CI:-}" != true ]
     exit
   fi
-  folder() { GOFLAGS=-mod=mod go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'; }
   mkdir -p "$PWD/.tools/crds"
   new=$(mktemp -d "$PWD/.tools/crds/new.XXXXXX")
   # Templates of a chart: the lines that are no YAML go.
-  for file in "$(folder "github.com/envoyproxy/gateway@$ENVOY_GATEWAY_VERSION")"/charts/gateway-crds-helm/templates/generated/*.yaml; do
+  for file in "$(scripts/go-folder.sh "github.com/envoyproxy/gateway@$ENVOY_GATEWAY_VERSION")"/charts/gateway-crds-helm/templates/generated/*.yaml; do
     sed '/^{{/d' "$file" >"$new/$(basename "$file")"
   done
-  cp --no-preserve=mode "$(folder "istio.io/api@$ISTIO_API_VERSION")/kubernetes/customresourcedefinitions.gen.yaml" "$new/istio.yaml"
+  cp --no-preserve=mode "$(scripts/go-folder.sh "istio.io/api@$ISTIO_API_VERSION")/kubernetes/customresourcedefinitions.gen.yaml" "$new/istio.yaml"
   mv "$new" "$home"
 fi
 ln -sfn "$(basename "$home")" "$PWD/.tools/crds/current"

@@ -9,7 +9,7 @@ out=target/descriptions
 rm -rf "$out"
 mkdir -p "$out"
 for module in $DESCRIPTION_MODULES; do
-    folder=$(GOFLAGS=-mod=mod go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    folder=$(scripts/go-folder.sh "$module")
     cp -r --no-preserve=mode "$folder" "$out/$(basename "${module%@*}")"
 done
 for package in $DESCRIPTION_PACKAGES; do

@@ -25,14 +25,9 @@ done
 
 missing=
 
-# Builds a command of a Go module. usage: build NAME VERSION PACKAGE
-build() {
-  local built=$home/$1-$2
-  if [ ! -x "$built" ] && command -v go >/dev/null; then
-    say "building $1 $2 with Go (some minutes)"
-    GOBIN=$scratch go install -trimpath -ldflags='-s -w' "$3@$2" >&2 && mv "$scratch/${3##*/}" "$built"
-  fi
-  if [ -x "$built" ]; then
+# Links what is there under its name, or notes that it is missing. usage: link NAME VERSION
+link() {
+  if [ -e "$home/$1-$2" ]; then
     ln -sfn "../$1-$2" "$home/current/$1"
   else
     rm -f "$home/current/$1"
@@ -40,44 +35,43 @@ build() {
   fi
 }
 
-# The folder of a Go module.
-folder() { GOFLAGS=-mod=mod go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'; }
+# Whether something has to be made, and can be. usage: wanted NAME VERSION
+wanted() { [ ! -e "$home/$1-$2" ] && command -v go >/dev/null; }
+
+# Builds a command of a Go module. usage: build NAME VERSION PACKAGE
+build() {
+  if wanted "$1" "$2"; then
+    say "building $1 $2 with Go (some minutes)"
+    GOBIN=$scratch go install -trimpath -ldflags='-s -w' "$3@$2" >&2 && mv "$scratch/${3##*/}" "$home/$1-$2"
+  fi
+  link "$1" "$2"
+}
 
 # Copies a file that comes with a Go module, edited by sed if need be. usage: copy NAME VERSION MODULE@VERSION FILE [EDIT]
 copy() {
-  local copied=$home/$1-$2
-  if [ ! -f "$copied" ] && command -v go >/dev/null; then
-    sed "${5:-}" "$(folder "$3")/$4" >"$scratch/$1" && mv "$scratch/$1" "$copied"
+  if wanted "$1" "$2"; then
+    sed "${5:-}" "$(scripts/go-folder.sh "$3")/$4" >"$scratch/$1" && mv "$scratch/$1" "$home/$1-$2"
   fi
-  if [ -f "$copied" ]; then
-    ln -sfn "../$1-$2" "$home/current/$1"
-  else
-    missing="$missing $1"
-  fi
+  link "$1" "$2"
 }
 
 # Builds a command of Kubernetes. Its module stands on folders of its own tree, which no other module has: ours names the
 # released ones in their place.
 kubernetes() {
-  local built=$home/$1-$KUBERNETES_VERSION
-  if [ ! -x "$built" ] && command -v go >/dev/null; then
+  if wanted "$1" "$KUBERNETES_VERSION"; then
     say "building $1 $KUBERNETES_VERSION with Go (some minutes)"
     local module=$scratch/kubernetes released=v0.${KUBERNETES_VERSION#v1.}
     mkdir -p "$module"
     {
       printf 'module platform\n\ngo 1.26.0\n\nrequire k8s.io/kubernetes %s\n\nreplace (\n' "$KUBERNETES_VERSION"
-      sed -nE "s#^[[:space:]]*([^ ]+) => \./staging.*#\t\1 => \1 $released#p" "$(folder "k8s.io/kubernetes@$KUBERNETES_VERSION")/go.mod"
+      sed -nE "s#^[[:space:]]*([^ ]+) => \./staging.*#\t\1 => \1 $released#p" \
+        "$(scripts/go-folder.sh "k8s.io/kubernetes@$KUBERNETES_VERSION")/go.mod"
       printf ')\n'
     } >"$module/go.mod"
     (cd "$module" && GOFLAGS=-mod=mod go build -trimpath -ldflags='-s -w' -o "$scratch/$1" "k8s.io/kubernetes/cmd/$1") >&2 &&
-      mv "$scratch/$1" "$built"
+      mv "$scratch/$1" "$home/$1-$KUBERNETES_VERSION"
   fi
-  if [ -x "$built" ]; then
-    ln -sfn "../$1-$KUBERNETES_VERSION" "$home/current/$1"
-  else
-    rm -f "$home/current/$1"
-    missing="$missing $1"
-  fi
+  link "$1" "$KUBERNETES_VERSION"
 }
 
 build envoy-gateway "$ENVOY_GATEWAY_VERSION" github.com/envoyproxy/gateway/cmd/envoy-gateway
