@@ -165,6 +165,7 @@ mod tests {
     use super::Strings;
     use crate::json::lexer::Block;
     use crate::json::simd::{BLOCK, Lanes as _};
+    use crate::json::validator::tests::{bits, hold};
 
     #[test]
     fn the_masks_of_halves_are_those_of_the_design() {
@@ -185,11 +186,9 @@ mod tests {
                 ("low.behind(2)", behind[1]),
                 ("alone", behind[0] ^ behind[1]),
             ] {
-                let is_set = |bit: usize| (mask >> block.shift() >> bit) & 1 == 1;
-                let bits: String = (0..text.trim_end().len()).map(|bit| if is_set(bit) { '1' } else { '.' }).collect();
-                out.push_str(&format!("{name:16}{bits}\n"));
+                out.push_str(&format!("{name:16}{}\n", bits(mask, block, text.trim_end())));
             }
         }
-        super::super::tests::hold("halves", &format!("```text\n{out}```\n"));
+        hold("halves", &format!("```text\n{out}```\n"));
     }
 }

@@ -33,6 +33,11 @@ pub(in crate::json) fn hold(mark: &str, table: &str) {
     assert_eq!(now, table, "docs/design.md: run with UPDATE_GOLDENS=1");
 }
 
+/// A mask of a block that holds a text, as the page draws it.
+pub(in crate::json) fn bits(mask: u64, block: Block<'_>, text: &str) -> String {
+    (0..text.len()).map(|bit| if (mask >> block.shift() >> bit) & 1 == 1 { '1' } else { '.' }).collect()
+}
+
 #[test]
 fn what_is_carried_is_what_the_table_of_the_design_says() {
     let mut table = String::from(
@@ -111,9 +116,7 @@ fn the_masks_of_the_grammar_are_those_of_the_design() {
         ("owing", owing),
         ("whole", whole),
     ] {
-        let bits: String =
-            (0..TEXT.len()).map(|bit| if (mask >> block.shift() >> bit) & 1 == 1 { '1' } else { '.' }).collect();
-        out.push_str(&format!("{name:12}{bits}\n"));
+        out.push_str(&format!("{name:12}{}\n", bits(mask, block, TEXT)));
     }
     // What the masks are for: a colon exactly where a name has ended, no closing bracket where something is owed.
     assert_eq!(whole & owing, colon);
