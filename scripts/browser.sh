@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.."
 
 say() { printf '%s\n' "browser: $*" >&2; }
 
-chromium() {
+# No function is named as a program that is looked for: `command -v` would find the function.
+a_browser() {
   if [ -n "${FIELDGATE_BROWSER:-}" ]; then return 0; fi
   for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do
     if command -v "$name" >/dev/null; then return 0; fi
@@ -25,7 +26,7 @@ chromium() {
 }
 
 # The archive of npm holds the whole program in one file.
-axe() {
+the_axe() {
   local script=.tools/axe/$AXE_VERSION.js scratch
   if [ -s "$script" ]; then return 0; fi
   if ! command -v npm >/dev/null; then
@@ -40,5 +41,5 @@ axe() {
   mv "$scratch/package/axe.min.js" "$script"
 }
 
-if chromium && axe; then exit 0; fi
+if a_browser && the_axe; then exit 0; fi
 [ "${CI:-}" != true ]
