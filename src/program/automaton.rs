@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::bins::{Bin, Bins};
 use super::grant::{Grants, ScalarRule};
-use super::ids::{NamespaceId, Outlook, Standing, StateId};
+use super::ids::{Outlook, Standing, StateId, distinct};
 use super::kept::{Fills, Share};
 use super::looks::{CallerProfile, EntryGroups, Look};
 use super::state::{ContainerRule, PathStep, State};
@@ -229,11 +229,7 @@ impl Automaton {
     fn classes(&self, entries: impl IntoIterator<Item = EntryId>) -> Vec<ClassId> {
         let Some((_, governed)) = self.grants() else { return Vec::new() };
         let entries: Vec<EntryId> = entries.into_iter().collect();
-        let mut classes: Vec<ClassId> =
-            resolve(governed, &entries).iter().flat_map(|entry| entry.classes.iter().copied()).collect();
-        classes.sort_unstable();
-        classes.dedup();
-        classes
+        distinct(resolve(governed, &entries).iter().flat_map(|entry| entry.classes.iter().copied()))
     }
 
     /// The entries strictly below a node.
@@ -358,10 +354,7 @@ impl Automaton {
             open.extend(&node.open);
         }
         // All dead places are one: else each combination of scopes would make a state that hides everything.
-        nodes.sort_unstable();
-        nodes.dedup();
-        open.sort_unstable();
-        open.dedup();
+        let (nodes, open) = (distinct(nodes), distinct(open));
         let mut next = Place { nodes, open, scopes, denied: place.denied };
         if next.is_dead() {
             return Place::default();
@@ -442,13 +435,8 @@ impl Automaton {
         // A deny is beyond any grant (rule 17).
         let scalar = if place.denied { ScalarRule::Hide } else { self.rule(&entries, &place.scopes) };
         let container = self.container(table, place);
-        let mut namespaces: Vec<NamespaceId> =
-            self.nodes(place).flat_map(|node| node.subjects.iter().copied()).collect();
-        namespaces.sort_unstable();
-        namespaces.dedup();
-        let mut records: Vec<NamespaceId> = self.nodes(place).flat_map(|node| node.records.iter().copied()).collect();
-        records.sort_unstable();
-        records.dedup();
+        let namespaces = distinct(self.nodes(place).flat_map(|node| node.subjects.iter().copied()));
+        let records = distinct(self.nodes(place).flat_map(|node| node.records.iter().copied()));
         // A root that names a subject and is hidden is refused, as any hidden root is.
         let is_root = place.nodes.contains(&Trie::ROOT);
         let scalar = if namespaces.is_empty() || (is_root && scalar == ScalarRule::Hide) {
@@ -490,11 +478,7 @@ impl Automaton {
 
     /// Entries whose place this is, or over whose `..*` it lies.
     fn entries(&self, place: &Place) -> Vec<EntryId> {
-        let mut entries: Vec<EntryId> = self.nodes(place).flat_map(|node| node.entries.iter().copied()).collect();
-        entries.extend(&place.open);
-        entries.sort_unstable();
-        entries.dedup();
-        entries
+        distinct(self.nodes(place).flat_map(|node| node.entries.iter().copied()).chain(place.open.iter().copied()))
     }
 
     fn rule(&self, entries: &[EntryId], scopes: &[ScopeId]) -> ScalarRule {
@@ -614,34 +598,53 @@ impl Automaton {
 
     /// Whether selecting a node can change what comes out: else its filter need not be asked.
     fn matters(&self, node: NodeId, scopes: &[ScopeId]) -> bool {
-        let Some(node) = self.trie.node(node) else { return false };
-        node.counted
-            || !node.denies.is_empty()
-            || !node.rows.is_empty()
-            || node.entries.iter().chain(&node.open).any(|entry| self.shows(*entry, scopes))
-            || children(node).any(|child| self.matters(child, scopes))
+        let selects = |node: &TrieNode| {
+            node.counted
+                || !node.denies.is_empty()
+                || !node.rows.is_empty()
+                || node.entries.iter().chain(&node.open).any(|entry| self.shows(*entry, scopes))
+        };
+        self.finds(node, &|node| if selects(node) { Finding::Here } else { Finding::MaybeBelow })
     }
 
+    /// Whether something below is counted as a record (rule 28).
     fn counts_below(&self, node: NodeId) -> bool {
-        self.trie.node(node).is_some_and(|node| {
-            children(node)
-                .any(|child| self.trie.node(child).is_some_and(|below| below.counted) || self.counts_below(child))
-        })
+        self.finds_below(node, &|node| if node.counted { Finding::Here } else { Finding::MaybeBelow })
     }
-}
 
-impl Automaton {
     /// Whether something below names the subject of a record that this place is a part of: it is looked at even where nothing
     /// of it is visible (rule 34).
     fn names_subject_below(&self, node: NodeId) -> bool {
-        self.trie.node(node).is_some_and(|node| {
-            children(node).any(|child| {
-                self.trie.node(child).is_some_and(|below| below.records.is_empty() && !below.subjects.is_empty())
-                    || (self.trie.node(child).is_some_and(|below| below.records.is_empty())
-                        && self.names_subject_below(child))
-            })
+        self.finds_below(node, &|node| match (node.records.is_empty(), node.subjects.is_empty()) {
+            // What is in a record of its own names that one's subject.
+            (false, _) => Finding::Nowhere,
+            (true, false) => Finding::Here,
+            (true, true) => Finding::MaybeBelow,
         })
     }
+
+    /// Looks at a node, and below it as far as the look says.
+    fn finds(&self, node: NodeId, look: &dyn Fn(&TrieNode) -> Finding) -> bool {
+        match self.trie.node(node).map(look) {
+            Some(Finding::Here) => true,
+            Some(Finding::MaybeBelow) => self.finds_below(node, look),
+            Some(Finding::Nowhere) | None => false,
+        }
+    }
+
+    fn finds_below(&self, node: NodeId, look: &dyn Fn(&TrieNode) -> Finding) -> bool {
+        self.trie.node(node).is_some_and(|node| children(node).any(|child| self.finds(child, look)))
+    }
+}
+
+/// What a look at a node of the trie tells.
+enum Finding {
+    /// It is what is looked for.
+    Here,
+    /// It is not, and something below it may be.
+    MaybeBelow,
+    /// It is not, and nothing below it can be.
+    Nowhere,
 }
 
 impl Fills for Automaton {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::fit::fit;
-use super::ids::NamespaceId;
+use super::ids::{NamespaceId, distinct};
 use super::target;
 use crate::budget::{
     Books, BudgetRule, BudgetUnit, Granter, KeyTag, Ladder, Need, Period, Service, Subject, SubjectHasher, SubjectKey,
@@ -275,15 +275,10 @@ fn claim_text<'c>(claims: &'c Value, path: &ClaimPath) -> Cow<'c, str> {
 /// which `check` refuses.
 fn namespaces(policy: &PolicySet) -> Vec<Rc<str>> {
     let governed = policy.routes.iter().filter_map(|route| route.body.governed());
-    let mut names: Vec<Rc<str>> = governed
-        .flat_map(|governed| {
-            let fields = governed.entries.iter().filter_map(|entry| entry.subject.clone());
-            fields.chain(governed.subject.as_ref().map(|subject| Rc::clone(&subject.namespace)))
-        })
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    distinct(governed.flat_map(|governed| {
+        let fields = governed.entries.iter().filter_map(|entry| entry.subject.clone());
+        fields.chain(governed.subject.as_ref().map(|subject| Rc::clone(&subject.namespace)))
+    }))
 }
 
 fn rule(policy: &PolicySet, budget: &Budget) -> BudgetRule {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::ids::NamespaceId;
+use super::ids::{NamespaceId, distinct};
 use crate::model::{Ceiling, ClassId, ClientId, Detector, Entry, Level, Mask, PolicySet, Pseudonym, ScopeId};
 
 /// JSON text of the replacement that always exists (rule 18).
@@ -152,9 +152,7 @@ impl<'a> Grants<'a> {
         match level {
             Level::Hide => return ScalarRule::Hide,
             Level::Show => {
-                let mut detectors: Vec<Detector> = entries.iter().flat_map(|entry| entry.detect.clone()).collect();
-                detectors.sort_unstable();
-                detectors.dedup();
+                let detectors = distinct(entries.iter().flat_map(|entry| entry.detect.clone()));
                 return if detectors.is_empty() {
                     ScalarRule::Show
                 } else {

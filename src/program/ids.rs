@@ -42,3 +42,11 @@ pub enum Standing {
 /// Index of a kind of subject among those that a policy has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespaceId(pub u8);
+
+/// In order, and each once: sets of ids are compared as lists.
+pub(super) fn distinct<T: Ord>(ids: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut ids: Vec<T> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}

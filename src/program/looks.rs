@@ -8,6 +8,7 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::grant::Grants;
+use super::ids::distinct;
 use super::trie::{EntryId, NodeId, Trie, resolve};
 use crate::model::{ClassId, ClientId, Governed, Level, PolicySet, RouteId, ScopeId};
 
@@ -64,9 +65,7 @@ impl EntryGroups {
         let mut known: FxHashMap<GroupTraits, usize> = FxHashMap::default();
         let mut group = |set: &[EntryId], sets: &mut Vec<Vec<EntryId>>| {
             let entries = resolve(governed, set);
-            let mut classes: Vec<ClassId> = entries.iter().flat_map(|entry| entry.classes.iter().copied()).collect();
-            classes.sort_unstable();
-            classes.dedup();
+            let classes = distinct(entries.iter().flat_map(|entry| entry.classes.iter().copied()));
             let mut named: Vec<_> = entries.iter().flat_map(|entry| entry.overrides.iter().copied()).collect();
             named.sort_unstable();
             *known.entry((classes, named)).or_insert_with(|| {
