@@ -24,7 +24,10 @@ fn policy() -> PolicySet {
 
 fn look(text: &str, policy: Option<&PolicySet>) -> Diagnostics {
     let reviewed = policy.map(|policy| Reviewed { name: "telco.yaml", policy, digest: "0".repeat(64) });
-    deployment::check(&[File { name: "envoy.yaml", bytes: text.as_bytes() }], &reviewed.into_iter().collect::<Vec<_>>())
+    deployment::check(
+        &[File { name: "envoy.yaml", bytes: text.as_bytes(), is_found: false }],
+        &reviewed.into_iter().collect::<Vec<_>>(),
+    )
 }
 
 /// The filter of a kind, with what its configuration starts with.
@@ -310,7 +313,7 @@ fn files_of_any_shape_end_in_findings() {
         format!("{text}a{next}: &a{next} [*a{level}, *a{level}]\n", next = level + 1)
     });
     for bytes in [deep.as_bytes(), laughs.as_bytes(), b"\xff\xfe", b"", b"{", b"- &a [*a]", b"? [a]\n: b"] {
-        let found = deployment::check(&[File { name: "envoy.yaml", bytes }], &[]);
+        let found = deployment::check(&[File { name: "envoy.yaml", bytes, is_found: false }], &[]);
         assert!(found.has_errors(), "{:?}", String::from_utf8_lossy(bytes).chars().take(20).collect::<String>());
     }
     let text = bootstrap();

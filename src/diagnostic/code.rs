@@ -139,6 +139,7 @@ codes! {
         91 TwoSpellings "One field of a message in both spellings: the last counts.",
         97 AnotherPolicy "A deployment that runs another policy than the one that is reviewed.",
         102 RateLimitCluster "A rate limit service that cannot be asked (rule 36).",
+        159 NotDigest "A digest of the plugin's code that no code has.",
     }
     Warning {
         92 UnknownField "A field, or an extension, that is not known here.",
@@ -155,6 +156,7 @@ codes! {
     }
     Note {
         99 NotedField "A setting that does not open anything, and that a reviewer wants to know.",
+        160 Unpinned "Code that is fetched without a digest.",
     }
     Error {
         120 UncountedRoute "A route from which a budget cannot know how much leaves (rule 34a).",

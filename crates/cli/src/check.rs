@@ -1,7 +1,7 @@
 //! `fieldgate check`: every diagnostic of every policy, and of what surrounds it, in one run.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -37,8 +37,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH", requires = "openapi")]
     prefix: Option<String>,
     /// Look for what lets responses past the plugin: in Envoy's bootstrap, discovery responses and config dumps, or in
-    /// resources of Istio and Envoy Gateway; several are one deployment
-    #[arg(long, value_name = "FILE")]
+    /// resources of Istio and Envoy Gateway, each a file or the YAML and JSON files of a directory; several are one deployment
+    #[arg(long, value_name = "PATH")]
     envoy: Vec<PathBuf>,
     /// Write what a help says to write, where it leaves no choice, after showing the difference
     #[arg(long, conflicts_with = "watch")]
@@ -269,21 +269,50 @@ fn written(all: &[Diagnostics], yes: bool, terminal: Terminal) -> Result<bool, F
     Ok(true)
 }
 
-/// The files of a deployment, by name.
-struct Surroundings(Vec<(String, Vec<u8>)>);
+/// The files of a deployment.
+struct Surroundings(Vec<Part>);
+
+/// One of them.
+struct Part {
+    name: String,
+    bytes: Vec<u8>,
+    /// Whether it was found in a directory.
+    is_found: bool,
+}
 
 impl Surroundings {
     fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let read = |path: &PathBuf| {
-            let bytes = std::fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
-            Ok((load::slashes(path), bytes))
-        };
-        paths.iter().map(read).collect::<Result<_, _>>().map(Self)
+        let mut parts: Vec<Part> = Vec::new();
+        for path in paths {
+            if path.is_dir() {
+                let mut files = Vec::new();
+                load::walk(path, &mut files)?;
+                files.retain(|file| load::may_be_configuration(&load::slashes(file)));
+                if files.is_empty() {
+                    return Err(Failure::new(format!("no YAML or JSON file in {}", path.display()))
+                        .help("name the file that Envoy reads, or the directory with the resources"));
+                }
+                for file in files {
+                    let bytes = load::read_found(path, &file)?;
+                    parts.push(Part { name: load::slashes(&file), bytes, is_found: true });
+                }
+            } else {
+                let bytes = std::fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
+                parts.push(Part { name: load::slashes(path), bytes, is_found: false });
+            }
+        }
+        // A file may be named, and be in a directory that is.
+        let mut seen = HashSet::new();
+        parts.retain(|part| seen.insert(part.name.clone()));
+        Ok(Self(parts))
     }
 
     fn check(&self, reviewed: &[Reviewed<'_>]) -> Diagnostics {
-        let files: Vec<deployment::File<'_>> =
-            self.0.iter().map(|(name, bytes)| deployment::File { name, bytes }).collect();
+        let files: Vec<deployment::File<'_>> = self
+            .0
+            .iter()
+            .map(|part| deployment::File { name: &part.name, bytes: &part.bytes, is_found: part.is_found })
+            .collect();
         deployment::check(&files, reviewed)
     }
 }

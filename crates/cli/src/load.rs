@@ -100,7 +100,12 @@ pub(crate) fn missing(path: &Path) -> Failure {
 
 /// Whether a file can hold a policy, by its name.
 pub(crate) fn may_be_policy(name: &str) -> bool {
-    !is_suite(name) && [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
+    !is_suite(name) && may_be_configuration(name)
+}
+
+/// Whether a file is YAML or JSON, by its name.
+pub(crate) fn may_be_configuration(name: &str) -> bool {
+    [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
 }
 
 /// Whether a file is a test suite, by its name.

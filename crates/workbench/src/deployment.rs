@@ -39,6 +39,7 @@ mod module;
 mod order;
 mod patch;
 mod patches;
+mod pin;
 mod plugin;
 mod printed;
 mod recognise;
@@ -73,6 +74,8 @@ pub struct File<'a> {
     pub name: &'a str,
     /// What is in it.
     pub bytes: &'a [u8],
+    /// Whether it was found in a directory, where other files may be too, and not named.
+    pub is_found: bool,
 }
 
 /// A policy that is reviewed beside the deployment.
@@ -95,13 +98,13 @@ pub struct Reviewed<'a> {
 pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
     let mut found = Vec::new();
     let mut sources = Sources::default();
-    let mut trees: Vec<(Span, &str, Vec<Node>)> = Vec::new();
+    let mut trees: Vec<(Span, &File<'_>, Vec<Node>)> = Vec::new();
     for file in files {
         let Some(text) = readable(file, &mut found) else { continue };
         let source = Source { name: file.name.to_owned(), text: text.into(), origin: Origin::Text };
         let index = sources.add(source);
         let documents = foreign::read(file.name, text, index, &mut found);
-        trees.push((Span { file: index, start: 0, end: first_line(text) }, file.name, documents));
+        trees.push((Span { file: index, start: 0, end: first_line(text) }, file, documents));
     }
     let mut look = Look {
         found,
@@ -114,24 +117,22 @@ pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
         documents.extend(found);
     }
     let mut survey = Survey::default();
-    for (start, name, documents) in &trees {
+    let mut others = Vec::new();
+    for (start, file, documents) in &trees {
         let before = std::mem::take(&mut survey.known);
         documents.iter().for_each(|document| survey.document(document));
         if !survey.known && !documents.is_empty() {
-            look.push(
-                Diagnostic::at(
-                    Code::NotDeployment,
-                    *start,
-                    format!("`{name}` has no configuration of Envoy, Istio or Envoy Gateway"),
-                )
-                .help("name a bootstrap, a discovery response, or a file with EnvoyFilter, WasmPlugin or EnvoyExtensionPolicy resources"),
-            );
+            let other = not_deployment(*start, file.name);
+            if file.is_found { others.push(other) } else { look.push(other) }
         }
         survey.known |= before;
         for document in documents {
             secret::check(&mut look, document);
             survey::messages(document).into_iter().for_each(|message| message::spellings(&mut look, message));
         }
+    }
+    if !survey.known {
+        look.found.append(&mut others);
     }
     // Of several it is not known which one the plugin has.
     let given = if let [only] = reviewed { Demands::of(only.policy) } else { Demands::default() };
@@ -171,6 +172,13 @@ fn nowhere(look: &mut Look, survey: &Survey<'_>) {
             "give the file with the plugin too: another `--envoy FILE`",
         );
     }
+}
+
+fn not_deployment(start: Span, name: &str) -> Diagnostic {
+    let message = format!("`{name}` has no configuration of Envoy, Istio or Envoy Gateway");
+    Diagnostic::at(Code::NotDeployment, start, message).help(
+        "name a bootstrap, a discovery response, or a file with EnvoyFilter, WasmPlugin or EnvoyExtensionPolicy resources",
+    )
 }
 
 /// The text of a file that can be one.

@@ -5,7 +5,7 @@ use super::field::{at, elements, get, head, is_zero_duration, member, set, text,
 use super::look::Look;
 use super::plugin::{self, Flag};
 use super::survey::Survey;
-use super::{attach, connection, istio, metrics, patches, recognise, record};
+use super::{attach, connection, istio, metrics, patches, pin, recognise, record};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::document::{Node, Tree};
 
@@ -77,6 +77,7 @@ fn wasm(look: &mut Look, module: &Node, given: &Demands, flag: Flag, reloads: bo
             given.clone()
         }
     };
+    pin::of_module(look, module);
     match set(module, "failOpen") {
         Some(span) => look.say(
             Code::FailOpen,

@@ -4,8 +4,8 @@ use super::demands::{self, Demands};
 use super::field::{at, elements, get, head, member, text};
 use super::look::Look;
 use super::plugin::{self, Flag};
-use super::recognise;
 use super::survey::Survey;
+use super::{pin, recognise};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::HeadMode;
@@ -50,6 +50,7 @@ fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) ->
         }
     };
     fails(look, spec, place);
+    pin::of_wasm_plugin(look, spec);
     released(
         look,
         place,

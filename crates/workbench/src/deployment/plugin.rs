@@ -9,7 +9,7 @@ use super::look::{Look, names};
 use super::patch::{self, Extent};
 use super::recognise::{Carrier, Plugin, carried, is_core, is_plugin, recognise, says_so, vm_id};
 use super::survey::Survey;
-use super::{identity, message, module, routes, services, tables};
+use super::{identity, message, module, pin, routes, services, tables};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::HeadMode;
@@ -151,6 +151,7 @@ fn capabilities(look: &mut Look, node: &Node, of: &str, demands: &Demands) {
 /// The virtual machine.
 fn machine(look: &mut Look, vm: &Node) {
     message::check(look, vm, &tables::VM);
+    pin::of_machine(look, vm);
     // `null` runs code of Envoy's own under a name, and not the module.
     let known = ["envoy.wasm.runtime.v8", "envoy.wasm.runtime.wasmtime", "envoy.wasm.runtime.wamr"];
     if let Some(runtime) =

@@ -10,36 +10,63 @@ use super::{gate, patches};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 
-const HELP: &str =
-    "give them too, with another `--envoy FILE` each, and apply them: each closes something that the others leave open";
+const HELP: &str = "give them too, with another `--envoy FILE` each or the directory that has them, and apply them: each closes something that the others leave open";
 
 /// The names of a set's resources: that of the plugin, and suffixes.
 struct Set<'s, 'n> {
     survey: &'s Survey<'n>,
-    plugin: &'n Node,
+    /// The name of the plugin's resource.
+    plugin: &'s str,
+    namespace: &'s str,
     /// The kind of its patches.
-    kind: &'static str,
+    kind: &'s str,
 }
 
-impl Set<'_, '_> {
+/// A file's name, and whether it is there, or what it brings is in another.
+type Brought = (&'static str, bool);
+
+impl<'s, 'n> Set<'s, 'n> {
+    /// The set of a resource with the plugin.
+    fn of(survey: &'s Survey<'n>, plugin: &'s Node, kind: &'s str) -> Self {
+        Self { survey, plugin: resource::name(plugin), namespace: resource::namespace(plugin), kind }
+    }
+
     /// Whether a resource of the set is there, by its suffix.
     fn has(&self, suffix: &str) -> bool {
         let named = |one: &Resource<'_>| {
             one.kind == self.kind
-                && resource::namespace(one.node) == resource::namespace(self.plugin)
-                && resource::name(one.node).strip_prefix(resource::name(self.plugin)) == Some(suffix)
+                && resource::namespace(one.node) == self.namespace
+                && resource::name(one.node).strip_prefix(self.plugin) == Some(suffix)
         };
         self.survey.resources.iter().any(named)
     }
 
-    /// Says which files are missing, if any of the set's others is there. Whether it is a set.
-    fn judge(&self, look: &mut Look, suffixes: &[&str], files: &[(&'static str, bool)]) -> bool {
-        let known = suffixes.iter().any(|suffix| self.has(suffix));
-        let missing: Vec<&str> = files.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
-        if known && !missing.is_empty() {
-            say(look, resource::place(self.plugin), &missing);
-        }
-        known
+    /// The files that are applied before the plugin's, for Envoy Gateway.
+    fn of_gateway(&self, has_gate: bool) -> [Brought; 4] {
+        [
+            ("00-gate.yaml", has_gate),
+            ("01-proxy.yaml", any(self.survey, "EnvoyProxy")),
+            ("02-edge.yaml", any(self.survey, "ClientTrafficPolicy") || self.has("-edge")),
+            ("03-head.yaml", self.has("-head") || patches::reloads(self.survey)),
+        ]
+    }
+
+    /// The files that are applied before the plugin's, for Istio.
+    fn of_mesh(&self, has_gate: bool) -> [Brought; 2] {
+        let patched = self.survey.managers.iter().any(|manager| manager.extent == Extent::Patch);
+        [("00-gate.yaml", has_gate), ("01-edge.yaml", self.has("-edge") || patched)]
+    }
+}
+
+fn missing(files: &[Brought]) -> Vec<&'static str> {
+    files.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect()
+}
+
+/// Says which files are missing, if there are any.
+fn judge(look: &mut Look, plugin: &Node, files: &[Brought]) {
+    let missing = missing(files);
+    if !missing.is_empty() {
+        say(look, resource::place(plugin), &missing);
     }
 }
 
@@ -61,22 +88,12 @@ fn any(survey: &Survey<'_>, kind: &str) -> bool {
 
 /// Judges the set of an EnvoyExtensionPolicy that has the plugin.
 pub(super) fn gateway(look: &mut Look, survey: &Survey<'_>, plugin: &Node, has_gate: bool) {
-    let set = Set { survey, plugin, kind: "EnvoyPatchPolicy" };
-    let (proxy, client) = (any(survey, "EnvoyProxy"), any(survey, "ClientTrafficPolicy"));
-    let files = [
-        ("00-gate.yaml", has_gate),
-        ("01-proxy.yaml", proxy),
-        ("02-edge.yaml", client || set.has("-edge")),
-        ("03-head.yaml", set.has("-head") || patches::reloads(survey)),
-    ];
-    if set.judge(look, &["-gate", "-edge", "-head"], &files) {
-        return;
+    let set = Set::of(survey, plugin, "EnvoyPatchPolicy");
+    if ["-gate", "-edge", "-head"].iter().any(|suffix| set.has(suffix)) {
+        return judge(look, plugin, &set.of_gateway(has_gate));
     }
-    let missing: Vec<&str> = [("EnvoyProxy", proxy), ("ClientTrafficPolicy", client)]
-        .iter()
-        .filter(|(_, there)| !there)
-        .map(|(kind, _)| *kind)
-        .collect();
+    let kinds = ["EnvoyProxy", "ClientTrafficPolicy"];
+    let missing: Vec<&str> = kinds.into_iter().filter(|kind| !any(survey, kind)).collect();
     if !missing.is_empty() {
         look.say(
             Code::Elsewhere,
@@ -92,12 +109,13 @@ pub(super) fn gateway(look: &mut Look, survey: &Survey<'_>, plugin: &Node, has_g
 
 /// Judges the set of an EnvoyFilter that brings the plugin.
 pub(super) fn mesh(look: &mut Look, survey: &Survey<'_>, plugin: &Node, has_gate: bool) {
-    let set = Set { survey, plugin, kind: "EnvoyFilter" };
-    let edge = set.has("-edge") || survey.managers.iter().any(|manager| manager.extent == Extent::Patch);
-    set.judge(look, &["-gate", "-edge"], &[("00-gate.yaml", has_gate), ("01-edge.yaml", edge)]);
+    let set = Set::of(survey, plugin, "EnvoyFilter");
+    if ["-gate", "-edge"].iter().any(|suffix| set.has(suffix)) {
+        judge(look, plugin, &set.of_mesh(has_gate));
+    }
 }
 
-/// Says that the file with the plugin is missing, where a gate of a set is there.
+/// Says which files are missing, where a gate of a set is there and the plugin is not.
 pub(super) fn without_plugin(look: &mut Look, survey: &Survey<'_>) {
     for one in &survey.resources {
         let values: Vec<&Node> = match one.kind {
@@ -108,9 +126,14 @@ pub(super) fn without_plugin(look: &mut Look, survey: &Survey<'_>) {
             _ => continue,
         };
         let is_gate = values.iter().any(|value| text(value, "name").is_some() && gate::is_meant(value, survey));
-        if is_gate && resource::name(one.node).ends_with("-gate") {
-            let file = if one.kind == "EnvoyFilter" { "02-fieldgate.yaml" } else { "04-fieldgate.yaml" };
-            say(look, resource::place(one.node), &[file]);
-        }
+        let Some(plugin) = resource::name(one.node).strip_suffix("-gate").filter(|_| is_gate) else { continue };
+        let set = Set { survey, plugin, namespace: resource::namespace(one.node), kind: one.kind };
+        let (mut files, last) = if one.kind == "EnvoyFilter" {
+            (set.of_mesh(true).to_vec(), "02-fieldgate.yaml")
+        } else {
+            (set.of_gateway(true).to_vec(), "04-fieldgate.yaml")
+        };
+        files.push((last, false));
+        say(look, resource::place(one.node), &missing(&files));
     }
 }
