@@ -122,7 +122,10 @@ const NAMES: &str = "it looks for the plugin's names of metrics";
 const SLOWEST: usize = 12;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // A row mostly waits: for an Envoy that starts or drains, for a window that ends.
+    let twice = std::thread::available_parallelism().map_or(2, |cores| cores.get().saturating_mul(2));
+    arguments.test_threads = arguments.test_threads.or(Some(twice));
     let world = match Tools::find().map(World::new) {
         Ok(world) => Ok(Arc::new(world)),
         Err(missing) => {
