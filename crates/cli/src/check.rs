@@ -1,19 +1,22 @@
 //! `fieldgate check`: every diagnostic of every policy, and of what surrounds it, in one run.
 
+mod description;
+mod surroundings;
+
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use fieldgate::diagnostic::{Diagnostics, Severity, fix};
 use fieldgate::model::{PolicySet, Route, RouteBody};
 use fieldgate::policy::{self, Disk, Files as _};
-use fieldgate_workbench::deployment::{self, Reviewed};
-use fieldgate_workbench::openapi::{self, Api, WantedOperations, drift};
+use fieldgate_workbench::deployment::Reviewed;
 
+use self::description::Description;
+use self::surroundings::Surroundings;
 use super::change;
 use super::exit::{Exit, Failure};
-use super::init;
 use super::load::{self, Loaded};
 use super::report::{self, ReportFormat, number, number_of};
 use super::terminal::{Ink, Terminal};
@@ -231,7 +234,7 @@ fn once(arguments: &Arguments, given: &Given, terminal: Terminal, fix: bool) -> 
         return once(arguments, given, terminal, false);
     }
     let Checked { diagnostics: mut all, fine, loaded, .. } = checked;
-    if !surroundings.0.is_empty() {
+    if !arguments.envoy.is_empty() {
         let reviewed = loaded.iter().map(|(name, policy, digest)| Reviewed { name, policy, digest: digest.clone() });
         all.push(surroundings.check(&reviewed.collect::<Vec<_>>()));
     }
@@ -267,86 +270,6 @@ fn written(all: &[Diagnostics], yes: bool, terminal: Terminal) -> Result<bool, F
     }
     terminal.say(&format!("{fixes} written.\n"));
     Ok(true)
-}
-
-/// The files of a deployment.
-struct Surroundings(Vec<Part>);
-
-/// One of them.
-struct Part {
-    name: String,
-    bytes: Vec<u8>,
-    /// Whether it was found in a directory.
-    is_found: bool,
-}
-
-impl Surroundings {
-    fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let mut parts: Vec<Part> = Vec::new();
-        for path in paths {
-            if path.is_dir() {
-                let mut files = Vec::new();
-                load::walk(path, &mut files)?;
-                files.retain(|file| load::may_be_configuration(&load::slashes(file)));
-                if files.is_empty() {
-                    return Err(Failure::new(format!("no YAML or JSON file in {}", path.display()))
-                        .help("name the file that Envoy reads, or the directory with the resources"));
-                }
-                for file in files {
-                    let bytes = load::read_found(path, &file)?;
-                    parts.push(Part { name: load::slashes(&file), bytes, is_found: true });
-                }
-            } else {
-                let bytes = std::fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
-                parts.push(Part { name: load::slashes(path), bytes, is_found: false });
-            }
-        }
-        // A file may be named, and be in a directory that is.
-        let mut seen = HashSet::new();
-        parts.retain(|part| seen.insert(part.name.clone()));
-        Ok(Self(parts))
-    }
-
-    fn check(&self, reviewed: &[Reviewed<'_>]) -> Diagnostics {
-        let files: Vec<deployment::File<'_>> = self
-            .0
-            .iter()
-            .map(|part| deployment::File { name: &part.name, bytes: &part.bytes, is_found: part.is_found })
-            .collect();
-        deployment::check(&files, reviewed)
-    }
-}
-
-/// An API description, with the path that its servers have in front, and without.
-struct Description {
-    name: String,
-    readings: Vec<Api>,
-}
-
-impl Description {
-    fn read(paths: &[PathBuf], prefix: Option<&str>) -> Result<Self, Failure> {
-        let names: Vec<String> = paths.iter().map(|path| load::slashes(path)).collect();
-        let read = |prefix| {
-            openapi::read_all(&init::Descriptions, &names, WantedOperations { prefix, ..WantedOperations::default() })
-                .map_err(init::failure)
-        };
-        let mut readings = vec![read(prefix)?];
-        if prefix.is_none() {
-            // A gateway may strip what the servers have in front.
-            readings.push(read(Some(""))?);
-        }
-        Ok(Self { name: names.join(", "), readings })
-    }
-
-    /// The policy's diagnostics, with those that the description adds.
-    fn compared(&self, one: Loaded) -> Diagnostics {
-        let mut items = one.diagnostics.items().to_vec();
-        // Of equals the last is taken, so the description's own prefix comes last.
-        if let Some(api) = self.readings.iter().rev().max_by_key(|api| drift::matched(api, &one.policy)) {
-            items.extend(drift::drift(api, &self.name, &one.policy, &one.doc));
-        }
-        Diagnostics::new(items, one.sources)
-    }
 }
 
 fn summary(all: &[Diagnostics], fine: &[String], terminal: Terminal) -> String {
