@@ -32,7 +32,7 @@ const MAX: u64 = 100;
 const PAGE: u64 = MAX / 2;
 
 /// No request takes longer, whatever happens.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All tests of this file.
 pub(crate) fn all() -> Vec<(String, Test)> {

@@ -326,10 +326,10 @@ pub(crate) fn nothing_reserved(envoy: &Envoy) -> Result<(), String> {
     }
 }
 
-fn with_service(max: u64, on_error: &str) -> String {
+fn with_service(max: u64, on_error: &str, timeout: &str) -> String {
     let mut budget = budget(max, "1s");
     budget["store"] = json!("rls");
-    budget["rls"] = json!({"cluster": "ratelimit", "domain": "fieldgate", "timeout": "500ms"});
+    budget["rls"] = json!({"cluster": "ratelimit", "domain": "fieldgate", "timeout": timeout});
     budget["on_error"] = json!(on_error);
     policy(&budget)
 }
@@ -344,7 +344,8 @@ fn together(world: &World, envoys: usize, workers: u32, page: Option<u64>) -> Re
         }
     };
     let upstream = world.runtime.block_on(Accounts::start());
-    let policy = with_service(max, "reject");
+    // What is looked at is what leaves, and not how fast the service is.
+    let policy = with_service(max, "reject", "5s");
     let envoys: Vec<Envoy> = (0..envoys)
         .map(|_| start(world, upstream.address, &policy, workers, Some(service.port)))
         .collect::<Result<_, _>>()?;
@@ -390,7 +391,7 @@ fn failures(world: &World) -> Result<(), String> {
             }
         });
         for (on_error, expected) in [("reject", 503), ("local", 200)] {
-            let envoy = start(world, upstream.address, &with_service(1000, on_error), 1, Some(port))?;
+            let envoy = start(world, upstream.address, &with_service(1000, on_error, "500ms"), 1, Some(port))?;
             let (address, token) = (envoy.listener("api"), token(world, "caller"));
             world.runtime.block_on(async {
                 // One that does not wait for its answer.

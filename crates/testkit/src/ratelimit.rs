@@ -100,11 +100,23 @@ impl Service {
     pub fn stop(&self, part: Part, stopped: bool) {
         use rustix::process::{Pid, Signal, kill_process};
         let signal = if stopped { Signal::STOP } else { Signal::CONT };
-        let program = self.programs.get(part as usize).and_then(|program| i32::try_from(program.id()).ok());
-        if let Some(pid) = program.and_then(Pid::from_raw) {
+        let Some(id) = self.programs.get(part as usize).map(Child::id) else { return };
+        if let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, signal);
         }
+        if stopped {
+            // On a busy machine it may still answer a moment later.
+            let _ = wait(|| is_stopped(id));
+        }
     }
+}
+
+/// Whether all threads of a process have stopped. Where there is no `/proc` nobody can tell, and they are taken to have.
+fn is_stopped(process: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { return true };
+    // The state stands behind the program's name, which is in brackets and may hold any character.
+    let has_stopped = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+    threads.flatten().all(|thread| fs::read_to_string(thread.path().join("stat")).is_ok_and(has_stopped))
 }
 
 impl Drop for Service {
