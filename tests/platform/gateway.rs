@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::plane::Plane;
+use super::plane::{Ground, Plane};
 use super::rendered::{self, KEY, Rendered};
 use super::{site, tools};
 use fieldgate_testkit::envoy::{Scratch, Tools};
@@ -25,6 +25,20 @@ pub(super) struct Gateway {
     token: String,
 }
 
+impl Ground for Gateway {
+    fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    fn token(&self) -> &str {
+        &self.token
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory("log")).unwrap_or_default()
+    }
+}
+
 impl Plane for Gateway {
     const FILES: &'static [&'static str] = &["02-edge.yaml", "03-head.yaml", "04-fieldgate.yaml"];
     const ISSUER: &'static str = "verified_jwt";
@@ -34,7 +48,7 @@ impl Plane for Gateway {
         let program = tools::path("envoy-gateway");
         let envoy = std::env::var("ENVOY_PATH").map_err(|_| "ENVOY_PATH names no program".to_owned())?;
         tools::up()?;
-        site::start_api();
+        site::start_api(site::API);
         serve_plugin()?;
         let scratch = tools::scratch()?;
         let home = scratch.path().to_owned();
@@ -87,14 +101,6 @@ impl Plane for Gateway {
         Ok(gateway)
     }
 
-    fn scratch(&self) -> &Scratch {
-        &self.scratch
-    }
-
-    fn token(&self) -> &str {
-        &self.token
-    }
-
     fn rendered(&self) -> Rendered {
         rendered()
     }
@@ -118,10 +124,6 @@ impl Plane for Gateway {
 
     fn apply_route(&self) -> Result<(), String> {
         self.put("route.yaml", &tools::own("envoy-gateway/route.yaml")?)
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.directory("log")).unwrap_or_default()
     }
 
     /// What Envoy's admin interface answers.

@@ -4,7 +4,9 @@ use std::thread;
 
 use super::Row;
 use super::gateway::Gateway;
-use super::plane::Plane as _;
+use super::guide;
+use super::installed::Installed;
+use super::plane::{Ground as _, Plane as _};
 use super::registry::{self, Registry};
 use super::rendered::Rendered;
 use super::rows;
@@ -42,6 +44,12 @@ pub(super) const ALL: &[Row] = &[
         rows::recorded::<Gateway>,
     ),
 ];
+
+/// The rows that need a Kubernetes API.
+pub(super) const ON_KUBERNETES: &[Row] = &[(
+    "Envoy Gateway: the guide of docs/gateways.md shows what its commands print, on a Kubernetes API",
+    guide::shows::<Installed>,
+)];
 
 /// A first plugin, which Envoy Gateway has and Envoy cannot fetch: the listener waits for it, the route does not.
 fn waiting(with_gate: bool) -> Result<(Gateway, Watch), String> {

@@ -1,42 +1,79 @@
-//! The guide of `docs/gateways.md`: its commands, in a real Istio, print what the page shows. `UPDATE_GOLDENS=1` writes the page.
+//! The guides of `docs/gateways.md`: their commands, in a real Istio and a real Envoy Gateway, print what the page shows.
+//! `UPDATE_GOLDENS=1` writes the page.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::Row;
-use super::mesh::Mesh;
-use super::plane::Plane as _;
-use super::site;
-
-pub(super) const ALL: &[Row] = &[("Istio: the guide of docs/gateways.md shows what its commands print", guide)];
-
-/// The heading below which the guide stands, up to the next one.
-const HEADING: &str = "\n### Istio, from nothing to a filtered answer\n";
+use super::cluster::Cluster;
+use super::plane::Ground;
+use super::{site, tools};
 
 /// How long an answer may take to become the one on the page: what is applied gets to the proxy a moment later.
 const SETTLES: Duration = Duration::from_secs(60);
 
-fn guide() -> Result<(), String> {
-    let path = fieldgate_testkit::root().join("docs/gateways.md");
-    let page = fs::read_to_string(&path).map_err(|error| error.to_string())?;
-    let (before, rest) = page.split_once(HEADING).ok_or("the guide is gone")?;
+const PAGE: &str = "docs/gateways.md";
+
+/// What a guide is followed on: a cluster with a gateway.
+pub(super) trait Guided: Ground {
+    /// The heading below which the guide stands, up to the next one of a section.
+    const HEADING: &'static str;
+
+    /// What is there before the guide begins.
+    fn before() -> Result<Self, String>;
+
+    fn cluster(&self) -> &Cluster;
+
+    /// Does after a command what a node does.
+    fn after(&mut self, line: &str) -> Result<(), String>;
+
+    /// Looks, while the plugin filters, at what the page does not show.
+    fn look(&self) -> Result<(), String>;
+}
+
+/// Follows a guide, and compares.
+pub(super) fn shows<G: Guided>() -> Result<(), String> {
+    let page = read()?;
+    let [_, text, _] = parts::<G>(&page)?;
+    let mut ground = G::before()?;
+    write_files(&ground, text)?;
+    let shown = followed(&mut ground, text).map_err(|fault| ground.told(&fault))?;
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        // Another guide may have been written since.
+        let page = read()?;
+        let [before, _, after] = parts::<G>(&page)?;
+        let page = format!("{before}{}{shown}{after}", G::HEADING);
+        return fs::write(fieldgate_testkit::root().join(PAGE), page).map_err(|error| error.to_string());
+    }
+    if shown == text { Ok(()) } else { Err(ground.told(&format!("run with UPDATE_GOLDENS=1: now it shows\n{shown}"))) }
+}
+
+fn read() -> Result<String, String> {
+    fs::read_to_string(fieldgate_testkit::root().join(PAGE)).map_err(|error| error.to_string())
+}
+
+/// What comes before a guide's heading, the guide, and what comes after it.
+fn parts<G: Guided>(page: &str) -> Result<[&str; 3], String> {
+    let (before, rest) = page.split_once(G::HEADING).ok_or("the guide is gone")?;
     let end = rest.find("\n## ").ok_or("nothing comes after the guide")?;
     let (text, after) = rest.split_at(end);
-    let mut mesh = Mesh::without_plugin()?;
-    mesh.apply_route()?;
-    let policy = text.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).ok_or("no policy")?.0;
-    fs::write(mesh.scratch().path().join("accounts.yaml"), policy).map_err(|error| error.to_string())?;
-    let shown = followed(&mut mesh, text)?;
-    if std::env::var_os("UPDATE_GOLDENS").is_some() {
-        return fs::write(&path, format!("{before}{HEADING}{shown}{after}")).map_err(|error| error.to_string());
+    Ok([before, text, after])
+}
+
+/// Writes the files that a guide shows: their first line is a comment with the name.
+fn write_files(ground: &impl Ground, text: &str) -> Result<(), String> {
+    for block in text.split("\n```yaml\n").skip(1) {
+        let (content, _) = block.split_once("\n```").ok_or("a block without an end")?;
+        let name = content.lines().next().and_then(|line| line.strip_prefix("# ")).ok_or("a file without a name")?;
+        let path = ground.scratch().path().join(name);
+        fs::write(&path, format!("{content}\n")).map_err(|error| format!("{name}: {error}"))?;
     }
-    if shown == text { Ok(()) } else { Err(mesh.told(&format!("run with UPDATE_GOLDENS=1: now it shows\n{shown}"))) }
+    Ok(())
 }
 
 /// The guide with what its commands print now.
-fn followed(mesh: &mut Mesh, text: &str) -> Result<String, String> {
+fn followed(ground: &mut impl Guided, text: &str) -> Result<String, String> {
     let mut out = String::new();
     let mut seen = 0;
     let mut lines = text.lines();
@@ -50,7 +87,7 @@ fn followed(mesh: &mut Mesh, text: &str) -> Result<String, String> {
         for (nth, start) in starts.iter().enumerate() {
             let end = starts.get(nth + 1).copied().unwrap_or(block.len());
             let expected: String = block[start + 1..end].iter().map(|line| format!("{line}\n")).collect();
-            out.push_str(&format!("{}\n{}", block[*start], printed(mesh, &block[*start][2..], &expected)?));
+            out.push_str(&format!("{}\n{}", block[*start], printed(ground, &block[*start][2..], &expected)?));
             seen += 1;
         }
         out.push_str("```\n");
@@ -59,30 +96,30 @@ fn followed(mesh: &mut Mesh, text: &str) -> Result<String, String> {
 }
 
 /// What a command prints, in the end.
-fn printed(mesh: &mut Mesh, line: &str, expected: &str) -> Result<String, String> {
-    let mut last = run(mesh, line)?;
+fn printed(ground: &mut impl Guided, line: &str, expected: &str) -> Result<String, String> {
+    if line.starts_with("kubectl delete ") {
+        ground.look()?;
+    }
+    let mut last = run(ground, line)?;
     if line.starts_with("curl ") {
         site::within(SETTLES, || {
-            last = run(mesh, line).unwrap_or_default();
+            last = run(ground, line).unwrap_or_default();
             last == expected
         });
     }
-    // What a node does when a Deployment changes.
-    if line.contains(" patch deployment ") {
-        mesh.restart()?;
-    }
+    ground.after(line)?;
     Ok(last)
 }
 
-/// Runs a line of the guide, as somebody with the command, kubectl and a token.
-fn run(mesh: &Mesh, line: &str) -> Result<String, String> {
+/// Runs a line of a guide, as somebody with the command, kubectl and a token.
+fn run(ground: &impl Guided, line: &str) -> Result<String, String> {
     let own = Path::new(env!("CARGO_BIN_EXE_fieldgate")).parent().ok_or("no directory")?;
-    let tools = fieldgate_testkit::root().join(".tools/platform/current");
-    let path = format!("{}:{}:{}", own.display(), tools.display(), std::env::var("PATH").unwrap_or_default());
+    let kubectl = tools::path("");
+    let path = format!("{}:{}:{}", own.display(), kubectl.display(), std::env::var("PATH").unwrap_or_default());
     let mut command = Command::new("sh");
-    mesh.cluster.reaches(&mut command);
-    command.args(["-c", &format!("{line} 2>&1")]).current_dir(mesh.scratch().path()).env("PATH", path);
-    command.env("GATEWAY", site::GATEWAY.to_string()).env("TOKEN", mesh.token());
+    ground.cluster().reaches(&mut command);
+    command.args(["-c", &format!("{line} 2>&1")]).current_dir(ground.scratch().path()).env("PATH", path);
+    command.env("GATEWAY", site::GATEWAY.to_string()).env("TOKEN", ground.token());
     let output = command.output().map_err(|error| error.to_string())?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

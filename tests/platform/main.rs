@@ -21,9 +21,11 @@ mod cluster;
 mod gateway;
 mod gateway_rows;
 mod guide;
+mod installed;
 mod mesh;
 mod mesh_rows;
 mod plane;
+mod pod;
 mod registry;
 mod rendered;
 mod rows;
@@ -43,8 +45,8 @@ type Row = (&'static str, fn() -> Result<(), String>);
 /// The rows, and the programs that they need.
 const ALL: [(&[Row], &[&[&str]]); 6] = [
     (gateway_rows::ALL, &[&["envoy-gateway"]]),
+    (gateway_rows::ON_KUBERNETES, &[cluster::NEEDS, installed::NEEDS]),
     (mesh_rows::ALL, &[cluster::NEEDS, mesh::NEEDS]),
-    (guide::ALL, &[cluster::NEEDS, mesh::NEEDS]),
     (strict::API, &[cluster::NEEDS, strict::API_NEEDS]),
     (strict::EGCTL, &[&["egctl"]]),
     (strict::ISTIOCTL, &[&["istioctl"]]),

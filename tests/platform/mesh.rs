@@ -7,18 +7,18 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Mutex;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use fieldgate_testkit::envoy::Scratch;
 use fieldgate_testkit::resources;
 use fieldgate_testkit::token::Issuer;
 use serde_json::{Value, json};
 
 use super::cluster::{self, Cluster};
-use super::plane::Plane;
+use super::guide::Guided;
+use super::plane::{Ground, Plane};
+use super::pod;
 use super::registry::{self, Registry};
 use super::rendered::{KEY, Rendered};
-use super::{site, tools};
+use super::{site, told, tools};
 
 /// The programs of a row with Istio, beside those of its Kubernetes API.
 pub(super) const NEEDS: &[&str] = &["pilot-discovery", "pilot-agent", "envoy_bootstrap.json"];
@@ -37,12 +37,50 @@ const READY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHO
 pub(super) struct Mesh {
     agent: Child,
     istiod: Child,
-    pub(super) cluster: Cluster,
+    cluster: Cluster,
     registry: Registry,
     scratch: Scratch,
     token: String,
     /// What is applied, by the name of its file.
     applied: Mutex<BTreeMap<String, String>>,
+}
+
+impl Ground for Mesh {
+    fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    fn token(&self) -> &str {
+        &self.token
+    }
+
+    fn log(&self) -> String {
+        let text = |name| fs::read_to_string(self.scratch.path().join(name)).unwrap_or_default();
+        text("istiod.log") + &text("agent.log")
+    }
+}
+
+impl Guided for Mesh {
+    const HEADING: &'static str = "\n### Istio, from nothing to a filtered answer\n";
+
+    fn before() -> Result<Self, String> {
+        let mesh = Self::without_plugin()?;
+        mesh.apply_route()?;
+        Ok(mesh)
+    }
+
+    fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    fn after(&mut self, line: &str) -> Result<(), String> {
+        if line.contains(" patch deployment ") { self.restart() } else { Ok(()) }
+    }
+
+    fn look(&self) -> Result<(), String> {
+        told::record(Self::ISSUER, || self.log())?;
+        told::metrics(&self.metrics()?)
+    }
 }
 
 impl Plane for Mesh {
@@ -74,14 +112,6 @@ impl Plane for Mesh {
         Ok(mesh)
     }
 
-    fn scratch(&self) -> &Scratch {
-        &self.scratch
-    }
-
-    fn token(&self) -> &str {
-        &self.token
-    }
-
     fn rendered(&self) -> Rendered {
         Rendered::of("istio", self.registry.image())
     }
@@ -111,11 +141,6 @@ impl Plane for Mesh {
         self.put("route.yaml", &tools::own("istio/route.yaml")?)
     }
 
-    fn log(&self) -> String {
-        let text = |name| fs::read_to_string(self.scratch.path().join(name)).unwrap_or_default();
-        text("istiod.log") + &text("agent.log")
-    }
-
     fn metrics(&self) -> Result<String, String> {
         site::found_at(METRICS, "/stats/prometheus")
     }
@@ -134,7 +159,7 @@ impl Mesh {
         let home = scratch.path().to_owned();
         of_its_own(&home)?;
         let cluster = Cluster::start(&home)?;
-        site::start_api();
+        site::start_api(site::API);
         let registry = Registry::start(&scratch, registry::NAMED)?;
         cluster.define(&[cluster::definitions("istio.yaml")])?;
         let issuer = Issuer::new();
@@ -205,9 +230,7 @@ fn is_same(one: &Value, other: &Value) -> bool {
 /// Gives the row, whose mounts are its own, what is elsewhere on every machine: the directory in which the agent keeps modules, and
 /// the registry's name.
 fn of_its_own(home: &Path) -> Result<(), String> {
-    let hosts = home.join("hosts");
-    fs::write(&hosts, "127.0.0.1 localhost registry.example\n").map_err(|error| error.to_string())?;
-    tools::run(Command::new("mount").args(["--bind"]).arg(&hosts).arg("/etc/hosts"))?;
+    tools::hosts(home, "registry.example")?;
     tools::run(Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/var/lib"]))?;
     fs::create_dir_all("/var/lib/istio/data").map_err(|error| error.to_string())
 }
@@ -235,11 +258,11 @@ fn control_plane(cluster: &Cluster, home: &Path) -> Result<Child, String> {
 fn proxy(cluster: &Cluster, home: &Path) -> Result<Child, String> {
     let told = |error: std::io::Error| error.to_string();
     let deployment = cluster.get("deployment", NAMESPACE, DEPLOYMENT)?;
-    let pod = &deployment["spec"]["template"];
+    let template = &deployment["spec"]["template"];
     // The agent's paths are relative: this directory is the pod's root.
     let root = home.join("pod");
     fs::create_dir_all(root.join("etc/istio/pod")).map_err(told)?;
-    let annotations = pod["metadata"]["annotations"].as_object();
+    let annotations = template["metadata"]["annotations"].as_object();
     let lines = annotations.into_iter().flatten().map(|(name, value)| format!("{name}={value}\n"));
     fs::write(root.join("etc/istio/pod/annotations"), lines.collect::<String>()).map_err(told)?;
     let mesh = fs::read_to_string(home.join("mesh.yaml")).map_err(told)?;
@@ -251,14 +274,7 @@ fn proxy(cluster: &Cluster, home: &Path) -> Result<Child, String> {
     command.env("FILE_MOUNTED_CERTS", "true").env("WASM_INSECURE_REGISTRIES", registry::NAMED.0);
     command.env("POD_NAME", "gateway-0").env("POD_NAMESPACE", NAMESPACE).env("INSTANCE_IP", "127.0.0.1");
     command.env("SERVICE_ACCOUNT", "gateway").env("ISTIO_META_CLUSTER_ID", "Kubernetes");
-    command.env("ISTIO_METAJSON_LABELS", pod["metadata"]["labels"].to_string());
-    for variable in pod["spec"]["containers"][0]["env"].as_array().into_iter().flatten() {
-        let text = |place: &str| variable.pointer(place).and_then(Value::as_str).unwrap_or_default();
-        let (secret, key) = (text("/valueFrom/secretKeyRef/name"), text("/valueFrom/secretKeyRef/key"));
-        let secret = cluster.get("secret", NAMESPACE, secret)?;
-        let value =
-            STANDARD.decode(secret["data"][key].as_str().unwrap_or_default()).map_err(|fault| fault.to_string())?;
-        command.env(text("/name"), String::from_utf8_lossy(&value).into_owned());
-    }
+    command.env("ISTIO_METAJSON_LABELS", template["metadata"]["labels"].to_string());
+    command.envs(pod::environment(cluster, &deployment)?);
     tools::spawn(&mut command, &home.join("agent.log"))
 }

@@ -4,9 +4,9 @@ use std::thread;
 
 use super::Row;
 use super::mesh::Mesh;
-use super::plane::Plane as _;
-use super::rows;
+use super::plane::{Ground as _, Plane as _};
 use super::site::{LOOK, Watch};
+use super::{guide, rows};
 
 pub(super) const ALL: &[Row] = &[
     (
@@ -28,6 +28,7 @@ pub(super) const ALL: &[Row] = &[
         "Istio: decision records come out of the access log, and metrics with the labels of a static Envoy",
         rows::recorded::<Mesh>,
     ),
+    ("Istio: the guide of docs/gateways.md shows what its commands print", guide::shows::<Mesh>),
 ];
 
 fn restarted_later() -> Result<(), String> {

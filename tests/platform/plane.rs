@@ -5,8 +5,30 @@ use fieldgate_testkit::envoy::Scratch;
 use super::rendered::{self, Rendered};
 use super::site;
 
-/// A running control plane, whose proxy serves a Gateway on [`site::GATEWAY`].
-pub(super) trait Plane: Sized {
+/// A running gateway that answers on [`site::GATEWAY`], whoever tells it what to do.
+pub(super) trait Ground: Sized {
+    fn scratch(&self) -> &Scratch;
+
+    /// A token that the policy lets see something.
+    fn token(&self) -> &str;
+
+    /// What control plane and proxy have printed.
+    fn log(&self) -> String;
+
+    /// A fault, with the end of the log. Lines of an access log without a record are left out.
+    fn told(&self, fault: &str) -> String {
+        let log = self.log();
+        let is_told = |line: &&str| {
+            !line.contains("\tdebug\t") && !line.starts_with("{\":authority\"") && !line.trim_end().ends_with(" -")
+        };
+        let lines: Vec<&str> = log.lines().filter(is_told).collect();
+        let from = lines.len().saturating_sub(40);
+        format!("{fault}\n{}", lines[from..].join("\n"))
+    }
+}
+
+/// A running control plane with its proxy.
+pub(super) trait Plane: Ground {
     /// What stands between plugin and clients, and the plugin, in the order in which it is applied. The last has the policy.
     const FILES: &'static [&'static str];
     /// The key under which the proxy leaves a token's claims.
@@ -16,11 +38,6 @@ pub(super) trait Plane: Sized {
 
     /// Starts it with the API behind it, without a route yet, and with the gate if there is to be one.
     fn start(with_gate: bool) -> Result<Self, String>;
-
-    fn scratch(&self) -> &Scratch;
-
-    /// A token that the policy lets see something.
-    fn token(&self) -> &str;
 
     /// How the plugin is rendered.
     fn rendered(&self) -> Rendered;
@@ -39,9 +56,6 @@ pub(super) trait Plane: Sized {
 
     /// Applies the route.
     fn apply_route(&self) -> Result<(), String>;
-
-    /// What control plane and proxy have printed.
-    fn log(&self) -> String;
 
     /// The proxy's metrics, as a scraper has them.
     fn metrics(&self) -> Result<String, String>;
@@ -103,16 +117,5 @@ pub(super) trait Plane: Sized {
         };
         let is_counted = || self.metrics().is_ok_and(|metrics| metrics.lines().any(|line| counted(line).is_some()));
         if site::within(site::LOOK, is_counted) { Ok(()) } else { Err(self.told("what is rejected is not counted")) }
-    }
-
-    /// A fault, with the end of the log. Lines of an access log without a record are left out.
-    fn told(&self, fault: &str) -> String {
-        let log = self.log();
-        let is_told = |line: &&str| {
-            !line.contains("\tdebug\t") && !line.starts_with("{\":authority\"") && !line.trim_end().ends_with(" -")
-        };
-        let lines: Vec<&str> = log.lines().filter(is_told).collect();
-        let from = lines.len().saturating_sub(40);
-        format!("{fault}\n{}", lines[from..].join("\n"))
     }
 }

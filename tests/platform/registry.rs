@@ -1,5 +1,8 @@
 //! A registry of a row's own network, with the plugin's image in it.
 
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use fieldgate_testkit::envoy::{Scratch, Tools};
@@ -63,6 +66,45 @@ impl Registry {
         let digest = tools::run(with_tools("sh").args(["-c", &asked]))?.trim().to_owned();
         println!("{place} {digest}");
         Ok(Self { _server: server, place, digest })
+    }
+
+    /// Lets it be asked by HTTPS, too, as Envoy Gateway asks every registry of a name; its certificate is in `registry.crt`.
+    pub(super) fn over_tls(&self, home: &Path, envoy: &Path) -> Result<(), String> {
+        let path = |name: &str| home.join(name).to_string_lossy().into_owned();
+        let (key, certificate) = (path("registry.key"), path("registry.crt"));
+        let mut made = Command::new("openssl");
+        made.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "1",
+        ]);
+        made.args(["-subj", "/CN=registry.example", "-addext", "subjectAltName=DNS:registry.example"]);
+        tools::run(made.args(["-keyout", &key, "-out", &certificate]))?;
+        let text = tools::own("envoy-gateway/registry.yaml")?.replace("${DIR}", &home.to_string_lossy());
+        fs::write(path("registry.yaml"), text).map_err(|error| error.to_string())?;
+        let mut front = Command::new(envoy);
+        front.args([
+            "--disable-hot-restart",
+            "--concurrency",
+            "1",
+            "--log-level",
+            "warning",
+            "-c",
+            &path("registry.yaml"),
+        ]);
+        // The end of the namespace takes it along.
+        tools::spawn(&mut front, &home.join("registry.log"))?;
+        if site::within(site::PATIENCE, || TcpStream::connect((Ipv4Addr::LOCALHOST, 443)).is_ok()) {
+            Ok(())
+        } else {
+            Err(fs::read_to_string(home.join("registry.log")).unwrap_or_default())
+        }
     }
 
     /// The image by its digest, as `--image` has it.

@@ -66,8 +66,8 @@ fn read_head(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
 }
 
 /// Starts the API: an account with a field that no scope sees.
-pub(super) fn start_api() {
-    serve(API, |_| {
+pub(super) fn start_api(address: SocketAddr) {
+    serve(address, |_| {
         let body = format!(r#"{{"status":"active","pin":"{MARKER}"}}"#);
         (200, "application/json", body.into_bytes())
     });

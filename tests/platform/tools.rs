@@ -46,6 +46,13 @@ pub(super) fn own(name: &str) -> Result<String, String> {
     fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// Gives a row, whose mounts are its own, names that are this host.
+pub(super) fn hosts(home: &Path, names: &str) -> Result<(), String> {
+    let hosts = home.join("hosts");
+    fs::write(&hosts, format!("127.0.0.1 localhost {names}\n")).map_err(|error| error.to_string())?;
+    run(Command::new("mount").arg("--bind").arg(&hosts).arg("/etc/hosts")).map(drop)
+}
+
 /// The network of a new namespace is down.
 pub(super) fn up() -> Result<(), String> {
     run(Command::new("ip").args(["link", "set", "lo", "up"])).map(drop)
