@@ -24,9 +24,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     replaced(look, survey, &policies);
     for policy in &ours {
         let targets = resource::targets(policy, &survey.resources);
-        let gates = &gated.gateways;
-        let has_gate = gates.iter().any(|gate| targets.contains(gate))
-            || (!gates.is_empty() && targets.iter().all(|target| target.kind != "Gateway"));
+        let has_gate = gated.covers(&targets);
         if !has_gate {
             look.say(
                 Code::NoGate,

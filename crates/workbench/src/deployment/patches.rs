@@ -1,10 +1,10 @@
 //! EnvoyPatchPolicy: what JSON patches write into, and take out of, what Envoy Gateway makes of the other resources.
 
 use super::demands::Demands;
-use super::field::{get, head, is_enumerator, message, text, truth};
+use super::field::{at, get, head, is_enumerator, message, text, truth};
 use super::look::Look;
 use super::patch::{self, Extent};
-use super::resource::{self, ResourceName};
+use super::resource::{self, Resource, ResourceName};
 use super::survey::Survey;
 use super::{connection, gate, headers, metrics, order, plugin, recognise};
 use fieldgate::diagnostic::{Code, Span};
@@ -15,9 +15,18 @@ use fieldgate::document::Node;
 pub(super) struct Gated {
     pub(super) gateways: Vec<ResourceName>,
     listeners: Vec<String>,
+    /// Whether those of a class have it, which share a proxy.
+    of_class: bool,
 }
 
 impl Gated {
+    /// Whether what is attached to these has the gate, as far as the files tell.
+    pub(super) fn covers(&self, targets: &[ResourceName]) -> bool {
+        let is_gated = |target: &ResourceName| self.gateways.contains(target);
+        let is_of_gateway = targets.iter().any(|target| target.kind == "Gateway");
+        targets.iter().any(is_gated) || (!self.gateways.is_empty() && !is_of_gateway) || self.of_class
+    }
+
     /// Whether a listener of a Gateway has the gate: `namespace/gateway/listener`.
     pub(super) fn has(&self, listener: &str) -> bool {
         self.listeners.iter().any(|name| name == listener)
@@ -28,12 +37,17 @@ impl Gated {
 pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
     let mut found = Gated::default();
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
+        let (target, refused) = target(survey, resource.node);
         for patch in patch::json_patches(resource.node) {
             let Some(operation) = get(patch, "operation") else { continue };
             let Some(value) = get(operation, "value").filter(|value| gate::is_meant(value, survey)) else { continue };
             let adds = text(operation, "op") == Some("add");
             // "add" at an element puts the value before it.
             let at_router = patch::place(operation).contains("envoy.filters.http.router");
+            if let (Some(target), Some((why, help))) = (target, refused) {
+                look.say(Code::NoGate, head(target), format!("Envoy Gateway does not take this gate: {why}"), help);
+                continue;
+            }
             const PLACE: &str =
                 "write `op: add`, `jsonPath: \"..http_filters[?(@.name=='envoy.filters.http.router')]\"`";
             let fault = gate::fault(value, survey).map(|fault| (fault, gate::RULES)).or_else(|| {
@@ -49,6 +63,7 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
                 ),
                 None => {
                     metrics::gate(look, value);
+                    found.of_class |= target.is_some_and(is_class);
                     found.gateways.extend(resource::targets(resource.node, &survey.resources));
                     found.listeners.extend(text(patch, "name").map(str::to_owned));
                 }
@@ -56,6 +71,31 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
         }
     }
     found
+}
+
+/// What a policy's patches are for, and why Envoy Gateway does not take them, with a way out: those for a Gateway where the Gateways
+/// of the class share one proxy, those for a class where they do not.
+fn target<'n>(survey: &Survey<'n>, policy: &'n Node) -> (Option<&'n Node>, Option<(&'static str, &'static str)>) {
+    let Some(target) = at(policy, &["spec", "targetRef"]) else { return (None, None) };
+    let merges = |resource: &Resource<'_>| {
+        resource.kind == "EnvoyProxy" && at(resource.node, &["spec", "mergeGateways"]).and_then(truth) == Some(true)
+    };
+    let refused = match (survey.resources.iter().any(merges), is_class(target)) {
+        (true, false) => Some((
+            "where an EnvoyProxy has `mergeGateways: true`, patches are for a class and not for a Gateway",
+            "write `kind: GatewayClass` with the class's name, here and in the other patches",
+        )),
+        (false, true) => Some((
+            "patches are for a class where its EnvoyProxy has `mergeGateways: true`, and none among the files has it",
+            "write `kind: Gateway` with the Gateway's name, or give the class's EnvoyProxy too: another `--envoy FILE`",
+        )),
+        _ => None,
+    };
+    (Some(target), refused)
+}
+
+fn is_class(target: &Node) -> bool {
+    text(target, "kind") == Some("GatewayClass")
 }
 
 /// Listeners that other patches name and the gate does not, of Gateways that have a gate and are not among the files: those of
