@@ -23,6 +23,40 @@ pub(super) struct Gateway {
     process: Child,
     scratch: Scratch,
     token: String,
+    proxies: Proxies,
+}
+
+/// Whose Envoy it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proxies {
+    /// Each Gateway has its own.
+    Own,
+    /// All Gateways of the class share one (`mergeGateways`).
+    Shared,
+}
+
+impl Proxies {
+    /// What is rendered for it.
+    pub(super) fn rendered(self) -> Rendered {
+        let mut rendered = Rendered::of("envoy-gateway", IMAGE);
+        if self == Self::Shared {
+            rendered.image.extend(["--gateway-class".to_owned(), "eg".to_owned()]);
+        }
+        rendered
+    }
+
+    /// The team's resources, or a rendered one, with what they need for it.
+    fn set_up(self, text: &str) -> String {
+        match self {
+            Self::Own => text.to_owned(),
+            Self::Shared => text
+                .replace(
+                    "  targetRef: {group: gateway.networking.k8s.io, kind: Gateway,",
+                    "  targetRef: {group: gateway.networking.k8s.io, kind: GatewayClass,",
+                )
+                .replace("  provider: {type: Host,", "  mergeGateways: true\n  provider: {type: Host,"),
+        }
+    }
 }
 
 impl Ground for Gateway {
@@ -45,6 +79,55 @@ impl Plane for Gateway {
     const NO_TOKEN: u16 = 401;
 
     fn start(with_gate: bool) -> Result<Self, String> {
+        Self::start_with(Proxies::Own, with_gate)
+    }
+
+    fn rendered(&self) -> Rendered {
+        self.proxies.rendered()
+    }
+
+    fn missing(&self) -> Rendered {
+        Rendered { image: vec![IMAGE.replace("fieldgate.wasm", "missing.wasm")], ..self.rendered() }
+    }
+
+    fn other(&self) -> Rendered {
+        Rendered { image: vec![IMAGE.to_owned(), "--sha256".to_owned(), "0".repeat(64)], ..self.rendered() }
+    }
+
+    fn put(&self, name: &str, text: &str) -> Result<(), String> {
+        let (fresh, path) = (self.directory("new"), self.directory("resources").join(name));
+        fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path)).map_err(|error| format!("{name}: {error}"))
+    }
+
+    fn delete(&self, name: &str) -> Result<(), String> {
+        fs::remove_file(self.directory("resources").join(name)).map_err(|error| format!("{name}: {error}"))
+    }
+
+    fn apply_route(&self) -> Result<(), String> {
+        self.put("route.yaml", &tools::own("envoy-gateway/route.yaml")?)
+    }
+
+    /// What Envoy's admin interface answers.
+    fn metrics(&self) -> Result<String, String> {
+        let run = self.directory("run");
+        let entries = fs::read_dir(&run).map_err(|error| format!("{}: {error}", run.display()))?;
+        let address = entries
+            .flatten()
+            .find_map(|entry| fs::read_to_string(entry.path().join("admin-address.txt")).ok())
+            .ok_or_else(|| format!("no address of Envoy's admin interface below {}", run.display()))?;
+        let address = address.trim().parse().map_err(|error| format!("{address}: {error}"))?;
+        site::found_at(address, "/stats/prometheus")
+    }
+
+    /// The policy comes with the listener.
+    fn is_rejection(metric: &str, _: &str) -> bool {
+        metric.starts_with("envoy_listener_manager_lds_update_rejected")
+    }
+}
+
+impl Gateway {
+    /// Starts it as [`Plane::start`] does.
+    pub(super) fn start_with(proxies: Proxies, with_gate: bool) -> Result<Self, String> {
         let program = tools::path("envoy-gateway");
         let envoy = std::env::var("ENVOY_PATH").map_err(|_| "ENVOY_PATH names no program".to_owned())?;
         tools::up()?;
@@ -81,16 +164,16 @@ impl Plane for Gateway {
         };
         for (name, file) in [("standalone.yaml", "standalone.yaml"), ("gateway.yaml", "resources/gateway.yaml")] {
             let text = filled(&tools::own(&format!("envoy-gateway/{name}"))?)?;
-            fs::write(home.join(file), text).map_err(|error| error.to_string())?;
+            fs::write(home.join(file), proxies.set_up(&text)).map_err(|error| error.to_string())?;
         }
-        rendered().write(&scratch)?;
-        fs::write(home.join("resources/01-proxy.yaml"), on_this_host(&scratch, &version)?)
-            .map_err(|error| error.to_string())?;
+        proxies.rendered().write(&scratch)?;
+        let proxy = proxies.set_up(&on_this_host(&scratch, &version)?);
+        fs::write(home.join("resources/01-proxy.yaml"), proxy).map_err(|error| error.to_string())?;
         let mut command = Command::new(&program);
         command.args(["server", "--config-path"]).arg(home.join("standalone.yaml"));
         command.env("HOME", home.join("home")).env("FIELDGATE_KEY", KEY);
         let process = tools::spawn(&mut command, &home.join("log"))?;
-        let gateway = Self { process, scratch, token };
+        let gateway = Self { process, scratch, token, proxies };
         // No route yet: Envoy answers itself.
         if !site::within(site::PATIENCE, || site::ask("/", None).0 == 404) {
             return Err(gateway.told("Envoy Gateway does not serve"));
@@ -101,50 +184,6 @@ impl Plane for Gateway {
         Ok(gateway)
     }
 
-    fn rendered(&self) -> Rendered {
-        rendered()
-    }
-
-    fn missing(&self) -> Rendered {
-        Rendered { image: vec![IMAGE.replace("fieldgate.wasm", "missing.wasm")], ..rendered() }
-    }
-
-    fn other(&self) -> Rendered {
-        Rendered { image: vec![IMAGE.to_owned(), "--sha256".to_owned(), "0".repeat(64)], ..rendered() }
-    }
-
-    fn put(&self, name: &str, text: &str) -> Result<(), String> {
-        let (fresh, path) = (self.directory("new"), self.directory("resources").join(name));
-        fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path)).map_err(|error| format!("{name}: {error}"))
-    }
-
-    fn delete(&self, name: &str) -> Result<(), String> {
-        fs::remove_file(self.directory("resources").join(name)).map_err(|error| format!("{name}: {error}"))
-    }
-
-    fn apply_route(&self) -> Result<(), String> {
-        self.put("route.yaml", &tools::own("envoy-gateway/route.yaml")?)
-    }
-
-    /// What Envoy's admin interface answers.
-    fn metrics(&self) -> Result<String, String> {
-        let run = self.directory("run");
-        let entries = fs::read_dir(&run).map_err(|error| format!("{}: {error}", run.display()))?;
-        let address = entries
-            .flatten()
-            .find_map(|entry| fs::read_to_string(entry.path().join("admin-address.txt")).ok())
-            .ok_or_else(|| format!("no address of Envoy's admin interface below {}", run.display()))?;
-        let address = address.trim().parse().map_err(|error| format!("{address}: {error}"))?;
-        site::found_at(address, "/stats/prometheus")
-    }
-
-    /// The policy comes with the listener.
-    fn is_rejection(metric: &str, _: &str) -> bool {
-        metric.starts_with("envoy_listener_manager_lds_update_rejected")
-    }
-}
-
-impl Gateway {
     fn directory(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
     }
@@ -163,10 +202,6 @@ impl Drop for Gateway {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn rendered() -> Rendered {
-    Rendered::of("envoy-gateway", IMAGE)
 }
 
 /// Serves the plugin, and nothing beside it.

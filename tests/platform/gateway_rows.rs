@@ -3,7 +3,7 @@
 use std::thread;
 
 use super::Row;
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Proxies};
 use super::guide;
 use super::installed::Installed;
 use super::plane::{Ground as _, Plane as _};
@@ -43,6 +43,8 @@ pub(super) const ALL: &[Row] = &[
         "Envoy Gateway: decision records come out of the access log, and metrics with the labels of a static Envoy",
         rows::recorded::<Gateway>,
     ),
+    ("Envoy Gateway: where Gateways share a proxy, what is rendered for their class filters and has the gate", shared),
+    ("Envoy Gateway: where Gateways share a proxy, a gate for one of them is not taken", gate_of_one),
 ];
 
 /// The rows that need a Kubernetes API.
@@ -50,6 +52,25 @@ pub(super) const ON_KUBERNETES: &[Row] = &[(
     "Envoy Gateway: the guide of docs/gateways.md shows what its commands print, on a Kubernetes API",
     guide::shows::<Installed>,
 )];
+
+/// The plugin is deleted at last, and the gate is what is left.
+fn shared() -> Result<(), String> {
+    let gateway = Gateway::start_with(Proxies::Shared, true)?;
+    gateway.apply_plugin()?;
+    gateway.apply_route()?;
+    gateway.filters()?;
+    gateway.delete(Gateway::policy())?;
+    let is_closed = site::within(PATIENCE, || site::ask("/accounts/42", Some(gateway.token())).0 == 403);
+    if is_closed { Ok(()) } else { Err(gateway.told("it is not closed")) }
+}
+
+fn gate_of_one() -> Result<(), String> {
+    let gateway = Gateway::start_with(Proxies::Shared, false)?;
+    gateway.render(&Proxies::Own.rendered())?;
+    gateway.apply("00-gate.yaml")?;
+    gateway.apply_route()?;
+    rows::is_open(&gateway)
+}
 
 /// A first plugin, which Envoy Gateway has and Envoy cannot fetch: the listener waits for it, the route does not.
 fn waiting(with_gate: bool) -> Result<(Gateway, Watch), String> {

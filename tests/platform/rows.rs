@@ -148,7 +148,7 @@ fn opened<P: Plane>(apply: impl Fn(&P) -> Result<(), String>) -> Result<P, Strin
 }
 
 /// Waits for an answer that holds what is withheld.
-fn is_open<P: Plane>(plane: &P) -> Result<(), String> {
+pub(super) fn is_open<P: Plane>(plane: &P) -> Result<(), String> {
     let open = site::within(PATIENCE, || site::ask("/accounts/42", Some(plane.token())).1.contains(site::MARKER));
     if open { Ok(()) } else { Err(plane.told("it was closed all the same")) }
 }

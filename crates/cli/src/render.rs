@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     /// [default: `eg`, `ingressgateway`]
     #[arg(long, value_name = "NAME")]
     gateway: Option<String>,
+    /// The class whose Gateways share one proxy (`mergeGateways` of its EnvoyProxy): patches are for it then (Envoy Gateway)
+    #[arg(long, value_name = "NAME")]
+    gateway_class: Option<String>,
     /// The Gateway's listeners, each by its name (Envoy Gateway)
     #[arg(long = "listener", value_name = "NAME", default_value = "http")]
     listeners: Vec<String>,
@@ -77,6 +80,8 @@ struct Place<'a> {
     namespace: &'a str,
     /// The Gateway, or the label of Istio's gateway proxy.
     gateway: &'a str,
+    /// The class whose Gateways share one proxy.
+    class: Option<&'a str>,
     listeners: &'a [String],
     key_secret: &'a str,
     code: Code,
@@ -146,6 +151,7 @@ fn of_clusters(arguments: &Arguments) -> Option<&'static str> {
         ("--name", arguments.name != "fieldgate"),
         ("--namespace", arguments.namespace.is_some()),
         ("--gateway", arguments.gateway.is_some()),
+        ("--gateway-class", arguments.gateway_class.is_some()),
         ("--listener", arguments.listeners.iter().any(|name| name != "http")),
         ("--key-secret", arguments.key_secret != "fieldgate-key"),
     ];
@@ -232,14 +238,17 @@ fn place<'a>(arguments: &'a Arguments, namespace: &'a str, gateway: &'a str) -> 
         ("--gateway", gateway),
         ("--key-secret", &arguments.key_secret),
     ];
+    let class = arguments.gateway_class.as_deref();
     let listeners = arguments.listeners.iter().map(|listener| ("--listener", listener.as_str()));
-    match named.into_iter().chain(listeners).find(|(_, name)| !is_label(name)) {
+    let class_named = class.map(|class| ("--gateway-class", class));
+    match named.into_iter().chain(listeners).chain(class_named).find(|(_, name)| !is_label(name)) {
         Some((option, name)) => Err(Failure::new(format!("`{option} {name}` is not a name that Kubernetes takes"))
             .help("a name is up to 50 of a-z, 0-9 and `-`, with a letter or digit at both ends (RFC 1123)")),
         None => Ok(Place {
             name: &arguments.name,
             namespace,
             gateway,
+            class,
             listeners: &arguments.listeners,
             key_secret: &arguments.key_secret,
             code: code(arguments)?,

@@ -18,19 +18,20 @@ pub(super) fn files(filling: &Filling<'_>, place: &Place<'_>) -> Vec<Rendered> {
 
 /// The beginning of a resource that hangs on the Gateway.
 fn patch_policy(place: &Place<'_>, name: &str, patches: &str) -> String {
+    // Gateways that share a proxy share its patches.
+    let (kind, target) = place.class.map_or(("Gateway", place.gateway), |class| ("GatewayClass", class));
     format!(
         "\
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: EnvoyPatchPolicy
 metadata: {{name: {}-{name}, namespace: {}}}
 spec:
-  targetRef: {{group: gateway.networking.k8s.io, kind: Gateway, name: {}}}
+  targetRef: {{group: gateway.networking.k8s.io, kind: {kind}, name: {target}}}
   type: JSONPatch
   jsonPatches:
 {}",
         place.name,
         place.namespace,
-        place.gateway,
         indented(patches, 4),
     )
 }
@@ -70,9 +71,10 @@ value:
 # Its counter (http.STAT_PREFIX.rbac.fieldgate_gate.denied) is the alarm that the plugin is missing.
 # Apply no route until the gateway answers 403: a route may be in service sooner than this is.
 #
-# Envoy Gateway takes patches with `extensionApis: {{enableEnvoyPatchPolicy: true}}` in its own configuration. A listener's name is
-# NAMESPACE/GATEWAY/LISTENER; where Gateways are merged (`mergeGateways`), it is that of the class. A patch that finds nothing
-# only says so in its status: look at it (`kubectl get envoypatchpolicy -o yaml`).
+# Envoy Gateway takes patches with `extensionApis: {{enableEnvoyPatchPolicy: true}}` in its own configuration; without it they have no
+# status at all. A listener's name is NAMESPACE/GATEWAY/LISTENER. Where Gateways share a proxy (`mergeGateways`), patches are taken for
+# their class alone: render these with `--gateway-class`. A patch that finds nothing only says so in its status: look at it
+# (`kubectl get envoypatchpolicy -o yaml`).
 {}",
         patch_policy(place, "gate", &for_each_listener(place, LISTENER, &operation)),
     )

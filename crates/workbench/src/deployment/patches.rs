@@ -83,7 +83,7 @@ fn target<'n>(survey: &Survey<'n>, policy: &'n Node) -> (Option<&'n Node>, Optio
     let refused = match (survey.resources.iter().any(merges), is_class(target)) {
         (true, false) => Some((
             "where an EnvoyProxy has `mergeGateways: true`, patches are for a class and not for a Gateway",
-            "write `kind: GatewayClass` with the class's name, here and in the other patches",
+            "`fieldgate render --to envoy-gateway --gateway-class NAME` writes them for the class",
         )),
         (false, true) => Some((
             "patches are for a class where its EnvoyProxy has `mergeGateways: true`, and none among the files has it",
