@@ -195,6 +195,21 @@ fn scalars_take_the_form_of_their_level() {
 }
 
 #[test]
+fn detectors_of_every_entry_of_a_place_run() {
+    let view = view(json!({"body": {
+        "$.n": {"class": "s", "detect": ["email"]}, "$.*": {"class": "s", "detect": ["iban"]}, "$..*": "s",
+    }}));
+    rows(
+        &view,
+        &[
+            (r#"{"n":"a@b.example DE89370400440532013000"}"#, r#"{"n":"[email] [iban]"}"#),
+            (r#"{"o":"a@b.example DE89370400440532013000"}"#, r#"{"o":"a@b.example [iban]"}"#),
+            (r#"{"o":{"p":"a@b.example"}}"#, r#"{"o":{"p":"a@b.example"}}"#),
+        ],
+    );
+}
+
+#[test]
 fn scalars_too_long_to_transform_become_blank() {
     let view = view(json!({"body": {
         "$.m": {"class": "m", "mask": {"last": 2}}, "$.d": {"class": "s", "detect": ["email"]}, "$.s": "s",
