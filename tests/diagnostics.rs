@@ -255,7 +255,7 @@ fn reference() -> String {
          Examples are fragments: the sections that matter, of an otherwise valid policy. `fieldgate explain FG012` prints \
          the same on a\nterminal, and both are made from the program's own catalogue. Rules are those of the [language \
          reference](language.md).\n\n\
-         Those from FG060 to FG105, FG159 and FG160 are about what surrounds a policy, which `fieldgate check --envoy FILE` looks at: there an error \
+         Those from FG060 to FG105 and from FG159 to FG161 are about what surrounds a policy, which `fieldgate check --envoy FILE` looks at: there an error \
          is a threat that\nis open, a warning one that may be, and a fragment is a message or a resource, or some fields of \
          an `HttpConnectionManager`.\n\n\
          | code | weight | what |\n|---|---|---|\n",
@@ -323,7 +323,7 @@ fn every_code_has_a_page_whose_examples_hold() {
     assert_eq!(Code::parse("FG999"), None);
     // As docs/diagnostics.md says.
     for page in catalogue::pages() {
-        let is_around = (60..=105).contains(&page.code.number()) || [159, 160].contains(&page.code.number());
+        let is_around = (60..=105).contains(&page.code.number()) || (159..=161).contains(&page.code.number());
         assert_eq!(page.example == Example::Deployment, is_around, "{} is about what surrounds a policy", page.code);
     }
     let again: Vec<&Code> = Code::ALL.iter().filter(|code| Code::RETIRED.contains(&code.number())).collect();

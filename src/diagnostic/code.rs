@@ -140,6 +140,7 @@ codes! {
         97 AnotherPolicy "A deployment that runs another policy than the one that is reviewed.",
         102 RateLimitCluster "A rate limit service that cannot be asked (rule 36).",
         159 NotDigest "A digest of the plugin's code that no code has.",
+        161 NotInForce "A resource that is there, and that the gateway does not have in force.",
     }
     Warning {
         92 UnknownField "A field, or an extension, that is not known here.",

@@ -12,6 +12,7 @@
 //!                                                  │  └──► istio, mesh; gateway, patches, attach; rendered
 //!                                                  ├─────► recognise: which of them is the plugin, or the module
 //!                                                  ├─────► services: the rate limit services that policies ask
+//!                                                  ├─────► status: what a cluster says of what is in force
 //!                                                  └─────► tables, message: fields that are known to be harmless
 //! ```
 //!
@@ -49,6 +50,7 @@ mod resource;
 mod routes;
 mod secret;
 mod services;
+mod status;
 mod survey;
 mod tables;
 
@@ -143,6 +145,7 @@ pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
     let istio = istio::check(&mut look, &survey, &given);
     mesh::check(&mut look, &survey, &istio.or(loose).unwrap_or_else(|| given.clone()));
     gateway::check(&mut look, &survey, &given);
+    status::check(&mut look, &survey);
     services::check(&mut look, &survey);
     nowhere(&mut look, &survey);
     Diagnostics::new(look.found, Rc::new(sources))

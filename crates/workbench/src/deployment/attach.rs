@@ -26,16 +26,24 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
         let targets = resource::targets(policy, &survey.resources);
         let has_gate = gated.covers(&targets);
         if !has_gate {
+            let others = names(gated.gateways.iter().map(|gateway| gateway.name.as_str()));
+            let what = if others.is_empty() {
+                "there is no gate".to_owned()
+            } else {
+                format!("the gate is for {others}, and not for this")
+            };
             look.say(
                 Code::NoGate,
                 resource::place(policy),
-                "there is no gate: routes may be live before the plugin is, or without it, and their responses pass unfiltered then",
-                "add it by an EnvoyPatchPolicy of its own, at `..http_filters[?(@.name=='envoy.filters.http.router')]`",
+                format!("{what}: routes may be live before the plugin is, or without it, and their responses pass unfiltered then"),
+                "add it by an EnvoyPatchPolicy of its own, at `..http_filters[?(@.name=='envoy.filters.http.router')]`: `00-gate.yaml` of what `fieldgate render` writes",
             );
         }
+        nowhere(look, survey, policy, &targets);
         rendered::gateway(look, survey, policy, has_gate);
     }
     if !ours.is_empty() {
+        proxies(look, survey);
         listeners(look, survey, &gated);
         patches::ungated(look, survey, &gated);
         ways(look, survey, &policies, &gated.gateways);
@@ -47,6 +55,50 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
             "ClientTrafficPolicy" => client(look, resource.node),
             "EnvoyProxy" => proxy(look, resource.node, demands),
             _ => {}
+        }
+    }
+}
+
+/// The plugin hangs on a Gateway that is not among the files, and others are.
+fn nowhere(look: &mut Look, survey: &Survey<'_>, policy: &Node, targets: &[ResourceName]) {
+    let given: Vec<&Resource<'_>> = survey
+        .resources
+        .iter()
+        .filter(|resource| resource.kind == "Gateway" && resource::is_of(resource.node, GROUP))
+        .collect();
+    let is_given = |target: &ResourceName| given.iter().any(|gateway| resource::named(gateway) == *target);
+    let absent = targets.iter().find(|target| target.kind == "Gateway" && !is_given(target));
+    if let (Some(absent), Some(_)) = (absent, given.first()) {
+        let others = names(given.iter().map(|gateway| resource::name(gateway.node)));
+        look.say(
+            Code::PluginMissing,
+            resource::place(policy),
+            format!("the plugin is for the Gateway `{}` in `{}`, and the files have {others}: there nothing is filtered", absent.name, absent.namespace),
+            "name the Gateway that there is: `fieldgate render --to envoy-gateway --gateway NAME --namespace NAMESPACE`",
+        );
+    }
+}
+
+/// An EnvoyProxy is in force where a Gateway names it, or the class of one.
+fn proxies(look: &mut Look, survey: &Survey<'_>) {
+    let of =
+        |kind: &str| all(survey, &[kind]).into_iter().filter(|one| resource::is_of(one, GROUP)).collect::<Vec<_>>();
+    let (classes, ours) = (of("GatewayClass"), all(survey, &["EnvoyProxy"]));
+    if ours.is_empty() {
+        return;
+    }
+    for gateway in of("Gateway") {
+        let class = at(gateway, &["spec", "gatewayClassName"]).and_then(Node::text);
+        // One that is not among the files may name it.
+        let Some(class) = classes.iter().find(|one| Some(resource::name(one)) == class) else { continue };
+        let own = at(gateway, &["spec", "infrastructure", "parametersRef"]);
+        if own.or_else(|| at(class, &["spec", "parametersRef"])).is_none() {
+            look.say(
+                Code::NoRecord,
+                resource::place(gateway),
+                "neither this Gateway nor its class names an EnvoyProxy: the key, the decision record and the labels of the metrics do not reach its proxy",
+                "write `infrastructure: {parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: fieldgate}}` under `spec`",
+            );
         }
     }
 }

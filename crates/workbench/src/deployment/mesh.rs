@@ -106,6 +106,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     for plugin in &plugins {
         gated(look, &gates, plugin);
     }
+    served(look, survey, &plugins);
     if wasm.is_empty() {
         rendered::mesh(look, survey, first, !gates.is_empty());
     }
@@ -132,6 +133,38 @@ fn gated(look: &mut Look, gates: &[&Node], plugin: &Node) {
             at(gate, &["spec", "priority"]).map_or_else(|| resource::place(gate), |node| node.span),
             "the gate is put there first, and the plugin between it and the router: every request gets 403",
             "write `priority: 10` in the gate's resource, and none in the plugin's",
+        );
+    }
+}
+
+/// Gateways whose proxies have another value of a label than those that the plugin is for.
+fn served(look: &mut Look, survey: &Survey<'_>, plugins: &[&Node]) {
+    let gateways = survey.resources.iter().filter(|one| one.kind == "Gateway").map(|one| one.node);
+    let gateways: Vec<(&Node, &[Member])> = gateways
+        .filter(|gateway| resource::is_of(gateway, "networking.istio.io"))
+        .filter_map(|gateway| Some((gateway, at(gateway, &["spec", "selector"])?.members()?)))
+        .collect();
+    let differs = |label: &Member, chosen: &[Member]| {
+        chosen.iter().any(|other| other.key == label.key && other.node.text() != label.node.text())
+    };
+    let is_served =
+        |chosen: &[Member]| plugins.iter().any(|plugin| !labels(plugin).iter().any(|label| differs(label, chosen)));
+    let (served, open): (Vec<_>, Vec<_>) = gateways.into_iter().partition(|(_, chosen)| is_served(chosen));
+    for (gateway, chosen) in open {
+        let Some(plugin) = plugins.first() else { return };
+        // Beside one that is served it may lead to other APIs.
+        let code = if served.is_empty() { Code::PluginMissing } else { Code::UnseenTraffic };
+        let proxies: Vec<String> =
+            chosen.iter().filter_map(|label| Some(format!("{}: {}", label.key, label.node.text()?))).collect();
+        look.say(
+            code,
+            resource::place(gateway),
+            format!(
+                "the proxies of this Gateway have {}, and the plugin is for {}: nothing that they serve is filtered",
+                names(proxies.iter().map(String::as_str)),
+                selected(plugin)
+            ),
+            "write that label in `workloadSelector` of the gate and of the plugin: `fieldgate render --to istio --gateway VALUE`",
         );
     }
 }

@@ -33,11 +33,12 @@ pub(super) const TRAFFIC: [&str; 10] = [
 ];
 
 /// The kinds that change what becomes of traffic.
-pub(super) const BESIDE: [&str; 10] = [
+pub(super) const BESIDE: [&str; 11] = [
     "AuthorizationPolicy",
     "BackendTrafficPolicy",
     "ClientTrafficPolicy",
     "DestinationRule",
+    "EnvoyGateway",
     "EnvoyPatchPolicy",
     "EnvoyProxy",
     "HTTPRouteFilter",
