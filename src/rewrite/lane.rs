@@ -102,13 +102,14 @@ impl BlockReader for Following<'_, '_> {
         }
         let mut window = self.pace.window.take().unwrap_or_default();
         let (mut to, mut looked) = (at, 0usize);
-        while let Some(text) = chunk.get(to..).filter(|text| text.len() >= self.pace.least()) {
-            let listed = window.list(text);
+        while chunk.len().saturating_sub(to) >= self.pace.least() {
+            let listed = window.list(chunk, to);
             looked = looked.saturating_add(listed.looked());
-            let stop = self.walker.lane(self.sink, listed, to, border).map_err(|halt| halt.at(self.offset))?;
-            to = to.saturating_add(stop.at);
+            let stop = self.walker.lane(self.sink, listed, border).map_err(|halt| halt.at(self.offset))?;
             // At the end of a window the next one begins; where one holds not even its first token, that is long.
-            if !stop.at_end || stop.at == 0 {
+            let goes_on = stop.at_end && stop.at > to;
+            to = stop.at;
+            if !goes_on {
                 break;
             }
         }

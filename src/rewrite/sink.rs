@@ -93,12 +93,12 @@ impl<'a> Sink<'a> {
     /// cheaper than a copy of any length, above all in WebAssembly.
     #[inline(never)]
     fn copy_span(&mut self) {
-        const PIECE: usize = 16;
+        const PIECE: usize = 64;
         let Some(span) = self.chunk.get(self.from..self.to) else { return };
         // Whole pieces are read beyond the span, but never beyond the chunk.
         let padded = self.from.saturating_add(span.len().next_multiple_of(PIECE));
         match self.chunk.get(self.from..padded) {
-            Some(pieces) if span.len() <= 16 * PIECE => {
+            Some(pieces) if span.len() <= 4 * PIECE => {
                 let length = self.out.len().saturating_add(span.len());
                 for piece in pieces.as_chunks::<PIECE>().0 {
                     self.out.extend_from_slice(piece);

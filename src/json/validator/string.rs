@@ -128,6 +128,22 @@ impl Strings {
     pub(in crate::json) fn utf8(&mut self, block: Block<'_>) -> u64 {
         let lanes = block.lanes();
         let continuation = lanes.equal_under(0xC0, 0x80);
+        let unusual = |bytes: <Vectors as Lanes>::Vector| {
+            let never = bytes.equal_under(0xFE, 0xC0) | bytes.equal_under(0xF0, 0xF0);
+            never | bytes.equal(0xE0) | bytes.equal(0xED)
+        };
+        // Most characters have two or three bytes, and any continuation byte may stand in them.
+        if !(self.four.within(3) || lanes.has(unusual) || self.leads.iter().any(|lead| lead.within(1))) {
+            let three = lanes.equal_under(0xF0, 0xE0);
+            let two = self.two.take(block, lanes.equal_under(0xE0, 0xC0) | three);
+            return (two.behind(1) | self.three.take(block, three).behind(2)) ^ continuation;
+        }
+        self.any_utf8(block, lanes, continuation)
+    }
+
+    /// [`Self::utf8`] where there are characters of four bytes, some of three, or bytes that are in no character.
+    #[inline(never)]
+    fn any_utf8(&mut self, block: Block<'_>, lanes: Vectors, continuation: u64) -> u64 {
         let two = lanes.equal_under(0xE0, 0xC0);
         let three = lanes.equal_under(0xF0, 0xE0);
         let four = lanes.equal_under(0xF8, 0xF0);

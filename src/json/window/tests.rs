@@ -32,7 +32,7 @@ fn a_list_has_every_token_once_and_in_order() {
     for spaces in 0..70 {
         let text = " ".repeat(spaces) + text + &" ".repeat(spaces) + text;
         let mut window = Window::default();
-        let listed = window.list(text.as_bytes());
+        let listed = window.list(text.as_bytes(), 0);
         assert_eq!(listed.looked(), text.len());
         assert_eq!(starts(listed), by_masks(text.as_bytes()), "behind {spaces}");
     }
@@ -42,15 +42,15 @@ fn a_list_has_every_token_once_and_in_order() {
 fn a_list_ends_with_the_window_and_before_a_block_that_stops_it() {
     let plain = "\"abc\" : 12, ".repeat(1000);
     let mut window = Window::default();
-    assert_eq!(window.list(plain.as_bytes()).looked(), WINDOW);
+    assert_eq!(window.list(plain.as_bytes(), 0).looked(), WINDOW);
     let dense = format!("{}{}", &plain[..BLOCK * 3], ",".repeat(DENSE + 1));
-    assert_eq!(window.list(dense.as_bytes()).looked(), BLOCK * 3);
+    assert_eq!(window.list(dense.as_bytes(), 0).looked(), BLOCK * 3);
     for fault in ["\"\u{1}\"", "\"\\x\"", "\"\\ud800\""] {
         let text = format!("{}{fault}{plain}", &plain[..BLOCK * 2]);
-        assert_eq!(window.list(text.as_bytes()).looked(), BLOCK * 2, "{fault}");
+        assert_eq!(window.list(text.as_bytes(), 0).looked(), BLOCK * 2, "{fault}");
     }
     let text = [&plain.as_bytes()[..BLOCK], b"\"\xff\"", plain.as_bytes()].concat();
-    let listed = window.list(&text);
+    let listed = window.list(&text, 0);
     assert_eq!(listed.looked(), BLOCK);
     assert_eq!(starts(listed), by_masks(&plain.as_bytes()[..BLOCK]));
 }
@@ -88,7 +88,7 @@ fn a_number_or_literal_name_is_one_where_the_validator_says_so() {
         for white in ["", " ", "\n\t\r  "] {
             let text = format!("[{scalar}{white}]          ");
             let mut window = Window::default();
-            let end = window.list(text.as_bytes()).scalar_end(1);
+            let end = window.list(text.as_bytes(), 0).scalar_end(1);
             let is_right = validate(Texts::One, 64, [text.as_bytes()]).is_ok();
             assert_eq!(end, is_right.then_some(1 + scalar.len()), "{text}");
             right += u32::from(is_right);
@@ -102,7 +102,7 @@ fn a_token_that_may_go_on_is_not_whole() {
     for text in ["[12", "[12 ", "[true", "[\"abc", "[\"abc\" "] {
         let text = format!("{}{text}", " ".repeat(20));
         let mut window = Window::default();
-        let listed = window.list(text.as_bytes());
+        let listed = window.list(text.as_bytes(), 0);
         assert!(!listed.is_scalar(1) && listed.scalar_end(1).is_none(), "{text}");
     }
 }
@@ -111,7 +111,7 @@ fn a_token_that_may_go_on_is_not_whole() {
 fn the_tokens_of_a_window_are_those_of_the_design() {
     const TEXT: &str = r#"{"id":"A-1", "x":[1, true],"e\"":null, "n":{} }"#;
     let mut window = Window::default();
-    let listed = window.list(TEXT.as_bytes());
+    let listed = window.list(TEXT.as_bytes(), 0);
     let starts: Vec<usize> = (0..).map_while(|index| listed.has(index).then(|| listed.start(index))).collect();
     let marks: String = (0..TEXT.len()).map(|at| if starts.contains(&at) { '1' } else { '.' }).collect();
     let bytes: String = (0..starts.len()).map(|index| char::from(listed.byte(index))).collect();

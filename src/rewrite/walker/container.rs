@@ -237,8 +237,9 @@ impl Walker {
         }
     }
 
+    /// Writes what stands before a member's value at `at`: a comma, if one is due, and its name.
     #[inline(always)]
-    fn lead_member(&self, sink: &mut Sink<'_>, at: usize, comma: bool) {
+    pub(super) fn lead_member(&self, sink: &mut Sink<'_>, at: usize, comma: bool) {
         match self.name {
             Name::Chunk { start, end } => {
                 // Most have no white space around the name: one span, then.

@@ -14,7 +14,7 @@ use crate::program::{Outlook, Standing, hint_within};
 /// Where the lane stopped.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rewrite) struct Stop {
-    /// How far behind its start.
+    /// Where in the chunk.
     pub(in crate::rewrite) at: usize,
     /// Whether that is where the list ends.
     pub(in crate::rewrite) at_end: bool,
@@ -25,8 +25,6 @@ struct Along<'a> {
     listed: Listed<'a>,
     /// The next token.
     index: usize,
-    /// Where in the chunk the list begins.
-    base: usize,
     border: Border,
     stopped: bool,
 }
@@ -46,7 +44,7 @@ impl Along<'_> {
     /// Where in the chunk the next token begins.
     #[inline(always)]
     fn at(&self) -> usize {
-        self.base.wrapping_add(self.listed.start(self.index))
+        self.listed.start(self.index)
     }
 
     #[inline(always)]
@@ -132,7 +130,8 @@ impl Along<'_> {
         let mut open = *nested;
         let end = 'end: loop {
             let before = self.border.before;
-            if matches!(before, Preceding::Value | Preceding::Open) {
+            // `1,` is more likely than `1]`.
+            if matches!(before, Preceding::Value | Preceding::Open) && !(before == Preceding::Value && self.comma()) {
                 let at = self.at();
                 if self.closes() {
                     open = open.wrapping_sub(1);
@@ -141,7 +140,7 @@ impl Along<'_> {
                     }
                     continue;
                 }
-                if before == Preceding::Value && !self.comma() {
+                if before == Preceding::Value {
                     break 'end None;
                 }
             }
@@ -185,7 +184,7 @@ impl Walker {
         fits && border.depth > 0 && self.root == Root::Texts(Texts::One) && self.frame.kind != ContainerKind::Root
     }
 
-    /// Goes along a list of tokens, which begins at `base` of the chunk behind `border`, as far as all is usual. The border
+    /// Goes along a list of tokens, which begins behind `border`, as far as all is usual. The border
     /// is then where it stops.
     ///
     /// # Errors
@@ -195,33 +194,35 @@ impl Walker {
         &mut self,
         sink: &mut Sink<'_>,
         listed: Listed<'_>,
-        base: usize,
         border: &mut Border,
     ) -> Result<Stop, Halt> {
-        let mut place = Along { listed, index: 0, base, border: *border, stopped: false };
+        let mut place = Along { listed, index: 0, border: *border, stopped: false };
         let mut phase = self.phase;
+        // Each is looked at in the order in which they mostly follow each other.
         while !place.stopped {
-            // One after the other, as they mostly follow each other in an object, and only then all the others.
             if phase == Phase::Name {
                 phase = self.lane_names(sink, &mut place)?;
             }
             if phase == Phase::Value && !place.stopped {
                 phase = self.lane_value(sink, &mut place)?;
             }
+            if phase == Phase::Drop {
+                phase = self.lane_dropped(&mut place);
+            } else if phase == Phase::DropElements {
+                phase = self.lane_dropped_elements(sink, &mut place);
+            }
+            if matches!(phase, Phase::Skip | Phase::Copy) {
+                phase = self.lane_crossed(sink, &mut place, phase);
+            }
             phase = match phase {
-                Phase::Name | Phase::Value => phase,
-                Phase::After => self.lane_after(sink, &mut place, phase),
-                Phase::Drop => self.lane_dropped(sink, &mut place),
-                Phase::DropElements => self.lane_dropped_elements(sink, &mut place),
-                Phase::Skip | Phase::Copy => match place.cross(&mut self.nested) {
-                    Some(at) => {
-                        if phase == Phase::Copy {
-                            sink.copy(self.start, at.wrapping_add(1));
-                        }
-                        self.ended(sink)
-                    }
-                    None => phase,
-                },
+                Phase::After if !place.stopped => self.lane_after(sink, &mut place),
+                Phase::After
+                | Phase::Name
+                | Phase::Value
+                | Phase::Drop
+                | Phase::DropElements
+                | Phase::Skip
+                | Phase::Copy => phase,
                 _ => place.stop(phase),
             };
         }
@@ -254,8 +255,9 @@ impl Walker {
         unknown: &mut u64,
     ) -> Result<Phase, Halt> {
         let looked_up = self.frame.looked_up;
+        let shows = !self.frame.muted && !self.frame.state.filtered;
         loop {
-            let (from, colon) = (place.listed.start(place.index), place.listed.start(place.behind(1)));
+            let [from, colon, value, behind] = place.listed.starts(place.index);
             if place.listed.byte_at(from) != b'"' || place.listed.byte_at(colon) != b':' {
                 let at = place.at();
                 // `{"a":1,}`: behind a comma there must be a name.
@@ -266,110 +268,137 @@ impl Walker {
             }
             let to = place.listed.last_before(colon);
             let escaped = place.listed.may_have_escape(from, to) && place.listed.has_escape(from, to);
-            let is_unknown = !escaped && hint_within(place.listed.bytes(), from.wrapping_add(1), to) & looked_up == 0;
+            let is_unknown = !escaped && hint_within(place.listed.chunk(), from.wrapping_add(1), to) & looked_up == 0;
             let named = if is_unknown {
                 *unknown = unknown.wrapping_add(1);
                 Phase::Drop
             } else {
-                self.lane_name(sink, place, (from, to), escaped)?
+                self.lane_name(sink, (from, to), escaped)?
             };
             place.pass(2, Preceding::Colon);
-            if named != Phase::Drop {
-                return Ok(named);
-            }
-            // Most members that are removed are scalars, and another one follows.
-            if !place.scalar() || !place.comma() {
-                if is_unknown {
-                    self.outlook = outlook;
+            // Most members are scalars, and another one follows.
+            if named == Phase::Drop {
+                if !place.listed.is_scalar_before(value, behind) {
+                    if is_unknown {
+                        self.outlook = outlook;
+                    }
+                    return Ok(Phase::Drop);
                 }
-                return Ok(Phase::Drop);
+            } else {
+                match place.listed.scalar_end_before(value, behind) {
+                    Some(end) if shows && self.outlook == Outlook::Shown => self.lane_shown(sink, value, end),
+                    _ => return Ok(named),
+                }
             }
+            place.pass(1, Preceding::Value);
+            if place.listed.byte_at(behind) != b',' {
+                return Ok(Phase::After);
+            }
+            place.pass(1, Preceding::Comma);
         }
+    }
+
+    /// Writes the member in hand, whose value is a scalar that stays as it is.
+    #[inline(always)]
+    fn lane_shown(&mut self, sink: &mut Sink<'_>, at: usize, end: usize) {
+        self.count(self.here, Standing::Scalar);
+        self.counts.shown = self.counts.shown.wrapping_add(1);
+        let comma = std::mem::replace(&mut self.frame.begun, true);
+        self.lead_member(sink, at, comma);
+        sink.copy(at, end);
     }
 
     /// What the policy says of the member whose name is the next token, and must be looked up.
     #[inline(always)]
-    fn lane_name(
-        &mut self,
-        sink: &mut Sink<'_>,
-        place: &Along<'_>,
-        (from, to): (usize, usize),
-        escaped: bool,
-    ) -> Result<Phase, Halt> {
-        let (start, end) = (place.base.wrapping_add(from), place.base.wrapping_add(to));
+    fn lane_name(&mut self, sink: &mut Sink<'_>, (from, to): (usize, usize), escaped: bool) -> Result<Phase, Halt> {
         if escaped {
-            self.name = Name::Chunk { start, end: start };
+            self.name = Name::Chunk { start: from, end: from };
             self.name_escaped = true;
-            self.start = start;
-            return self.unusually_named(sink, end);
+            self.start = from;
+            return self.unusually_named(sink, to);
         }
-        self.named(sink, start, end)
+        self.named(sink, from, to)
     }
 
-    /// [`Phase::Value`], and on to what is behind the value if that is a scalar.
+    /// [`Phase::Value`].
     #[inline(always)]
     fn lane_value(&mut self, sink: &mut Sink<'_>, place: &mut Along<'_>) -> Result<Phase, Halt> {
         let (at, byte) = (place.at(), place.byte());
-        if place.border.before == Preceding::Open && byte == b']' && place.closes() {
-            return Ok(self.close(sink, at));
-        }
         // A filter must see the value whole.
         if self.frame.state.filtered {
             return Ok(place.stop(Phase::Value));
         }
-        let end = place.listed.scalar_end(place.index).map(|end| place.base.wrapping_add(end));
-        if end.is_none() && !place.may_open() {
-            return Ok(place.stop(Phase::Value));
-        }
-        let empty = place.is_empty_container();
-        let begun = self.begin(sink, at, byte, |_| empty)?;
-        let Some(end) = end else {
+        if matches!(byte, b'{' | b'[') {
+            if !place.may_open() {
+                return Ok(place.stop(Phase::Value));
+            }
+            let begun = self.begin(sink, at, byte, |_| place.is_empty_container())?;
             // Both brackets of an empty one that stays have been passed.
             match begun {
                 Phase::After => place.pass(2, Preceding::Value),
                 _ => place.open(),
             }
             return Ok(begun);
-        };
+        }
+        if byte == b']' {
+            // `[1,]`: behind a comma there must be a value.
+            if place.border.before != Preceding::Open || !place.closes() {
+                return Ok(place.stop(Phase::Value));
+            }
+            return Ok(self.close(sink, at));
+        }
+        let Some(end) = place.listed.scalar_end(place.index) else { return Ok(place.stop(Phase::Value)) };
+        let begun = self.begin(sink, at, byte, |_| false)?;
         place.pass(1, Preceding::Value);
-        let ended = match begun {
+        Ok(match begun {
             Phase::ShowString | Phase::ShowPlain => {
                 sink.copy(self.start, end);
                 self.ended(sink)
             }
             Phase::TakeString | Phase::TakePlain => self.transform(sink, end),
             phase => phase,
-        };
-        match ended {
-            Phase::After => Ok(self.lane_after(sink, place, ended)),
-            phase => Ok(phase),
-        }
+        })
     }
 
-    /// [`Phase::After`].
+    /// [`Phase::After`], and on over the brackets that close what is around.
     #[inline(always)]
-    fn lane_after(&mut self, sink: &mut Sink<'_>, place: &mut Along<'_>, phase: Phase) -> Phase {
-        let at = place.at();
-        if place.comma() {
-            return self.next();
+    fn lane_after(&mut self, sink: &mut Sink<'_>, place: &mut Along<'_>) -> Phase {
+        loop {
+            if place.comma() {
+                return self.next();
+            }
+            let at = place.at();
+            if !place.closes() {
+                return place.stop(Phase::After);
+            }
+            let phase = self.close(sink, at);
+            if phase != Phase::After {
+                return phase;
+            }
         }
-        if place.closes() {
-            return self.close(sink, at);
-        }
-        place.stop(phase)
     }
 
     /// [`Phase::Drop`].
     #[inline(always)]
-    fn lane_dropped(&mut self, sink: &mut Sink<'_>, place: &mut Along<'_>) -> Phase {
-        if place.border.before == Preceding::Colon && !place.scalar() {
-            if place.may_open() {
-                place.open();
-                return self.skip();
-            }
-            return place.stop(Phase::Drop);
+    fn lane_dropped(&mut self, place: &mut Along<'_>) -> Phase {
+        if place.border.before != Preceding::Colon || place.scalar() {
+            return Phase::After;
         }
-        self.lane_after(sink, place, Phase::Drop)
+        if place.may_open() {
+            place.open();
+            return self.skip();
+        }
+        place.stop(Phase::Drop)
+    }
+
+    /// [`Phase::Skip`] and [`Phase::Copy`].
+    #[inline(always)]
+    fn lane_crossed(&mut self, sink: &mut Sink<'_>, place: &mut Along<'_>, phase: Phase) -> Phase {
+        let Some(at) = place.cross(&mut self.nested) else { return phase };
+        if phase == Phase::Copy {
+            sink.copy(self.start, at.wrapping_add(1));
+        }
+        self.ended(sink)
     }
 
     /// [`Phase::DropElements`].
