@@ -37,6 +37,10 @@ pub(super) const ALL: &[Row] = &[
     ("Envoy Gateway: a deleted plugin opens nothing, and is alarmed of", rows::deleted::<Gateway>),
     ("Envoy Gateway: without the gate a deleted plugin opens the API", rows::deleted_without_gate::<Gateway>),
     ("Envoy Gateway: a policy changes under load, and no request fails", rows::changed::<Gateway>),
+    (
+        "Envoy Gateway: where it serves already, the plugin comes and then the gate, and no request fails",
+        rows::serving::<Gateway>,
+    ),
     ("Envoy Gateway: the image filters, from a registry and by its digest", by_image),
     ("Envoy Gateway: an image with another digest opens nothing", other_image),
     (

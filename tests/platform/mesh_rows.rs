@@ -24,6 +24,7 @@ pub(super) const ALL: &[Row] = &[
     ("Istio: a deleted plugin opens nothing, and is alarmed of", rows::deleted::<Mesh>),
     ("Istio: without the gate a deleted plugin opens the API", rows::deleted_without_gate::<Mesh>),
     ("Istio: a policy changes under load, and no request fails", rows::changed::<Mesh>),
+    ("Istio: where it serves already, the plugin comes and then the gate, and no request fails", rows::serving::<Mesh>),
     (
         "Istio: decision records come out of the access log, and metrics with the labels of a static Envoy",
         rows::recorded::<Mesh>,

@@ -189,6 +189,26 @@ pub(super) fn changed<P: Plane>() -> Result<(), String> {
     seen.only(200).map_err(|fault| plane.told(&fault))
 }
 
+/// The plugin comes before the gate, since the gateway serves already.
+pub(super) fn serving<P: Plane>() -> Result<(), String> {
+    let plane = P::start(false)?;
+    plane.render(&plane.rendered())?;
+    plane.apply_route()?;
+    is_open(&plane)?;
+    let callers = vec![Some(plane.token().to_owned()); 2];
+    let watch = Watch::start("/accounts/42", callers, Duration::from_millis(10));
+    plane.apply_plugin()?;
+    plane.filters()?;
+    thread::sleep(Duration::from_secs(3));
+    let before = watch.so_far();
+    plane.apply_gate()?;
+    thread::sleep(LOOK);
+    let seen = watch.end();
+    println!("until the plugin: {before:?}; with the gate: {seen:?}");
+    let is_closed = seen.leaked == before.leaked && seen.asked > before.asked + 50;
+    if is_closed && seen.statuses.keys().eq([&200]) { Ok(()) } else { Err(plane.told(&format!("{seen:?}"))) }
+}
+
 pub(super) fn recorded<P: Plane>() -> Result<(), String> {
     let plane = filtering::<P>(true)?;
     // The log has the proxy's standard output, a moment later.
