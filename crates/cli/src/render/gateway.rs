@@ -71,10 +71,10 @@ value:
 # Its counter (http.STAT_PREFIX.rbac.fieldgate_gate.denied) is the alarm that the plugin is missing.
 # Apply no route until the gateway answers 403: a route may be in service sooner than this is.
 #
-# Envoy Gateway takes patches with `extensionApis: {{enableEnvoyPatchPolicy: true}}` in its own configuration; without it they have no
-# status at all. A listener's name is NAMESPACE/GATEWAY/LISTENER. Where Gateways share a proxy (`mergeGateways`), patches are taken for
-# their class alone: render these with `--gateway-class`. A patch that finds nothing only says so in its status: look at it
-# (`kubectl get envoypatchpolicy -o yaml`).
+# Envoy Gateway takes patches with `extensionApis: {{enableEnvoyPatchPolicy: true}}` in its own configuration; without it their status
+# is empty until there is a route, and then says so. A listener's name is NAMESPACE/GATEWAY/LISTENER. Where Gateways share a proxy
+# (`mergeGateways`), patches are taken for their class alone: render these with `--gateway-class`. A patch that finds nothing only
+# says so in its status: look at it (`kubectl get envoypatchpolicy -o yaml`).
 {}",
         patch_policy(place, "gate", &for_each_listener(place, LISTENER, &operation)),
     )
