@@ -64,9 +64,7 @@ impl Guided for Mesh {
     const HEADING: &'static str = "\n### Istio, from nothing to a filtered answer\n";
 
     fn before() -> Result<Self, String> {
-        let mesh = Self::without_plugin()?;
-        mesh.apply_route()?;
-        Ok(mesh)
+        Self::without_plugin()
     }
 
     fn cluster(&self) -> &Cluster {
