@@ -13,6 +13,9 @@ const ATTACHED: [&str; 4] = ["ClientTrafficPolicy", "EnvoyExtensionPolicy", "Env
 /// Conditions without which a resource does nothing.
 const NEEDED: [&str; 3] = ["Accepted", "Programmed", "ResolvedRefs"];
 
+/// The condition of a resource whose place another one takes somewhere.
+const OVERRIDDEN: &str = "Overridden";
+
 const LOOK: &str = "`kubectl get … -o yaml` has it under `status`: mend what it names, and look again";
 
 /// Says what is not in force, though it is there.
@@ -61,14 +64,17 @@ fn say(look: &mut Look, resource: &Resource<'_>, place: Span, why: &str, help: &
 fn conditions(look: &mut Look, resource: &Resource<'_>, status: &Node, needed: &[&str]) {
     let generation = at(resource.node, &["metadata", "generation"]).and_then(number);
     for condition in elements(status, "conditions") {
-        let Some(kind) = text(condition, "type").filter(|kind| needed.contains(kind)) else { continue };
+        let Some(kind) = text(condition, "type") else { continue };
         let place = get(condition, "status").map_or(condition.span, |node| node.span);
         let seen = get(condition, "observedGeneration").and_then(number);
-        if text(condition, "status") == Some("False") {
+        let is = text(condition, "status").unwrap_or_default();
+        let is_needed = needed.contains(&kind);
+        if (is_needed && is == "False") || (kind == OVERRIDDEN && is == "True") {
             let reason = text(condition, "reason").unwrap_or("no reason");
             let told = text(condition, "message").unwrap_or_default();
-            say(look, resource, place, &format!("`{kind}` is False ({reason}): {told}"), LOOK);
+            say(look, resource, place, &format!("`{kind}` is {is} ({reason}): {told}"), LOOK);
         } else if let (Some(generation), Some(seen)) = (generation, seen)
+            && is_needed
             && seen < generation
         {
             let why =
