@@ -61,15 +61,15 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
 
 /// The plugin hangs on a Gateway that is not among the files, and others are.
 fn nowhere(look: &mut Look, survey: &Survey<'_>, policy: &Node, targets: &[ResourceName]) {
-    let given: Vec<&Resource<'_>> = survey
-        .resources
-        .iter()
-        .filter(|resource| resource.kind == "Gateway" && resource::is_of(resource.node, GROUP))
-        .collect();
-    let is_given = |target: &ResourceName| given.iter().any(|gateway| resource::named(gateway) == *target);
+    let given = of_group(survey, "Gateway");
+    let is_given = |target: &ResourceName| {
+        given
+            .iter()
+            .any(|gateway| resource::name(gateway) == target.name && resource::namespace(gateway) == target.namespace)
+    };
     let absent = targets.iter().find(|target| target.kind == "Gateway" && !is_given(target));
     if let (Some(absent), Some(_)) = (absent, given.first()) {
-        let others = names(given.iter().map(|gateway| resource::name(gateway.node)));
+        let others = names(given.iter().map(|gateway| resource::name(gateway)));
         look.say(
             Code::PluginMissing,
             resource::place(policy),
@@ -81,13 +81,11 @@ fn nowhere(look: &mut Look, survey: &Survey<'_>, policy: &Node, targets: &[Resou
 
 /// An EnvoyProxy is in force where a Gateway names it, or the class of one.
 fn proxies(look: &mut Look, survey: &Survey<'_>) {
-    let of =
-        |kind: &str| all(survey, &[kind]).into_iter().filter(|one| resource::is_of(one, GROUP)).collect::<Vec<_>>();
-    let (classes, ours) = (of("GatewayClass"), all(survey, &["EnvoyProxy"]));
+    let (classes, ours) = (of_group(survey, "GatewayClass"), all(survey, &["EnvoyProxy"]));
     if ours.is_empty() {
         return;
     }
-    for gateway in of("Gateway") {
+    for gateway in of_group(survey, "Gateway") {
         let class = at(gateway, &["spec", "gatewayClassName"]).and_then(Node::text);
         // One that is not among the files may name it.
         let Some(class) = classes.iter().find(|one| Some(resource::name(one)) == class) else { continue };
@@ -134,6 +132,11 @@ fn listeners(look: &mut Look, survey: &Survey<'_>, gated: &Gated) {
 fn all<'n>(survey: &Survey<'n>, kinds: &[&str]) -> Vec<&'n Node> {
     let of = |resource: &&Resource<'n>| kinds.contains(&resource.kind);
     survey.resources.iter().filter(of).map(|resource| resource.node).collect()
+}
+
+/// Those of the Gateway API: a `Gateway` is Istio's, too.
+fn of_group<'n>(survey: &Survey<'n>, kind: &str) -> Vec<&'n Node> {
+    all(survey, &[kind]).into_iter().filter(|one| resource::is_of(one, GROUP)).collect()
 }
 
 /// The policy of a route takes the place of its Gateway's, unless it is merged.
@@ -241,7 +244,7 @@ fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Resou
             );
         }
     }
-    for gateway in all(survey, &["Gateway"]).into_iter().filter(|gateway| resource::is_of(gateway, GROUP)) {
+    for gateway in of_group(survey, "Gateway") {
         for listener in at(gateway, &["spec", "listeners"]).and_then(Node::elements).unwrap_or_default() {
             if let Some(mode) = at(listener, &["tls", "mode"]).filter(|mode| mode.text() == Some("Passthrough")) {
                 look.say(

@@ -154,14 +154,12 @@ fn served(look: &mut Look, survey: &Survey<'_>, plugins: &[&Node]) {
         let Some(plugin) = plugins.first() else { return };
         // Beside one that is served it may lead to other APIs.
         let code = if served.is_empty() { Code::PluginMissing } else { Code::UnseenTraffic };
-        let proxies: Vec<String> =
-            chosen.iter().filter_map(|label| Some(format!("{}: {}", label.key, label.node.text()?))).collect();
         look.say(
             code,
             resource::place(gateway),
             format!(
                 "the proxies of this Gateway have {}, and the plugin is for {}: nothing that they serve is filtered",
-                names(proxies.iter().map(String::as_str)),
+                spelled(chosen),
                 selected(plugin)
             ),
             "write that label in `workloadSelector` of the gate and of the plugin: `fieldgate render --to istio --gateway VALUE`",
@@ -197,13 +195,17 @@ fn labels(resource: &Node) -> &[Member] {
     of(&["spec", "workloadSelector", "labels"]).or_else(|| of(&["spec", "selector", "matchLabels"])).unwrap_or_default()
 }
 
+fn spelled(labels: &[Member]) -> String {
+    let each: Vec<String> =
+        labels.iter().filter_map(|label| Some(format!("{}: {}", label.key, label.node.text()?))).collect();
+    names(each.iter().map(String::as_str))
+}
+
 /// Which proxies a resource is for.
 fn selected(resource: &Node) -> String {
-    let chosen: Vec<String> =
-        labels(resource).iter().filter_map(|label| Some(format!("{}: {}", label.key, label.node.text()?))).collect();
-    let which = match chosen.is_empty() {
-        true => "all proxies".to_owned(),
-        false => format!("proxies with {}", names(chosen.iter().map(String::as_str))),
+    let which = match labels(resource) {
+        [] => "all proxies".to_owned(),
+        chosen => format!("proxies with {}", spelled(chosen)),
     };
     format!("{which} in namespace `{}`", resource::namespace(resource))
 }

@@ -37,15 +37,16 @@ impl Gated {
 pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
     let mut found = Gated::default();
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
-        let (target, refused) = target(survey, resource.node);
+        let target = at(resource.node, &["spec", "targetRef"]);
+        let refused = target.and_then(|target| refused(survey, target));
         for patch in patch::json_patches(resource.node) {
             let Some(operation) = get(patch, "operation") else { continue };
             let Some(value) = get(operation, "value").filter(|value| gate::is_meant(value, survey)) else { continue };
             let adds = text(operation, "op") == Some("add");
             // "add" at an element puts the value before it.
             let at_router = patch::place(operation).contains("envoy.filters.http.router");
-            if let (Some(target), Some((why, help))) = (target, refused) {
-                look.say(Code::NoGate, head(target), format!("Envoy Gateway does not take this gate: {why}"), help);
+            if let Some((place, why, help)) = refused {
+                look.say(Code::NoGate, place, format!("Envoy Gateway does not take this gate: {why}"), help);
                 continue;
             }
             const PLACE: &str =
@@ -73,25 +74,25 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
     found
 }
 
-/// What a policy's patches are for, and why Envoy Gateway does not take them, with a way out: those for a Gateway where the Gateways
-/// of the class share one proxy, those for a class where they do not.
-fn target<'n>(survey: &Survey<'n>, policy: &'n Node) -> (Option<&'n Node>, Option<(&'static str, &'static str)>) {
-    let Some(target) = at(policy, &["spec", "targetRef"]) else { return (None, None) };
+/// Why Envoy Gateway does not take patches for a target, with the place and a way out: those for a Gateway where the Gateways of
+/// the class share one proxy, those for a class where they do not.
+fn refused(survey: &Survey<'_>, target: &Node) -> Option<(Span, &'static str, &'static str)> {
     let merges = |resource: &Resource<'_>| {
         resource.kind == "EnvoyProxy" && at(resource.node, &["spec", "mergeGateways"]).and_then(truth) == Some(true)
     };
-    let refused = match (survey.resources.iter().any(merges), is_class(target)) {
+    match (survey.resources.iter().any(merges), is_class(target)) {
         (true, false) => Some((
+            head(target),
             "where an EnvoyProxy has `mergeGateways: true`, patches are for a class and not for a Gateway",
             "`fieldgate render --to envoy-gateway --gateway-class NAME` writes them for the class",
         )),
         (false, true) => Some((
+            head(target),
             "patches are for a class where its EnvoyProxy has `mergeGateways: true`, and none among the files has it",
             "write `kind: Gateway` with the Gateway's name, or give the class's EnvoyProxy too: another `--envoy FILE`",
         )),
         _ => None,
-    };
-    (Some(target), refused)
+    }
 }
 
 fn is_class(target: &Node) -> bool {

@@ -1,6 +1,6 @@
 //! What a cluster says of resources that come from one: whether the gateway has them in force.
 
-use super::field::{at, elements, get, number, text};
+use super::field::{at, elements, get, head, number, text, truth};
 use super::look::Look;
 use super::resource::{self, Resource};
 use super::survey::Survey;
@@ -94,9 +94,11 @@ fn conditions(look: &mut Look, resource: &Resource<'_>, status: &Node, needed: &
 /// Envoy Gateway's own configuration.
 fn allows_patches(look: &mut Look, survey: &Survey<'_>, configuration: &Node) {
     let allowed = at(configuration, &["extensionApis", "enableEnvoyPatchPolicy"]);
-    let is_allowed = allowed.and_then(super::field::truth) == Some(true);
-    let Some(patch) = survey.resources.iter().find(|one| one.kind == "EnvoyPatchPolicy" && !is_allowed) else { return };
-    let place = get(configuration, "extensionApis").map_or_else(|| super::field::head(configuration), |node| node.span);
+    if allowed.and_then(truth) == Some(true) {
+        return;
+    }
+    let Some(patch) = survey.resources.iter().find(|one| one.kind == "EnvoyPatchPolicy") else { return };
+    let place = get(configuration, "extensionApis").map_or_else(|| head(configuration), |node| node.span);
     say(
         look,
         patch,
