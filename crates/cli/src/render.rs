@@ -197,6 +197,10 @@ fn files(one: &Loaded, arguments: &Arguments) -> Result<Vec<Rendered>, Failure> 
             Rendered { name: "fieldgate.ecds.yaml", text: envoy::resource(&filling) },
             Rendered { name: "fieldgate.telemetry.yaml", text: envoy::telemetry() },
         ],
+        Target::Istio if arguments.gateway_class.is_some() => {
+            return Err(Failure::new("`--gateway-class` is for Envoy Gateway, and Istio has no patches for a class")
+                .help("leave it out: `--gateway` names the proxies"));
+        }
         Target::Istio => {
             let place = place(arguments, "istio-system", "ingressgateway")?;
             finds_callers(&one.policy)?;
