@@ -4,7 +4,7 @@ use super::demands::Demands;
 use super::field::{at, get, head, is_enumerator, message, text, truth};
 use super::look::Look;
 use super::patch::{self, Extent};
-use super::resource::{self, Resource, ResourceName};
+use super::resource::{self, ResourceName};
 use super::survey::Survey;
 use super::{connection, gate, headers, metrics, order, plugin, recognise};
 use fieldgate::diagnostic::{Code, Span};
@@ -38,17 +38,17 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
     let mut found = Gated::default();
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
         let target = at(resource.node, &["spec", "targetRef"]);
-        let refused = target.and_then(|target| refused(survey, target));
+        if let Some((place, why, help)) = target.and_then(|target| refused(survey, target)) {
+            let name = resource::name(resource.node);
+            look.say(Code::NotInForce, place, format!("EnvoyPatchPolicy `{name}` is not in force: {why}"), help);
+            continue;
+        }
         for patch in patch::json_patches(resource.node) {
             let Some(operation) = get(patch, "operation") else { continue };
             let Some(value) = get(operation, "value").filter(|value| gate::is_meant(value, survey)) else { continue };
             let adds = text(operation, "op") == Some("add");
             // "add" at an element puts the value before it.
             let at_router = patch::place(operation).contains("envoy.filters.http.router");
-            if let Some((place, why, help)) = refused {
-                look.say(Code::NoGate, place, format!("Envoy Gateway does not take this gate: {why}"), help);
-                continue;
-            }
             const PLACE: &str =
                 "write `op: add`, `jsonPath: \"..http_filters[?(@.name=='envoy.filters.http.router')]\"`";
             let fault = gate::fault(value, survey).map(|fault| (fault, gate::RULES)).or_else(|| {
@@ -75,12 +75,12 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
 }
 
 /// Why Envoy Gateway does not take patches for a target, with the place and a way out: those for a Gateway where the Gateways of
-/// the class share one proxy, those for a class where they do not.
+/// the class share one proxy, those for a class where they do not. Without an EnvoyProxy among the files that is not known.
 fn refused(survey: &Survey<'_>, target: &Node) -> Option<(Span, &'static str, &'static str)> {
-    let merges = |resource: &Resource<'_>| {
-        resource.kind == "EnvoyProxy" && at(resource.node, &["spec", "mergeGateways"]).and_then(truth) == Some(true)
-    };
-    match (survey.resources.iter().any(merges), is_class(target)) {
+    let mut proxies = survey.resources.iter().filter(|resource| resource.kind == "EnvoyProxy").peekable();
+    proxies.peek()?;
+    let merges = proxies.any(|proxy| at(proxy.node, &["spec", "mergeGateways"]).and_then(truth) == Some(true));
+    match (merges, is_class(target)) {
         (true, false) => Some((
             head(target),
             "where an EnvoyProxy has `mergeGateways: true`, patches are for a class and not for a Gateway",
@@ -91,7 +91,7 @@ fn refused(survey: &Survey<'_>, target: &Node) -> Option<(Span, &'static str, &'
             "patches are for a class where its EnvoyProxy has `mergeGateways: true`, and none among the files has it",
             "write `kind: Gateway` with the Gateway's name, or give the class's EnvoyProxy too: another `--envoy FILE`",
         )),
-        _ => None,
+        (true, true) | (false, false) => None,
     }
 }
 
