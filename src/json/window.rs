@@ -28,6 +28,9 @@ const BEYOND: usize = 4;
 const ROOM: usize = WINDOW;
 const _: () = assert!(ROOM.is_power_of_two() && ROOM > WINDOW / BLOCK * DENSE + BEYOND);
 
+/// What the list has where no token is.
+const NONE: u32 = u32::MAX;
+
 /// A list of the tokens of a chunk's next bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
@@ -86,7 +89,7 @@ impl Window {
             }
         }
         for beyond in self.starts.iter_mut().skip(self.count).take(BEYOND) {
-            *beyond = u32::MAX;
+            *beyond = NONE;
         }
         let to = from.wrapping_add(self.looked);
         Listed { starts: &self.starts, count: self.count, escapes: self.escapes, from, to, chunk }
@@ -140,7 +143,7 @@ fn list(room: &mut [u32], left: &mut u64, base: u32) {
 
 impl Listed<'_> {
     /// Where no token is.
-    const NOWHERE: usize = u32::MAX as usize;
+    const NOWHERE: usize = NONE as usize;
 
     /// How many bytes were looked at.
     pub(crate) fn looked(self) -> usize {
@@ -160,21 +163,15 @@ impl Listed<'_> {
     /// Where a token begins; beyond the window if there is none.
     #[inline(always)]
     pub(crate) fn start(self, index: usize) -> usize {
-        self.starts.get(index & (ROOM - 1)).copied().unwrap_or(u32::MAX) as usize
+        self.starts.get(index & (ROOM - 1)).copied().unwrap_or(NONE) as usize
     }
 
     /// Where this token and the three behind it begin.
     #[inline(always)]
     pub(crate) fn starts(self, index: usize) -> [usize; 4] {
         let from = index & (ROOM - 1);
-        let four = self.starts.get(from..).and_then(<[u32]>::first_chunk).copied().unwrap_or([u32::MAX; 4]);
+        let four = self.starts.get(from..).and_then(<[u32]>::first_chunk).copied().unwrap_or([NONE; 4]);
         four.map(|start| start as usize)
-    }
-
-    /// Whether there is such a token.
-    #[cfg(test)]
-    pub(crate) fn has(self, index: usize) -> bool {
-        self.start(index) != Self::NOWHERE
     }
 
     /// The first byte of a token; 0, which begins none, if there is none.

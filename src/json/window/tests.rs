@@ -9,7 +9,7 @@ use crate::json::scanner::validate;
 use crate::json::validator::tests::hold;
 
 fn starts(listed: Listed<'_>) -> Vec<usize> {
-    (0..).map_while(|index| listed.has(index).then(|| listed.start(index))).collect()
+    (0..).map(|index| listed.start(index)).take_while(|start| *start != Listed::NOWHERE).collect()
 }
 
 /// First bytes of tokens, by the lexer.
@@ -112,7 +112,7 @@ fn the_tokens_of_a_window_are_those_of_the_design() {
     const TEXT: &str = r#"{"id":"A-1", "x":[1, true],"e\"":null, "n":{} }"#;
     let mut window = Window::default();
     let listed = window.list(TEXT.as_bytes(), 0);
-    let starts: Vec<usize> = (0..).map_while(|index| listed.has(index).then(|| listed.start(index))).collect();
+    let starts = starts(listed);
     let marks: String = (0..TEXT.len()).map(|at| if starts.contains(&at) { '1' } else { '.' }).collect();
     let bytes: String = (0..starts.len()).map(|index| char::from(listed.byte(index))).collect();
     hold("lane", &format!("```text\n{:9}{TEXT}\n{:9}{marks}\n{:9}{bytes}\n```\n", "", "starts", "bytes"));

@@ -184,8 +184,7 @@ impl Walker {
         fits && border.depth > 0 && self.root == Root::Texts(Texts::One) && self.frame.kind != ContainerKind::Root
     }
 
-    /// Goes along a list of tokens, which begins behind `border`, as far as all is usual. The border
-    /// is then where it stops.
+    /// Goes along a list of tokens, which begins behind `border`, as far as all is usual. The border is then where it stops.
     ///
     /// # Errors
     /// What the policy refuses.
