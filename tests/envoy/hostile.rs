@@ -127,13 +127,16 @@ pub(crate) fn at_once(
     carriages: &[Carriage],
     count: usize,
 ) -> Vec<(u16, Vec<u8>, bool)> {
-    let number = world.number();
+    let scripts: Vec<(Framing, String)> = Framing::ALL
+        .into_iter()
+        .map(|framing| (framing, world.upstream.play(stream::script(parts, framing, &[]))))
+        .collect();
     let mut asked = Vec::new();
     for carriage in carriages.iter().cycle().take(count) {
-        let id = format!("{number}-{:?}", carriage.framing);
-        world.upstream.play(&id, stream::script(parts, carriage.framing, &[]));
+        let (_, id) =
+            scripts.iter().find(|(framing, _)| *framing == carriage.framing).expect("each framing has a script");
         let (listener, protocol, request) =
-            (world::listener(envoy, *carriage), carriage.downstream, world.request(row, &id));
+            (world::listener(envoy, *carriage), carriage.downstream, world.request(row, id));
         asked.push(world.runtime.spawn(async move {
             let mut coming = stream::open(listener, protocol, &request).await;
             let mut body = Vec::new();
@@ -153,8 +156,8 @@ pub(crate) fn at_once(
         }
         answers
     });
-    for framing in Framing::ALL {
-        world.upstream.forget(&format!("{number}-{framing:?}"));
+    for (_, id) in &scripts {
+        world.upstream.forget(id);
     }
     answers
 }

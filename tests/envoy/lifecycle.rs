@@ -211,16 +211,15 @@ fn preview(world: &World) -> Result<(), String> {
 
 /// `GET /things/1` over HTTP/1, answered with [`THING`].
 pub(crate) fn ask(world: &World, envoy: &Envoy, scopes: &str, change: impl FnOnce(&mut Request)) -> Answer {
-    let id = "a thing";
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", THING.len());
     let http1 = vec![Step::Bytes([head.as_bytes(), THING].concat())];
-    world.upstream.play(id, Script { http1, ..Script::default() });
+    let id = world.upstream.play(Script { http1, ..Script::default() });
     let token = world.issuer.token(&json!({"azp": "app", "scope": scopes}));
     let mut request = Request {
         method: "GET".to_owned(),
         path: "/things/1".to_owned(),
         fields: vec![
-            (SCRIPT.to_owned(), id.as_bytes().to_vec()),
+            (SCRIPT.to_owned(), id.into_bytes()),
             ("authorization".to_owned(), format!("Bearer {token}").into_bytes()),
         ],
         body: Vec::new(),

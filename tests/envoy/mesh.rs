@@ -129,13 +129,13 @@ fn ask(world: &World, envoy: &Envoy) -> (u16, String) {
     let body = r#"{"status":"active","pin":"WITHHELD"}"#;
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
     let http1 = vec![Step::Bytes([head.as_bytes(), body.as_bytes()].concat())];
-    world.upstream.play("an account", Script { http1, ..Script::default() });
+    let id = world.upstream.play(Script { http1, ..Script::default() });
     let token = world.issuer.token(&json!({"azp": "care-app", "scope": "care.read"}));
     let request = Request {
         method: "GET".to_owned(),
         path: "/accounts/42".to_owned(),
         fields: vec![
-            (SCRIPT.to_owned(), b"an account".to_vec()),
+            (SCRIPT.to_owned(), id.into_bytes()),
             ("authorization".to_owned(), format!("Bearer {token}").into_bytes()),
         ],
         body: Vec::new(),

@@ -82,10 +82,10 @@ fn as_it_is(policy: &str) -> Result<String, String> {
 }
 
 fn request(world: &World, path: &str, scopes: Option<&str>, steps: Vec<Step>) -> Request {
-    world.upstream.play(path, Script { http1: steps, ..Script::default() });
+    let id = world.upstream.play(Script { http1: steps, ..Script::default() });
     let token = scopes.map(|scopes| world.issuer.token(&json!({"azp": "app", "scope": scopes})));
     let token = token.map(|token| ("authorization".to_owned(), format!("Bearer {token}").into_bytes()));
-    let mut fields = vec![(SCRIPT.to_owned(), path.as_bytes().to_vec())];
+    let mut fields = vec![(SCRIPT.to_owned(), id.into_bytes())];
     fields.extend(token);
     Request { method: "GET".to_owned(), path: path.to_owned(), fields, body: Vec::new() }
 }

@@ -165,8 +165,8 @@ impl Client<'_> {
     /// Asks once: whose view came, and whose came last on that connection.
     fn once(&mut self, load: &Load, carriage: Carriage, number: usize) -> Result<(usize, Option<usize>), String> {
         let Stage { world, envoy, .. } = self.stage;
-        let (mut markers, id) = (Markers::default(), world.number().to_string());
-        world.upstream.play(&id, load.script(&mut markers, carriage.framing, number));
+        let mut markers = Markers::default();
+        let id = world.upstream.play(load.script(&mut markers, carriage.framing, number));
         let request = world.request(&load.row, &id);
         let listener = world::listener(envoy, carriage);
         let asked = world.runtime.block_on(async {

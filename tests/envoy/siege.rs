@@ -677,8 +677,7 @@ fn fire(world: &World, index: usize, place: &Place, shots: Vec<Shot>, pool: &Poo
     let mut shared: [Vec<(usize, Stays)>; 2] = Default::default();
     let mut in_a_row: [Vec<(usize, Request)>; 2] = Default::default();
     for (at, shot) in shots.iter().enumerate() {
-        let id = world.number().to_string();
-        world.upstream.play(&id, shot.script.clone());
+        let id = world.upstream.play(shot.script.clone());
         let request = world.request(&shot.row, &id);
         ids.push(id);
         let side = usize::from(shot.carriage.upstream == Protocol::Http2);

@@ -205,8 +205,7 @@ pub(crate) fn start(world: &World, policy: &str, buffer: u32, head: HeadMode) ->
 
 /// Asks for the list, answered by a script; the id to forget it by.
 async fn open(world: &World, envoy: &Envoy, carriage: Carriage, scope: &str, script: Script) -> (String, Coming) {
-    let id = world.number().to_string();
-    world.upstream.play(&id, script);
+    let id = world.upstream.play(script);
     let request = world.request(&list("streams", scope), &id);
     let listener = world::listener(envoy, carriage);
     (id, stream::open(listener, carriage.downstream, &request).await)

@@ -112,8 +112,7 @@ impl Flight {
         script: impl Fn(&Arc<Notify>) -> Script,
     ) -> Self {
         let (gate, seen) = (Arc::new(Notify::new()), Arc::<Mutex<Seen>>::default());
-        let id = world.number().to_string();
-        world.upstream.play(&id, script(&gate));
+        let id = world.upstream.play(script(&gate));
         let request = world.request(&streams::list(what, "list.show"), &id);
         let (listener, to) = (world::listener(envoy, carriage), Arc::clone(&seen));
         let task = world.runtime.spawn(async move {

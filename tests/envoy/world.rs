@@ -254,8 +254,7 @@ impl World {
             let trailers = ["x-trailer", "etag", "digest"].map(|name| (name.to_owned(), markers.text().into_bytes()));
             let mut cuts = Cuts(self.seed.wrapping_add(self.number()).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
             let script = scripted.script(carriage.framing, &trailers, row.is_bodiless(), |left| cuts.next(left));
-            let id = self.number().to_string();
-            self.upstream.play(&id, script);
+            let id = self.upstream.play(script);
             let (request, listener) = (self.request(row, &id), listener(envoy, carriage));
             let a_few = Arc::clone(&a_few);
             let task = self.runtime.spawn(async move {
@@ -283,8 +282,7 @@ impl World {
         carriage: Carriage,
         script: Script,
     ) -> (Answer, Option<Arrived>) {
-        let id = self.number().to_string();
-        self.upstream.play(&id, script);
+        let id = self.upstream.play(script);
         let request = self.request(row, &id);
         let answer = self.runtime.block_on(client::ask(listener(envoy, carriage), carriage.downstream, &request));
         (answer, self.upstream.forget(&id))
@@ -310,8 +308,7 @@ impl World {
         let tasks: Vec<_> = asked
             .into_iter()
             .map(|(row, carriage, script)| {
-                let id = self.number().to_string();
-                self.upstream.play(&id, script);
+                let id = self.upstream.play(script);
                 let (request, listener) = (self.request(row, &id), listener(envoy, carriage));
                 let a_few = Arc::clone(&a_few);
                 let task = self.runtime.spawn(async move {

@@ -401,10 +401,11 @@ impl Envoy {
         self.process.complaints()
     }
 
-    /// The lines of its access log so far.
+    /// The whole lines of its access log so far: of one that is being written a part may be there.
     pub fn access_log(&self) -> Vec<String> {
         let log = fs::read(self.scratch.access_log()).unwrap_or_default();
-        String::from_utf8_lossy(&log).lines().map(str::to_owned).collect()
+        let log = String::from_utf8_lossy(&log);
+        log.rsplit_once('\n').map_or("", |(whole, _)| whole).lines().map(str::to_owned).collect()
     }
 
     /// The access log's lines about the requests with these ids, as soon as all are written; `None` for those of which none

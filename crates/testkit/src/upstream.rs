@@ -1,6 +1,7 @@
 //! An upstream that answers byte for byte as a script says, over HTTP/1 and over HTTP/2.
 //!
-//! A request says with [`SCRIPT`] which script answers it. What reached the upstream is kept with the script.
+//! A request says with [`SCRIPT`] which script answers it, by an id that [`Upstream::play`] gives: tests that run at the same
+//! time share an upstream, and none may get what another one plays. What reached the upstream is kept with the script.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -91,6 +92,7 @@ pub struct Arrived {
 
 #[derive(Default)]
 struct Book {
+    played: u64,
     scripts: HashMap<String, Arc<Script>>,
     arrived: HashMap<String, Arrived>,
 }
@@ -122,9 +124,13 @@ impl Upstream {
         Ok(upstream)
     }
 
-    /// Lets requests that name `id` be answered by `script`.
-    pub fn play(&self, id: &str, script: Script) {
-        self.book.lock().unwrap().scripts.insert(id.to_owned(), Arc::new(script));
+    /// Lets requests that name the id be answered by `script`. No other script ever has that id.
+    pub fn play(&self, script: Script) -> String {
+        let mut book = self.book.lock().unwrap();
+        book.played += 1;
+        let id = book.played.to_string();
+        book.scripts.insert(id.clone(), Arc::new(script));
+        id
     }
 
     /// Whether a request that names `id` has come.
