@@ -9,7 +9,7 @@
 //!  bytes ─► trees (document::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record, metrics
 //!                                 │                │  ├──► plugin, module ── embedded policy ─► Demands
 //!            patch, resource: what they are made of│  ├──► host
-//!                                                  │  └──► istio, mesh; gateway, patches, attach; rendered
+//!                                                  │  └──► istio, mesh, pods; gateway, patches, attach; rendered
 //!                                                  ├─────► recognise: which of them is the plugin, or the module
 //!                                                  ├─────► services: the rate limit services that policies ask
 //!                                                  ├─────► status: what a cluster says of what is in force
@@ -42,6 +42,7 @@ mod patch;
 mod patches;
 mod pin;
 mod plugin;
+mod pods;
 mod printed;
 mod recognise;
 mod record;

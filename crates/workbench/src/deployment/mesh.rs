@@ -9,7 +9,7 @@ use super::look::{Look, names};
 use super::patch::{patches, value};
 use super::resource::{self, Resource};
 use super::survey::Survey;
-use super::{attach, gate, headers, identity, metrics, order, recognise, record, rendered, routes};
+use super::{attach, gate, headers, identity, metrics, order, pods, recognise, record, rendered, routes};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::{Member, Node, Tree};
 use fieldgate::model::Identity;
@@ -107,6 +107,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
         gated(look, &gates, plugin);
     }
     served(look, survey, &plugins);
+    pods::check(look, survey, &plugins, demands);
     if wasm.is_empty() {
         rendered::mesh(look, survey, first, !gates.is_empty());
     }
@@ -119,7 +120,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
 fn gated(look: &mut Look, gates: &[&Node], plugin: &Node) {
     let (there, elsewhere): (Vec<&Node>, Vec<&Node>) = gates.iter().copied().partition(|gate| reaches(gate, plugin));
     if let ([], Some(gate)) = (there.as_slice(), elsewhere.first()) {
-        let other = labels(gate).iter().find(|label| !is_among(label, labels(plugin)));
+        let other = resource::chosen(gate).iter().find(|label| !resource::is_among(label, resource::chosen(plugin)));
         look.say(
             Code::NoGate,
             other.map_or_else(|| resource::place(gate), |label| label.node.span),
@@ -147,8 +148,9 @@ fn served(look: &mut Look, survey: &Survey<'_>, plugins: &[&Node]) {
     let differs = |label: &Member, chosen: &[Member]| {
         chosen.iter().any(|other| other.key == label.key && other.node.text() != label.node.text())
     };
-    let is_served =
-        |chosen: &[Member]| plugins.iter().any(|plugin| !labels(plugin).iter().any(|label| differs(label, chosen)));
+    let is_served = |chosen: &[Member]| {
+        plugins.iter().any(|plugin| !resource::chosen(plugin).iter().any(|label| differs(label, chosen)))
+    };
     let (served, open): (Vec<_>, Vec<_>) = gateways.into_iter().partition(|(_, chosen)| is_served(chosen));
     for (gateway, chosen) in open {
         let Some(plugin) = plugins.first() else { return };
@@ -169,16 +171,11 @@ fn served(look: &mut Look, survey: &Survey<'_>, plugins: &[&Node]) {
 
 /// Whether a gate is at all proxies that have a plugin.
 fn reaches(gate: &Node, plugin: &Node) -> bool {
-    // One in Istio's own namespace is for all namespaces.
-    const ROOT: &str = "istio-system";
-    let in_reach = [ROOT, resource::namespace(plugin)].contains(&resource::namespace(gate));
     // What is chosen by `targetRefs` is not known here.
     let by_reference = [gate, plugin].iter().any(|one| at(one, &["spec", "targetRefs"]).is_some());
-    by_reference || (in_reach && labels(gate).iter().all(|label| is_among(label, labels(plugin))))
-}
-
-fn is_among(label: &Member, others: &[Member]) -> bool {
-    others.iter().any(|other| other.key == label.key && other.node.text() == label.node.text())
+    by_reference
+        || (resource::is_in_reach(gate, plugin)
+            && resource::chosen(gate).iter().all(|label| resource::is_among(label, resource::chosen(plugin))))
 }
 
 /// When a resource's patches are applied: it may be negative.
@@ -189,12 +186,6 @@ fn priority(resource: &Node) -> i64 {
     }
 }
 
-/// The labels by which a resource chooses proxies.
-fn labels(resource: &Node) -> &[Member] {
-    let of = |names: &[&str]| at(resource, names).and_then(Node::members);
-    of(&["spec", "workloadSelector", "labels"]).or_else(|| of(&["spec", "selector", "matchLabels"])).unwrap_or_default()
-}
-
 fn spelled(labels: &[Member]) -> String {
     let each: Vec<String> =
         labels.iter().filter_map(|label| Some(format!("{}: {}", label.key, label.node.text()?))).collect();
@@ -203,7 +194,7 @@ fn spelled(labels: &[Member]) -> String {
 
 /// Which proxies a resource is for.
 fn selected(resource: &Node) -> String {
-    let which = match labels(resource) {
+    let which = match resource::chosen(resource) {
         [] => "all proxies".to_owned(),
         chosen => format!("proxies with {}", spelled(chosen)),
     };

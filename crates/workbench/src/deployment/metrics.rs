@@ -133,6 +133,23 @@ pub(super) fn proxies(look: &mut Look, survey: &Survey<'_>) {
     }
 }
 
+/// Judges the annotations of a proxy's pod: Istio makes the bootstrap of them.
+pub(super) fn annotated(look: &mut Look, place: Span, annotations: Option<&Node>, help: &str) {
+    let listed = |name: &str| {
+        let found = annotations.and_then(|annotations| get(annotations, &format!("sidecar.istio.io/{name}")));
+        let entries: Vec<&str> = found.and_then(Node::text).unwrap_or_default().split(',').map(str::trim).collect();
+        (found.map_or(place, |node| node.span), entries)
+    };
+    let (at_labels, taken) = listed("extraStatTags");
+    untaken(look, at_labels, |label| taken.contains(&label), help);
+    let (at_kept, suffixes) = listed("statsInclusionSuffixes");
+    let (prefixes, patterns) = (listed("statsInclusionPrefixes").1, listed("statsInclusionRegexps").1);
+    let chosen = suffixes.into_iter().map(Choice::Suffix).chain(prefixes.into_iter().map(Choice::Prefix));
+    let chosen: Vec<Choice<'_>> = chosen.chain(patterns.into_iter().map(Choice::Part)).filter(Choice::is_any).collect();
+    // Istio itself keeps what a plugin counts.
+    lost(look, at_kept, &chosen, &[GATE, POLICIES], help);
+}
+
 /// The tags that patches of a bootstrap add, in the end: a later one may take all of them away.
 fn added(bootstrap: &Node) -> Vec<&Node> {
     const ALL: [&str; 2] = ["/stats_config", "/stats_config/stats_tags"];
@@ -185,6 +202,14 @@ enum Choice<'n> {
     Suffix(&'n str),
     /// A part of the name, or a pattern for all of it. A pattern is only looked through for words.
     Part(&'n str),
+}
+
+impl Choice<'_> {
+    /// Whether it chooses anything: an empty word of a list does not.
+    fn is_any(&self) -> bool {
+        let (Self::Exact(word) | Self::Prefix(word) | Self::Suffix(word) | Self::Part(word)) = *self;
+        !word.is_empty()
+    }
 }
 
 impl Needed {

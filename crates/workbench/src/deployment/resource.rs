@@ -2,7 +2,7 @@
 
 use super::field::{at, elements, get, head, text};
 use fieldgate::diagnostic::Span;
-use fieldgate::document::Node;
+use fieldgate::document::{Member, Node};
 
 /// A Kubernetes resource.
 pub(super) struct Resource<'n> {
@@ -90,9 +90,7 @@ pub(super) fn targets(policy: &Node, among: &[Resource<'_>]) -> Vec<ResourceName
         let wanted = get(selector, "matchLabels").and_then(Node::members).unwrap_or_default();
         let fits = |resource: &&Resource<'_>| {
             let labels = at(resource.node, &["metadata", "labels"]);
-            let has = |member: &fieldgate::document::Member| {
-                labels.and_then(|labels| text(labels, &member.key)) == member.node.text()
-            };
+            let has = |member: &Member| labels.and_then(|labels| text(labels, &member.key)) == member.node.text();
             text(selector, "kind").is_none_or(|kind| kind == resource.kind) && wanted.iter().all(has)
         };
         let reachable = among.iter().filter(|resource| TRAFFIC.contains(&resource.kind));
@@ -117,4 +115,22 @@ pub(super) fn backends(route: &Node) -> Vec<ResourceName> {
 /// Whether a resource is of a group: `Gateway` is a kind of two.
 pub(super) fn is_of(resource: &Node, group: &str) -> bool {
     text(resource, "apiVersion").is_some_and(|version| version.starts_with(group))
+}
+
+/// The labels by which a resource chooses proxies.
+pub(super) fn chosen(resource: &Node) -> &[Member] {
+    let of = |names: &[&str]| at(resource, names).and_then(Node::members);
+    of(&["spec", "workloadSelector", "labels"]).or_else(|| of(&["spec", "selector", "matchLabels"])).unwrap_or_default()
+}
+
+/// Whether a resource is for the namespace of another.
+pub(super) fn is_in_reach(resource: &Node, other: &Node) -> bool {
+    // One in Istio's own namespace is for all namespaces.
+    const ROOT: &str = "istio-system";
+    [ROOT, namespace(other)].contains(&namespace(resource))
+}
+
+/// Whether a label is one of others.
+pub(super) fn is_among(label: &Member, others: &[Member]) -> bool {
+    others.iter().any(|other| other.key == label.key && other.node.text() == label.node.text())
 }
