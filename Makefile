@@ -129,6 +129,12 @@ platform: wasm ## What `fieldgate render` writes, in a real Envoy Gateway and Is
 	@scripts/platform.sh
 	ENVOY_PATH=$(NEWEST) FIELDGATE_PLATFORM=1 cargo test --locked --test platform -- $(if $(ROW),"$(ROW)")
 
+.PHONY: gateway
+gateway: wasm ## The rows of `make platform` with Envoy Gateway and resources from files, which is the quickest of them to build
+	@scripts/envoy.sh $(ENVOY_NEWEST)
+	@scripts/platform.sh envoy-gateway
+	ENVOY_PATH=$(NEWEST) FIELDGATE_PLATFORM=1 cargo test --locked --test platform -- "Envoy Gateway: "
+
 .PHONY: dist
 dist: ## What a release consists of, in target/dist/: plugin, image, command, SBOM, checksums; read back by other programs (RELEASING.md)
 	@scripts/dist.sh

@@ -2,6 +2,10 @@
 # Gets what `make platform` runs against into .tools/platform/, each by its version, and does nothing when it is there. What
 # cannot be had it names: the rows that need it are skipped.
 #
+# usage: scripts/platform.sh [envoy-gateway]
+#
+# With an argument it gets Envoy Gateway alone, for the rows with resources from files. Off CI a machine where these cannot run
+# goes on without then: the rows say that they looked at nothing.
 # leaves  .tools/platform/NAME-VERSION, a link to each by its name in .tools/platform/current/, and in .tools/bin what makes and
 #         serves images
 set -euo pipefail
@@ -10,19 +14,32 @@ cd "$(dirname "$0")/.."
 . scripts/versions.env
 
 home=$PWD/.tools/platform
+only=${1:-}
+
+say() { printf '%s\n' "platform: $*" >&2; }
+without() {
+  say "$*"
+  [ -n "$only" ] && [ "${CI:-}" != true ]
+  exit
+}
+
+case $only in
+  '' | envoy-gateway) ;;
+  *)
+    say "$only is not to be had alone: usage: scripts/platform.sh [envoy-gateway]"
+    exit 2
+    ;;
+esac
+for program in ip unshare mount openssl curl; do
+  command -v "$program" >/dev/null || without "no $program: install iproute2, util-linux, openssl and curl, and try again"
+done
+if [ "$(id -u)" = 0 ]; then own=-nmpf; else own=-Urnmpf; fi
+unshare "$own" --kill-child --mount-proc ip link set lo up 2>/dev/null ||
+  without "no namespaces for network, processes and mounts: allow them, or be root, and try again"
+
 mkdir -p "$home/current"
 scratch=$(mktemp -d "$home/new.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
-
-say() { printf '%s\n' "platform: $*" >&2; }
-
-for program in ip unshare mount openssl curl; do
-  command -v "$program" >/dev/null || {
-    say "no $program: install iproute2, util-linux, openssl and curl, and try again"
-    exit 1
-  }
-done
-
 missing=
 
 # Links what is there under its name, or notes that it is missing. usage: link NAME VERSION
@@ -75,6 +92,11 @@ kubernetes() {
 }
 
 build envoy-gateway "$ENVOY_GATEWAY_VERSION" github.com/envoyproxy/gateway/cmd/envoy-gateway
+if [ -n "$only" ]; then
+  [ -z "$missing" ] || without "no $only: install Go 1.26 or later, and try again"
+  scripts/image-tools.sh
+  exit
+fi
 build egctl "$ENVOY_GATEWAY_VERSION" github.com/envoyproxy/gateway/cmd/egctl
 for command in istioctl/cmd/istioctl pilot/cmd/pilot-discovery pilot/cmd/pilot-agent; do
   build "${command##*/}" "$ISTIO_VERSION" "istio.io/istio/$command"

@@ -11,11 +11,13 @@ use std::process::{Command, Output};
 use fieldgate_testkit::envoy::Scratch;
 
 /// A script with its arguments, whether what needs it can go on without, and what it says.
-const WITHOUT: [(&[&str], bool, &str); 10] = [
+const WITHOUT: [(&[&str], bool, &str); 12] = [
     (&["browser.sh"], true, "browser: no Chromium and no way to install one: put one on PATH"),
     (&["crds.sh"], true, "crds: no Go to fetch them with: install Go"),
     (&["otel.sh"], true, "otel: no Go to build a collector with: install Go"),
     (&["prometheus.sh"], true, "prometheus: no Prometheus and no way to get one: put prometheus and promtool on PATH"),
+    (&["platform.sh"], false, "platform: no ip: install iproute2"),
+    (&["platform.sh", "envoy-gateway"], true, "platform: no ip: install iproute2"),
     (&["ratelimit.sh"], true, "ratelimit: no rate limit service: install Go"),
     (&["debian.sh", "redis-server", "redis-server", "link"], false, "redis-server: not here: put it on PATH"),
     (&["envoy.sh"], false, "envoy: "),
