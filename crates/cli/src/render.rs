@@ -290,7 +290,7 @@ fn code(arguments: &Arguments) -> Result<Code, Failure> {
     };
     match digest {
         Some(digest) if !is_digest(&digest) => Err(Failure::new(format!("`{digest}` is not a SHA-256"))
-            .help("a SHA-256 is 64 of 0-9 and a-f: that of a file by `sha256sum`, that of an image by `crane digest`")),
+            .help("a SHA-256 is 64 of 0-9 and a-f: that of a file by `sha256sum`, that of an image by `crane digest --platform linux/amd64`")),
         _ => Ok(code),
     }
 }

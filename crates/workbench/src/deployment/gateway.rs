@@ -5,7 +5,7 @@ use super::field::{at, elements, get, head, is_zero_duration, member, set, text,
 use super::look::Look;
 use super::plugin::{self, Flag};
 use super::survey::Survey;
-use super::{attach, connection, istio, metrics, patches, pin, recognise, record};
+use super::{attach, conflict, connection, istio, metrics, patches, pin, recognise, record};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::document::{Node, Tree};
 
@@ -23,6 +23,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
     let demands = demands.unwrap_or_else(|| given.clone());
     patches::check(look, survey, &demands);
     attach::check(look, survey, &demands);
+    conflict::check(look, survey);
     for resource in &survey.resources {
         match resource.kind {
             "ClientTrafficPolicy" => client(look, resource.node, &demands),

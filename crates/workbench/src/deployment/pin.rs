@@ -5,7 +5,7 @@ use super::look::Look;
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 
-const HELP: &str = "write the 64 of 0-9 and a-f that `crane digest` prints of an image, or `sha256sum` of a file";
+const HELP: &str = "write the 64 of 0-9 and a-f that `crane digest --platform linux/amd64` prints of an image, or `sha256sum` of a file";
 
 /// The code of Envoy's `vm_config`. What is on the machine already is not fetched.
 pub(super) fn of_machine(look: &mut Look, vm: &Node) {

@@ -134,3 +134,22 @@ pub(super) fn is_in_reach(resource: &Node, other: &Node) -> bool {
 pub(super) fn is_among(label: &Member, others: &[Member]) -> bool {
     others.iter().any(|other| other.key == label.key && other.node.text() == label.node.text())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BESIDE, TRAFFIC};
+
+    /// Of what is live the page lists each kind that is judged: what is not in the file is not.
+    #[test]
+    fn the_page_lists_each_kind_that_is_judged() {
+        // The first is Envoy Gateway's own configuration, in a ConfigMap; the second few clusters have.
+        const ELSEWHERE: [&str; 2] = ["EnvoyGateway", "TrafficExtension"];
+        let page = include_str!("../../../../docs/gateways.md");
+        let lists: Vec<&str> =
+            page.split("`kubectl get ").skip(1).filter_map(|rest| rest.split(" -A ").next()).collect();
+        let listed: Vec<&str> = lists.iter().flat_map(|list| list.split([',', '.'])).collect();
+        for kind in TRAFFIC.iter().chain(&BESIDE).filter(|kind| !ELSEWHERE.contains(kind)) {
+            assert!(listed.contains(&kind.to_lowercase().as_str()), "docs/gateways.md does not list {kind}");
+        }
+    }
+}
