@@ -60,15 +60,15 @@ fn lines(world: &World) -> Result<(), String> {
     let mut script = format!("set -e\ntrap 'kill $(jobs -p) && wait' EXIT\n{first}\n{second}\n{CHANGED}");
     // What is this machine's own, and how an Envoy stands beside others.
     for (from, to) in [
-        ("make wasm ", ": "),
+        ("make wasm && scripts/envoy.sh 1.40.0", ":"),
         ("$PWD/target/wasm32-wasip1/release/fieldgate.wasm", &*world.tools.wasm.to_string_lossy()),
-        ("/etc/fieldgate/jwks.json", &*jwks.to_string_lossy()),
+        ("$PWD/jwks.json", &*jwks.to_string_lossy()),
         ("UPSTREAM_PORT=9000", &format!("UPSTREAM_PORT={api}")),
-        ("8080", &port.to_string()),
+        ("10000", &port.to_string()),
         (".tools/envoy/1.40.0/envoy -c", &format!("{} --disable-hot-restart -l error -c", world.tools.envoy.display())),
         ("my-envoy.yaml", &*scratch.path().join("my-envoy.yaml").to_string_lossy()),
         ("live-envoy.yaml", &*scratch.path().join("live-envoy.yaml").to_string_lossy()),
-        ("LIVE=/etc/fieldgate", &format!("LIVE={}", scratch.path().join("live").display())),
+        ("LIVE=$PWD/live", &format!("LIVE={}", scratch.path().join("live").display())),
         ("ACCESS_LOG=/dev/stdout", "ACCESS_LOG=/dev/stderr"),
     ] {
         if !script.contains(from) {
