@@ -32,6 +32,7 @@ use std::time::SystemTime;
 pub use budgets::{Budgets, Demand, InPath, Subjects, page};
 pub use census::{Census, ClassCount};
 pub use collect::{Collector, Kinds, TooMany};
+pub(crate) use drift::MOST_PEOPLE;
 pub use drift::{Drift, JsonType, Person, Sightings, Undeclared};
 pub use grant::{HeaderRule, ScalarRule};
 pub use ids::{NamespaceId, Outlook, Standing, StateId};

@@ -334,6 +334,121 @@ fn what_a_harvester_tries_is_counted() {
 }
 
 #[test]
+fn what_left_before_the_host_failed_counts() {
+    let account = account(&json!("ACC-1")).to_string();
+    let long = format!(r#"{{"id":"ACC-1","name":"{}","#, "Ana ".repeat(30_000));
+    let (json, pdf) = ("application/json", "application/pdf");
+    // What comes, and whether the host does what it is told with it.
+    type Part<'a> = (&'a str, bool);
+    let rows: [(&str, &str, &[Part<'_>], u64); 7] = [
+        ("nothing had come", json, &[], 0),
+        ("the part was not written", json, &[(&long, false)], 0),
+        ("a part was", json, &[(&long, true)], 1),
+        ("the whole body was", json, &[(&account, true)], 1),
+        ("the whole body was not", json, &[(&account, false)], 0),
+        ("content that is not looked at, and did not go", pdf, &[("%PDF-1.7 ", false)], 0),
+        ("content that is not looked at, and went", pdf, &[("%PDF-1.7 ", true)], 1),
+    ];
+    for (claim, content, parts, expected) in rows {
+        let mut policy = policy(&hour(100), &json!(null));
+        policy["routes"]["one"]["other_content"] = json!({"pass": [pdf]});
+        let mut world = world(&policy);
+        let mut exchange = Exchange::new(Rc::clone(&world.program));
+        let pairs = |pairs: &[(&str, &str)]| -> Headers {
+            pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+        };
+        let request = pairs(&[(":method", "GET"), (":path", "/accounts/ACC-1"), (":authority", "api.example")]);
+        let now = Some(Moment(world.now));
+        let directive = exchange.begin((&request, End::Last), world.caller(), now, &mut world.store, |_| false);
+        assert!(matches!(directive, RequestDirective::Forward { .. }), "{claim}");
+        let head = pairs(&[(":status", "200"), ("content-type", content), ("transfer-encoding", "chunked")]);
+        assert!(matches!(exchange.on_response_head(&head, End::More), HeadDirective::Hold(_)), "{claim}");
+        for (part, is_done) in parts {
+            let end = if *part == account { End::Last } else { End::More };
+            let directive = exchange.on_response_body(part.as_bytes(), part.len(), end);
+            assert!(!matches!(directive, BodyDirective::Hold(_) | BodyDirective::Refuse(_)), "{claim}: {directive:?}");
+            if *is_done {
+                exchange.taken();
+            }
+        }
+        exchange.host_fails();
+        exchange.settle(now, &mut world.store);
+        assert_eq!(world.counted(), (expected, 0), "{claim}");
+    }
+}
+
+/// Lists in which filters choose where a subject is.
+fn filtered_lists() -> World {
+    let mut policy = policy(&hour(100), &json!(null));
+    let list = |path: &str, at: &str, body: serde_json::Value| {
+        json!({
+            "match": format!("GET /{path}"), "area": "a", "body": body,
+            "max_records": {"at": at, "max": 10, "over": "truncate"},
+        })
+    };
+    let subject = || json!({"class": "key", "subject": "customer"});
+    let lists = [
+        list(
+            "mixed",
+            "$.items[*]",
+            json!({
+                "$.items[?@.kind=='a'].id": subject(), "$.items[?@.kind=='b'].owner.id": subject(),
+                "$.items[*].name": "open", "$.items[*].tags[*]": "open",
+            }),
+        ),
+        list("chosen", "$.items[*]", json!({"$.items[?@.kind=='a'].id": subject(), "$.items[?@.kind].name": "open"})),
+        list(
+            "nested",
+            "$.groups[*].items[*]",
+            json!({"$.groups[?@.open==true].items[*].id": subject(), "$.groups[*].items[*].name": "open"}),
+        ),
+        list("whole", "$.items[*]", json!({"$.items[?@.kind=='a'].id": subject(), "$.items[*]..*": "open"})),
+        list("open", "$.items[*]", json!({"$.items[?@.kind=='a'].id": subject(), "$.items..*": "open"})),
+    ];
+    for (name, list) in ["mixed", "chosen", "nested", "whole", "open"].into_iter().zip(lists) {
+        policy["routes"][name] = list;
+    }
+    world(&policy)
+}
+
+#[test]
+fn an_element_that_no_filter_selects_is_a_record_all_the_same() {
+    let people = |kind: serde_json::Value| {
+        let one =
+            |number: u64| json!({"kind": kind, "id": format!("C{number}"), "owner": {"id": number}, "name": "Ana"});
+        json!({"items": (0..4).map(one).collect::<Vec<_>>()})
+    };
+    let groups = |open: serde_json::Value| json!({"groups": [{"open": open, "items": [{"id": 1, "name": "Ana"}, {"id": 2, "name": "Bo"}]}]});
+    let rows = [
+        ("those that the first filter selects count once each", "/mixed", people(json!("a")), 4),
+        ("those that the second selects, too", "/mixed", people(json!("b")), 4),
+        ("of a kind that no filter knows each is one more", "/mixed", people(json!("c")), 8),
+        ("a kind in another case is none", "/mixed", people(json!("A")), 8),
+        ("without a kind each is one more", "/mixed", people(json!(null)), 8),
+        ("of which nothing leaves, none is", "/mixed", json!({"items": [{"kind": "c", "id": 1}, {}]}), 4),
+        ("an element that is no object is none of them", "/mixed", json!({"items": ["Ana", 1, null]}), 0),
+        ("what leaves by another filter", "/chosen", people(json!("c")), 8),
+        ("what no filter lets leave is not counted", "/chosen", json!({"items": [{"id": 1, "name": "Ana"}]}), 0),
+        ("in a list that a filter chose", "/nested", groups(json!(true)), 2),
+        ("in a list that no filter chose each is one more", "/nested", groups(json!(false)), 4),
+        ("what leaves whole is one more each time", "/whole", people(json!("c")), 8),
+        ("what leaves whole with its list, too", "/open", people(json!("c")), 8),
+        (
+            "the list's members are its elements",
+            "/mixed",
+            json!({"items": {"x": {"name": "Ana"}, "y": {"name": "Bo"}}}),
+            4,
+        ),
+    ];
+    for (claim, target, body, twice) in rows {
+        let mut world = filtered_lists();
+        assert_eq!(world.get(target, &body).status, 200, "{claim}");
+        world.get(target, &body);
+        assert_eq!(world.counted(), (twice, 0), "{claim}");
+    }
+}
+
+#[test]
 fn many_names_are_many_keys_and_no_name_is_one() {
     let mut world = world(&policy(&hour(3), &json!(null)));
     for number in 0..3 {

@@ -16,10 +16,13 @@ use fieldgate::caller::Caller;
 use fieldgate::exchange::{
     BodyDirective, End, Exchange, HeadDirective, Headers, Mode, Report, RequestDirective, TrailersDirective,
 };
+use fieldgate::json::Texts;
+use fieldgate::model::RouteId;
 use fieldgate::model::moment::Moment;
 use fieldgate::policy;
 use fieldgate::program::Program;
 use fieldgate::refusal::Refusal;
+use fieldgate::rewrite::Rewriter;
 use fieldgate::transform::PseudonymKey;
 
 /// The smallest buffer that hosts in use have, in bytes.
@@ -697,6 +700,39 @@ fn what_all_streams_keep_is_bounded_and_the_newest_is_refused() {
     assert_eq!(late.on_response_body(b"{", 1, End::More), BodyDirective::Send(&[]));
     late.taken();
     assert_eq!(late.on_response_body(&stalled.as_bytes()[1..], stalled.len() - 1, End::More), BodyDirective::Reset);
+}
+
+/// A stream may stand still behind a value that was held: what it had needed for that must not stay with it.
+#[test]
+fn behind_a_held_value_a_stream_keeps_little() {
+    let text = r#"{"language": 1, "policy": "test", "identity": {"source": "jwt_authn", "payload": "p", "client": "azp", "scopes": "scope"},
+        "limits": {"record": "1MiB"}, "classes": {"open": {}, "blank": {"blank": "BLANK"}},
+        "routes": {"r": {"match": "GET /r", "area": "a", "body": {
+            "$.list[?@.x].x": "open", "$.list[?@.x].n[*]": {"class": "blank", "blank": "BLANK"},
+            "$.list[?@.x].deep[?@.y].y": "open", "$.masked": {"class": "open", "detect": ["email"]}}}},
+        "scopes": {"s": {"areas": ["a"], "when": "always", "grant": {"open": "show", "blank": "blank"}}}}"#
+        .replace("BLANK", &"-".repeat(200));
+    let (policy, _) = policy::from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found}"));
+    let program = Program::new(policy, None).unwrap();
+    let big = "x".repeat(1 << 19);
+    let rows = [
+        ("a long string", format!(r#"{{"list":[{{"x":"{big}"}},"#)),
+        ("many that grow", format!(r#"{{"list":[{{"x":1,"n":[0{}]}},"#, ",0".repeat(60_000))),
+        ("one in another", format!(r#"{{"list":[{{"x":1,"deep":[{{"y":"{big}"}}]}},"#)),
+        ("one that is hidden", format!(r#"{{"list":[{{"z":"{big}"}},"#)),
+        ("a string that is searched", format!(r#"{{"masked":"{}","#, "x".repeat(60_000))),
+    ];
+    for (claim, body) in rows {
+        let view = program.view(RouteId(0), &Caller::nobody(program.policy())).unwrap();
+        let (mut rewriter, mut out) = (Rewriter::new(Rc::new(view), Texts::One), Vec::new());
+        let mut most = 0;
+        for part in body.as_bytes().chunks(10_000) {
+            rewriter = rewriter.push(part, &mut out).unwrap_or_else(|refusal| panic!("{claim}: {refusal:?}"));
+            most = most.max(rewriter.kept());
+        }
+        assert!(most > 50_000, "{claim}: it was held: {most}");
+        assert!(rewriter.kept() <= 48 << 10, "{claim}: {}", rewriter.kept());
+    }
 }
 
 #[test]

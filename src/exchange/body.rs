@@ -118,6 +118,7 @@ impl Exchange {
     /// The host has taken what it was last told to send. A stream may wait long for a slow caller, and a worker has many: what
     /// each keeps meanwhile must not be as large as a part of its body.
     pub fn taken(&mut self) {
+        self.noted.head_gone |= self.head_is_sent();
         match &mut self.phase {
             // What is held back is written anew with what comes next.
             Phase::Holding(_) => return,
@@ -189,7 +190,8 @@ impl Exchange {
     /// Whether the response's head has gone, so that a refusal can only be a reset.
     pub(super) fn head_is_sent(&self) -> bool {
         match &self.phase {
-            Phase::Streaming(_) => true,
+            // The decision for either lets the head go.
+            Phase::Streaming(_) | Phase::Opaque | Phase::Emptying => true,
             Phase::Sniffing(sniffing) => sniffing.head == HeadState::Sent,
             _ => false,
         }

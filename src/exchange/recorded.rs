@@ -7,7 +7,9 @@ use super::{Exchange, Headers, Phase, head};
 use crate::budget::Subject;
 use crate::caller::Caller;
 use crate::model::{ClientId, Identity, PolicySet, RouteId, ScopeId};
-use crate::program::{Census, Collector, InPath, NamespaceId, Person, Program, Sightings, Undeclared, View};
+use crate::program::{
+    Census, Collector, InPath, MOST_PEOPLE, NamespaceId, Person, Program, Sightings, Undeclared, View,
+};
 use crate::report::{MOST_SUBJECTS, Outcome, Record, Requester, Ruling, Stamp, request_id};
 
 /// What the record needs of an exchange, besides what is kept anyway. It holds nothing of a body.
@@ -80,8 +82,10 @@ impl Exchange {
         let subjects = self.program.subjects();
         let people: Vec<Person> = if subjects.key().is_some() && !subjects.namespaces().is_empty() {
             // A record that is nobody's may be anybody's.
-            let left = self.spending.left.iter().filter(|_| self.nobodys() == 0);
-            let people: BTreeSet<Person> = left.map(|(kind, subject)| Person::subject(*kind, *subject)).collect();
+            let left: &[_] = if self.nobodys() == 0 { &self.spending.left } else { &[] };
+            // One over the most tells that there are more.
+            let some = left.iter().take(MOST_PEOPLE.saturating_add(1));
+            let people: BTreeSet<Person> = some.map(|(kind, subject)| Person::subject(*kind, *subject)).collect();
             people.into_iter().collect()
         } else {
             self.noted.somebody.into_iter().collect()

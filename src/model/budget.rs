@@ -389,9 +389,5 @@ pub fn innermost_array(path: &FieldPath) -> Option<FieldPath> {
 /// A path with `*` in the place of each filter: filters choose among what the path reaches.
 #[must_use]
 pub fn without_filters(path: &FieldPath) -> FieldPath {
-    let erase = |segment: &Segment| match segment {
-        Segment::Filtered(_) => Segment::Any,
-        Segment::Any | Segment::Member(_) => segment.clone(),
-    };
-    FieldPath { segments: path.segments.iter().map(erase).collect(), open: path.open }
+    FieldPath { segments: path.segments.iter().map(Segment::without_filter).collect(), open: path.open }
 }

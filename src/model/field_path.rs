@@ -44,6 +44,17 @@ pub enum Segment {
     Filtered(Filter),
 }
 
+impl Segment {
+    /// The step to all among which a filter chooses; one without a filter is that itself.
+    #[must_use]
+    pub fn without_filter(&self) -> Self {
+        match self {
+            Self::Filtered(_) => Self::Any,
+            Self::Any | Self::Member(_) => self.clone(),
+        }
+    }
+}
+
 impl FieldPath {
     /// Parses a path of the profile; equal places in different spellings give equal paths.
     ///

@@ -47,7 +47,7 @@ const GROUPS: usize = 3;
 const MOST_GROUPS: usize = 8;
 
 /// Most people of one response of whom is asked whether they were in another. A response about more is no witness.
-const MOST_PEOPLE: usize = 128;
+pub(crate) const MOST_PEOPLE: usize = 128;
 
 /// Most names of one object that wait to be told and that one response has not. With more it is a map.
 const MOST_STRAY: usize = 32;
@@ -325,10 +325,13 @@ impl Drift {
                 by_place.entry((shape, text)).or_insert_with(|| (path, Vec::new())).1.append(&mut here);
             }
         }
-        let (mut told, mut is_new) = (Vec::new(), false);
+        // One for the whole response, however many names it has.
+        let (mut told, mut is_new, mut effort) = (Vec::new(), false, Effort::RESPONSE);
         for (place, (path, here)) in by_place {
-            let mut teller = Teller { drift: self, path: &path, shape: &place.0.clone(), told: &mut told };
+            let shape = place.0.clone();
+            let mut teller = Teller { drift: self, path: &path, shape: &shape, told: &mut told, effort };
             is_new |= teller.object(&mut known, place, &here, people);
+            effort = teller.effort;
         }
         if let Ok(mut pauses) = self.pauses.try_borrow_mut()
             && let Some(pause) = pauses.get_mut(usize::from(route.0))
@@ -339,10 +342,10 @@ impl Drift {
         told
     }
 
-    /// Whether some detector finds anything in a name.
-    fn finds_in(&self, name: &str) -> bool {
-        let (token, mut effort) = (format!("\"{name}\""), Effort::RESPONSE);
-        detect(&self.detectors, token.as_bytes(), &mut effort, &mut Vec::new()) != Searched::Clean
+    /// Whether some detector finds anything in a name, or there is no effort left to look.
+    fn finds_in(&self, name: &str, effort: &mut Effort) -> bool {
+        let token = format!("\"{name}\"");
+        detect(&self.detectors, token.as_bytes(), effort, &mut Vec::new()) != Searched::Clean
     }
 }
 
@@ -352,6 +355,7 @@ struct Teller<'a> {
     shape: &'a Option<Rc<str>>,
     path: &'a FieldPath,
     told: &'a mut Vec<Undeclared>,
+    effort: Effort,
 }
 
 impl Teller<'_> {
@@ -425,7 +429,7 @@ impl Teller<'_> {
             if *waiting >= MOST_WAITING {
                 return News::Nothing;
             }
-            if self.drift.finds_in(name) {
+            if self.drift.finds_in(name, &mut self.effort) {
                 return News::Unfit;
             }
             *waiting = waiting.saturating_add(1);

@@ -86,8 +86,12 @@ impl Trie {
             trie.at(segments, |node| add(&mut node.subjects));
             // `$.items[*].owner.id`: the record is the element, `$.items[*]`; without any, it is the root.
             let within = segments.iter().rposition(|segment| !matches!(segment, Segment::Member(_)));
-            let record = within.map_or(0, |last| last.saturating_add(1));
-            trie.at(segments.get(..record).unwrap_or_default(), |node| add(&mut node.records));
+            let record = segments.get(..within.map_or(0, |last| last.saturating_add(1))).unwrap_or_default();
+            trie.at(record, |node| add(&mut node.records));
+            // A filter chooses where the subject is, not what is a record: an element that it does not select is one, too,
+            // and counts without a subject.
+            let all: Vec<Segment> = record.iter().map(Segment::without_filter).collect();
+            trie.at(&all, |node| add(&mut node.records));
         }
         for (client, path) in &route.denies {
             trie.at(&denied_place(path), |node| node.denies.push(*client));

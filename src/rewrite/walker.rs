@@ -259,9 +259,10 @@ impl Walker {
         self.view.may_lengthen()
     }
 
-    /// Bytes that are saved until their end comes.
+    /// Room for bytes that are saved until their end comes, used or not, and for what is written of those that are held.
     pub(super) fn kept(&self) -> usize {
-        self.taken.len().saturating_add(self.saved.len())
+        let inner = self.inner.as_ref().map_or(0, |inner| inner.kept());
+        self.taken.capacity().saturating_add(self.saved.capacity()).saturating_add(inner)
     }
 
     /// Takes a block of which bit 0 is at `base` of the chunk.

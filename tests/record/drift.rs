@@ -189,6 +189,58 @@ fn a_member_is_told_once_and_by_name_only_where_that_names_nobody() {
     }
 }
 
+/// A record of which nothing leaves is nobody's whose data left: a name that only it has would be told of others.
+#[test]
+fn a_name_that_only_a_withheld_record_has_is_not_told() {
+    let person = json!({"class": "key", "subject": "customer"});
+    let bodies = [
+        (
+            "an element that no filter selects",
+            json!({"$.items[*].id": person, "$.items[?@.kind=='x'].name": "contact"}),
+        ),
+        (
+            "an object in it",
+            json!({"$.items[*].owner.id": person, "$.items[?@.kind=='x'].name": "contact", "$.items[*].owner.pin": "key"}),
+        ),
+    ];
+    for (claim, body) in bodies {
+        let mut withheld = policy(&json!({"classes": {"contact": {}, "key": {}}, "shapes": {}}));
+        withheld["routes"] = json!({"list": {"match": "GET /accounts", "area": "a", "body": body}});
+        withheld["scopes"] = json!({"care": {"areas": ["a"], "grant": {"contact": "show"}}});
+        let program = program(&withheld, true);
+        let shown = |n: u32| format!(r#"{{"id":"A{n}","kind":"x","name":"a","owner":{{"id":"A{n}"}}}}"#);
+        let other = r#"{"id":"P","kind":"y","Silva":1,"owner":{"id":"P","Perez":1}}"#;
+        let responses: Vec<_> =
+            (0..6).map(|n| ("/accounts", format!(r#"{{"items":[{},{other}]}}"#, shown(n)))).collect();
+        let told = drift(&program, &responses).concat();
+        assert!(!told.iter().any(|told| told.contains("Silva") || told.contains("Perez")), "{claim}: {told:?}");
+    }
+}
+
+/// What one response's names may cost is bounded, however many it has: those for which no effort is left are not told.
+#[test]
+fn all_names_of_a_response_are_searched_with_one_effort() {
+    let slow = json!({"detectors": {"slow": {"pattern": "(a|b|c|d|e|f|g|h|i|j|k|l|m|n|o|p){1,40}q{30}"}}});
+    let program = program(&policy(&slow), true);
+    let members = |of: &str| {
+        (0..60).fold(String::new(), |mut text, n| {
+            let letters = [n / 16, n % 16].map(|at| char::from(b'a' + u8::try_from(at).unwrap()));
+            let name: String = letters.into_iter().cycle().take(40).collect();
+            write!(text, r#","{of}{}":1"#, &name[..38]).unwrap();
+            text
+        })
+    };
+    let body = |n: usize| {
+        let (lines, address) = (members("l"), members("m"));
+        account(&n.to_string(), &format!(r#","address":{{"street":"x"{address}}},"lines":[{{"msisdn":"1"{lines}}}]"#))
+    };
+    let told = drift(&program, &(0..3).map(body).collect::<Vec<_>>()).concat();
+    assert!(
+        told.iter().any(|told| told.ends_with("[*] number")),
+        "with one effort for each all would be told: {told:?}"
+    );
+}
+
 #[test]
 fn without_subjects_the_path_says_whom_a_response_is_about() {
     let mut nobodys = policy(&json!({"shapes": {"account": {"$.id": "identifier"}}}));

@@ -153,8 +153,9 @@ impl Stream {
             BodyDirective::Refuse(problem) => Some(Act::problem(&problem)),
             BodyDirective::Reset => Some(Act::Reset),
         };
+        let Some(then) = then else { return fail(exchange) };
         exchange.taken();
-        then.unwrap_or_else(|| fail(exchange))
+        then
     }
 
     pub(crate) fn response_trailers(&mut self, host: &mut impl Host) -> Act {

@@ -77,8 +77,7 @@ pub(super) fn put_body(bytes: &[u8], host_has: usize) -> bool {
 
 /// Puts `bytes` in the place of the body that the host holds back when the trailers come.
 pub(super) fn put_held_body(bytes: &[u8]) -> bool {
-    let written = hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes);
-    written.is_ok()
+    hostcalls::set_buffer(BufferType::HttpResponseBody, 0, usize::MAX, bytes).is_ok()
 }
 
 /// Says in the head, which is kept back, how long the body is.

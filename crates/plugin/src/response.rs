@@ -36,8 +36,9 @@ impl Stream {
             BodyDirective::Refuse(problem) => Some(host::reply(&problem)),
             BodyDirective::Reset => Some(host::reset()),
         };
+        let Some(then) = then else { return self.fail() };
         self.exchange.taken();
-        then.unwrap_or_else(|| self.fail())
+        then
     }
 
     /// The trailers have come.

@@ -13,6 +13,15 @@ use crate::json::unescape::unescape;
 use crate::program::{Outlook, PathStep, StateId};
 use crate::refusal::Refusal;
 
+/// Room that a stream keeps from one value to the next, in bytes: more is given back, as a stream can wait for long.
+const USUAL_ROOM: usize = 16 << 10;
+
+/// Makes a buffer ready for the next value.
+pub(super) fn put_down(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    if buffer.capacity() > USUAL_ROOM { Vec::new() } else { buffer }
+}
+
 /// A walker for held values, and what it writes of one.
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -80,9 +89,9 @@ impl Walker {
             self.lead(sink, self.start);
             sink.write(&inner.out);
         }
+        inner.out = put_down(std::mem::take(&mut inner.out));
         self.inner = Some(inner);
-        taken.clear();
-        self.taken = taken;
+        self.taken = put_down(taken);
         Ok(Phase::After)
     }
 
@@ -111,9 +120,13 @@ impl Walker {
 }
 
 impl Inner {
+    /// Room for bytes, used or not.
+    pub(super) fn kept(&self) -> usize {
+        self.out.capacity().saturating_add(self.walker.kept())
+    }
+
     /// Walks a value from a state, on behalf of `outer`.
     fn walk(&mut self, id: StateId, outer: &Walker, bytes: &[u8]) -> Result<(), Halt> {
-        self.out.clear();
         let walker = &mut self.walker;
         walker.restart(id, outer);
         let mut lexer = Lexer::new(Texts::One);

@@ -31,7 +31,8 @@ impl Walker {
         const WHITE: usize = 64;
         let state = &self.frame.state;
         let Some(sightings) = self.sightings.as_ref().filter(|sightings| sightings.goes_on()) else { return };
-        if state.other != StateId::DEAD || state.filtered {
+        // Of an object that the caller sees nothing of, nobody is told whose it is: a name that only it has would be theirs.
+        if self.frame.muted || state.other != StateId::DEAD || state.filtered {
             return;
         }
         let behind = at.wrapping_add(1)..at.wrapping_add(WHITE);

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::sink::Sink;
+use super::hold::put_down;
 use super::{Halt, Phase, Walker, record};
 use crate::program::{ContainerRule, ScalarRule, Standing, State};
 use crate::transform::{Searched, detect, mask, pseudonym};
@@ -126,8 +127,7 @@ impl Walker {
                 self.blank(sink);
             }
         }
-        taken.clear();
-        self.taken = taken;
+        self.taken = put_down(taken);
         self.ended(sink)
     }
 
