@@ -9,17 +9,18 @@
 )]
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use fieldgate::budget::{Subject, SubjectKey};
 use fieldgate::json::Texts;
-use fieldgate::program::Program;
-use fieldgate::rewrite::Counts;
+use fieldgate::program::{Collector, NamespaceId, Program};
+use fieldgate::rewrite::{Counts, Lane, Rewriter};
 use fieldgate_testkit::agreement::{
     Seen, agree, both, caller, cut, disagreement, key, load, rewrite, route, without_space,
 };
 use fieldgate_testkit::cases::{self, Choices, choices_of};
-use fieldgate_testkit::oracle::{self, Fate, Meaning, Oracle, Step};
+use fieldgate_testkit::oracle::{self, Fate, Meaning, Oracle, Step, Whose};
 use fieldgate_testkit::tree::Tree;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -108,6 +109,85 @@ fn several_texts_are_rewritten_one_by_one_and_records_counted_over_all() {
         }
     }
     assert!(passed > 1000, "{passed}");
+}
+
+/// A policy in which some fields name subjects, of two kinds.
+fn with_subjects(choices: &mut Choices<'_>, text: &str) -> String {
+    let mut policy: Value = serde_json::from_str(text).unwrap();
+    let mut name = |fields: &mut Value| {
+        for (path, field) in fields.as_object_mut().unwrap() {
+            if field.get("class").is_some() && !path.ends_with("..*") && choices.now_and_then(5) {
+                field["subject"] = json!(choices.of(&["customer", "customer", "agent"]));
+            }
+        }
+    };
+    name(&mut policy["routes"]["r"]["body"]);
+    policy["shapes"].as_object_mut().unwrap().values_mut().for_each(name);
+    policy.to_string()
+}
+
+#[test]
+fn whose_data_leaves_is_told_as_the_rules_say() {
+    let subjects = SubjectKey::derive(&key());
+    let (mut known, mut unknown, mut none, mut filtered) = (0u64, 0u64, 0u64, 0u64);
+    for seed in 0..2500 * knob("ORACLE_CASES").unwrap_or(1) {
+        let bytes = choices_of(seed ^ knob("ORACLE_SEED").unwrap_or(0xface), 8000);
+        let mut choices = Choices::new(&bytes);
+        let made = cases::policy(&mut choices);
+        let text = with_subjects(&mut choices, &made.text);
+        let Some(policy) = load(&text) else { continue };
+        let program = Program::new(policy.clone(), Some(key())).unwrap();
+        let oracle = Oracle::new(&policy, route(&policy));
+        let namespaces = program.subjects().namespaces();
+        if namespaces.is_empty() {
+            continue;
+        }
+        for _ in 0..4 {
+            let (caller, asker) = caller(&mut choices, &policy);
+            let body = cases::body(&mut choices, &made.paths).into_bytes();
+            let Meaning::Passes { or_duplicate: false, .. } = oracle.read(&asker, Some(&key()), &body) else {
+                continue;
+            };
+            let expected = oracle.whose(&asker, &body);
+            for (lane, pieces) in [
+                (Lane::Never, vec![&body[..]]),
+                (Lane::Always, vec![&body[..]]),
+                (Lane::Never, body.chunks(1).collect()),
+                (Lane::Always, cut(&mut choices, &body)),
+            ] {
+                let collector = Rc::new(Collector::new(program.subjects(), &[]));
+                let view = program.view_under(route(&policy), &caller, asker.ceiling).unwrap();
+                let mut rewriter =
+                    Rewriter::with_lane(Rc::new(view.collected(Rc::clone(&collector))), Texts::One, lane);
+                for piece in pieces {
+                    rewriter = rewriter.push(piece, &mut Vec::new()).unwrap();
+                }
+                rewriter.finish(&mut Vec::new()).unwrap();
+                let told = collector.take_subjects();
+                for (id, kind) in (0u8..).map(NamespaceId).zip(namespaces.iter()) {
+                    let Some(whose) = expected.get(&**kind) else { continue };
+                    let found: BTreeSet<Subject> =
+                        told.iter().filter(|(of, _)| *of == id).map(|(_, one)| *one).collect();
+                    let named = whose.known.iter().map(|text| subjects.subject(kind, text)).collect::<BTreeSet<_>>();
+                    assert!(
+                        found == named && collector.unknown(id) == whose.unknown,
+                        "seed {seed}, `{kind}`, {lane:?}, client `{}`, scopes {:?}: {} known and {} unknown, should be {whose:?}\n{text}\n{}",
+                        caller.client,
+                        caller.scopes,
+                        found.len(),
+                        collector.unknown(id),
+                        String::from_utf8_lossy(&body)
+                    );
+                }
+            }
+            let sum = |of: fn(&Whose) -> u64| expected.values().map(of).sum::<u64>();
+            let (names, nobody) = (sum(|whose| whose.known.len() as u64), sum(|whose| whose.unknown));
+            (known, unknown, none) = (known + names, unknown + nobody, none + u64::from(names + nobody == 0));
+            filtered += u64::from(text.contains("[?") && nobody > 0);
+        }
+    }
+    println!("{known} subjects, {unknown} records without one, {none} responses about nobody");
+    assert!(known > 500 && unknown > 500 && none > 100 && filtered > 100, "{known} {unknown} {none} {filtered}");
 }
 
 /// The universal test on the rewriter: each leaf is a marker of its own, and none of a withheld leaf is in what comes out.

@@ -6,6 +6,10 @@
 //!
 //! Where a rule leaves room, the reading that this file takes is marked *Reading*.
 
+mod whose;
+
+pub use whose::Whose;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use fieldgate::model::field_path::{FieldPath, Segment};
@@ -147,6 +151,7 @@ pub struct Oracle<'a> {
     /// Row conditions: for whom, the array, and the children that the filter selects.
     rows: Vec<(Option<ScopeId>, Found, usize)>,
     records: Option<Found>,
+    subjects: Vec<whose::SubjectQuery>,
 }
 
 /// Parsed queries, each once.
@@ -199,6 +204,7 @@ impl<'a> Oracle<'a> {
                 .map(|row| (row.scope, queries.find(&row.array), queries.number(kept(row))))
                 .collect(),
             records: governed.max_records.as_ref().map(|records| queries.find(&records.at)),
+            subjects: whose::SubjectQuery::all(governed, &mut queries),
             queries,
         }
     }
