@@ -8,7 +8,7 @@
 //!
 //! | route | also read as it |
 //! |---|---|
-//! | `/accounts/{id}` | `/Accounts/1`, `/accounts/1/`, `/accounts%253Bv=1/1`, `/x/%252E%252E/accounts/1` |
+//! | `/accounts/{id}` | `/Accounts/1`, `/accounts/1/`, `/accounts%253Bv=1/1`, `/%3Bx/accounts/1`, `/x/%252E%252E/accounts/1` |
 //! | `/accounts` | `/accounts/`, `/ACCOUNTS`, `/accounts.json`, `/accounts%20` |
 
 use super::forks::{ForkStep, Forks};
@@ -109,10 +109,24 @@ fn ways(text: &str) -> impl Iterator<Item = Vec<&str>> {
     // What follows is no part of the path for whoever takes it for a query, a fragment, or the end of a text.
     let cut = text.split(['?', '#', '\0']).next().unwrap_or_default();
     [text, cut].into_iter().flat_map(|text| {
-        let segments: Vec<&str> = text.split(['/', '\\']).filter(|segment| !segment.is_empty()).collect();
-        // With dot segments, and as who resolves them first has it.
-        [resolved(&segments), segments]
+        let written = || text.split(['/', '\\']);
+        // A segment that is only parameters or white space is an empty one for who takes those away.
+        [written().collect(), written().map(bare).collect()].into_iter().flat_map(|segments: Vec<&str>| {
+            // With dot segments, and as who resolves them before or after empty segments go has it.
+            let kept = without_empty(&segments);
+            [without_empty(&resolved(&segments)), resolved(&kept), kept]
+        })
     })
+}
+
+fn without_empty<'s>(segments: &[&'s str]) -> Vec<&'s str> {
+    segments.iter().copied().filter(|segment| !segment.is_empty()).collect()
+}
+
+/// A segment without its parameters, and without white space around it.
+fn bare(segment: &str) -> &str {
+    let before = segment.split(';').next().unwrap_or_default();
+    before.trim_matches(|letter: char| letter.is_whitespace() || letter.is_control())
 }
 
 /// What a segment may be taken for: all of it, or what stands before something that ends it for some reader.
@@ -198,9 +212,9 @@ fn folded(text: &str) -> String {
 fn resolved<'s>(segments: &[&'s str]) -> Vec<&'s str> {
     let mut out = Vec::with_capacity(segments.len());
     for segment in segments {
-        match segment.split(';').next().unwrap_or_default() {
-            "." => {}
-            ".." => {
+        match bare(segment) {
+            "." | "%2e" => {}
+            ".." | ".%2e" | "%2e." | "%2e%2e" => {
                 out.pop();
             }
             _ => out.push(*segment),
@@ -254,6 +268,18 @@ mod tests {
             ("a dot-dot segment with parameters", "/x/..;v=1/accounts/1", true),
             ("a dot-dot segment in a parameter's place", "/accounts/..", true),
             ("dot-dot segments beyond the root", "/../../accounts/1", true),
+            ("a dot-dot segment with a space", "/x/..%20/accounts/1", true),
+            ("a dot-dot segment with a control character", "/x/..%2509/accounts/1", true),
+            ("a dot-dot segment behind an empty one", "/accounts/x//../1", true),
+            ("a dot-dot segment that is decoded after slashes are", "/accounts/1/x%252Fy/%252E%252E", true),
+            ("half a dot-dot segment that is", "/x/.%252E/accounts/1", true),
+            ("a segment that is only parameters", "/;v=1/accounts/1", true),
+            ("one that is decoded, at the start", "/%3Bv=1/accounts/1", true),
+            ("one in the middle", "/accounts/%3Bx/1", true),
+            ("one at the end", "/accounts/1/%3Bx", true),
+            ("one that is decoded twice", "/accounts/%253Bx/1", true),
+            ("a segment that is only white space", "/accounts/%20/1", true),
+            ("white space before a segment", "/accounts/%20%09/%201", true),
             ("an extension", "/acct/me/kids.json", true),
             ("an extension of an inner segment", "/acct/me.x/kids", true),
             ("a full stop at the end", "/accounts./1", true),
