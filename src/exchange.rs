@@ -522,6 +522,9 @@ impl Exchange {
         self.noted.status = Some(status);
         let whose = Whose { program: &self.program, route, caller: &caller, ceiling, echo: &self.echo };
         let rewritten = |own_type| head::rewrite(headers, status, own_type, &whose);
+        if self.program.policy().counts_cost() {
+            self.spending.cost_of_head = head::cost(headers, &whose);
+        }
         let answers = answers(&self.program, route);
         let length = Length { declared: head::declared(headers, self.carrier), limits: self.program.policy().limits };
         if end == End::Last || kind == ResponseKind::Bodiless || (kind == ResponseKind::Success && view.shows_nothing())

@@ -152,6 +152,19 @@ impl World {
         self.get(target, &json!({"items": items, "next": "n"}))
     }
 
+    /// What the budget has counted in the window that it is now, if it has counted anything.
+    fn used(&mut self) -> u64 {
+        self.used_on("one")
+    }
+
+    fn used_on(&mut self, name: &str) -> u64 {
+        let (budgets, caller) = (self.program.budgets().unwrap(), self.caller());
+        let route = (0u16..).map(fieldgate::model::RouteId).zip(&self.program.policy().routes);
+        let (route, _) = route.into_iter().find(|(_, route)| route.name == name).unwrap();
+        let demand = budgets.demands(self.program.policy(), route, &caller, "/accounts/x/calls", InPath::Nobody)[0];
+        budgets.books().head(demand.budget, demand.tag, self.now, &mut self.store).map_or(0, |head| head.used)
+    }
+
     /// What the budget has counted, and what is reserved.
     fn counted(&mut self) -> (u64, u64) {
         let budgets = self.program.budgets().unwrap();
@@ -333,6 +346,102 @@ fn what_a_harvester_tries_is_counted() {
     }
 }
 
+/// Where all records count, those that a body lists do, whomever the path names.
+#[test]
+fn a_list_counts_each_of_its_records_whomever_the_path_names() {
+    let calls = |count: u64| json!({"calls": (0..count).map(|n| json!({"id": n, "to": "1"})).collect::<Vec<_>>()});
+    let rows = [
+        ("a list of others' records", calls(7), 7),
+        ("more than the page", calls(30), 10),
+        ("one without an id", json!({"calls": [{"to": "1"}, {"id": 2, "to": "2"}]}), 2),
+        ("an empty list is the one whom the path names", calls(0), 1),
+    ];
+    for (claim, body, expected) in rows {
+        let budgets =
+            json!({"hour": {"areas": ["c"], "count": {"records": true}, "per": "1h", "max": 100, "store": "local"}});
+        let mut policy = policy(&budgets, &json!(null));
+        policy["routes"]["calls"] = json!({
+            "match": "GET /accounts/{id}/calls", "area": "c", "subject": {"customer": "{id}"},
+            "body": {"$.calls[*].to": "open", "$.calls[*].id": {"class": "key", "subject": "line"}},
+            "max_records": {"at": "$.calls[*]", "max": 10, "over": "truncate"},
+        });
+        policy["scopes"]["full"]["areas"] = json!(["a", "c"]);
+        let mut world = world(&policy);
+        assert_eq!(world.get("/accounts/ACC-1/calls", &body).status, 200, "{claim}");
+        assert_eq!(world.used_on("calls"), expected, "{claim}");
+    }
+}
+
+/// A header that follows a class costs what a member of the body does, whoever asks for it and however.
+#[test]
+fn a_header_that_shows_costs() {
+    let rows = [
+        ("it shows, without a body", "full", "HEAD", 200, "x-msisdn", "", 4),
+        ("it shows beside an error", "full", "GET", 404, "x-msisdn", "{}", 4),
+        ("it shows beside a body", "full", "GET", 200, "x-msisdn", r#"{"id":"ACC-1"}"#, 5),
+        ("its class is not granted", "narrow", "GET", 200, "x-msisdn", r#"{"id":"ACC-1"}"#, 1),
+        ("it is blanked", "blanked", "GET", 200, "x-msisdn", r#"{"id":"ACC-1"}"#, 1),
+        ("it follows no class", "full", "HEAD", 200, "etag", "", 0),
+        ("the body is refused", "full", "GET", 200, "x-msisdn", "{", 0),
+    ];
+    for (claim, scope, method, status, name, body, expected) in rows {
+        let budgets =
+            json!({"hour": {"areas": ["a"], "count": {"cost": true}, "per": "1h", "max": 100, "store": "local"}});
+        let mut policy = policy(&budgets, &json!(null));
+        policy["scopes"]["narrow"] = json!({"areas": ["a"], "grant": {"key": "show"}});
+        policy["scopes"]["blanked"] = json!({"areas": ["a"], "grant": {"key": "show", "open": "blank"}});
+        let mut world = world(&policy);
+        world.scope = scope;
+        world.send(method, "/accounts/ACC-1", status, headers(&[(name, "+34600")]), body);
+        assert_eq!(world.used(), expected, "{claim}");
+    }
+}
+
+/// What is charged afterwards is charged when it has left: a response that outlives its window is not free.
+#[test]
+fn a_response_that_outlives_its_window_is_charged() {
+    let minute = |count: serde_json::Value| json!({"hour": {"areas": ["a"], "count": count, "per": "1m", "max": 9, "store": "local"}});
+    let cost = || minute(json!({"cost": true}));
+    // The budget, how many seconds each response lasts, how many begin in a minute's last second, and what is used at the end.
+    let rows = [
+        ("one that ends in its window", cost(), 0, 2, 18),
+        ("one that ends in the next", cost(), 1, 1, 9),
+        ("several that do", cost(), 1, 3, 27),
+        ("one that ends in the one after the next", cost(), 61, 1, 9),
+        ("what was reserved counts where it was", minute(json!({"distinct": "customer"})), 1, 1, 0),
+    ];
+    for (claim, budget, lasts, count, expected) in rows {
+        let mut world = world(&policy(&budget, &json!(null)));
+        world.now += 59;
+        let (request, head) = (
+            headers(&[(":method", "GET"), (":path", "/accounts/ACC-1"), (":authority", "api.example")]),
+            headers(&[(":status", "200"), ("content-type", "application/json"), ("content-length", "74")]),
+        );
+        let body = r#"{"id":"ACC-1","name":"Ana Lopez","state":"active","secret":"s","more":""  }"#;
+        let mut exchanges: Vec<Exchange> = Vec::new();
+        for _ in 0..count {
+            let mut exchange = Exchange::new(Rc::clone(&world.program));
+            let (caller, now) = (world.caller(), Some(Moment(world.now)));
+            let directive = exchange.begin((&request, End::Last), caller, now, &mut world.store, |_| false);
+            assert!(matches!(directive, RequestDirective::Forward { .. }), "{claim}");
+            exchange.on_response_head(&head, End::More);
+            exchange.on_response_body(body.as_bytes(), body.len(), End::Last);
+            exchange.taken();
+            exchanges.push(exchange);
+        }
+        for exchange in &mut exchanges {
+            exchange.settle(Some(Moment(world.now + lasts)), &mut world.store);
+        }
+        world.now += lasts;
+        assert_eq!(world.used(), expected, "{claim}");
+        assert_eq!(world.one(2).status, if expected < 9 { 200 } else { 429 }, "{claim}");
+    }
+}
+
+fn headers(pairs: &[(&str, &str)]) -> Headers {
+    pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+}
+
 #[test]
 fn what_left_before_the_host_failed_counts() {
     let account = account(&json!("ACC-1")).to_string();
@@ -354,14 +463,11 @@ fn what_left_before_the_host_failed_counts() {
         policy["routes"]["one"]["other_content"] = json!({"pass": [pdf]});
         let mut world = world(&policy);
         let mut exchange = Exchange::new(Rc::clone(&world.program));
-        let pairs = |pairs: &[(&str, &str)]| -> Headers {
-            pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
-        };
-        let request = pairs(&[(":method", "GET"), (":path", "/accounts/ACC-1"), (":authority", "api.example")]);
+        let request = headers(&[(":method", "GET"), (":path", "/accounts/ACC-1"), (":authority", "api.example")]);
         let now = Some(Moment(world.now));
         let directive = exchange.begin((&request, End::Last), world.caller(), now, &mut world.store, |_| false);
         assert!(matches!(directive, RequestDirective::Forward { .. }), "{claim}");
-        let head = pairs(&[(":status", "200"), ("content-type", content), ("transfer-encoding", "chunked")]);
+        let head = headers(&[(":status", "200"), ("content-type", content), ("transfer-encoding", "chunked")]);
         assert!(matches!(exchange.on_response_head(&head, End::More), HeadDirective::Hold(_)), "{claim}");
         for (part, is_done) in parts {
             let end = if *part == account { End::Last } else { End::More };

@@ -334,6 +334,23 @@ impl Books {
         Settled::Failed
     }
 
+    /// The reservation of what is charged after its release (rule 34b) in the window that `now` is in: nothing was reserved for
+    /// it, so that what a response costs which outlives its window would be charged nowhere. `None` if the store fails.
+    pub fn charged_at(&self, held: &Reservation, now: u64, store: &mut dyn Shared) -> Option<Reservation> {
+        let rule = self.rule(held.budget)?;
+        for _ in 0..TRIES {
+            let Found { name, slot, value, version } = find(store, &rule.prefix, held.tag, rule.length(), now).ok()?;
+            let head = value.head();
+            let seen = (head.used, head.reserved);
+            let charged = Reservation { slot, tag: head.tag, window: head.window, seen, ..*held };
+            // A window that nobody has asked in yet is written, for `settle` finds what is there.
+            if head.window == held.window || store.swap(&name, value.bytes(), version) == Ok(Swap::Done) {
+                return Some(charged);
+            }
+        }
+        None
+    }
+
     /// The numbers of a key in the window that `now` (seconds since 1970) is in, in the budget's own unit: used, reserved and
     /// granted (rule 34). `None` where nothing was counted in it, or the store could not be read.
     pub fn head(&self, budget: u16, tag: KeyTag, now: u64, store: &mut dyn Shared) -> Option<Head> {

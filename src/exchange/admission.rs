@@ -57,6 +57,8 @@ pub(super) struct Spending {
     pub(super) hits: Vec<Subject>,
     /// What its budgets stand at, in the policy's order.
     pub(super) states: Vec<BudgetState>,
+    /// What the headers that leave cost.
+    pub(super) cost_of_head: u64,
     /// What a request of a route that only reports would have asked of budgets.
     reported: Vec<Demand>,
     /// What the gauge of open reservations has of it: the number of each budget, and how much.
@@ -457,7 +459,7 @@ impl Exchange {
         let held = std::mem::take(&mut self.spending.held);
         for reservation in &held {
             let settled = if released && admitted {
-                self.settle_one(&program, budgets, reservation, store)
+                self.settle_one(&program, budgets, reservation, now, store)
             } else {
                 budgets.books().settle(reservation, Released::Count(0), store)
             };
@@ -477,14 +479,20 @@ impl Exchange {
         program: &Program,
         budgets: &Budgets,
         held: &Reservation,
+        now: Option<Moment>,
         store: &mut dyn Shared,
     ) -> Settled {
         let Some(budget) = program.policy().budgets.get(usize::from(held.budget())) else { return Settled::Failed };
         let books = budgets.books();
         match &budget.count {
             Count::Cost => {
-                let cost = self.counted.as_ref().map_or(0, |view| view.cost());
-                books.settle(held, Released::Count(cost), store)
+                let body = self.counted.as_ref().map_or(0, |view| view.cost());
+                let cost = body.saturating_add(self.spending.cost_of_head);
+                let charged = match now {
+                    Some(Moment(now)) if cost > 0 => books.charged_at(held, now, store),
+                    _ => Some(*held),
+                };
+                charged.map_or(Settled::Failed, |charged| books.settle(&charged, Released::Count(cost), store))
             }
             Count::Records => books.settle(held, Released::Count(self.records()), store),
             Count::Distinct(namespace) => {
@@ -496,12 +504,9 @@ impl Exchange {
         }
     }
 
-    /// Records that left: of a route whose path names the subject, the one.
+    /// Records that left: at least the one that the path names, or that something of leaves.
     fn records(&self) -> u64 {
-        match &self.spending.collector {
-            Some(collector) if self.spending.path == InPath::Nobody => collector.records().max(1),
-            _ => 1,
-        }
+        self.spending.collector.as_ref().map_or(1, |collector| collector.records().max(1))
     }
 
     /// The subjects of a kind that left, each once, and how many records without one.

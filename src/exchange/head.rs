@@ -5,7 +5,7 @@ use super::body::{Carrier, DeclaredBody};
 use crate::caller::Caller;
 use crate::json::Texts;
 use crate::model::media::MediaRange;
-use crate::model::{Governed, HeadMode, Level, OtherContent, RouteId};
+use crate::model::{ClassId, Governed, HeadMode, Level, OtherContent, RouteId};
 use crate::program::{HeaderRule, Program};
 use crate::refusal::Refusal;
 
@@ -284,7 +284,6 @@ pub(super) struct Whose<'p> {
 /// The head that the caller gets: the safe list, `keep`, `classify`, `echo`, and what the plugin itself says (rule 31).
 pub(super) fn rewrite(upstream: &Headers, status: u16, own_type: OwnType<'_>, whose: &Whose<'_>) -> Headers {
     let Whose { program, route, caller, ceiling, echo } = *whose;
-    let rules = program.headers(route);
     let mut head: Headers = vec![(b":status".to_vec(), status.to_string().into_bytes())];
     let own = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
     match own_type {
@@ -302,14 +301,14 @@ pub(super) fn rewrite(upstream: &Headers, status: u16, own_type: OwnType<'_>, wh
         if echo.iter().any(|(echoed, _)| echoed == text) {
             continue;
         }
-        let mut classified = rules.clone().flat_map(|names| &names.classify);
-        if let Some((_, classes)) = classified.find(|(classified, _)| classified == text) {
+        if let Some(classes) = classes(program, route, text) {
             match program.header_rule(route, caller, classes, ceiling) {
                 HeaderRule::Keep => head.push((name.clone(), value.clone())),
                 HeaderRule::Replace(text) => head.push((name.clone(), text.into_bytes())),
                 HeaderRule::Drop => {}
             }
-        } else if SAFE.contains(&text) || rules.clone().flat_map(|names| &names.keep).any(|kept| kept == text) {
+        } else if SAFE.contains(&text) || program.headers(route).flat_map(|names| &names.keep).any(|kept| kept == text)
+        {
             head.push((name.clone(), value.clone()));
         }
     }
@@ -317,6 +316,24 @@ pub(super) fn rewrite(upstream: &Headers, status: u16, own_type: OwnType<'_>, wh
     head.push(own("cache-control", "private, no-store"));
     head.push(own("vary", "authorization"));
     head
+}
+
+/// The classes that a header follows on a route, if it follows any.
+fn classes<'p>(program: &'p Program, route: RouteId, name: &str) -> Option<&'p [ClassId]> {
+    let mut classified = program.headers(route).flat_map(|names| &names.classify);
+    classified.find(|(classified, _)| classified == name).map(|(_, classes)| &**classes)
+}
+
+/// What the headers that follow a class and come out as they are cost (rule 34).
+pub(super) fn cost(upstream: &Headers, whose: &Whose<'_>) -> u64 {
+    let Whose { program, route, caller, ceiling, echo } = *whose;
+    let cost = |class: &ClassId| program.policy().classes.get(usize::from(class.0)).and_then(|class| class.cost);
+    let is_own = |name: &str| echo.iter().any(|(echoed, _)| echoed == name);
+    let names = upstream.iter().filter_map(|(name, _)| std::str::from_utf8(name).ok()).filter(|name| !is_own(name));
+    let shown = names
+        .filter_map(|name| classes(program, route, name))
+        .filter(|classes| matches!(program.header_rule(route, caller, classes, ceiling), HeaderRule::Keep));
+    shown.flatten().filter_map(cost).fold(0, |sum, cost| sum.saturating_add(cost.into()))
 }
 
 /// Whether a rewritten head has a header that follows a class.

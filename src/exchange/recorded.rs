@@ -186,8 +186,8 @@ impl Exchange {
     /// How many records left, as far as anything counts them.
     fn left(&self) -> u64 {
         match (self.report.counts.records, &self.spending.collector) {
-            (0, Some(collector)) if self.spending.path == InPath::Nobody => collector.records(),
-            (0, _) => u64::from(self.spending.path != InPath::Nobody),
+            (0, Some(collector)) => collector.records().max(u64::from(self.spending.path != InPath::Nobody)),
+            (0, None) => u64::from(self.spending.path != InPath::Nobody),
             (counted, _) => counted,
         }
     }

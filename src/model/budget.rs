@@ -313,17 +313,16 @@ impl Governed {
     #[must_use]
     pub fn subjects_of(&self, namespace: Option<&str>) -> SubjectPlace {
         let is = |of: &str| namespace.is_none_or(|namespace| namespace == of);
-        if let Some(subject) = self.subject.as_ref().filter(|subject| is(&subject.namespace)) {
-            return SubjectPlace::Path(subject.segment);
+        let subject = self.subject.as_ref().filter(|subject| is(&subject.namespace));
+        let by_path = subject.map(|subject| SubjectPlace::Path(subject.segment));
+        if let (Some(by_path), Some(_)) = (&by_path, namespace) {
+            return by_path.clone();
         }
-        let mut place = SubjectPlace::Nowhere;
-        for entry in self.subject_entries(namespace) {
-            match innermost_array(&entry.path) {
-                Some(array) => return SubjectPlace::Array(array),
-                None => place = SubjectPlace::Root,
-            }
-        }
-        place
+        // Where all records count, those that the body lists do, whomever the path names.
+        let mut entries = self.subject_entries(namespace).peekable();
+        let in_body = if entries.peek().is_some() { SubjectPlace::Root } else { SubjectPlace::Nowhere };
+        let array = entries.find_map(|entry| innermost_array(&entry.path)).map(SubjectPlace::Array);
+        array.or(by_path).unwrap_or(in_body)
     }
 
     /// The most subjects, or records, that one response releases for a budget (rules 34a, 34b): what its request reserves,

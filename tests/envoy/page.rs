@@ -120,7 +120,7 @@ const CHANGED: &str = r#"
 sed 's/, notes: show}/}/' policies/telco.yaml >"$LIVE/next.yaml"
 fieldgate render "$LIVE/next.yaml" --to ecds --wasm "$FIELDGATE_WASM" --out "$LIVE" >&2
 for try in $(seq 100); do
-  answer=$(curl -s -H "authorization: Bearer $TOKEN" http://127.0.0.1:8080/accounts/42)
+  answer=$(curl -s -H "authorization: Bearer $TOKEN" http://127.0.0.1:10000/accounts/42)
   case $answer in *notes*) sleep 0.1 ;; *) break ;; esac
 done
 printf '%s' "$answer"
