@@ -66,6 +66,9 @@ fn documents(text: &str, file: u16, found: &mut Vec<Diagnostic>, subset: Subset)
         anchors: HashMap::new(),
         aliased: 0,
     };
+    if subset == Subset::Policy {
+        reader.unseen();
+    }
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => {

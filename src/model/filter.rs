@@ -47,12 +47,12 @@ impl Filter {
             .any(|(query, literal)| theirs.iter().any(|(other, different)| query == other && !same(literal, different)))
     }
 
-    /// Queries compared with `!=` that no existence test on every path to the comparison covers (rule 11): a missing
-    /// member makes those true.
+    /// Queries of comparisons that a missing member makes true, and that no existence test on every path there covers (rule 11):
+    /// `!=`, the opposite of any other, and `==`, `<=` or `>=` where both sides are missing.
     #[must_use]
     pub fn unguarded(&self) -> Vec<String> {
         let mut found = Vec::new();
-        self.expression.unguarded(&mut Vec::new(), &mut found);
+        self.expression.unguarded(false, &mut Vec::new(), &mut found);
         found.dedup();
         found
     }
@@ -203,42 +203,59 @@ impl Expression {
         }
     }
 
-    /// Collects the queries of `!=` comparisons for which no conjunct beside or above tests existence.
-    fn unguarded<'e>(&'e self, known: &mut Vec<&'e Query>, found: &mut Vec<String>) {
+    /// Collects the queries of comparisons that hold where nothing is, of the expression or its opposite, for which no
+    /// conjunct beside or above tests existence.
+    fn unguarded<'e>(&'e self, is_opposite: bool, known: &mut Vec<&'e Query>, found: &mut Vec<String>) {
         match self {
-            Self::Or(any) => any.iter().for_each(|expression| expression.unguarded(known, found)),
-            Self::And(all) => {
+            Self::Or(parts) | Self::And(parts) => {
                 let before = known.len();
-                known.extend(all.iter().filter_map(|conjunct| match conjunct {
-                    Self::Exists(query) => Some(query),
-                    _ => None,
-                }));
-                all.iter().for_each(|expression| expression.unguarded(known, found));
+                // The opposite of an "or" is the "and" of the opposites (De Morgan).
+                if matches!(self, Self::And(_)) != is_opposite {
+                    known.extend(parts.iter().filter_map(|part| part.tested(is_opposite)));
+                }
+                parts.iter().for_each(|part| part.unguarded(is_opposite, known, found));
                 known.truncate(before);
             }
-            // Under a negation an `==` is what a missing member turns.
-            Self::Not(expression) => match &**expression {
-                Self::Compare(Operator::Equal, left, right) => {
-                    Self::Compare(Operator::NotEqual, left.clone(), right.clone()).report(known, found);
+            Self::Not(expression) => expression.unguarded(!is_opposite, known, found),
+            Self::Compare(operator, left, right) => {
+                let queries = [left.query(), right.query()];
+                let holds = |of_nothing: bool| of_nothing != is_opposite;
+                let one = holds(*operator == Operator::NotEqual);
+                let untested = |query: &&Query| !known.iter().any(|tested| tested.0.starts_with(&query.0));
+                let missing: Vec<&Query> = queries.into_iter().flatten().filter(untested).collect();
+                let both = missing.len() == queries.len() && holds(operator.is_reflexive());
+                if one || both {
+                    found.extend(missing.iter().map(ToString::to_string));
                 }
-                other => other.unguarded(known, found),
-            },
-            Self::Compare(Operator::NotEqual, ..) => self.report(known, found),
-            Self::Exists(_) | Self::Compare(..) => {}
+            }
+            Self::Exists(_) => {}
         }
     }
 
-    fn report(&self, known: &[&Query], found: &mut Vec<String>) {
-        let Self::Compare(_, left, right) = self else {
-            return;
-        };
-        for operand in [left, right] {
-            if let Operand::Single(query) = operand
-                && !query.0.is_empty()
-                && !known.iter().any(|tested| tested.0.starts_with(&query.0))
-            {
-                found.push(query.to_string());
-            }
+    /// What is there wherever the expression, or its opposite, holds.
+    fn tested(&self, is_opposite: bool) -> Option<&Query> {
+        match self {
+            Self::Exists(query) => (!is_opposite).then_some(query),
+            Self::Not(expression) => expression.tested(!is_opposite),
+            Self::Or(_) | Self::And(_) | Self::Compare(..) => None,
+        }
+    }
+}
+
+impl Operator {
+    /// Whether it holds between a value and itself, and between nothing and nothing.
+    fn is_reflexive(self) -> bool {
+        matches!(self, Self::Equal | Self::LessOrEqual | Self::GreaterOrEqual)
+    }
+}
+
+impl Operand {
+    /// What of the element it is made of, where that may be missing. A count is a number then, too.
+    fn query(&self) -> Option<&Query> {
+        match self {
+            Self::Single(query) | Self::Value(query) => Some(query).filter(|query| !query.0.is_empty()),
+            Self::Length(operand) => operand.query(),
+            Self::Literal(_) | Self::Count(_) => None,
         }
     }
 }

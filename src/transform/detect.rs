@@ -241,6 +241,11 @@ struct Closed {
     account: bool,
 }
 
+/// Whether a card begins in this part and ends behind it.
+fn card_goes_beyond(symbols: &[u8], start: usize, end: usize) -> bool {
+    (start..end).filter_map(|at| card::at(Cursor::new(symbols, at))).any(|card| card > end)
+}
+
 impl Closed {
     fn all(symbols: &[u8]) -> Vec<Self> {
         let mut all = Vec::new();
@@ -253,7 +258,9 @@ impl Closed {
                 None if !symbol.is_ascii_alphanumeric() => None,
                 None => {
                     let other = cursor.uuid().or_else(|| cursor.book()).or_else(|| cursor.device());
-                    other.or_else(|| iban::slip(cursor))
+                    // What goes on as a card is no account: `no12 4111 1111 1111 1111` is a word, a number and a card.
+                    let slip = || iban::slip(cursor).filter(|end| !card_goes_beyond(symbols, start, *end));
+                    other.or_else(slip)
                 }
             };
             match end {

@@ -24,8 +24,8 @@ pub(super) const PAGES: &[Page] = &[
     Page::of_policy(
         Code::YamlFeature,
         "a YAML feature that a policy does not have",
-        "Anchors (`&a`), aliases (`*a`), merge keys (`<<`), tags (`!a`) and second documents are not part of the policy language (rule 2).",
-        "They make one line mean something that is written elsewhere. A reviewer of a policy reads one place at a time.",
+        "Anchors (`&a`), aliases (`*a`), merge keys (`<<`), tags (`!a`) and second documents are not part of the policy language (rule 2). Nor are the line breaks that only YAML 1.1 has, and characters that change the order in which a text is shown.",
+        "They make one line mean something that is written elsewhere, or show it as something else. A reviewer of a policy reads one place at a time.",
         "classes:\n  key: &plain {about: \"Ids\"}\n  contact: *plain\n  financial: {about: \"Money\"}\n",
         "classes:\n  key: {about: \"Ids\"}\n  contact: {about: \"Address, e-mail, phone\"}\n  financial: {about: \"Money\"}\n",
     ),
@@ -216,8 +216,8 @@ pub(super) const PAGES: &[Page] = &[
     Page::of_policy(
         Code::UnguardedNotEqual,
         "!= without an existence test",
-        "A filter compares with `!=` (or negates an `==`) without testing that the member exists.",
-        "By RFC 9535 a missing member is not equal to anything, so the comparison is true where the member is missing.",
+        "A filter compares with `!=`, or negates another comparison (`!(@.status == 'closed' || @.status == 'draft')`), or compares two members with `==`, `<=` or `>=`, without testing that the member exists.",
+        "By RFC 9535 a missing member is not equal to anything, and equal to another that is missing: so the comparison is true where the member is missing.",
         "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n    rows: $.lines[?@.status != 'closed']\n",
         "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n    rows: $.lines[?@.status && @.status != 'closed']\n",
     ),

@@ -7,6 +7,32 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::document::lookalike;
 
 impl YamlReader<'_> {
+    /// Reports characters by which a reviewer, or another reader of YAML, sees another policy than this one: line breaks of YAML
+    /// 1.1 that 1.2 has none of (§5.4), which end a comment there, and what turns the order of letters on a screen (Unicode's
+    /// UAX 9).
+    pub(super) fn unseen(&mut self) {
+        let odd = self.text.char_indices().filter_map(|(at, character)| match character {
+            '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                Some((at, character, "ends the line for some readers of YAML, and not for others"))
+            }
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                Some((at, character, "changes the order in which what follows is shown"))
+            }
+            _ => None,
+        });
+        let found: Vec<Diagnostic> = odd
+            .take(8)
+            .map(|(at, character, what)| {
+                let span = self.span(at, at.saturating_add(character.len_utf8()));
+                let code = u32::from(character);
+                let message = format!("there is a character here that cannot be seen: U+{code:04X} {what}");
+                let help = format!("take it out; in a quoted string write it as an escape: \"\\u{code:04x}\"");
+                Diagnostic::at(Code::YamlFeature, span, message).help(help)
+            })
+            .collect();
+        self.found.extend(found);
+    }
+
     /// Reports what cannot be read as YAML, with the slip that most likely is behind it.
     pub(super) fn syntax(&mut self, error: &ScanError) {
         let at = error.marker().byte_offset().unwrap_or(0).min(self.text.len());

@@ -1,5 +1,6 @@
 //! [`Reader`]: from untrusted nodes to words, numbers and names, with a finding for everything that is not one.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::super::similar::{all_nearest, nearest, question};
@@ -183,18 +184,20 @@ impl Reader {
     /// A list of strings, each once.
     pub(super) fn texts<'d>(&mut self, node: &'d Node, what: &str) -> Vec<(&'d str, Span)> {
         let mut texts: Vec<(&str, Span)> = Vec::new();
+        // A file may be one long list: each element is looked up, and not compared with all before it.
+        let mut known: BTreeMap<&str, Span> = BTreeMap::new();
         for element in self.list(node, what) {
             let Some(text) = self.text(element, &format!("an element of {what}")) else {
                 continue;
             };
-            if let Some((_, first)) = texts.iter().find(|(known, _)| *known == text) {
-                let first = *first;
+            if let Some(first) = known.get(text).copied() {
                 self.push(
                     Diagnostic::at(Code::DuplicateKey, element.span, format!("{what} names `{text}` twice"))
                         .label(first, "first here")
                         .help("leave one of them out"),
                 );
             } else {
+                known.insert(text, element.span);
                 texts.push((text, element.span));
             }
         }

@@ -171,7 +171,7 @@ impl Lint<'_> {
         }
     }
 
-    /// `!=` without an existence test, in every filter of one path.
+    /// Comparisons that a missing member makes true, in every filter of one path.
     fn unguarded(&mut self, path: &FieldPath, span: Span) {
         for segment in &path.segments {
             let Segment::Filtered(filter) = segment else { continue };
@@ -180,7 +180,7 @@ impl Lint<'_> {
                     Diagnostic::at(
                         Code::UnguardedNotEqual,
                         span,
-                        format!("`{query} != …` is true where `{query}` is missing (RFC 9535 §2.3.5.2.2)"),
+                        format!("what this filter asks of `{query}` is true where `{query}` is missing (RFC 9535 §2.3.5.2.2)"),
                     )
                     .help(format!("write `{query} && …` in front if such elements are to be left out")),
                 );
