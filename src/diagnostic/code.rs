@@ -87,6 +87,7 @@ codes! {
         53 UnnamedField "Fields of the API's description that no shape names (rule 14).",
         54 UnroutedOperation "Operations of the API's description that no route is for (rule 5).",
         55 ReportOnly "A route that only reports until a day (rule 38).",
+        162 UncountedList "A list beside the one that a budget counts (rule 34).",
     }
     Error {
         60 NotDeployment "A file without any configuration that Envoy, Istio or Envoy Gateway reads.",

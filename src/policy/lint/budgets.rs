@@ -2,7 +2,11 @@
 
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Budget, BudgetId, BudgetKey, ClaimPath, Count, RouteBody, RouteId, Store, SubjectPlace};
+use crate::model::field_path::FieldPath;
+use crate::model::{
+    Budget, BudgetId, BudgetKey, ClaimPath, ClassId, Count, Entry, Level, PolicySet, Route, RouteBody, RouteId, Scope,
+    Store, SubjectPlace, innermost_array, without_filters,
+};
 
 /// Requests that a budget should have room for: fewer lists at a time than that, and the reservations of a few parallel
 /// requests fill it.
@@ -35,6 +39,7 @@ impl Lint<'_> {
             }
         }
         self.uncounted_routes();
+        self.uncounted_lists();
     }
 
     /// A budget that nobody comes near the end of.
@@ -90,6 +95,46 @@ impl Lint<'_> {
         }
     }
 
+    /// Lists that somebody sees on a route whose records are in another list: what leaves of them is no record of a budget's.
+    fn uncounted_lists(&mut self) {
+        let policy = self.policy;
+        for (id, route) in (0u16..).map(RouteId).zip(&policy.routes) {
+            let RouteBody::Governed(governed) = &route.body else { continue };
+            let counted = policy.budgets_on(id).find_map(|(_, budget)| {
+                let kind = match &budget.count {
+                    Count::Distinct(kind) => Some(&**kind),
+                    Count::Records => None,
+                    Count::Cost => return None,
+                };
+                match governed.subjects_of(kind) {
+                    SubjectPlace::Array(array) => Some((budget, array)),
+                    SubjectPlace::Path(_) | SubjectPlace::Root | SubjectPlace::Nowhere => None,
+                }
+            });
+            let Some((budget, records)) = counted else { continue };
+            let mut told: Vec<FieldPath> = Vec::new();
+            for entry in governed.entries.iter().filter(|entry| somebody_sees(policy, route, entry)) {
+                let Some(list) = list(&entry.path) else { continue };
+                let is_along = |one: &FieldPath, other: &FieldPath| one.segments.starts_with(&other.segments);
+                if is_along(&list, &records) || is_along(&records, &list) || told.contains(&list) {
+                    continue;
+                }
+                let message = format!(
+                    "`{}` is in a list of its own: budget `{}` counts `{records}`, and of this nothing is counted",
+                    entry.path, budget.name
+                );
+                let help =
+                    "if it is about people, serve it by a route of its own; of links and the like it is no matter";
+                self.push(
+                    Diagnostic::at(Code::UncountedList, entry.span, message)
+                        .label(budget.span, "the budget")
+                        .help(help),
+                );
+                told.push(list);
+            }
+        }
+    }
+
     /// A budget that has not room for ten of the largest responses of a route.
     fn small(&mut self, id: BudgetId, budget: &Budget) {
         let policy = self.policy;
@@ -128,4 +173,19 @@ impl Lint<'_> {
             );
         }
     }
+}
+
+/// The elements of the list that a place is in, or all that is below a `..*`, which may be any number of lists.
+fn list(path: &FieldPath) -> Option<FieldPath> {
+    let below = || FieldPath { open: false, ..without_filters(path) };
+    if path.open { Some(below()) } else { innermost_array(path) }
+}
+
+/// Whether some scope of the route's area grants anything of an entry.
+fn somebody_sees(policy: &PolicySet, route: &Route, entry: &Entry) -> bool {
+    let sees = |scope: &Scope| {
+        let granted = |class: &ClassId| scope.grant.get(usize::from(class.0)).is_some_and(|level| *level > Level::Hide);
+        scope.areas.contains(&route.area) && entry.classes.iter().all(granted)
+    };
+    policy.scopes.iter().any(sees)
 }
