@@ -9,7 +9,7 @@
 //!  bytes ─► trees (document::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record, metrics
 //!                                 │                │  ├──► plugin, module ── embedded policy ─► Demands
 //!            patch, resource: what they are made of│  ├──► host
-//!                                                  │  └──► istio, mesh, pods; gateway, patches, attach, conflict; rendered
+//!                                                  │  └──► istio, mesh, pods; gateway, beside, patches, attach, conflict; rendered
 //!                                                  ├─────► recognise: which of them is the plugin, or the module
 //!                                                  ├─────► services: the rate limit services that policies ask
 //!                                                  ├─────► status: what a cluster says of what is in force
@@ -20,6 +20,7 @@
 //! cluster) is at most a note. Defaults are those of Envoy 1.40, Istio 1.27 and Envoy Gateway 1.9.
 
 mod attach;
+mod beside;
 mod conflict;
 mod connection;
 mod covered;

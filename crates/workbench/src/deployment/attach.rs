@@ -9,7 +9,7 @@ use super::look::{Look, names};
 use super::patches::{self, Gated};
 use super::resource::{self, Resource, ResourceName};
 use super::survey::Survey;
-use super::{headers, recognise, rendered};
+use super::{beside, headers, recognise, rendered};
 use fieldgate::diagnostic::{Code, Diagnostic};
 use fieldgate::document::Node;
 use fieldgate::model::Identity;
@@ -21,7 +21,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     let policies = all(survey, &["EnvoyExtensionPolicy"]);
     let ours: Vec<&Node> = policies.iter().copied().filter(|policy| recognise::has_plugin(policy)).collect();
     let gated = patches::gated(look, survey);
-    replaced(look, survey, &policies);
+    beside::check(look, survey, &policies);
     for policy in &ours {
         let targets = resource::targets(policy, &survey.resources);
         let has_gate = gated.covers(&targets);
@@ -139,47 +139,6 @@ fn of_group<'n>(survey: &Survey<'n>, kind: &str) -> Vec<&'n Node> {
     all(survey, &[kind]).into_iter().filter(|one| resource::is_of(one, GROUP)).collect()
 }
 
-/// The policy of a route takes the place of its Gateway's, unless it is merged.
-fn replaced(look: &mut Look, survey: &Survey<'_>, policies: &[&Node]) {
-    let wide: Vec<ResourceName> = policies
-        .iter()
-        .filter(|policy| recognise::has_plugin(policy))
-        .flat_map(|policy| resource::targets(policy, &survey.resources))
-        .filter(|target| target.kind == "Gateway")
-        .collect();
-    for policy in policies.iter().filter(|policy| !recognise::has_plugin(policy)) {
-        if at(policy, &["spec", "mergeType"]).is_some() {
-            continue;
-        }
-        for target in resource::targets(policy, &survey.resources) {
-            let given = survey.resources.iter().find(|resource| resource::named(resource) == target);
-            let below =
-                given.is_none_or(|route| resource::parents(route.node).iter().any(|parent| wide.contains(parent)));
-            // A policy of another Gateway, or a second of the same, is no route's.
-            let of_route = target.kind != "Gateway" && below
-                || target.kind == "Gateway" && has_section(policy) && wide.contains(&target);
-            if !wide.is_empty() && of_route {
-                look.say(
-                    Code::PluginDisabled,
-                    resource::place(policy),
-                    format!(
-                        "the EnvoyExtensionPolicy `{}` on {} `{}` takes the place of the Gateway's (no `mergeType`): the plugin does not run for it",
-                        resource::name(policy),
-                        target.kind,
-                        target.name
-                    ),
-                    "write `mergeType: StrategicMerge`, or put the plugin into this policy too",
-                );
-            }
-        }
-    }
-}
-
-fn has_section(policy: &Node) -> bool {
-    let targets = at(policy, &["spec", "targetRefs"]).and_then(Node::elements).unwrap_or_default();
-    targets.iter().any(|target| get(target, "sectionName").is_some())
-}
-
 /// Whether a route goes through the plugin: its own policies decide, else its Gateways'.
 fn is_covered(route: &Resource<'_>, policies: &[&Node], survey: &Survey<'_>) -> bool {
     let own = resource::named(route);
@@ -195,7 +154,7 @@ fn is_covered(route: &Resource<'_>, policies: &[&Node], survey: &Survey<'_>) -> 
     if plugin(&mine) {
         return true;
     }
-    let merged = mine.iter().all(|policy| at(policy, &["spec", "mergeType"]).is_some());
+    let merged = mine.iter().all(|policy| beside::leaves_plugin(policy));
     let parents = resource::parents(route.node);
     merged && !parents.is_empty() && parents.iter().all(|parent| plugin(&on(parent)))
 }

@@ -5,7 +5,7 @@ use super::field::{at, elements, get, head, is_zero_duration, member, set, text,
 use super::look::Look;
 use super::plugin::{self, Flag};
 use super::survey::Survey;
-use super::{attach, conflict, connection, istio, metrics, patches, pin, recognise, record};
+use super::{attach, beside, conflict, connection, istio, metrics, patches, pin, recognise, record};
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::document::{Node, Tree};
 
@@ -51,17 +51,8 @@ fn extension(look: &mut Look, resource: &Node, given: &Demands, flag: Flag, relo
             .help("keep one: a policy has any number of routes"),
         );
     }
-    let before = modules.iter().take(index).map(|module| (head(module), "a Wasm module"));
-    let scripts = elements(spec, "lua").iter().map(|script| (script.span, "a Lua script"));
-    let processors = elements(spec, "extProc").iter().map(|processor| (head(processor), "an external processor"));
-    for (span, what) in before.chain(scripts).chain(processors) {
-        look.say(
-            Code::FilterBefore,
-            span,
-            format!("Envoy Gateway puts {what} like this before the plugin: what it answers with is not filtered"),
-            "see to it that it answers with nothing of a customer's, or order it behind: `filterOrder` of EnvoyProxy",
-        );
-    }
+    beside::around(look, modules, index);
+    beside::others(look, spec);
     let mut demands = None;
     for (_, module) in ours {
         demands = Some(wasm(look, module, given, flag, reloads)).or(demands);
