@@ -9,7 +9,7 @@
 //!  bytes ─► trees (document::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record, metrics
 //!                                 │                │  ├──► plugin, module ── embedded policy ─► Demands
 //!            patch, resource: what they are made of│  ├──► host
-//!                                                  │  └──► istio, mesh, pods; gateway, beside, patches, attach, conflict; rendered
+//!                                                  │  └──► istio, mesh, pods; gateway: beside, patches, attach, listeners, conflict; rendered
 //!                                                  ├─────► recognise: which of them is the plugin, or the module
 //!                                                  ├─────► services: the rate limit services that policies ask
 //!                                                  ├─────► status: what a cluster says of what is in force
@@ -33,6 +33,7 @@ mod headers;
 mod host;
 mod identity;
 mod istio;
+mod listeners;
 mod look;
 mod manager;
 mod mesh;
@@ -46,6 +47,7 @@ mod pin;
 mod plugin;
 mod pods;
 mod printed;
+mod reach;
 mod recognise;
 mod record;
 mod rendered;

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::demands::Demands;
-use super::field::{at, elements, get, head, member, number, set, text};
+use super::field::{at, elements, get, head, member, set, text};
 use super::look::{Look, names};
-use super::patches::{self, Gated};
+use super::patches;
 use super::resource::{self, Resource, ResourceName};
 use super::survey::Survey;
-use super::{beside, headers, recognise, rendered};
+use super::{beside, headers, listeners, reach, recognise, rendered};
 use fieldgate::diagnostic::{Code, Diagnostic};
 use fieldgate::document::Node;
 use fieldgate::model::Identity;
@@ -30,7 +30,9 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
             let what = if others.is_empty() {
                 "there is no gate".to_owned()
             } else {
-                format!("the gate is for {others}, and not for this")
+                let missing = names(gated.without(&targets).into_iter().map(|gateway| gateway.name.as_str()));
+                let missing = if targets.len() > 1 { missing } else { "this".to_owned() };
+                format!("the gate is for {others}, and not for {missing}")
             };
             look.say(
                 Code::NoGate,
@@ -44,9 +46,10 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     }
     if !ours.is_empty() {
         proxies(look, survey);
-        listeners(look, survey, &gated);
+        listeners::check(look, survey, &gated);
         patches::ungated(look, survey, &gated);
         ways(look, survey, &policies, &gated.gateways);
+        encrypted(look, survey);
         tokens(look, survey, demands);
     }
     for resource in &survey.resources {
@@ -62,21 +65,26 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
 /// The plugin hangs on a Gateway that is not among the files, and others are.
 fn nowhere(look: &mut Look, survey: &Survey<'_>, policy: &Node, targets: &[ResourceName]) {
     let given = of_group(survey, "Gateway");
-    let is_given = |target: &ResourceName| {
-        given
-            .iter()
-            .any(|gateway| resource::name(gateway) == target.name && resource::namespace(gateway) == target.namespace)
-    };
-    let absent = targets.iter().find(|target| target.kind == "Gateway" && !is_given(target));
-    if let (Some(absent), Some(_)) = (absent, given.first()) {
-        let others = names(given.iter().map(|gateway| resource::name(gateway)));
+    let gateways: Vec<&ResourceName> = targets.iter().filter(|target| target.kind == "Gateway").collect();
+    let absent = gateways.iter().find(|target| !reach::is_given(survey, target));
+    let (Some(absent), Some(_)) = (absent, given.first()) else { return };
+    let (own, namespace, place) = (&absent.name, &absent.namespace, resource::place(policy));
+    if gateways.iter().any(|target| reach::is_given(survey, target)) {
         look.say(
-            Code::PluginMissing,
-            resource::place(policy),
-            format!("the plugin is for the Gateway `{}` in `{}`, and the files have {others}: there nothing is filtered", absent.name, absent.namespace),
-            "name the Gateway that there is: `fieldgate render --to envoy-gateway --gateway NAME --namespace NAMESPACE`",
+            Code::Elsewhere,
+            place,
+            format!("the plugin is for the Gateway `{own}` in `{namespace}` too, which is not among the files: its listeners are not looked at"),
+            "give it too: another `--envoy FILE`",
         );
+        return;
     }
+    let others = names(given.iter().map(|gateway| resource::name(gateway)));
+    look.say(
+        Code::PluginMissing,
+        place,
+        format!("the plugin is for the Gateway `{own}` in `{namespace}`, and the files have {others}: there nothing is filtered"),
+        "name the Gateway that there is: `fieldgate render --to envoy-gateway --gateway NAME --namespace NAMESPACE`",
+    );
 }
 
 /// An EnvoyProxy is in force where a Gateway names it, or the class of one.
@@ -97,34 +105,6 @@ fn proxies(look: &mut Look, survey: &Survey<'_>) {
                 "neither this Gateway nor its class names an EnvoyProxy: the key, the decision record and the labels of the metrics do not reach its proxy",
                 "write `infrastructure: {parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: fieldgate}}` under `spec`",
             );
-        }
-    }
-}
-
-/// Patches name listeners, the plugin a whole Gateway: a listener that no patch names is without the gate. Listeners of one port
-/// are one in Envoy, under the name of the first.
-fn listeners(look: &mut Look, survey: &Survey<'_>, gated: &Gated) {
-    for gateway in survey.resources.iter().filter(|resource| resource.kind == "Gateway") {
-        if !gated.gateways.contains(&resource::named(gateway)) {
-            continue;
-        }
-        let all = at(gateway.node, &["spec", "listeners"]).and_then(Node::elements).unwrap_or_default();
-        let port = |listener: &Node| get(listener, "port").and_then(number);
-        let is_gated = |listener: &Node| {
-            let name = text(listener, "name").unwrap_or_default();
-            gated.has(&format!("{}/{}/{name}", resource::namespace(gateway.node), resource::name(gateway.node)))
-        };
-        for listener in all {
-            let speaks_http = matches!(text(listener, "protocol"), Some("HTTP" | "HTTPS"));
-            let of_port = all.iter().filter(|other| port(other) == port(listener));
-            if speaks_http && !of_port.into_iter().any(is_gated) {
-                look.say(
-                    Code::NoGate,
-                    get(listener, "name").map_or_else(|| head(listener), |name| name.span),
-                    "no patch puts the gate into this listener: what comes through it may be served before the plugin is, or without it",
-                    "name it: `fieldgate render --to envoy-gateway --listener NAME`, once for each",
-                );
-            }
         }
     }
 }
@@ -155,7 +135,7 @@ fn is_covered(route: &Resource<'_>, policies: &[&Node], survey: &Survey<'_>) -> 
         return true;
     }
     let merged = mine.iter().all(|policy| beside::leaves_plugin(policy));
-    let parents = resource::parents(route.node);
+    let parents = resource::parents(route.node, &survey.resources);
     merged && !parents.is_empty() && parents.iter().all(|parent| plugin(&on(parent)))
 }
 
@@ -169,7 +149,7 @@ fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Resou
         routes.partition(|route| HTTP.contains(&route.kind) && is_covered(route, policies, survey));
     let governed: BTreeSet<ResourceName> = covered.iter().flat_map(|route| resource::backends(route.node)).collect();
     for route in open {
-        let parents = resource::parents(route.node);
+        let parents = resource::parents(route.node, &survey.resources);
         let own = resource::named(route);
         let is_told = policies.iter().any(|policy| {
             !recognise::has_plugin(policy) && resource::targets(policy, &survey.resources).contains(&own)
@@ -177,6 +157,15 @@ fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Resou
         let is_closed =
             HTTP.contains(&route.kind) && !parents.is_empty() && parents.iter().all(|parent| gated.contains(parent));
         if is_closed || (is_told && HTTP.contains(&route.kind)) {
+            continue;
+        }
+        if let Some(set) = parents.iter().find(|parent| parent.kind == "ListenerSet") {
+            look.say(
+                Code::Elsewhere,
+                resource::place(route.node),
+                format!("the ListenerSet `{}` of this {} is not among the files: whether it goes through the plugin is not known", set.name, route.kind),
+                "give it too: another `--envoy FILE`",
+            );
             continue;
         }
         let backends = resource::backends(route.node);
@@ -203,6 +192,10 @@ fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Resou
             );
         }
     }
+}
+
+/// Listeners whose TLS does not end at them.
+fn encrypted(look: &mut Look, survey: &Survey<'_>) {
     for gateway in of_group(survey, "Gateway") {
         for listener in at(gateway, &["spec", "listeners"]).and_then(Node::elements).unwrap_or_default() {
             if let Some(mode) = at(listener, &["tls", "mode"]).filter(|mode| mode.text() == Some("Passthrough")) {

@@ -6,9 +6,9 @@
 
 use super::field::{at, elements, get, head};
 use super::look::Look;
-use super::recognise;
 use super::resource::{self, ResourceName};
 use super::survey::Survey;
+use super::{reach, recognise};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 
@@ -56,12 +56,7 @@ fn behind(look: &mut Look, span: Span, what: &str, else_do: &str) {
 
 /// Judges the policies of routes and listeners of the Gateways that have the plugin.
 pub(super) fn check(look: &mut Look, survey: &Survey<'_>, policies: &[&Node]) {
-    let wide: Vec<ResourceName> = policies
-        .iter()
-        .filter(|policy| recognise::has_plugin(policy))
-        .flat_map(|policy| resource::targets(policy, &survey.resources))
-        .filter(|target| target.kind == "Gateway")
-        .collect();
+    let wide = reach::gateways(survey);
     if wide.is_empty() {
         return;
     }
@@ -84,7 +79,8 @@ fn is_below(target: &ResourceName, policy: &Node, wide: &[ResourceName], survey:
         return has_section(policy) && wide.contains(target);
     }
     let given = survey.resources.iter().find(|resource| resource::named(resource) == *target);
-    given.is_none_or(|route| resource::parents(route.node).iter().any(|parent| wide.contains(parent)))
+    given
+        .is_none_or(|route| resource::parents(route.node, &survey.resources).iter().any(|parent| wide.contains(parent)))
 }
 
 fn has_section(policy: &Node) -> bool {
@@ -111,7 +107,8 @@ fn replaced(look: &mut Look, policy: &Node, target: &ResourceName) {
             "merges, and its `wasm` takes the place of the Gateway's list",
             "put the plugin into this policy's `wasm` too: lists are not merged",
         )
-    } else if at(policy, &["spec", "wasm"]).is_some() {
+    } else if at(policy, &["spec", "wasm"]).is_some() || !target.kind.ends_with("Route") {
+        // Only what is for routes can be merged.
         ("takes the place of the Gateway's (no `mergeType`)", "put the plugin into this policy's `wasm` too")
     } else {
         (

@@ -40,6 +40,12 @@ pub(super) fn json_patches(resource: &Node) -> &[Node] {
     at(resource, &["spec", "jsonPatches"]).and_then(Node::elements).unwrap_or_default()
 }
 
+/// The listener that a patch of an EnvoyPatchPolicy is for, by Envoy's name.
+pub(super) fn listener(patch: &Node) -> Option<&Node> {
+    let of_listener = text(patch, "type").is_some_and(|kind| kind.ends_with(".Listener"));
+    get(patch, "name").filter(|_| of_listener)
+}
+
 /// Where an operation works: what its `jsonPath` selects, and the `path` from there.
 pub(super) fn place(operation: &Node) -> String {
     let part = |name| text(operation, name).unwrap_or_default();

@@ -4,38 +4,90 @@ use super::demands::Demands;
 use super::field::{at, get, head, is_enumerator, message, text, truth};
 use super::look::Look;
 use super::patch::{self, Extent};
-use super::resource::{self, ResourceName};
+use super::resource::{self, Resource, ResourceName};
 use super::survey::Survey;
-use super::{connection, gate, headers, metrics, order, plugin, recognise};
+use super::{connection, gate, headers, metrics, order, plugin, reach, recognise};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 
 /// The Gateways before whose routers there is a gate, and the listeners that have it, as Envoy Gateway names them.
 #[derive(Debug, Default)]
 pub(super) struct Gated {
+    /// Those that patches are for, and those among the files whose class patches are for.
     pub(super) gateways: Vec<ResourceName>,
-    listeners: Vec<String>,
-    /// Whether those of a class have it, which share a proxy.
-    of_class: bool,
+    /// The classes, whose Gateways share a proxy.
+    classes: Vec<String>,
+    /// What patches are for, a Gateway or a class, and the listener.
+    listeners: Vec<(ResourceName, String)>,
+    /// Gateways and their classes, of those among the files.
+    given: Vec<(ResourceName, String)>,
 }
 
 impl Gated {
-    /// Whether what is attached to these has the gate, as far as the files tell.
-    pub(super) fn covers(&self, targets: &[ResourceName]) -> bool {
-        let is_gated = |target: &ResourceName| self.gateways.contains(target);
-        let is_of_gateway = targets.iter().any(|target| target.kind == "Gateway");
-        targets.iter().any(is_gated) || (!self.gateways.is_empty() && !is_of_gateway) || self.of_class
+    fn of(survey: &Survey<'_>) -> Self {
+        let gateways = survey.resources.iter().filter(|resource| resource.kind == "Gateway");
+        let class = |gateway: &Resource<'_>| at(gateway.node, &["spec", "gatewayClassName"])?.text().map(str::to_owned);
+        let given = gateways.filter_map(|gateway| Some((resource::named(gateway), class(gateway)?))).collect();
+        Self { given, ..Self::default() }
     }
 
-    /// Whether a listener of a Gateway has the gate: `namespace/gateway/listener`.
-    pub(super) fn has(&self, listener: &str) -> bool {
-        self.listeners.iter().any(|name| name == listener)
+    /// Adds a gate for a Gateway or a class.
+    fn add(&mut self, target: &ResourceName, listener: Option<&str>) {
+        self.listeners.extend(listener.map(|name| (target.clone(), name.to_owned())));
+        if target.kind == reach::CLASS {
+            self.gateways
+                .extend(self.given.iter().filter(|(_, class)| *class == target.name).map(|(own, _)| own.clone()));
+            self.classes.push(target.name.clone());
+        } else {
+            self.gateways.push(target.clone());
+        }
+    }
+
+    /// The Gateways of these that have no gate, as far as the files tell.
+    pub(super) fn without<'t>(&self, targets: &'t [ResourceName]) -> Vec<&'t ResourceName> {
+        let is_given = |target: &ResourceName| self.given.iter().any(|(given, _)| given == target);
+        let is_gated =
+            |target: &ResourceName| self.gateways.contains(target) || !self.classes.is_empty() && !is_given(target);
+        targets.iter().filter(|target| target.kind == "Gateway" && !is_gated(target)).collect()
+    }
+
+    /// Whether what is attached to these has the gate, as far as the files tell.
+    pub(super) fn covers(&self, targets: &[ResourceName]) -> bool {
+        let is_of_gateway = targets.iter().any(|target| target.kind == "Gateway");
+        let is_anywhere = !self.gateways.is_empty() || !self.classes.is_empty();
+        is_anywhere && (!is_of_gateway || self.without(targets).is_empty())
+    }
+
+    /// The listeners of a Gateway that have the gate.
+    pub(super) fn listeners(&self, gateway: &ResourceName) -> impl Iterator<Item = &str> {
+        let class = self.given.iter().find(|(given, _)| given == gateway).map(|(_, class)| class);
+        let is_for = move |target: &ResourceName| {
+            target == gateway || target.kind == reach::CLASS && Some(&target.name) == class
+        };
+        self.listeners.iter().filter(move |(target, _)| is_for(target)).map(|(_, name)| name.as_str())
+    }
+
+    /// Whether a listener of a Gateway has the gate.
+    pub(super) fn has(&self, gateway: &ResourceName, listener: &str) -> bool {
+        self.listeners(gateway).any(|name| name == listener)
+    }
+
+    /// The Gateways whose listeners one shares, where their class has the gate.
+    pub(super) fn siblings<'s, 'n>(
+        &'s self,
+        survey: &'s Survey<'n>,
+        gateway: &Resource<'n>,
+    ) -> impl Iterator<Item = &'s Resource<'n>> {
+        let class_of = |name: &ResourceName| self.given.iter().find(|(given, _)| given == name).map(|(_, class)| class);
+        let class = class_of(&resource::named(gateway)).filter(|class| self.classes.contains(class));
+        let gateways = survey.resources.iter().filter(|resource| resource.kind == "Gateway");
+        gateways.filter(move |other| class.is_some() && class_of(&resource::named(other)) == class)
     }
 }
 
 /// Finds the gates. Says why one that is meant to be a gate is none.
 pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
-    let mut found = Gated::default();
+    let mut found = Gated::of(survey);
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
         let target = at(resource.node, &["spec", "targetRef"]);
         if let Some((place, why, help)) = target.and_then(|target| refused(survey, target)) {
@@ -64,9 +116,9 @@ pub(super) fn gated(look: &mut Look, survey: &Survey<'_>) -> Gated {
                 ),
                 None => {
                     metrics::gate(look, value);
-                    found.of_class |= target.is_some_and(is_class);
-                    found.gateways.extend(resource::targets(resource.node, &survey.resources));
-                    found.listeners.extend(text(patch, "name").map(str::to_owned));
+                    for target in resource::targets(resource.node, &survey.resources) {
+                        found.add(&target, text(patch, "name"));
+                    }
                 }
             }
         }
@@ -96,23 +148,20 @@ fn refused(survey: &Survey<'_>, target: &Node) -> Option<(Span, &'static str, &'
 }
 
 fn is_class(target: &Node) -> bool {
-    text(target, "kind") == Some("GatewayClass")
+    text(target, "kind") == Some(reach::CLASS)
 }
 
 /// Listeners that other patches name and the gate does not, of Gateways that have a gate and are not among the files: those of
 /// the others are looked at one by one.
 pub(super) fn ungated(look: &mut Look, survey: &Survey<'_>, gated: &Gated) {
-    let is_given = |target: &ResourceName| survey.resources.iter().any(|one| resource::named(one) == *target);
     let mut told: Vec<&str> = Vec::new();
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy") {
         let targets = resource::targets(resource.node, &survey.resources);
-        if !targets.iter().any(|target| gated.gateways.contains(target) && !is_given(target)) {
-            continue;
-        }
+        let is_absent = |target: &&ResourceName| gated.gateways.contains(target) && !reach::is_given(survey, target);
+        let Some(target) = targets.iter().find(is_absent) else { continue };
         for patch in patch::json_patches(resource.node) {
-            let of_listener = text(patch, "type").is_some_and(|kind| kind.ends_with(".Listener"));
-            let Some(name) = get(patch, "name").filter(|_| of_listener) else { continue };
-            let Some(listener) = name.text().filter(|name| !gated.has(name)) else { continue };
+            let Some(name) = patch::listener(patch) else { continue };
+            let Some(listener) = name.text().filter(|name| !gated.has(target, name)) else { continue };
             if told.contains(&listener) {
                 continue;
             }
@@ -121,28 +170,20 @@ pub(super) fn ungated(look: &mut Look, survey: &Survey<'_>, gated: &Gated) {
                 Code::NoGate,
                 name.span,
                 format!("no patch puts the gate into `{listener}`, which this one is for: what comes through it may be served before the plugin is, or without it"),
-                format!("write `name: {}` if that is the listener, or add the gate to this one too", gated.listeners.first().map_or("", String::as_str)),
+                format!("write `name: {}` if that is the listener, or add the gate to this one too", gated.listeners(target).next().unwrap_or_default()),
             );
         }
     }
 }
 
-/// Whether a patch makes jwt_authn ask for an end of a token's life.
+/// Whether patches make jwt_authn ask for an end of a token's life.
 pub(super) fn requires_expiration(survey: &Survey<'_>) -> bool {
-    let policies = survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy");
-    policies
-        .flat_map(|resource| patch::operations(resource.node))
-        .filter_map(patch::written)
-        .any(|(name, value)| name == "require_expiration" && truth(value) == Some(true))
+    reach::is_patched(survey, |name, value| name == "require_expiration" && truth(value) == Some(true))
 }
 
-/// Whether a patch has Envoy make a virtual machine anew that failed, which an EnvoyExtensionPolicy cannot say.
+/// Whether patches have Envoy make a virtual machine anew that failed, which an EnvoyExtensionPolicy cannot say.
 pub(super) fn reloads(survey: &Survey<'_>) -> bool {
-    let policies = survey.resources.iter().filter(|resource| resource.kind == "EnvoyPatchPolicy");
-    policies
-        .flat_map(|resource| patch::operations(resource.node))
-        .filter_map(patch::written)
-        .any(|(name, value)| name == "failure_policy" && is_enumerator(value, "FAIL_RELOAD", 1))
+    reach::is_patched(survey, |name, value| name == "failure_policy" && is_enumerator(value, "FAIL_RELOAD", 1))
 }
 
 /// Judges what the patches do to the plugin, the gate, and what is around them.

@@ -9,7 +9,7 @@ use super::look::{Look, names};
 use super::patch::{self, Extent};
 use super::recognise::{Carrier, Plugin, carried, is_core, is_plugin, recognise, says_so, vm_id};
 use super::survey::Survey;
-use super::{identity, message, module, pin, routes, services, tables};
+use super::{identity, message, module, pin, reach, routes, services, tables};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::HeadMode;
@@ -178,21 +178,14 @@ pub(super) enum Flag {
 /// Whether a patch lets the plugin hold the head: neither WasmPlugin nor EnvoyExtensionPolicy can say so.
 pub(super) fn flag(survey: &Survey<'_>) -> Flag {
     const NAME: &str = "allow_on_headers_stop_iteration";
-    let mut patched = false;
-    for resource in &survey.resources {
-        match resource.kind {
-            "EnvoyFilter" => {
-                for one in patch::patches(resource.node).filter(|one| patch::extent(one) == Extent::Patch) {
-                    walk(one, &mut |node| patched |= set(node, NAME).is_some());
-                }
-            }
-            "EnvoyPatchPolicy" => {
-                for (name, value) in patch::operations(resource.node).filter_map(patch::written) {
-                    patched |= name == NAME && truth(value) == Some(true);
-                    walk(value, &mut |node| patched |= set(node, NAME).is_some());
-                }
-            }
-            _ => {}
+    let mut patched = reach::is_patched(survey, |name, value| {
+        let mut inside = name == NAME && truth(value) == Some(true);
+        walk(value, &mut |node| inside |= set(node, NAME).is_some());
+        inside
+    });
+    for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyFilter") {
+        for one in patch::patches(resource.node).filter(|one| patch::extent(one) == Extent::Patch) {
+            walk(one, &mut |node| patched |= set(node, NAME).is_some());
         }
     }
     if patched { Flag::Patched } else { Flag::Absent }

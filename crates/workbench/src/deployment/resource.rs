@@ -33,7 +33,7 @@ pub(super) const TRAFFIC: [&str; 10] = [
 ];
 
 /// The kinds that change what becomes of traffic.
-pub(super) const BESIDE: [&str; 11] = [
+pub(super) const BESIDE: [&str; 12] = [
     "AuthorizationPolicy",
     "BackendTrafficPolicy",
     "ClientTrafficPolicy",
@@ -42,6 +42,7 @@ pub(super) const BESIDE: [&str; 11] = [
     "EnvoyPatchPolicy",
     "EnvoyProxy",
     "HTTPRouteFilter",
+    "ListenerSet",
     "RequestAuthentication",
     "SecurityPolicy",
     "TrafficExtension",
@@ -99,10 +100,19 @@ pub(super) fn targets(policy: &Node, among: &[Resource<'_>]) -> Vec<ResourceName
     found
 }
 
-/// The Gateways that a route hangs on.
-pub(super) fn parents(route: &Node) -> Vec<ResourceName> {
+/// The Gateways that a route or a ListenerSet hangs on, itself or by a ListenerSet among the files.
+pub(super) fn parents(route: &Node, among: &[Resource<'_>]) -> Vec<ResourceName> {
     let listed = at(route, &["spec", "parentRefs"]).and_then(Node::elements).unwrap_or_default();
-    listed.iter().filter_map(|node| reference(node, "Gateway", namespace(route))).collect()
+    let listed = listed.iter().chain(at(route, &["spec", "parentRef"]));
+    let parents = listed.filter_map(|node| reference(node, "Gateway", namespace(route)));
+    let of_set = |set: &Resource<'_>| {
+        at(set.node, &["spec", "parentRef"]).and_then(|node| reference(node, "Gateway", namespace(set.node)))
+    };
+    let above = |parent: ResourceName| {
+        let set = among.iter().find(|one| one.kind == "ListenerSet" && named(one) == parent);
+        set.and_then(of_set).unwrap_or(parent)
+    };
+    parents.map(above).collect()
 }
 
 /// The backends that a route leads to.

@@ -4,6 +4,7 @@ use super::field::{at, elements, get, head, number, text, truth};
 use super::look::Look;
 use super::resource::{self, Resource};
 use super::survey::Survey;
+use super::{listeners, patch};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 
@@ -44,7 +45,10 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>) {
                     conditions(look, resource, status, &["Accepted", "ResolvedRefs"]);
                 }
             }
-            "EnvoyGateway" => allows_patches(look, survey, resource.node),
+            "EnvoyGateway" => {
+                allows_patches(look, survey, resource.node);
+                names_by_port(look, survey, resource.node);
+            }
             _ => {}
         }
     }
@@ -106,4 +110,22 @@ fn allows_patches(look: &mut Look, survey: &Survey<'_>, configuration: &Node) {
         "Envoy Gateway's configuration does not allow patches",
         "write `extensionApis: {enableEnvoyPatchPolicy: true}`",
     );
+}
+
+/// With names after ports no listener has the name that a patch has after a Gateway.
+fn names_by_port(look: &mut Look, survey: &Survey<'_>, configuration: &Node) {
+    let Some(place) = listeners::by_port(configuration) else { return };
+    let by_gateway = |one: &&Resource<'_>| {
+        let patches = patch::json_patches(one.node).iter().filter_map(patch::listener);
+        one.kind == "EnvoyPatchPolicy" && patches.filter_map(Node::text).any(|name| name.contains('/'))
+    };
+    for policy in survey.resources.iter().filter(by_gateway) {
+        say(
+            look,
+            policy,
+            place,
+            "with `XDSNameSchemeV2` Envoy's listeners are called `tcp-PORT`, and it names one after its Gateway",
+            "take `XDSNameSchemeV2` out, or name the listener of each patch after its port: `tcp-8080`",
+        );
+    }
 }
