@@ -21,7 +21,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>) {
     for kind in KINDS {
         let mut taken: Vec<(Target, &Node)> = Vec::new();
         for policy in survey.resources.iter().filter(|one| one.kind == kind).map(|one| one.node) {
-            let targets = targets(policy, survey);
+            let targets = targets(look, policy, survey);
             if let Some((_, first)) = taken.iter().find(|(target, _)| targets.contains(target)) {
                 look.push(
                     Diagnostic::at(
@@ -41,9 +41,19 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>) {
     paths(look, survey);
 }
 
-/// What a policy hangs on, each by itself. What it chooses by labels has no part.
-fn targets(policy: &Node, survey: &Survey<'_>) -> Vec<Target> {
+/// What a policy certainly hangs on, each by itself. What it chooses by labels has no part.
+fn targets(look: &mut Look, policy: &Node, survey: &Survey<'_>) -> Vec<Target> {
     let Some(spec) = get(policy, "spec") else { return Vec::new() };
+    let elsewhere = elements(spec, "targetSelectors").iter().find(|selector| resource::is_elsewhere(selector));
+    if let Some(place) = elsewhere.and_then(|selector| get(selector, "namespaces")) {
+        look.say(
+            Code::Elsewhere,
+            place.span,
+            "which namespaces this is for is not known from the files: whether another policy of its kind is for the same is not judged",
+            "see what its `status` says in the cluster: `Conflicted` means that it is not in force",
+        );
+        return Vec::new();
+    }
     let all = resource::targets(policy, &survey.resources);
     let listed =
         elements(spec, "targetRefs").iter().chain(get(spec, "targetRef")).filter(|one| get(one, "name").is_some());

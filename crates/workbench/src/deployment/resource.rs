@@ -88,16 +88,38 @@ pub(super) fn targets(policy: &Node, among: &[Resource<'_>]) -> Vec<ResourceName
     let listed = elements(spec, "targetRefs").iter().chain(get(spec, "targetRef"));
     let mut found: Vec<ResourceName> = listed.filter_map(|node| reference(node, "Gateway", from)).collect();
     for selector in elements(spec, "targetSelectors") {
-        let wanted = get(selector, "matchLabels").and_then(Node::members).unwrap_or_default();
+        let is_own = |resource: &&Resource<'_>| is_elsewhere(selector) || namespace(resource.node) == from;
         let fits = |resource: &&Resource<'_>| {
-            let labels = at(resource.node, &["metadata", "labels"]);
-            let has = |member: &Member| labels.and_then(|labels| text(labels, &member.key)) == member.node.text();
-            text(selector, "kind").is_none_or(|kind| kind == resource.kind) && wanted.iter().all(has)
+            text(selector, "kind").is_none_or(|kind| kind == resource.kind) && is_labelled(resource.node, selector)
         };
-        let reachable = among.iter().filter(|resource| TRAFFIC.contains(&resource.kind));
-        found.extend(reachable.filter(fits).map(named));
+        let reachable = among.iter().filter(|one| TRAFFIC.contains(&one.kind) || one.kind == "ListenerSet");
+        found.extend(reachable.filter(is_own).filter(fits).map(named));
     }
     found
+}
+
+/// Whether a selector looks into other namespaces, too: which of them, and whether they grant it, the files do not tell.
+pub(super) fn is_elsewhere(selector: &Node) -> bool {
+    at(selector, &["namespaces", "from"]).and_then(Node::text).is_some_and(|from| from != "Same")
+}
+
+/// Whether a resource has the labels that a selector asks for.
+fn is_labelled(resource: &Node, selector: &Node) -> bool {
+    let label = |key: &str| at(resource, &["metadata", "labels"]).and_then(|labels| text(labels, key));
+    let wanted = get(selector, "matchLabels").and_then(Node::members).unwrap_or_default();
+    let has = |member: &Member| label(&member.key) == member.node.text();
+    let holds = |expression: &Node| {
+        let own = text(expression, "key").and_then(label);
+        let is_in = || elements(expression, "values").iter().any(|value| value.text() == own);
+        match text(expression, "operator") {
+            Some("In") => own.is_some() && is_in(),
+            Some("NotIn") => own.is_none() || !is_in(),
+            Some("Exists") => own.is_some(),
+            Some("DoesNotExist") => own.is_none(),
+            _ => false,
+        }
+    };
+    wanted.iter().all(has) && elements(selector, "matchExpressions").iter().all(holds)
 }
 
 /// The Gateways that a route or a ListenerSet hangs on, itself or by a ListenerSet among the files.
