@@ -6,7 +6,7 @@ use super::look::Look;
 use super::patch::{self, Extent};
 use super::resource::{self, Resource, ResourceName};
 use super::survey::Survey;
-use super::{connection, gate, headers, metrics, order, plugin, reach, recognise};
+use super::{connection, gate, headers, metrics, order, plugin, reach, recognise, routes};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 
@@ -215,6 +215,9 @@ fn one(look: &mut Look, survey: &Survey<'_>, operation: &Node, demands: &Demands
         );
     } else if let (Some(filter), true) = (filter(from), op == "move") {
         taken(look, span, filter, false);
+    } else if matches!(op, "add" | "copy") && filter(&place) == Some("") {
+        // At a field that is there already it is a replacement (RFC 6902, 4.1).
+        off(look, span, "this patch writes over the list of filters, and takes out what is in it");
     }
     let Some((name, value)) = patch::written(operation) else { return };
     if name == "disabled" && truth(value) != Some(false) {
@@ -228,15 +231,21 @@ fn one(look: &mut Look, survey: &Survey<'_>, operation: &Node, demands: &Demands
     }
     if get(value, "@type").is_none() {
         let message = message(name, value);
-        connection::written(look, &message, demands);
-        plugin::failure(look, &message, Extent::Patch);
-        headers::level(look, &message);
+        part(look, &message, demands);
         if value.members().is_some() {
-            connection::written(look, value, demands);
-            plugin::failure(look, value, Extent::Patch);
-            headers::level(look, value);
+            part(look, value, demands);
         }
+        let routes = value.elements().unwrap_or_else(|| std::slice::from_ref(value));
+        routes.iter().filter_map(|route| get(route, "route")).for_each(|action| routes::written(look, action));
     }
+}
+
+/// A part of a message that a patch writes, whatever the message.
+fn part(look: &mut Look, message: &Node, demands: &Demands) {
+    connection::written(look, message, demands);
+    plugin::failure(look, message, Extent::Patch);
+    headers::level(look, message);
+    routes::written(look, message);
 }
 
 fn is_filter(value: &Node) -> bool {
@@ -252,7 +261,8 @@ fn settings(path: &str) -> bool {
 
 /// What a path that ends at a list of filters, or at one of them, says of it.
 fn filter(path: &str) -> Option<&str> {
-    let (_, rest) = path.rsplit_once("http_filters")?;
+    // The router's own, of `upstream_http_filters`, have no plugin among them.
+    let (_, rest) = path.rsplit_once("http_filters").filter(|(before, _)| !before.ends_with("upstream_"))?;
     let rest = rest.trim_end_matches('/');
     // Beyond the element it is a field of the filter's.
     let is_element = match rest.strip_prefix('[') {

@@ -290,7 +290,35 @@ fn mark(look: &mut Look, steps: &[NestedRoute<'_>]) -> bool {
 
 /// What a route makes of a request after the plugin has matched it.
 fn forwards(look: &mut Look, step: &NestedRoute<'_>, action: &Node) {
-    let prefix = at(step.route, &["match", "prefix"]).and_then(Node::text);
+    asks(look, action, at(step.route, &["match", "prefix"]).and_then(Node::text));
+    for upgrade in elements(action, "upgrade_configs") {
+        connection::upgrade(look, upgrade);
+    }
+    for name in ["cluster_specifier_plugin", "inline_cluster_specifier_plugin"] {
+        if let Some(found) = member(action, name) {
+            look.say(
+                Code::UnknownField,
+                found.key_span,
+                format!("`{name}`: an extension chooses the upstream, and is not looked at"),
+                "write `cluster`, or look up whether a client can choose by it",
+            );
+        }
+    }
+    if let Some(found) = get(step.route, "match").and_then(|matched| member(matched, "connect_matcher")) {
+        look.say(
+            Code::PassesNoFilter,
+            found.key_span,
+            "a route for CONNECT: what goes through a tunnel is not a response to filter",
+            "take the route out: the plugin refuses tunnels",
+        );
+    }
+    if let Some(found) = get(action, "idle_timeout").filter(|found| is_zero_duration(found)) {
+        connection::no_idle_timeout(look, found.span, "idle_timeout");
+    }
+}
+
+/// What an action asks the upstream for instead of what the plugin has matched, and which upstream. `prefix` is the route's.
+fn asks(look: &mut Look, action: &Node, prefix: Option<&str>) {
     for name in ["prefix_rewrite", "regex_rewrite", "path_rewrite_policy", "path_rewrite"] {
         let Some(found) = member(action, name) else { continue };
         if found.node.text().is_some_and(|text| text.is_empty() || Some(text) == prefix) {
@@ -315,9 +343,6 @@ fn forwards(look: &mut Look, step: &NestedRoute<'_>, action: &Node) {
             "take it out: a redirection is then for the caller to follow, or not",
         );
     }
-    for upgrade in elements(action, "upgrade_configs") {
-        connection::upgrade(look, upgrade);
-    }
     let weights = get(action, "weighted_clusters").map(|weighted| elements(weighted, "clusters")).unwrap_or_default();
     for found in std::iter::once(action).chain(weights).filter_map(|level| member(level, "cluster_header")) {
         look.say(
@@ -327,26 +352,18 @@ fn forwards(look: &mut Look, step: &NestedRoute<'_>, action: &Node) {
             "write `cluster`, or see to it that a filter before the plugin overwrites that header",
         );
     }
-    for name in ["cluster_specifier_plugin", "inline_cluster_specifier_plugin"] {
-        if let Some(found) = member(action, name) {
-            look.say(
-                Code::UnknownField,
-                found.key_span,
-                format!("`{name}`: an extension chooses the upstream, and is not looked at"),
-                "write `cluster`, or look up whether a client can choose by it",
-            );
-        }
-    }
-    if let Some(found) = get(step.route, "match").and_then(|matched| member(matched, "connect_matcher")) {
+}
+
+/// A part of an action that a patch writes.
+pub(super) fn written(look: &mut Look, action: &Node) {
+    asks(look, action, None);
+    if let Some(found) = member(action, "host_rewrite_header") {
         look.say(
-            Code::PassesNoFilter,
+            Code::RequestChanged,
             found.key_span,
-            "a route for CONNECT: what goes through a tunnel is not a response to filter",
-            "take the route out: the plugin refuses tunnels",
+            "`host_rewrite_header`: a header of the client's names the host that the upstream is asked for, and the policy's `hosts` do not see it",
+            "write `host_rewrite_literal`",
         );
-    }
-    if let Some(found) = get(action, "idle_timeout").filter(|found| is_zero_duration(found)) {
-        connection::no_idle_timeout(look, found.span, "idle_timeout");
     }
 }
 
