@@ -9,7 +9,7 @@
 //!  bytes ─► trees (document::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record, metrics
 //!                                 │                │  ├──► plugin, module ── embedded policy ─► Demands
 //!            patch, resource: what they are made of│  ├──► host
-//!                                                  │  └──► istio, mesh, pods; gateway: beside, patches, attach, listeners, conflict; rendered
+//!                                                  │  └──► istio, mesh, pods; gateway: beside, callers, patches, attach, listeners, conflict; rendered
 //!                                                  ├─────► recognise: which of them is the plugin, or the module
 //!                                                  ├─────► services: the rate limit services that policies ask
 //!                                                  ├─────► status: what a cluster says of what is in force
@@ -21,6 +21,7 @@
 
 mod attach;
 mod beside;
+mod callers;
 mod conflict;
 mod connection;
 mod covered;

@@ -4,15 +4,14 @@
 use std::collections::BTreeSet;
 
 use super::demands::Demands;
-use super::field::{at, elements, get, head, member, set, text};
+use super::field::{at, elements, get, head, member, text};
 use super::look::{Look, names};
 use super::patches;
 use super::resource::{self, Resource, ResourceName};
 use super::survey::Survey;
-use super::{beside, headers, listeners, reach, recognise, rendered};
+use super::{beside, callers, headers, listeners, reach, recognise, rendered};
 use fieldgate::diagnostic::{Code, Diagnostic};
 use fieldgate::document::Node;
-use fieldgate::model::Identity;
 
 const GROUP: &str = "gateway.networking.k8s.io";
 
@@ -50,7 +49,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
         patches::ungated(look, survey, &gated);
         ways(look, survey, &policies, &gated.gateways);
         encrypted(look, survey);
-        tokens(look, survey, demands);
+        callers::check(look, survey, demands);
     }
     for resource in &survey.resources {
         match resource.kind {
@@ -210,85 +209,6 @@ fn encrypted(look: &mut Look, survey: &Survey<'_>) {
     }
 }
 
-/// Who the callers are: Envoy Gateway leaves claims under the provider's name.
-fn tokens(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
-    if !demands.is_by_token() {
-        return;
-    }
-    let policies = all(survey, &["SecurityPolicy"]);
-    let providers: Vec<&Node> = policies
-        .iter()
-        .flat_map(|policy| at(policy, &["spec", "jwt", "providers"]).and_then(Node::elements).unwrap_or_default())
-        .collect();
-    let wanted = match &demands.identity {
-        Some(Identity::JwtAuthn { payloads, .. }) => Some(payloads),
-        _ => None,
-    };
-    if let (Some(wanted), Some(first)) = (wanted, providers.first())
-        && !providers
-            .iter()
-            .any(|provider| text(provider, "name").is_some_and(|name| wanted.iter().any(|one| one == name)))
-    {
-        look.say(
-            Code::LooseIdentity,
-            get(first, "name").map_or(first.span, |name| name.span),
-            format!("Envoy Gateway leaves claims under the provider's name, and the policy looks for them under `{}`: no caller has an identity", wanted.join("`, `")),
-            format!("write `name: {}`, or that name as `identity.payload` in the policy", wanted.first().map_or("", String::as_str)),
-        );
-    }
-    for provider in &providers {
-        trusted(look, survey, provider);
-    }
-    for policy in &policies {
-        asked(look, survey, policy, !providers.is_empty());
-    }
-}
-
-/// Whom a provider's tokens are from and for, how long they live, and where they are looked for.
-fn trusted(look: &mut Look, survey: &Survey<'_>, provider: &Node) {
-    let name = text(provider, "name").unwrap_or_default();
-    let place = get(provider, "name").map_or(provider.span, |name| name.span);
-    let mut loose = |what: &str, help: &str| {
-        look.say(Code::LooseIdentity, place, format!("provider `{name}` {what}"), help);
-    };
-    if text(provider, "issuer").is_none() {
-        loose("names no `issuer`: it takes tokens of any issuer that its keys verify", "write `issuer: …`");
-    }
-    if elements(provider, "audiences").is_empty() {
-        loose(
-            "names no `audiences`: a token for any other API of the issuer is taken",
-            "write `audiences: [https://…]`, as this API is called in tokens",
-        );
-    }
-    if at(provider, &["extractFrom", "params"]).is_some() {
-        loose("takes tokens from the query, which ends up in logs", "write `extractFrom: {headers: …}` alone");
-    }
-    if !patches::requires_expiration(survey) {
-        loose(
-            "takes tokens that never expire, which a SecurityPolicy cannot forbid",
-            "add an EnvoyPatchPolicy: `require_expiration` at `..http_filters[?(@.name=='envoy.filters.http.jwt_authn')].typed_config.providers.*`, `value: true`",
-        );
-    }
-}
-
-/// Whether a SecurityPolicy asks for a token; `others_do` if one of the files' does.
-fn asked(look: &mut Look, survey: &Survey<'_>, policy: &Node, others_do: bool) {
-    if let Some(span) = get(policy, "spec").and_then(|spec| get(spec, "jwt")).and_then(|jwt| set(jwt, "optional")) {
-        super::identity::no_token(look, span, "`optional: true`");
-    }
-    // Of a route: it takes the place of the Gateway's.
-    let of_route = resource::targets(policy, &survey.resources).iter().any(|target| target.kind != "Gateway");
-    let asks = at(policy, &["spec", "jwt"]).is_some() || at(policy, &["spec", "mergeType"]).is_some();
-    if of_route && !asks && others_do {
-        look.say(
-            Code::LooseIdentity,
-            resource::place(policy),
-            "this SecurityPolicy takes the place of the Gateway's on its route (no `mergeType`), and asks for no token: no caller has an identity there",
-            "write `mergeType: StrategicMerge`, or `jwt` here too",
-        );
-    }
-}
-
 /// What a route does with requests after they are matched.
 fn filters(look: &mut Look, survey: &Survey<'_>, route: &Node) {
     let rules = at(route, &["spec", "rules"]).and_then(Node::elements).unwrap_or_default();
@@ -300,6 +220,9 @@ fn filters(look: &mut Look, survey: &Survey<'_>, route: &Node) {
             }
             if let Some(modifier) = get(filter, "requestHeaderModifier") {
                 modified(look, modifier);
+            }
+            if let Some(modifier) = get(filter, "responseHeaderModifier") {
+                headers::responses(look, modifier);
             }
             let Some(reference) = get(filter, "extensionRef") else { continue };
             if text(reference, "kind") == Some("HTTPRouteFilter") {
@@ -358,7 +281,8 @@ pub(super) fn modified(look: &mut Look, modifier: &Node) {
     }
 }
 
-/// A ClientTrafficPolicy: names with underscores, which Envoy Gateway refuses unless told otherwise.
+/// A ClientTrafficPolicy: names with underscores, which Envoy Gateway refuses unless told otherwise, and headers that it writes
+/// into responses.
 fn client(look: &mut Look, policy: &Node) {
     let action = at(policy, &["spec", "headers", "withUnderscoresAction"]);
     if let Some(action) = action.filter(|action| action.text() == Some("Allow")) {
@@ -368,6 +292,9 @@ fn client(look: &mut Look, policy: &Node) {
             "header names with underscores are let through: many servers read `x_original_url` as `x-original-url`, which the plugin takes out",
             "write `withUnderscoresAction: RejectRequest`",
         );
+    }
+    if let Some(late) = at(policy, &["spec", "headers", "lateResponseHeaders"]) {
+        headers::responses(look, late);
     }
 }
 

@@ -121,11 +121,13 @@ pub(super) fn level(look: &mut Look, level: &Node) {
     }
 }
 
-/// Whether a response header tells caches on the way what they may keep (threat B7).
+/// What tells caches on the way what they may keep (threat B7).
+const FOR_CACHES: [&str; 6] =
+    ["cache-control", "vary", "expires", "surrogate-control", "cdn-cache-control", "cloudflare-cdn-cache-control"];
+
+/// Whether a response header does.
 fn is_for_caches(name: &str) -> bool {
-    const NAMES: [&str; 6] =
-        ["cache-control", "vary", "expires", "surrogate-control", "cdn-cache-control", "cloudflare-cdn-cache-control"];
-    NAMES.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
+    FOR_CACHES.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
 }
 
 /// The headers that `local_reply_config` adds to answers of Envoy's own, those of the plugin among them.
@@ -157,14 +159,49 @@ fn cached(look: &mut Look, span: Span, name: &str) {
 fn copied(look: &mut Look, mutations: &[Node]) {
     for mutation in mutations {
         let header = get(mutation, "append").or(Some(mutation)).and_then(|option| get(option, "header"));
-        let Some(value) = header.and_then(|header| get(header, "value")) else { continue };
-        if value.text().is_some_and(printed::reads_response) {
-            look.say(
-                Code::Unfiltered,
-                value.span,
-                "a header or trailer of the upstream's is copied under another name, which the policy may keep",
-                "take it out: classify the header by its own name in the policy",
-            );
+        header.and_then(|header| get(header, "value")).into_iter().for_each(|value| copies(look, value));
+    }
+}
+
+/// A header's value that is made of a response's.
+fn copies(look: &mut Look, value: &Node) {
+    if value.text().is_some_and(printed::reads_response) {
+        look.say(
+            Code::Unfiltered,
+            value.span,
+            "a header or trailer of the upstream's is copied under another name, which the policy may keep",
+            "take it out: classify the header by its own name in the policy",
+        );
+    }
+}
+
+/// What a resource of the Gateway API, or of Envoy Gateway's, does to the headers of responses.
+pub(super) fn responses(look: &mut Look, modifier: &Node) {
+    for name in ["set", "add", "addIfAbsent"] {
+        for header in elements(modifier, name) {
+            if let Some(key) = get(header, "name").filter(|key| key.text().is_some_and(is_for_caches)) {
+                cached(look, key.span, key.text().unwrap_or_default());
+            }
+            get(header, "value").into_iter().for_each(|value| copies(look, value));
+        }
+    }
+    for name in elements(modifier, "remove") {
+        if let Some(text) = name.text().filter(|text| is_for_caches(text)) {
+            cached(look, name.span, text);
+        }
+    }
+    for matched in elements(modifier, "removeOnMatch") {
+        let Some(value) = get(matched, "value") else { continue };
+        let written = value.text().unwrap_or_default().to_ascii_lowercase();
+        let fits = |known: &&&str| match text(matched, "type") {
+            Some("Prefix") => known.starts_with(&written),
+            Some("Suffix") => known.ends_with(&written),
+            // What a pattern takes away is not worked out.
+            Some("RegularExpression") => false,
+            _ => **known == written,
+        };
+        if let Some(known) = FOR_CACHES.iter().find(fits) {
+            cached(look, value.span, known);
         }
     }
 }
