@@ -150,9 +150,7 @@ fn ways(look: &mut Look, survey: &Survey<'_>, policies: &[&Node], gated: &[Resou
     for route in open {
         let parents = resource::parents(route.node, &survey.resources);
         let own = resource::named(route);
-        let is_told = policies.iter().any(|policy| {
-            !recognise::has_plugin(policy) && resource::targets(policy, &survey.resources).contains(&own)
-        });
+        let is_told = policies.iter().any(|policy| beside::takes_plugin(policy, &own, survey));
         let is_closed =
             HTTP.contains(&route.kind) && !parents.is_empty() && parents.iter().all(|parent| gated.contains(parent));
         if is_closed || (is_told && HTTP.contains(&route.kind)) {

@@ -97,6 +97,14 @@ pub(super) fn leaves_plugin(policy: &Node) -> bool {
     is_merged(policy) && at(policy, &["spec", "wasm"]).and_then(Node::elements).is_none_or(<[Node]>::is_empty)
 }
 
+/// Whether a policy is said to take the plugin away from a route.
+pub(super) fn takes_plugin(policy: &Node, route: &ResourceName, survey: &Survey<'_>) -> bool {
+    !recognise::has_plugin(policy)
+        && !leaves_plugin(policy)
+        && resource::targets(policy, &survey.resources).contains(route)
+        && is_below(route, policy, &reach::gateways(survey), survey)
+}
+
 /// Says that a policy takes the plugin away.
 fn replaced(look: &mut Look, policy: &Node, target: &ResourceName) {
     if leaves_plugin(policy) {

@@ -226,7 +226,8 @@ fn ungated_quic(
         let absent = gated.gateways.contains(target) && !reach::is_given(survey, target);
         let first = gated.listeners(target).next().filter(|_| absent)?;
         let has_quic = gated.listeners(target).any(|name| name.ends_with("-quic") || name.starts_with("udp-"));
-        return (!has_quic).then(|| format!("{first}-quic"));
+        let name = first.strip_prefix("tcp-").map_or_else(|| format!("{first}-quic"), |port| format!("udp-{port}"));
+        return Some(name).filter(|_| !has_quic);
     };
     let all = of(gateway, survey);
     let is_asked = |one: &Listener<'_>| {
