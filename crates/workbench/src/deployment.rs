@@ -9,7 +9,7 @@
 //!  bytes ─► trees (document::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record, metrics
 //!                                 │                │  ├──► plugin, module ── embedded policy ─► Demands
 //!            patch, resource: what they are made of│  ├──► host
-//!                                                  │  └──► istio, mesh, pods; gateway: beside, callers, patches, attach, listeners, conflict; rendered
+//!                                                  │  └──► istio, mesh, served, proxies, pods; gateway: beside, callers, patches, attach, listeners, conflict; rendered
 //!                                                  ├─────► recognise: which of them is the plugin, or the module
 //!                                                  ├─────► services: the rate limit services that policies ask
 //!                                                  ├─────► status: what a cluster says of what is in force
@@ -48,6 +48,7 @@ mod pin;
 mod plugin;
 mod pods;
 mod printed;
+mod proxies;
 mod reach;
 mod recognise;
 mod record;
@@ -55,6 +56,7 @@ mod rendered;
 mod resource;
 mod routes;
 mod secret;
+mod served;
 mod services;
 mod status;
 mod survey;

@@ -7,11 +7,12 @@ use super::demands::Demands;
 use super::field::{at, elements, get, head, member, names_fieldgate, text, walk};
 use super::look::{Look, names};
 use super::patch::{patches, value};
+use super::proxies::{reaches, selected};
 use super::resource::{self, Resource};
 use super::survey::Survey;
-use super::{attach, gate, headers, identity, metrics, order, pods, recognise, record, rendered, routes};
+use super::{attach, gate, headers, identity, metrics, order, pods, recognise, record, rendered, routes, served};
 use fieldgate::diagnostic::{Code, Span};
-use fieldgate::document::{Member, Node, Tree};
+use fieldgate::document::{Node, Tree};
 use fieldgate::model::Identity;
 
 /// Filters that Istio's gateways have, by which a patch may find its place.
@@ -104,9 +105,9 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
         );
     }
     for plugin in &plugins {
-        gated(look, &gates, plugin);
+        gated(look, survey, &gates, plugin);
     }
-    served(look, survey, &plugins);
+    served::check(look, survey, &plugins);
     pods::check(look, survey, &plugins, demands);
     if wasm.is_empty() {
         rendered::mesh(look, survey, first, !gates.is_empty());
@@ -117,8 +118,9 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
 }
 
 /// Whether one of the gates is at all proxies that have this plugin, and all that are there are behind it.
-fn gated(look: &mut Look, gates: &[&Node], plugin: &Node) {
-    let (there, elsewhere): (Vec<&Node>, Vec<&Node>) = gates.iter().copied().partition(|gate| reaches(gate, plugin));
+fn gated(look: &mut Look, survey: &Survey<'_>, gates: &[&Node], plugin: &Node) {
+    let (there, elsewhere): (Vec<&Node>, Vec<&Node>) =
+        gates.iter().copied().partition(|gate| reaches(survey, gate, plugin));
     if let ([], Some(gate)) = (there.as_slice(), elsewhere.first()) {
         let other = resource::chosen(gate).iter().find(|label| !resource::is_among(label, resource::chosen(plugin)));
         look.say(
@@ -138,67 +140,12 @@ fn gated(look: &mut Look, gates: &[&Node], plugin: &Node) {
     }
 }
 
-/// Gateways whose proxies have another value of a label than those that the plugin is for.
-fn served(look: &mut Look, survey: &Survey<'_>, plugins: &[&Node]) {
-    let gateways = survey.resources.iter().filter(|one| one.kind == "Gateway").map(|one| one.node);
-    let gateways: Vec<(&Node, &[Member])> = gateways
-        .filter(|gateway| resource::is_of(gateway, "networking.istio.io"))
-        .filter_map(|gateway| Some((gateway, at(gateway, &["spec", "selector"])?.members()?)))
-        .collect();
-    let differs = |label: &Member, chosen: &[Member]| {
-        chosen.iter().any(|other| other.key == label.key && other.node.text() != label.node.text())
-    };
-    let is_served = |chosen: &[Member]| {
-        plugins.iter().any(|plugin| !resource::chosen(plugin).iter().any(|label| differs(label, chosen)))
-    };
-    let (served, open): (Vec<_>, Vec<_>) = gateways.into_iter().partition(|(_, chosen)| is_served(chosen));
-    for (gateway, chosen) in open {
-        let Some(plugin) = plugins.first() else { return };
-        // Beside one that is served it may lead to other APIs.
-        let code = if served.is_empty() { Code::PluginMissing } else { Code::UnseenTraffic };
-        look.say(
-            code,
-            resource::place(gateway),
-            format!(
-                "the proxies of this Gateway have {}, and the plugin is for {}: nothing that they serve is filtered",
-                spelled(chosen),
-                selected(plugin)
-            ),
-            "write that label in `workloadSelector` of the gate and of the plugin: `fieldgate render --to istio --gateway VALUE`",
-        );
-    }
-}
-
-/// Whether a gate is at all proxies that have a plugin.
-fn reaches(gate: &Node, plugin: &Node) -> bool {
-    // What is chosen by `targetRefs` is not known here.
-    let by_reference = [gate, plugin].iter().any(|one| at(one, &["spec", "targetRefs"]).is_some());
-    by_reference
-        || (resource::is_in_reach(gate, plugin)
-            && resource::chosen(gate).iter().all(|label| resource::is_among(label, resource::chosen(plugin))))
-}
-
 /// When a resource's patches are applied: it may be negative.
 fn priority(resource: &Node) -> i64 {
     match at(resource, &["spec", "priority"]).map(|node| &node.value) {
         Some(Tree::Number(text)) => text.parse().unwrap_or_default(),
         _ => 0,
     }
-}
-
-fn spelled(labels: &[Member]) -> String {
-    let each: Vec<String> =
-        labels.iter().filter_map(|label| Some(format!("{}: {}", label.key, label.node.text()?))).collect();
-    names(each.iter().map(String::as_str))
-}
-
-/// Which proxies a resource is for.
-fn selected(resource: &Node) -> String {
-    let which = match resource::chosen(resource) {
-        [] => "all proxies".to_owned(),
-        chosen => format!("proxies with {}", spelled(chosen)),
-    };
-    format!("{which} in namespace `{}`", resource::namespace(resource))
 }
 
 fn is_plugin(patch: &Patch<'_>, survey: &Survey<'_>) -> bool {

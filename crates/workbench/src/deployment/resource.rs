@@ -155,10 +155,11 @@ pub(super) fn chosen(resource: &Node) -> &[Member] {
     of(&["spec", "workloadSelector", "labels"]).or_else(|| of(&["spec", "selector", "matchLabels"])).unwrap_or_default()
 }
 
+/// Istio's own namespace: what is in it is for all namespaces.
+pub(super) const ROOT: &str = "istio-system";
+
 /// Whether a resource is for the namespace of another.
 pub(super) fn is_in_reach(resource: &Node, other: &Node) -> bool {
-    // One in Istio's own namespace is for all namespaces.
-    const ROOT: &str = "istio-system";
     [ROOT, namespace(other)].contains(&namespace(resource))
 }
 
