@@ -9,7 +9,7 @@
 //!  bytes ─► trees (document::foreign, embedded) ─► survey ─► manager ── routes, order, headers, identity, gate, record, metrics
 //!                                 │                │  ├──► plugin, module ── embedded policy ─► Demands
 //!            patch, resource: what they are made of│  ├──► host
-//!                                                  │  └──► istio, mesh, served, proxies, pods; gateway: beside, callers, patches, attach, listeners, conflict; rendered
+//!                                                  │  └──► istio, mesh, applied, narrow, served, proxies, pods; gateway: beside, callers, patches, attach, listeners, conflict; rendered
 //!                                                  ├─────► recognise: which of them is the plugin, or the module
 //!                                                  ├─────► services: the rate limit services that policies ask
 //!                                                  ├─────► status: what a cluster says of what is in force
@@ -19,6 +19,7 @@
 //! Only what is certain is said. What a file does not show (routes from a discovery service, another resource of the
 //! cluster) is at most a note. Defaults are those of Envoy 1.40, Istio 1.27 and Envoy Gateway 1.9.
 
+mod applied;
 mod attach;
 mod beside;
 mod callers;
@@ -41,6 +42,7 @@ mod mesh;
 mod message;
 mod metrics;
 mod module;
+mod narrow;
 mod order;
 mod patch;
 mod patches;

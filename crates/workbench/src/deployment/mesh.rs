@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::applied::{Patch, ROUTER};
 use super::demands::Demands;
 use super::field::{at, elements, get, head, member, names_fieldgate, text, walk};
 use super::look::{Look, names};
@@ -10,57 +11,12 @@ use super::patch::{patches, value};
 use super::proxies::{reaches, selected};
 use super::resource::{self, Resource};
 use super::survey::Survey;
-use super::{attach, gate, headers, identity, metrics, order, pods, recognise, record, rendered, routes, served};
-use fieldgate::diagnostic::{Code, Span};
+use super::{
+    applied, attach, gate, headers, identity, narrow, order, pods, recognise, record, rendered, routes, served,
+};
+use fieldgate::diagnostic::Code;
 use fieldgate::document::{Node, Tree};
 use fieldgate::model::Identity;
-
-/// Filters that Istio's gateways have, by which a patch may find its place.
-const KNOWN: [&str; 12] = [
-    "envoy.filters.http.router",
-    "envoy.filters.http.jwt_authn",
-    "istio_authn",
-    "envoy.filters.http.rbac",
-    "envoy.filters.http.ext_authz",
-    "envoy.filters.http.cors",
-    "envoy.filters.http.fault",
-    "envoy.filters.http.grpc_stats",
-    "istio.alpn",
-    "istio.stats",
-    "istio.metadata_exchange",
-    "envoy.filters.http.wasm",
-];
-
-const ROUTER: &str = "envoy.filters.http.router";
-
-/// Where a patch of an HTTP filter goes.
-struct Patch<'n> {
-    node: &'n Node,
-    applies: &'n str,
-    operation: &'n str,
-    /// The filter that it is put beside, replaces, or takes out.
-    beside: Option<&'n Node>,
-}
-
-impl<'n> Patch<'n> {
-    fn of(node: &'n Node) -> Self {
-        let beside = at(node, &["match", "listener", "filterChain", "filter", "subFilter", "name"]);
-        Self {
-            node,
-            applies: text(node, "applyTo").unwrap_or_default(),
-            operation: at(node, &["patch", "operation"]).and_then(Node::text).unwrap_or_default(),
-            beside,
-        }
-    }
-
-    fn name(&self) -> &'n str {
-        self.beside.and_then(Node::text).unwrap_or_default()
-    }
-
-    fn place(&self) -> Span {
-        at(self.node, &["patch", "operation"]).map_or(self.node.span, |node| node.span)
-    }
-}
 
 /// Judges them. `demands` are the plugin's.
 pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
@@ -76,24 +32,16 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     let mut gates: Vec<&Node> = Vec::new();
     for (resource, patch) in &all {
         let value = value(patch.node);
-        if is_plugin(patch, survey) && patch.operation != "MERGE" {
-            applied(look, patch);
+        if is_brought(patch, survey) {
+            applied::applied(look, survey, resource, patch, demands);
         } else if value.is_some_and(|value| gate::is_meant(value, survey)) {
-            gates.extend(is_gate(look, survey, patch).then_some(*resource));
+            gates.extend(applied::is_gate(look, survey, resource, patch).then_some(*resource));
         } else {
             other(look, patch, &names);
         }
     }
-    let wasm: Vec<&Node> = survey
-        .resources
-        .iter()
-        .filter(|one| one.kind == "WasmPlugin")
-        .map(|one| one.node)
-        .filter(|one| recognise::is_wasm_plugin(one))
-        .collect();
-    let brings = |one: &&&Resource<'_>| {
-        patches(one.node).map(Patch::of).any(|patch| is_plugin(&patch, survey) && patch.operation != "MERGE")
-    };
+    let wasm = wasm_plugins(survey);
+    let brings = |one: &&&Resource<'_>| patches(one.node).map(Patch::of).any(|patch| is_brought(&patch, survey));
     let plugins: Vec<&Node> = wasm.iter().copied().chain(filters.iter().filter(brings).map(|one| one.node)).collect();
     let Some(first) = plugins.first().copied() else { return };
     if gates.is_empty() {
@@ -107,6 +55,10 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
     for plugin in &plugins {
         gated(look, survey, &gates, plugin);
     }
+    let is_filter = |(_, patch): &&(&Node, Patch<'_>)| is_brought(patch, survey) && patch.applies == "HTTP_FILTER";
+    let brought: Vec<(&Node, &Node)> =
+        all.iter().filter(is_filter).map(|(resource, patch)| (*resource, patch.node)).collect();
+    narrow::plugins(look, survey, &brought, &wasm);
     served::check(look, survey, &plugins);
     pods::check(look, survey, &plugins, demands);
     if wasm.is_empty() {
@@ -148,114 +100,18 @@ fn priority(resource: &Node) -> i64 {
     }
 }
 
+fn wasm_plugins<'n>(survey: &Survey<'n>) -> Vec<&'n Node> {
+    let all = survey.resources.iter().filter(|one| one.kind == "WasmPlugin").map(|one| one.node);
+    all.filter(|one| recognise::is_wasm_plugin(one)).collect()
+}
+
+/// Whether a patch brings the plugin, and does not change one that is there.
+fn is_brought(patch: &Patch<'_>, survey: &Survey<'_>) -> bool {
+    is_plugin(patch, survey) && patch.operation != "MERGE"
+}
+
 fn is_plugin(patch: &Patch<'_>, survey: &Survey<'_>) -> bool {
     patch.operation != "REMOVE" && value(patch.node).is_some_and(|value| recognise::recognise(value, survey).is_some())
-}
-
-/// Whether the patch that brings the plugin is applied, and where.
-fn applied(look: &mut Look, patch: &Patch<'_>) {
-    let context = at(patch.node, &["match", "context"]);
-    if let Some(context) = context.filter(|context| context.text() == Some("SIDECAR_OUTBOUND")) {
-        never(
-            look,
-            context.span,
-            "`SIDECAR_OUTBOUND` is what a workload asks others, not the gateway",
-            "write `context: GATEWAY`",
-        );
-    }
-    for name in ["proxy", "cluster"] {
-        if let Some(found) = get(patch.node, "match").and_then(|matched| member(matched, name)) {
-            never(
-                look,
-                found.key_span,
-                "the patch is for some proxies only, and on the others it is not applied",
-                "take it out: `workloadSelector` chooses the gateway",
-            );
-        }
-    }
-    match (patch.applies, patch.operation) {
-        ("EXTENSION_CONFIG", "ADD") => {}
-        ("EXTENSION_CONFIG", _) => never(
-            look,
-            patch.place(),
-            "istiod only knows `ADD` for EXTENSION_CONFIG: the patch is not applied",
-            "write `operation: ADD`",
-        ),
-        ("HTTP_FILTER", _) => inserted(look, patch),
-        (applies, _) => never(
-            look,
-            get(patch.node, "applyTo").map_or(patch.node.span, |node| node.span),
-            &format!("`applyTo: {applies}` is not where an HTTP filter can be: the patch is not applied"),
-            "write `applyTo: HTTP_FILTER`",
-        ),
-    }
-}
-
-/// Where among the filters the patch that brings the plugin puts it.
-fn inserted(look: &mut Look, patch: &Patch<'_>) {
-    match (patch.operation, patch.name()) {
-        ("INSERT_BEFORE", ROUTER) | ("INSERT_FIRST", _) => {}
-        ("INSERT_BEFORE", "" | "envoy.filters.http.jwt_authn") => order(look, patch.place()),
-        ("INSERT_AFTER", ROUTER) => never(
-            look,
-            patch.place(),
-            "Envoy takes no filter behind the router: the listener is rejected",
-            "write `operation: INSERT_BEFORE`",
-        ),
-        ("INSERT_BEFORE" | "INSERT_AFTER", name) if KNOWN.contains(&name) => {}
-        ("INSERT_BEFORE" | "INSERT_AFTER", name) => never(
-            look,
-            patch.beside.map_or(patch.place(), |node| node.span),
-            &format!("no gateway of today's Istio has a filter `{name}`: the patch is not applied"),
-            "write `subFilter: {name: envoy.filters.http.router}`",
-        ),
-        (operation, _) => never(
-            look,
-            patch.place(),
-            &format!("`{operation}` does not put the plugin before the router"),
-            "write `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
-        ),
-    }
-}
-
-/// Says that a patch does not bring the plugin.
-fn never(look: &mut Look, span: Span, what: &str, help: &str) {
-    look.say(Code::PluginDisabled, span, format!("{what}: nothing is filtered"), help);
-}
-
-fn order(look: &mut Look, span: Span) {
-    look.say(
-        Code::FilterOrder,
-        span,
-        "this puts the plugin before Istio's authentication: no caller has an identity yet when the plugin asks",
-        "write `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`",
-    );
-}
-
-/// Whether a patch brings the gate. Says why not.
-fn is_gate(look: &mut Look, survey: &Survey<'_>, patch: &Patch<'_>) -> bool {
-    let Some(value) = value(patch.node) else { return false };
-    let context = at(patch.node, &["match", "context"]).and_then(Node::text).unwrap_or("ANY");
-    let placed = patch.applies == "HTTP_FILTER" && patch.operation == "INSERT_BEFORE" && patch.name() == ROUTER;
-    const PLACE: &str =
-        "write `applyTo: HTTP_FILTER`, `operation: INSERT_BEFORE` with `subFilter: {name: envoy.filters.http.router}`";
-    let elsewhere = |why: &str, help| ((head(value), why.to_owned()), help);
-    let fault = gate::fault(value, survey)
-        .map(|fault| (fault, gate::RULES))
-        .or_else(|| (!placed).then(|| elsewhere("it is not put right before the router", PLACE)))
-        .or_else(|| {
-            (context == "SIDECAR_OUTBOUND").then(|| elsewhere("it is not at the gateway", "write `context: GATEWAY`"))
-        });
-    match fault {
-        Some(((span, why), help)) => {
-            look.say(Code::NoGate, span, format!("this is not a gate for what the plugin has not seen: {why}"), help);
-            false
-        }
-        None => {
-            metrics::gate(look, value);
-            true
-        }
-    }
 }
 
 /// A patch of something else: what it takes out, and what it puts beside the plugin.
