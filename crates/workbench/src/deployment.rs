@@ -152,9 +152,10 @@ pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
     routes::around(&mut look, &survey, &governed);
     host::check(&mut look, &survey, &governed);
     let loose = plugin::loose(&mut look, &survey, &given);
-    let istio = istio::check(&mut look, &survey, &given);
-    mesh::check(&mut look, &survey, &istio.or(loose).unwrap_or_else(|| given.clone()));
-    gateway::check(&mut look, &survey, &given);
+    let patched = istio::check(&mut look, &survey, &given).or(loose);
+    mesh::check(&mut look, &survey, patched.as_ref().unwrap_or(&given));
+    let attached = gateway::check(&mut look, &survey, &given);
+    identity::unplaced(&mut look, &survey, &patched.unwrap_or(attached));
     status::check(&mut look, &survey);
     services::check(&mut look, &survey);
     nowhere(&mut look, &survey);

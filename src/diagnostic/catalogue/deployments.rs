@@ -16,7 +16,7 @@ pub(super) const PAGES: &[Page] = &[
     Page::of_deployment(
         Code::PluginMissing,
         "a way to an upstream without the plugin",
-        "An HTTP connection manager has routes to a cluster and not the plugin, or a TCP proxy leads to a cluster that is governed elsewhere, or another filter leaves the mark by which routes know the plugin (threat A4).",
+        "An HTTP connection manager has routes to a cluster and not the plugin, or a TCP proxy leads to a cluster that is governed elsewhere, or a proxy of a mesh serves a Gateway and has not the plugin, or another filter leaves the mark by which routes know the plugin (threat A4).",
         "What does not go through the plugin is not filtered, whatever the policy says.",
         "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.router\n",
         "# HttpConnectionManager\nhttp_filters:\n  - name: envoy.filters.http.jwt_authn\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\n      providers: {issuer: {issuer: \"https://issuer.example\", audiences: [\"https://api.example\"], from_headers: [{name: authorization, value_prefix: \"Bearer \"}], payload_in_metadata: verified_jwt, require_expiration: true}}\n      rules: [{match: {prefix: /}, requires: {provider_name: issuer}}]\n  - name: fieldgate\n    config_discovery:\n      config_source: {path_config_source: {path: /etc/fieldgate/fieldgate.ecds.yaml}}\n      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n  - {name: fieldgate.gate, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, rules_stat_prefix: fieldgate_gate., rules: {policies: {seen: {permissions: [{any: true}], principals: [{filter_state: {key: wasm.fieldgate, string_match: {exact: seen}}}]}}}}}\n  - name: envoy.filters.http.router\n",
@@ -24,7 +24,7 @@ pub(super) const PAGES: &[Page] = &[
     Page::of_deployment(
         Code::PluginDisabled,
         "the plugin does not run for every request",
-        "The filter is `disabled`, on the list or for a route, a virtual host or a weighted cluster; or it is `is_optional`, stands within a matcher, has a `default_config` that is not the plugin, or is taken out by a patch (threat A4).",
+        "The filter is `disabled`, on the list or for a route, a virtual host or a weighted cluster; or it is `is_optional`, stands within a matcher, has a `default_config` that is not the plugin, is taken out by a patch, or comes by a patch that leaves ports or filter chains out (threat A4).",
         "A route that needs no filtering is a `pass` route of the policy: there a reviewer sees it, with its reason.",
         "# HttpConnectionManager\nroute_config:\n  virtual_hosts:\n    - name: api\n      domains: [\"*\"]\n      routes:\n        - match: {prefix: /}\n          route: {cluster: api}\n          typed_per_filter_config:\n            fieldgate: {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}\n",
         "# HttpConnectionManager\nroute_config:\n  virtual_hosts:\n    - name: api\n      domains: [\"*\"]\n      routes:\n        - match: {prefix: /}\n          route: {cluster: api}\n",
@@ -128,7 +128,7 @@ pub(super) const PAGES: &[Page] = &[
     Page::of_deployment(
         Code::UnseenTraffic,
         "traffic that the plugin does not see",
-        "An HTTP connection manager without the plugin leads to clusters that no other governs, or a WasmPlugin runs for some ports only (threat A4).",
+        "An HTTP connection manager without the plugin leads to clusters that no other governs, or a WasmPlugin or a patch of Istio's is for some ports only (threat A4).",
         "It may be a site, or a health check. It may also be the API that somebody forgot.",
         "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: fieldgate}\nspec:\n  url: file:///etc/fieldgate/fieldgate.wasm\n  phase: AUTHZ\n  match: [{ports: [{number: 8443}]}]\n  pluginConfig:\n    language: 1\n    policy: small\n    head: released\n    identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}\n    classes: {reference: {about: \"Status\"}}\n    routes: {get-account: {match: \"GET /accounts/{id}\", area: accounts, body: {$.status: reference}}}\n    scopes: {care.read: {areas: [accounts], grant: {reference: show}}}\n",
         "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: fieldgate}\nspec:\n  url: file:///etc/fieldgate/fieldgate.wasm\n  phase: AUTHZ\n  pluginConfig:\n    language: 1\n    policy: small\n    head: released\n    identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}\n    classes: {reference: {about: \"Status\"}}\n    routes: {get-account: {match: \"GET /accounts/{id}\", area: accounts, body: {$.status: reference}}}\n    scopes: {care.read: {areas: [accounts], grant: {reference: show}}}\n",

@@ -9,8 +9,8 @@ use super::{attach, beside, conflict, connection, istio, metrics, patches, pin, 
 use fieldgate::diagnostic::{Code, Diagnostic, Span};
 use fieldgate::document::{Node, Tree};
 
-/// Judges the resources of Envoy Gateway.
-pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
+/// Judges the resources of Envoy Gateway, and gives what the plugin's policy asks for.
+pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Demands {
     let flag = plugin::flag(survey);
     let mut demands = None;
     for resource in survey.resources.iter().filter(|resource| resource.kind == "EnvoyExtensionPolicy") {
@@ -31,6 +31,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) {
             _ => {}
         }
     }
+    demands
 }
 
 /// An EnvoyExtensionPolicy; what its plugin's policy asks for.

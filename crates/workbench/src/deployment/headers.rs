@@ -108,9 +108,7 @@ pub(super) fn level(look: &mut Look, level: &Node) {
     copied(look, added);
     kept(look, added);
     for name in elements(level, "response_headers_to_remove") {
-        if let Some(text) = name.text().filter(|text| is_for_caches(text)) {
-            cached(look, name.span, text);
-        }
+        kept_from_caches(look, name.span, name.text().unwrap_or_default());
     }
     after(look, elements(level, "request_headers_to_add"));
     for name in elements(level, "request_headers_to_remove") {
@@ -146,6 +144,13 @@ fn kept(look: &mut Look, mutations: &[Node]) {
     }
 }
 
+/// A response header that is written or taken away where the plugin does not see it.
+pub(super) fn kept_from_caches(look: &mut Look, span: Span, name: &str) {
+    if is_for_caches(name) {
+        cached(look, span, name);
+    }
+}
+
 fn cached(look: &mut Look, span: Span, name: &str) {
     look.say(
         Code::FilterBefore,
@@ -159,19 +164,7 @@ fn cached(look: &mut Look, span: Span, name: &str) {
 fn copied(look: &mut Look, mutations: &[Node]) {
     for mutation in mutations {
         let header = get(mutation, "append").or(Some(mutation)).and_then(|option| get(option, "header"));
-        header.and_then(|header| get(header, "value")).into_iter().for_each(|value| copies(look, value));
-    }
-}
-
-/// A header's value that is made of a response's.
-fn copies(look: &mut Look, value: &Node) {
-    if value.text().is_some_and(printed::reads_response) {
-        look.say(
-            Code::Unfiltered,
-            value.span,
-            "a header or trailer of the upstream's is copied under another name, which the policy may keep",
-            "take it out: classify the header by its own name in the policy",
-        );
+        header.and_then(|header| get(header, "value")).into_iter().for_each(|value| copied_value(look, value));
     }
 }
 
@@ -179,16 +172,14 @@ fn copies(look: &mut Look, value: &Node) {
 pub(super) fn responses(look: &mut Look, modifier: &Node) {
     for name in ["set", "add", "addIfAbsent"] {
         for header in elements(modifier, name) {
-            if let Some(key) = get(header, "name").filter(|key| key.text().is_some_and(is_for_caches)) {
-                cached(look, key.span, key.text().unwrap_or_default());
-            }
-            get(header, "value").into_iter().for_each(|value| copies(look, value));
+            get(header, "name")
+                .into_iter()
+                .for_each(|key| kept_from_caches(look, key.span, key.text().unwrap_or_default()));
+            get(header, "value").into_iter().for_each(|value| copied_value(look, value));
         }
     }
     for name in elements(modifier, "remove") {
-        if let Some(text) = name.text().filter(|text| is_for_caches(text)) {
-            cached(look, name.span, text);
-        }
+        kept_from_caches(look, name.span, name.text().unwrap_or_default());
     }
     for matched in elements(modifier, "removeOnMatch") {
         let Some(value) = get(matched, "value") else { continue };
@@ -203,6 +194,18 @@ pub(super) fn responses(look: &mut Look, modifier: &Node) {
         if let Some(known) = FOR_CACHES.iter().find(fits) {
             cached(look, value.span, known);
         }
+    }
+}
+
+/// What a response header is made of.
+pub(super) fn copied_value(look: &mut Look, value: &Node) {
+    if value.text().is_some_and(printed::reads_response) {
+        look.say(
+            Code::Unfiltered,
+            value.span,
+            "a header or trailer of the upstream's is copied under another name, which the policy may keep",
+            "take it out: classify the header by its own name in the policy",
+        );
     }
 }
 

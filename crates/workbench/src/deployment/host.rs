@@ -44,7 +44,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, governed: &Governed) {
 
 /// Keys that verify tokens, and come over a connection that nobody has verified.
 fn keys(look: &mut Look, survey: &Survey<'_>) {
-    let is_plain = |name: &str| {
+    let is_open = |name: &str| {
         let found = survey.clusters.iter().find(|cluster| text(cluster, "name") == Some(name));
         found.is_none_or(|cluster| {
             get(cluster, "transport_socket").is_none() && get(cluster, "transport_socket_matches").is_none()
@@ -55,21 +55,34 @@ fn keys(look: &mut Look, survey: &Survey<'_>) {
         walk(document, &mut |node| {
             let Some(source) = at(node, &["remote_jwks", "http_uri"]) else { return };
             let Some(uri) = get(source, "uri") else { return };
-            let host =
-                uri.text().and_then(|uri| uri.strip_prefix("http://")).and_then(|rest| rest.split(['/', ':']).next());
-            if host.is_some_and(|host| !is_loopback(host)) && text(source, "cluster").is_none_or(is_plain) {
+            if uri.text().is_some_and(is_plain) && text(source, "cluster").is_none_or(is_open) {
                 found.push(uri.span);
             }
         });
     }
     for span in found {
-        look.say(
-            Code::LooseIdentity,
+        overheard(
+            look,
             span,
-            "the issuer's keys come over plain HTTP: whoever is on the way makes tokens of any caller",
             "write `https://…`, and give the cluster a `transport_socket` with TLS that verifies the issuer",
         );
     }
+}
+
+/// Whether something comes over plain HTTP, and from another machine.
+pub(super) fn is_plain(uri: &str) -> bool {
+    let scheme = uri.split_once("://").filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http"));
+    scheme.and_then(|(_, rest)| rest.split(['/', ':']).next()).is_some_and(|host| !is_loopback(host))
+}
+
+/// Says that keys which verify tokens come over plain HTTP.
+pub(super) fn overheard(look: &mut Look, span: Span, help: &str) {
+    look.say(
+        Code::LooseIdentity,
+        span,
+        "the issuer's keys come over plain HTTP: whoever is on the way makes tokens of any caller",
+        help,
+    );
 }
 
 /// What decides, and comes from elsewhere: runtime settings, listeners.

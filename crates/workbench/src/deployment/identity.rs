@@ -3,7 +3,7 @@
 use super::demands::Demands;
 use super::field::{at, elements, get, head, is, is_enumerator, kind, member, number, set, text, unwrap, walk};
 use super::look::Look;
-use super::survey::Manager;
+use super::survey::{Manager, Survey};
 use super::{message, tables};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::{Member, Node};
@@ -44,13 +44,26 @@ pub(super) fn check(look: &mut Look, manager: &Manager<'_>, plugin: usize, place
     }
 }
 
+/// Filters that stand in no connection manager: patches, and files to be put into one.
+pub(super) fn unplaced(look: &mut Look, survey: &Survey<'_>, demands: &Demands) {
+    for (filter, _) in survey.loose.iter().filter(|_| demands.is_by_token()) {
+        forged(look, filter);
+    }
+}
+
 /// A filter that writes where jwt_authn does makes an identity of something that nobody signed.
 fn forged(look: &mut Look, filter: &Node) {
-    if !WRITERS.contains(&kind(filter)) {
+    let (writes, is_processor) = (WRITERS.contains(&kind(filter)), kind(filter) == "ext_proc");
+    if !writes && !is_processor {
         return;
     }
+    let is_it = |node: &&Node| node.text() == Some(NAMESPACE);
     walk(filter, &mut |node| {
-        if let Some(found) = get(node, "metadata_namespace").filter(|found| found.text() == Some(NAMESPACE)) {
+        let own = get(node, "metadata_namespace").filter(|_| writes);
+        // What a processor answers with may be written there.
+        let received = get(node, "receiving_namespaces").filter(|_| is_processor);
+        let received = received.map(|received| elements(received, "untyped")).unwrap_or_default();
+        if let Some(found) = own.into_iter().chain(received).find(is_it) {
             look.say(
                 Code::UnverifiedIdentity,
                 found.span,

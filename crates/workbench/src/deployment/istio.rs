@@ -5,7 +5,7 @@ use super::field::{at, elements, get, head, member, text};
 use super::look::Look;
 use super::plugin::{self, Flag};
 use super::survey::Survey;
-use super::{pin, recognise};
+use super::{pin, proxies, recognise};
 use fieldgate::diagnostic::{Code, Span};
 use fieldgate::document::Node;
 use fieldgate::model::HeadMode;
@@ -16,7 +16,7 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Op
     let mut found = None;
     for resource in &survey.resources {
         if resource.kind == "WasmPlugin" {
-            found = wasm_plugin(look, resource.node, given, flag).or(found);
+            found = wasm_plugin(look, survey, resource.node, given, flag).or(found);
         }
         if resource.kind == "TrafficExtension" {
             look.say(
@@ -30,14 +30,14 @@ pub(super) fn check(look: &mut Look, survey: &Survey<'_>, given: &Demands) -> Op
     found
 }
 
-/// Whether a WasmPlugin is for a gateway, as far as its selector tells.
-fn is_for_gateway(spec: &Node) -> bool {
+/// Whether a WasmPlugin may be for a gateway, as far as its selector tells.
+fn may_be_for_gateway(spec: &Node) -> bool {
     let labels = at(spec, &["selector", "matchLabels"]).and_then(Node::members).unwrap_or_default();
     let named = labels.iter().any(|label| label.node.text().is_some_and(|value| value.contains("gateway")));
     named || get(spec, "targetRefs").is_some() || get(spec, "targetRef").is_some()
 }
 
-fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) -> Option<Demands> {
+fn wasm_plugin(look: &mut Look, survey: &Survey<'_>, resource: &Node, given: &Demands, flag: Flag) -> Option<Demands> {
     let spec = get(resource, "spec").filter(|_| recognise::is_wasm_plugin(resource))?;
     let name = at(resource, &["metadata", "name"]);
     let config = get(spec, "pluginConfig");
@@ -60,7 +60,7 @@ fn wasm_plugin(look: &mut Look, resource: &Node, given: &Demands, flag: Flag) ->
     );
     put_in(look, spec, &demands);
     for selector in elements(spec, "match") {
-        matched(look, spec, selector);
+        matched(look, survey, resource, selector);
     }
     let variables = at(spec, &["vmConfig", "env"]).and_then(Node::elements).unwrap_or_default();
     let named: Vec<&str> = variables.iter().filter_map(|variable| text(variable, "name")).collect();
@@ -112,16 +112,21 @@ fn put_in(look: &mut Look, spec: &Node, demands: &Demands) {
 }
 
 /// The traffic that a traffic selector leaves to the plugin.
-fn matched(look: &mut Look, spec: &Node, selector: &Node) {
-    if let Some(mode) = get(selector, "mode").filter(|mode| mode.text() == Some("SERVER") && is_for_gateway(spec)) {
-        look.say(
-            Code::PluginDisabled,
-            mode.span,
-            "`mode: SERVER` is traffic that a workload is asked, and a gateway's counts as `CLIENT`: the plugin never runs",
-            "take `match` out",
-        );
+fn matched(look: &mut Look, survey: &Survey<'_>, resource: &Node, selector: &Node) {
+    let mode = get(selector, "mode");
+    let is_server = mode.filter(|mode| mode.text() == Some("SERVER"));
+    if let Some(mode) = is_server.filter(|_| proxies::is_for_gateways(resource, survey)) {
+        let said = "`mode: SERVER` is traffic that a workload is asked, and a gateway's counts as `CLIENT`: the plugin never runs";
+        // A Gateway that is not among the files may be a waypoint, which is a workload's.
+        let (code, unless) = if proxies::names_unseen(resource, survey) {
+            (Code::UnseenTraffic, ", unless this is for a waypoint")
+        } else {
+            (Code::PluginDisabled, "")
+        };
+        look.say(code, mode.span, format!("{said}{unless}"), "take `match` out");
     }
-    if let Some(mode) = get(selector, "mode").filter(|mode| mode.text() == Some("CLIENT") && !is_for_gateway(spec)) {
+    let is_client = mode.filter(|mode| mode.text() == Some("CLIENT"));
+    if let Some(mode) = is_client.filter(|_| !get(resource, "spec").is_some_and(may_be_for_gateway)) {
         look.say(
             Code::UnseenTraffic,
             mode.span,

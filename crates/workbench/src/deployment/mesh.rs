@@ -12,7 +12,7 @@ use super::proxies::{reaches, selected};
 use super::resource::{self, Resource};
 use super::survey::Survey;
 use super::{
-    applied, attach, gate, headers, identity, narrow, order, pods, recognise, record, rendered, routes, served,
+    applied, attach, gate, headers, host, identity, narrow, order, pods, recognise, record, rendered, routes, served,
 };
 use fieldgate::diagnostic::Code;
 use fieldgate::document::{Node, Tree};
@@ -224,6 +224,11 @@ fn trusted(look: &mut Look, rule: &Node) {
             "take it out",
         );
     }
+    // Without `jwksUri` istiod asks the issuer where its keys are.
+    let fetched = get(rule, "jwksUri").or_else(|| get(rule, "issuer").filter(|_| get(rule, "jwks").is_none()));
+    if let Some(uri) = fetched.filter(|uri| uri.text().is_some_and(host::is_plain)) {
+        host::overheard(look, uri.span, "write `https://…`");
+    }
     if let Some(keys) = get(rule, "jwks").filter(|keys| identity::is_symmetric(keys)) {
         look.say(
             Code::UnverifiedIdentity,
@@ -278,6 +283,9 @@ fn changed(look: &mut Look, route: &Node) {
         if let Some(request) = at(level, &["headers", "request"]) {
             modified(look, request);
         }
+        if let Some(response) = at(level, &["headers", "response"]) {
+            answered(look, response);
+        }
     }
 }
 
@@ -305,6 +313,18 @@ fn unread(look: &mut Look, server: &Node) {
             "what comes through this server is no HTTP that the gateway reads: no filter sees it",
             "terminate TLS here (`mode: SIMPLE`), or see to it that no governed host is behind it",
         );
+    }
+}
+
+/// Header changes of a VirtualService, in responses.
+fn answered(look: &mut Look, response: &Node) {
+    for header in ["set", "add"].iter().flat_map(|name| get(response, name).and_then(Node::members).unwrap_or_default())
+    {
+        headers::kept_from_caches(look, header.key_span, &header.key);
+        headers::copied_value(look, &header.node);
+    }
+    for name in elements(response, "remove") {
+        headers::kept_from_caches(look, name.span, name.text().unwrap_or_default());
     }
 }
 

@@ -164,10 +164,32 @@ pub(super) fn is_for_gateways(resource: &Node, survey: &Survey<'_>) -> bool {
         |label: &Member| &*label.key == "istio" && label.node.text().is_some_and(|value| value.ends_with("gateway"));
     let of_api = |label: &Member| &*label.key == GATEWAY_NAME;
     let chosen = resource::chosen(resource);
-    names_gateways(resource)
+    (names_gateways(resource) && !names_waypoint(resource, survey))
         || chosen.iter().any(|label| istios(label) || of_api(label))
         || gateways(survey, ISTIO).filter_map(selector).any(|labels| agrees(resource, labels))
         || (!chosen.is_empty() && managed(survey).iter().any(|proxy| proxy.is_chosen_by(resource)))
+}
+
+/// The Gateways of the files that a resource names.
+fn referred<'n>(resource: &Node, survey: &Survey<'n>) -> Vec<&'n Node> {
+    let references = references(resource);
+    let is_it = |gateway: &&Node| {
+        let is_near = resource::namespace(gateway) == resource::namespace(resource);
+        is_near && references.iter().any(|reference| named(reference) == Some(resource::name(gateway)))
+    };
+    gateways(survey, API).filter(is_it).collect()
+}
+
+/// Whether a resource names a waypoint, whose proxies stand before workloads and not at the edge.
+fn names_waypoint(resource: &Node, survey: &Survey<'_>) -> bool {
+    let referred = referred(resource, survey);
+    let mut classes = referred.iter().filter_map(|gateway| at(gateway, &["spec", "gatewayClassName"])?.text());
+    classes.any(|class| class.contains("waypoint"))
+}
+
+/// Whether a resource names a Gateway that is not among the files.
+pub(super) fn names_unseen(resource: &Node, survey: &Survey<'_>) -> bool {
+    references(resource).len() > referred(resource, survey).len()
 }
 
 /// The labels by which a Gateway of Istio's chooses proxies.
