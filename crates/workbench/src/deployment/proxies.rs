@@ -43,14 +43,19 @@ impl Proxy<'_> {
 
     /// Whether a resource of Istio's is for it: by a reference to its Gateway, or by its labels.
     pub(super) fn is_chosen_by(&self, resource: &Node) -> bool {
+        let is_near = resource::namespace(resource) == resource::namespace(self.maker);
+        let is_in_reach =
+            if references(resource).is_empty() { resource::is_in_reach(resource, self.maker) } else { is_near };
+        is_in_reach && self.fits(resource)
+    }
+
+    /// Whether a resource is for it if it is in the right namespace.
+    pub(super) fn fits(&self, resource: &Node) -> bool {
         match (references(resource).as_slice(), self.label(GATEWAY_NAME)) {
-            ([], _) => resource::is_in_reach(resource, self.maker) && self.has(resource::chosen(resource)),
+            ([], _) => self.has(resource::chosen(resource)),
             // A proxy that is of no Gateway of the Gateway API ignores what has a reference.
             (_, None) => false,
-            (references, Some(gateway)) => {
-                resource::namespace(resource) == resource::namespace(self.maker)
-                    && references.iter().any(|reference| named(reference) == Some(gateway))
-            }
+            (references, Some(gateway)) => references.iter().any(|reference| named(reference) == Some(gateway)),
         }
     }
 }
@@ -181,7 +186,7 @@ fn referred<'n>(resource: &Node, survey: &Survey<'n>) -> Vec<&'n Node> {
 }
 
 /// Whether a resource names a waypoint, whose proxies stand before workloads and not at the edge.
-fn names_waypoint(resource: &Node, survey: &Survey<'_>) -> bool {
+pub(super) fn names_waypoint(resource: &Node, survey: &Survey<'_>) -> bool {
     let referred = referred(resource, survey);
     let mut classes = referred.iter().filter_map(|gateway| at(gateway, &["spec", "gatewayClassName"])?.text());
     classes.any(|class| class.contains("waypoint"))

@@ -76,6 +76,7 @@ fn of_istio<'n>(survey: &Survey<'_>, gateway: &'n Node, plugins: &[&Node], manag
     let known: Vec<&Proxy<'_>> = managed.iter().filter(|proxy| proxy.has(labels)).collect();
     let may_be = |plugin: &&Node| match proxies::references(plugin).as_slice() {
         [] => !proxies::differs(plugin, labels),
+        _ if proxies::names_waypoint(plugin, survey) => true,
         _ => !proxies::names_gateways(plugin) || known.iter().any(|proxy| proxy.is_chosen_by(plugin)),
     };
     // A Gateway that is referred to, and is not among the files, may give its proxies these labels.
@@ -97,11 +98,19 @@ fn of_api<'n>(survey: &Survey<'_>, proxy: &Proxy<'n>, plugins: &[&Node], is_cert
     let is_here = |route: &&resource::Resource<'_>| resource::parents(route.node, &survey.resources).contains(&own);
     let mut routes = survey.resources.iter().filter(|one| one.kind.ends_with("Route")).filter(is_here).peekable();
     // Without a route there is nothing that it serves, as far as can be seen.
-    let is_certain = is_certain && routes.peek().is_some();
+    let is_certain = is_certain && routes.peek().is_some() && is_elsewhere(proxy, plugins);
     let backends = routes.flat_map(|route| resource::backends(route.node));
     let services = backends.map(|backend| service(&backend.name, &backend.namespace)).collect();
     let open = (!plugins.iter().any(|plugin| proxy.is_chosen_by(plugin))).then_some(is_certain);
     Way { gateway, labels: format!("`{API}/gateway-name: {}`", own.name), group: API, services, open }
+}
+
+/// Whether it is certain that a proxy is another than those that the plugins are for.
+fn is_elsewhere(proxy: &Proxy<'_>, plugins: &[&Node]) -> bool {
+    // `kubectl` may be told of a namespace that is not written.
+    let is_placed = |node: &Node| at(node, &["metadata", "namespace"]).is_some();
+    let mut fitting = plugins.iter().filter(|plugin| proxy.fits(plugin));
+    fitting.all(|plugin| is_placed(plugin) && is_placed(proxy.maker))
 }
 
 /// The services that VirtualServices lead to from a Gateway of Istio's.
@@ -153,7 +162,8 @@ fn elsewhere(look: &mut Look, survey: &Survey<'_>, proxy: &Proxy<'_>, plugins: &
     let Some(plugin) = plugins.iter().find(for_it).or_else(|| plugins.iter().find(|one| is_for_all(one))) else {
         return;
     };
-    let code = if is_for_it(plugin, survey, labels) { Code::PluginMissing } else { Code::UnseenTraffic };
+    let is_certain = is_for_it(plugin, survey, labels) && is_elsewhere(proxy, plugins);
+    let code = if is_certain { Code::PluginMissing } else { Code::UnseenTraffic };
     let (name, namespace) = (resource::name(proxy.maker), resource::namespace(proxy.maker));
     let what =
         format!("`{name}` in `{namespace}` serves the Gateway `{}`, and the plugin is ", resource::name(gateway));
