@@ -3,9 +3,10 @@
 //! The engines take turns on each body, so that whatever else the machine does hits all alike; what is printed is each
 //! one's median, and ratios of those. `make bench` runs it natively and, built for WebAssembly, in V8.
 //!
-//! usage: speed [--quick] [--engine=NAME] [INPUT…]
+//! usage: speed [--quick] [--engine=NAME] [--body=FILE] [INPUT…]
 //!
-//! Only inputs whose names contain one of these words; only that engine, for a profiler to look at.
+//! Only inputs whose names contain one of these words; only that engine, for a profiler to look at. With a file nothing is measured:
+//! the first body goes there, for a program that is not Rust.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,12 +32,17 @@ fn main() {
     let mut effort = Effort::FULL;
     let mut words = Vec::new();
     let mut only = None;
+    let mut file = None;
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => effort = Effort::QUICK,
             word if word.starts_with("--engine=") => only = word.strip_prefix("--engine=").map(str::to_owned),
+            word if word.starts_with("--body=") => file = word.strip_prefix("--body=").map(str::to_owned),
             word => words.push(word.to_owned()),
         }
+    }
+    if let Some(file) = file {
+        return std::fs::write(file, &inputs::all(&words)[0].bodies[0].0).unwrap();
     }
     let rows: Vec<Row> = inputs::all(&words).iter().map(|input| measure(input, effort, only.as_deref())).collect();
     report::print(&rows);
