@@ -127,6 +127,8 @@ impl Inner {
 
     /// Walks a value from a state, on behalf of `outer`.
     fn walk(&mut self, id: StateId, outer: &Walker, bytes: &[u8]) -> Result<(), Halt> {
+        // Whatever became of the value before: nothing of it goes out with this one.
+        self.out.clear();
         let walker = &mut self.walker;
         walker.restart(id, outer);
         let mut lexer = Lexer::new(Texts::One);
