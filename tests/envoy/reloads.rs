@@ -195,8 +195,7 @@ fn under_load(world: &World, head: HeadMode) -> Result<(), String> {
     let seconds = std::env::var("FIELDGATE_RELOAD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
     let policies = policies(head)?;
     let (scratch, bootstrap) = world.reference(&policies[0]);
-    let bootstrap = if head == HeadMode::Held { bootstrap } else { bootstrap.without_held_head() };
-    let (bootstrap, discovered) = bootstrap.with_discovery(&scratch.path().join("fieldgate.json"));
+    let (bootstrap, discovered) = bootstrap.with_head(head).with_discovery(&scratch.path().join("fieldgate.json"));
     let configuration = |policy: &str| with_policy(discovered.clone(), policy).to_string();
     scratch.write("fieldgate.json", &configuration(&policies[0])).map_err(|error| error.to_string())?;
     let envoy = Envoy::start(&world.tools, scratch, &bootstrap.in_every_framing(world.upstream.http2), Some(KEY))?;

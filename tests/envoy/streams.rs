@@ -195,11 +195,7 @@ pub(crate) fn list_policy(buffer: u32, head: HeadMode) -> Result<String, String>
 /// An Envoy of its own, whose memory nobody else uses.
 pub(crate) fn start(world: &World, policy: &str, buffer: u32, head: HeadMode) -> Result<Envoy, String> {
     let (scratch, bootstrap) = world.reference(policy);
-    let bootstrap = match head {
-        HeadMode::Held => bootstrap,
-        HeadMode::Released => bootstrap.without_held_head(),
-    };
-    let bootstrap = bootstrap.in_every_framing(world.upstream.http2).with_buffers(buffer);
+    let bootstrap = bootstrap.with_head(head).in_every_framing(world.upstream.http2).with_buffers(buffer);
     Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY))
 }
 

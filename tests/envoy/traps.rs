@@ -63,11 +63,7 @@ fn shipped(world: &World) -> Result<(), String> {
 fn start(world: &World, head: HeadMode, change: impl Fn(&Scratch, Bootstrap) -> Bootstrap) -> Result<Envoy, String> {
     let policy = World::policy_json(&Policy::Text(streams::LIST), head)?;
     let (scratch, bootstrap) = world.reference_with(&world.tools.trapping()?, &policy);
-    let bootstrap = match head {
-        HeadMode::Held => bootstrap,
-        HeadMode::Released => bootstrap.without_held_head(),
-    };
-    let bootstrap = change(&scratch, bootstrap).in_every_framing(world.upstream.http2);
+    let bootstrap = change(&scratch, bootstrap.with_head(head)).in_every_framing(world.upstream.http2);
     Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY))
 }
 

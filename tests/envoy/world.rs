@@ -148,11 +148,8 @@ impl World {
         let slot = Arc::clone(self.envoys.lock().unwrap().entry(policy.to_owned()).or_default());
         let envoy = slot.get_or_init(|| {
             let (scratch, bootstrap) = self.reference(policy);
-            let bootstrap = match head {
-                HeadMode::Held => bootstrap,
-                HeadMode::Released => bootstrap.without_held_head(),
-            };
-            let bootstrap = bootstrap.in_every_framing(self.upstream.http2);
+            // Some rows leave a connection that is of no use; the next request on it would be another row's.
+            let bootstrap = bootstrap.with_head(head).in_every_framing(self.upstream.http2).with_a_connection_each();
             let shared = self.shared[head as usize].get_or_init(|| Shared::start(&self.tools, &bootstrap, KEY));
             shared.as_ref().map_err(Clone::clone)?.join(scratch, &bootstrap)
         });

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::row::HeadMode;
+
 const REFERENCE: &str = include_str!("../../../envoy/envoy.yaml");
 
 /// The name of the filter, whichever host it has: names are free in Envoy.
@@ -144,7 +146,7 @@ impl Bootstrap {
     }
 
     /// Without `allow_on_headers_stop_iteration`: a host that cannot hold the head.
-    pub fn without_held_head(mut self) -> Self {
+    fn without_held_head(mut self) -> Self {
         if Host::chosen() == Host::Module {
             // It can always hold the head: what it does, the policy says.
             return self;
@@ -152,6 +154,25 @@ impl Bootstrap {
         let config = self.filter_mut(PLUGIN).pointer_mut("/typed_config/config").unwrap();
         let removed = config.as_object_mut().unwrap().remove("allow_on_headers_stop_iteration");
         assert_eq!(removed, Some(json!(true)), "the reference holds the head");
+        self
+    }
+
+    /// For a policy with that head mode: a host that can hold the head, or one that cannot.
+    pub fn with_head(self, head: HeadMode) -> Self {
+        match head {
+            HeadMode::Held => self,
+            HeadMode::Released => self.without_held_head(),
+        }
+    }
+
+    /// With a connection to the upstream for each request: what an upstream does to a connection behind its response then
+    /// meets nobody else's request. Behind [`Self::in_every_framing`].
+    pub fn with_a_connection_each(mut self) -> Self {
+        for cluster in self.0["static_resources"]["clusters"].as_array_mut().unwrap() {
+            for options in cluster["typed_extension_protocol_options"].as_object_mut().unwrap().values_mut() {
+                options["common_http_protocol_options"] = json!({"max_requests_per_connection": 1});
+            }
+        }
         self
     }
 

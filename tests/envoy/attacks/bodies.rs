@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::super::rows::{at, thing};
 use super::super::support::client::{End, Protocol};
+use super::super::support::envoy::Envoy;
 use super::super::support::marker::Markers;
 use super::super::support::row::{Carriage, Framing, HeadMode, Policy, Row};
 use super::super::support::upstream::{Frame, Script, Step};
@@ -493,70 +494,70 @@ pub(crate) fn lying_lengths(world: &World) -> Result<(), String> {
     let mut asked = 0;
     for head in HeadMode::ALL {
         let policy = World::policy_json(&row.policy, head)?;
-        world.with_envoy(&policy, head, |envoy| {
-            for carriage in
-                Carriage::all().filter(|carriage| carriage.head == head && carriage.framing == Framing::Length)
-            {
-                let mut markers = Markers::default();
-                let body = markers.fill(br#"{"name":"lamp","code":"@@","more":"@@"}"#);
-                let (short, long) = (body.len() - 10, body.len() + 10);
-                let lies = [
-                    format!("content-length: {short}\r\n"),
-                    format!("content-length: {long}\r\n"),
-                    "content-length: 0\r\n".to_owned(),
-                    format!("content-length: -{short}\r\n"),
-                    format!("content-length: +{short}\r\n"),
-                    format!("content-length: {short}\r\ncontent-length: {long}\r\n"),
-                    format!("content-length: {short}, {long}\r\n"),
-                    format!("content-length: {}\r\ntransfer-encoding: chunked\r\n", body.len()),
-                    "transfer-encoding: gzip, chunked\r\n".to_owned(),
-                    "transfer-encoding: identity\r\n".to_owned(),
-                    "content-length: 99999999999999999999\r\n".to_owned(),
-                    String::new(),
-                ];
-                for lie in lies {
-                    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{lie}\r\n");
-                    let length = lie.split([' ', '\r']).nth(1).and_then(|text| text.parse::<u64>().ok());
-                    let mut fields = vec![("content-type".to_owned(), b"application/json".to_vec())];
-                    fields.extend(length.map(|length| ("content-length".to_owned(), length.to_string().into_bytes())));
-                    let script = Script {
-                        http1: vec![
-                            Step::Bytes(head.into_bytes()),
-                            Step::Repeat(Bytes::from(body.clone()), 1),
-                            Step::Close,
-                        ],
-                        http2: vec![
-                            Frame::Head { status: 200, fields, last: false },
-                            Frame::Data { bytes: body.clone(), last: true },
-                        ],
-                        ..Script::default()
-                    };
-                    let (answer, _) = world.play(envoy, &row, carriage, script);
-                    if let Some(found) = markers.found_in(&answer.everything()) {
-                        return Err(format!("{lie:?} {carriage:?}: {found} left"));
-                    }
-                    // Only a response whose end the upstream told rightly may be completed.
-                    let own = u64::try_from(body.len()).ok();
-                    let is_honest =
-                        lie.is_empty() || carriage.upstream == Protocol::Http2 && (length.is_none() || length == own);
-                    let is_right = answer.body == br#"{"name":"lamp"}"#;
-                    let is_empty = answer.status == 200 && answer.body.is_empty() && length == Some(0);
-                    match answer.end {
-                        End::Complete if answer.status == 200 && !(is_honest && is_right || is_empty) => {
-                            return Err(format!("{lie:?} {carriage:?}: {}", world::shown(&answer)));
-                        }
-                        End::Hung => return Err(format!("{lie:?} {carriage:?}: hangs")),
-                        _ => {}
-                    }
-                    asked += 1;
+        // An Envoy of its own, whose connections are used again, and by nobody else.
+        let (scratch, bootstrap) = world.reference(&policy);
+        let bootstrap = bootstrap.with_head(head).in_every_framing(world.upstream.http2);
+        let envoy = Envoy::start(&world.tools, scratch, &bootstrap, Some(world::KEY))?;
+        for carriage in Carriage::all().filter(|carriage| carriage.head == head && carriage.framing == Framing::Length)
+        {
+            let mut markers = Markers::default();
+            let body = markers.fill(br#"{"name":"lamp","code":"@@","more":"@@"}"#);
+            let (short, long) = (body.len() - 10, body.len() + 10);
+            let lies = [
+                format!("content-length: {short}\r\n"),
+                format!("content-length: {long}\r\n"),
+                "content-length: 0\r\n".to_owned(),
+                format!("content-length: -{short}\r\n"),
+                format!("content-length: +{short}\r\n"),
+                format!("content-length: {short}\r\ncontent-length: {long}\r\n"),
+                format!("content-length: {short}, {long}\r\n"),
+                format!("content-length: {}\r\ntransfer-encoding: chunked\r\n", body.len()),
+                "transfer-encoding: gzip, chunked\r\n".to_owned(),
+                "transfer-encoding: identity\r\n".to_owned(),
+                "content-length: 99999999999999999999\r\n".to_owned(),
+                String::new(),
+            ];
+            for lie in lies {
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{lie}\r\n");
+                let length = lie.split([' ', '\r']).nth(1).and_then(|text| text.parse::<u64>().ok());
+                let mut fields = vec![("content-type".to_owned(), b"application/json".to_vec())];
+                fields.extend(length.map(|length| ("content-length".to_owned(), length.to_string().into_bytes())));
+                let script = Script {
+                    http1: vec![
+                        Step::Bytes(head.into_bytes()),
+                        Step::Repeat(Bytes::from(body.clone()), 1),
+                        Step::Close,
+                    ],
+                    http2: vec![
+                        Frame::Head { status: 200, fields, last: false },
+                        Frame::Data { bytes: body.clone(), last: true },
+                    ],
+                    ..Script::default()
+                };
+                let (answer, _) = world.play(&envoy, &row, carriage, script);
+                if let Some(found) = markers.found_in(&answer.everything()) {
+                    return Err(format!("{lie:?} {carriage:?}: {found} left"));
                 }
-                // The next exchange on whatever connection is left is its own.
-                let next = thing("next").answers(200, r#"{"name":"lamp","code":"@@"}"#).sees(r#"{"name":"lamp"}"#);
-                let native = world::native(&policy, &next)?;
-                world::judge(&next, carriage, &native, world.fetch(envoy, &next, carriage))?;
+                // Only a response whose end the upstream told rightly may be completed.
+                let own = u64::try_from(body.len()).ok();
+                let is_honest =
+                    lie.is_empty() || carriage.upstream == Protocol::Http2 && (length.is_none() || length == own);
+                let is_right = answer.body == br#"{"name":"lamp"}"#;
+                let is_empty = answer.status == 200 && answer.body.is_empty() && length == Some(0);
+                match answer.end {
+                    End::Complete if answer.status == 200 && !(is_honest && is_right || is_empty) => {
+                        return Err(format!("{lie:?} {carriage:?}: {}", world::shown(&answer)));
+                    }
+                    End::Hung => return Err(format!("{lie:?} {carriage:?}: hangs")),
+                    _ => {}
+                }
+                asked += 1;
             }
-            Ok(())
-        })??;
+            // The next exchange on whatever connection is left is its own.
+            let next = thing("next").answers(200, r#"{"name":"lamp","code":"@@"}"#).sees(r#"{"name":"lamp"}"#);
+            let native = world::native(&policy, &next)?;
+            world::judge(&next, carriage, &native, world.fetch(&envoy, &next, carriage))?;
+        }
     }
     println!("{asked} lengths that lie");
     Ok(())

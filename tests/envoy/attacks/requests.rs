@@ -581,11 +581,7 @@ pub(crate) fn traces(world: &World) -> Result<(), String> {
     for head in HeadMode::ALL {
         let policy = World::policy_json(&Policy::Text(THINGS), head)?;
         let (scratch, bootstrap) = world.reference(&policy);
-        let bootstrap = match head {
-            HeadMode::Held => bootstrap,
-            HeadMode::Released => bootstrap.without_held_head(),
-        };
-        let bootstrap = bootstrap.in_every_framing(world.upstream.http2);
+        let bootstrap = bootstrap.with_head(head).in_every_framing(world.upstream.http2);
         let envoy = Envoy::start(&world.tools, scratch, &bootstrap, Some(world::KEY))?;
         let mut markers = Markers::default();
         let mut asked = 0;
