@@ -3,6 +3,7 @@
 //! Decoding is bounded: prost refuses more than 100 messages inside each other.
 
 pub(crate) mod ratelimit;
+pub(crate) mod service;
 
 use std::collections::BTreeMap;
 

@@ -740,7 +740,7 @@ fn a_service_that_fails_ends_in_on_error() {
             assert_eq!(exchange.on_request(&head, caller, now), RequestDirective::Reserve);
             let directive = exchange.reserve(End::Last, now, &mut world.store);
             let RequestDirective::Ask(question) = directive else { panic!("{directive:?}") };
-            assert_eq!((question.cluster.as_str(), question.timeout), ("ratelimit", 200));
+            assert_eq!((question.target.as_str(), question.timeout), ("\n\u{b}\n\tratelimit", 200));
             match exchange.on_answer(message, now, &mut world.store) {
                 RequestDirective::Refuse(problem) => assert_eq!(problem.status, expected, "{on_error}: {claim}"),
                 RequestDirective::Forward { .. } => assert_eq!(expected, 200, "{on_error}: {claim}"),

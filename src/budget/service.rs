@@ -11,8 +11,8 @@ use crate::protobuf::ratelimit::{Descriptor, Limit, TimeUnit, request, response}
 /// The service of one budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// Envoy's cluster.
-    pub cluster: String,
+    /// Who is asked: a `GrpcService`, which names Envoy's cluster.
+    pub target: String,
     /// The domain that the service is configured with.
     pub domain: String,
     /// How long an answer is waited for, in milliseconds.

@@ -93,8 +93,8 @@ impl Default for Account {
 /// A question to the rate limit service. The request waits for the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// Envoy's cluster.
-    pub cluster: String,
+    /// Who is asked: a `GrpcService`, which names Envoy's cluster.
+    pub target: String,
     /// How long the answer is waited for, in milliseconds.
     pub timeout: u32,
     /// The message, a `RateLimitRequest`.
@@ -326,7 +326,7 @@ impl Exchange {
                     waiting.asked = Some((demand.budget, ask));
                     waiting.asks = waiting.asks.saturating_add(1);
                     return Progress::Ask(Question {
-                        cluster: service.cluster.clone(),
+                        target: service.target.clone(),
                         timeout: service.timeout,
                         message: service.question(&rule.prefix, rule.max, &ask),
                     });

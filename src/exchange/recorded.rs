@@ -100,7 +100,12 @@ impl Exchange {
         if let Phase::Reporting(aside) = &self.phase {
             let decided = aside.record(now);
             let status = self.noted.status;
-            return Record { ruling: Some(Ruling::Reported), status, ..decided };
+            // What the aside still holds has gone: all passes, once the upstream has answered.
+            let outcome = match decided.outcome {
+                Outcome::Unanswered if status.is_some() => Outcome::Cut,
+                outcome => outcome,
+            };
+            return Record { ruling: Some(Ruling::Reported), status, outcome, ..decided };
         }
         let policy = self.program.policy();
         let subjects = self.program.subjects();

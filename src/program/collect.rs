@@ -25,6 +25,13 @@ impl Kinds {
         *word |= bit;
         is_new
     }
+
+    /// Whether all of these are in it.
+    fn has_all(&self, kinds: &[NamespaceId]) -> bool {
+        kinds
+            .iter()
+            .all(|NamespaceId(id)| self.0.get(usize::from(id / 64)).is_some_and(|word| word & (1u64 << (id % 64)) != 0))
+    }
 }
 
 /// What one response has released so far: it can be asked at any time, also when the response ends early.
@@ -37,6 +44,8 @@ pub struct Collector {
     kinds: RefCell<Vec<Records>>,
     /// Records that have begun, of whatever kinds.
     records: Cell<u64>,
+    /// Those of which no subject of some kind that they hold has come.
+    nameless: Cell<u64>,
 }
 
 /// The records of one kind.
@@ -84,7 +93,7 @@ impl Collector {
         let most = (0..subjects.namespaces().len()).map(|kind| most.get(kind).copied().unwrap_or(u64::MAX));
         let none = |most| Records { most, begun: 0, unnamed: 0, subjects: Vec::new() };
         let kinds = RefCell::new(most.map(none).collect());
-        Self { hashers: Rc::clone(subjects.hashers()), kinds, records: Cell::new(0) }
+        Self { hashers: Rc::clone(subjects.hashers()), kinds, records: Cell::default(), nameless: Cell::default() }
     }
 
     /// A record of these kinds begins that leaves.
@@ -102,12 +111,13 @@ impl Collector {
             records.unnamed = records.unnamed.saturating_add(1);
         }
         self.records.set(self.records.get().saturating_add(1));
+        self.nameless.set(self.nameless.get().saturating_add(1));
         Ok(())
     }
 
-    /// A subject of a record of this kind that has begun; `named` has the kinds of which one of that record has come. A token
+    /// A subject of a record of these kinds that has begun; `named` has those of which one of that record has come. A token
     /// that is neither a string nor a number names nobody, and without a key none does.
-    pub fn subject(&self, kind: NamespaceId, token: &[u8], named: &mut Kinds) {
+    pub fn subject(&self, kind: NamespaceId, token: &[u8], (kinds, named): (&[NamespaceId], &mut Kinds)) {
         let Ok(mut all) = self.kinds.try_borrow_mut() else { return };
         let index = usize::from(kind.0);
         let (Some(hasher), Some(records)) = (self.hashers.get(index), all.get_mut(index)) else { return };
@@ -121,6 +131,9 @@ impl Collector {
         records.add(subject);
         if named.add(kind) {
             records.unnamed = records.unnamed.saturating_sub(1);
+            if named.has_all(kinds) {
+                self.nameless.set(self.nameless.get().saturating_sub(1));
+            }
         }
     }
 
@@ -136,10 +149,10 @@ impl Collector {
         self.kinds.try_borrow().map_or(u64::MAX, |all| all.get(usize::from(kind.0)).map_or(0, |of| of.unnamed))
     }
 
-    /// The most records that named no subject of some kind that they hold.
+    /// Records that named no subject of some kind that they hold, each once.
     #[must_use]
     pub fn nameless(&self) -> u64 {
-        self.kinds.try_borrow().map_or(u64::MAX, |all| all.iter().map(|of| of.unnamed).max().unwrap_or(0))
+        self.nameless.get()
     }
 
     /// Hands over the subjects so far, each once, in order.
@@ -176,7 +189,7 @@ mod tests {
     fn a_subject_is_the_text_however_it_is_spelt() {
         let of = |token: &[u8]| {
             let collector = Collector::new(&Subjects::of(Some(key()), &["customer"]), &[1]);
-            collector.subject(NamespaceId(0), token, &mut Kinds::default());
+            collector.subject(NamespaceId(0), token, (&[NamespaceId(0)], &mut Kinds::default()));
             collector.take_subjects().first().map(|(_, subject)| *subject)
         };
         let is = Some(key().subject("customer", "ACC-42"));
@@ -203,17 +216,42 @@ mod tests {
         let mut named = Kinds::default();
         assert_eq!(collector.begin(&[customer]), Ok(()));
         assert_eq!(collector.unknown(customer), 1, "nothing of it has said whose it is");
-        collector.subject(customer, b"1", &mut named);
-        collector.subject(customer, b"2", &mut named);
-        assert_eq!(collector.unknown(customer), 0);
+        collector.subject(customer, b"1", (&[customer], &mut named));
+        collector.subject(customer, b"2", (&[customer], &mut named));
+        assert_eq!((collector.unknown(customer), collector.nameless()), (0, 0));
         let mut named = Kinds::default();
         assert_eq!(collector.begin(&[customer, invoice]), Ok(()));
-        collector.subject(invoice, b"7", &mut named);
-        collector.subject(customer, b"null", &mut named);
+        let both = [customer, invoice];
+        collector.subject(invoice, b"7", (&both, &mut named));
+        collector.subject(customer, b"null", (&both, &mut named));
         assert_eq!((collector.unknown(customer), collector.unknown(invoice)), (1, 0), "each kind for itself");
+        assert_eq!(collector.nameless(), 1, "a record that says of one kind only whose it is");
         assert_eq!(collector.records(), 2);
         assert_eq!(collector.begin(&[customer]), Err(TooMany), "no more than the need");
         assert_eq!(collector.begin(&[invoice]), Err(TooMany), "of each kind");
+    }
+
+    #[test]
+    fn records_without_a_subject_are_counted_one_by_one() {
+        let (customer, agent) = (NamespaceId(0), NamespaceId(1));
+        let rows: [(&str, &[(&[NamespaceId], &[NamespaceId])], u64); 5] = [
+            ("of one kind", &[(&[customer], &[]), (&[customer], &[customer])], 1),
+            ("of two kinds, each its own", &[(&[customer], &[]), (&[customer], &[]), (&[agent], &[])], 3),
+            ("a record of both that names neither is one", &[(&[customer, agent], &[])], 1),
+            ("a record of both that names one", &[(&[customer, agent], &[agent])], 1),
+            ("a record of both that names both", &[(&[customer, agent], &[agent, customer, agent])], 0),
+        ];
+        for (claim, records, nameless) in rows {
+            let collector = Collector::new(&Subjects::of(Some(key()), &["customer", "agent"]), &[]);
+            for (kinds, named) in records {
+                collector.begin(kinds).unwrap();
+                let mut known = Kinds::default();
+                for kind in *named {
+                    collector.subject(*kind, b"1", (kinds, &mut known));
+                }
+            }
+            assert_eq!(collector.nameless(), nameless, "{claim}");
+        }
     }
 
     #[test]
@@ -224,7 +262,8 @@ mod tests {
             for number in 0..100_000u32 {
                 let mut named = Kinds::default();
                 collector.begin(&[NamespaceId(0)]).unwrap();
-                collector.subject(NamespaceId(0), (number % distinct).to_string().as_bytes(), &mut named);
+                let text = (number % distinct).to_string();
+                collector.subject(NamespaceId(0), text.as_bytes(), (&[NamespaceId(0)], &mut named));
             }
             let room = collector.size() / size_of::<Subject>();
             assert!(room <= most, "{claim}: room for {room}");

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::harvest::{nothing_reserved, token};
 use super::lifecycle::until;
 use super::streams::Test;
-use super::support::bootstrap::{Blanks, Bootstrap, with_policy};
+use super::support::bootstrap::{Blanks, Bootstrap, RATE_LIMITS, with_policy};
 use super::support::envoy::{Envoy, Scratch};
 use super::support::harvester::{Got, get};
 use super::support::ratelimit::{Part, Service};
@@ -64,7 +64,7 @@ fn budget() -> Value {
 fn from_service(on_error: &str) -> Value {
     let mut budget = budget();
     budget["store"] = json!("rls");
-    budget["rls"] = json!({"cluster": "ratelimit", "domain": "fieldgate", "timeout": "3s", "lease": 1});
+    budget["rls"] = json!({"cluster": RATE_LIMITS, "domain": "fieldgate", "timeout": "3s", "lease": 1});
     budget["on_error"] = json!(on_error);
     budget
 }

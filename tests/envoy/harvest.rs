@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::streams::Test;
-use super::support::bootstrap::{Blanks, Bootstrap};
+use super::support::bootstrap::{Blanks, Bootstrap, RATE_LIMITS};
 use super::support::envoy::{Envoy, Scratch};
 use super::support::harvester::{Got, get};
 use super::support::ratelimit::Service;
@@ -329,7 +329,7 @@ pub(crate) fn nothing_reserved(envoy: &Envoy) -> Result<(), String> {
 fn with_service(max: u64, on_error: &str, timeout: &str) -> String {
     let mut budget = budget(max, "1s");
     budget["store"] = json!("rls");
-    budget["rls"] = json!({"cluster": "ratelimit", "domain": "fieldgate", "timeout": timeout});
+    budget["rls"] = json!({"cluster": RATE_LIMITS, "domain": "fieldgate", "timeout": timeout});
     budget["on_error"] = json!(on_error);
     policy(&budget)
 }
@@ -362,21 +362,23 @@ fn together(world: &World, envoys: usize, workers: u32, page: Option<u64>) -> Re
 }
 
 /// A rate limit service that is none.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Broken {
     Refused,
     Silent,
     Garbage,
     Hangs,
+    /// Envoy knows no cluster of that name.
+    Unknown,
 }
 
 fn failures(world: &World) -> Result<(), String> {
     let upstream = world.runtime.block_on(Accounts::start());
-    for broken in [Broken::Refused, Broken::Silent, Broken::Garbage, Broken::Hangs] {
+    for broken in [Broken::Refused, Broken::Silent, Broken::Garbage, Broken::Hangs, Broken::Unknown] {
         let listener = world.runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let port = Some(listener.local_addr().unwrap().port()).filter(|_| broken != Broken::Unknown);
         let serving = world.runtime.spawn(async move {
-            if matches!(broken, Broken::Refused) {
+            if matches!(broken, Broken::Refused | Broken::Unknown) {
                 return;
             }
             let mut kept = Vec::new();
@@ -386,12 +388,12 @@ fn failures(world: &World) -> Result<(), String> {
                         let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
                     }
                     Broken::Hangs => drop(socket.read_buf(&mut Vec::new()).await),
-                    Broken::Silent | Broken::Refused => kept.push(socket),
+                    Broken::Silent | Broken::Refused | Broken::Unknown => kept.push(socket),
                 }
             }
         });
         for (on_error, expected) in [("reject", 503), ("local", 200)] {
-            let envoy = start(world, upstream.address, &with_service(1000, on_error, "500ms"), 1, Some(port))?;
+            let envoy = start(world, upstream.address, &with_service(1000, on_error, "500ms"), 1, port)?;
             let (address, token) = (envoy.listener("api"), token(world, "caller"));
             world.runtime.block_on(async {
                 // One that does not wait for its answer.

@@ -444,6 +444,33 @@ fn a_route_that_only_reports_says_what_would_have_become_of_it() {
 }
 
 #[test]
+fn a_route_that_only_reports_names_whoever_left_before_a_cut() {
+    let mut policy = policy(json!({}));
+    policy["routes"]["get-account"]["report_until"] = json!("2027-01-01");
+    policy["routes"]["list-accounts"]["report_until"] = json!("2027-01-01");
+    let program = program(&policy, true);
+    // Within what an enforced response would have held: here all that has come has gone.
+    let account = &ACCOUNT[..ACCOUNT.len() - 1];
+    let rows: [(&str, &str, &[&str], Value); 3] = [
+        ("an account but for its last byte", "/accounts/A-1", &[account], json!(["cut", 1, 1])),
+        (
+            "a page after its second record",
+            "/accounts",
+            &[r#"{"items":[{"id":"A-1"},{"id":"A-2"},"#],
+            json!(["cut", 2, 2]),
+        ),
+        ("no byte of the body", "/accounts", &[], json!(["cut", null, null])),
+    ];
+    for (claim, target, parts, expected) in rows {
+        let case = Case { target, parts, ends: false, ..PLAIN };
+        let record = rest(&program, run(&program, &mut MemoryStore::default(), &case));
+        let subjects = record["subjects"]["customer"].as_array().map(Vec::len);
+        assert_eq!(record["mode"], "reported", "{claim}");
+        assert_eq!(json!([record["outcome"], record["records"], subjects]), expected, "{claim}: {record}");
+    }
+}
+
+#[test]
 fn a_response_that_is_cut_counts_what_left() {
     let program = program(&policy(json!({"head": "released"})), true);
     let items: Vec<String> = (0..3000).map(|id| format!(r#"{{"id":"A-{id}"}}"#)).collect();

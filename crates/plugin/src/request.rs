@@ -60,7 +60,7 @@ impl Stream {
 /// Asks the rate limit service: whether an answer is to come.
 fn ask(question: &Question) -> bool {
     let timeout = Duration::from_millis(question.timeout.into());
-    hostcalls::dispatch_grpc_call(&question.cluster, SERVICE, METHOD, Vec::new(), Some(&question.message), timeout)
+    hostcalls::dispatch_grpc_call(&question.target, SERVICE, METHOD, Vec::new(), Some(&question.message), timeout)
         .is_ok()
 }
 

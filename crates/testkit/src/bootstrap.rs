@@ -68,6 +68,10 @@ fn claims_of(payload: &str) -> Value {
     })
 }
 
+/// The cluster of the rate limit service. As it is, this name is a protobuf message of a field that nobody knows: Envoy, which
+/// tries to read a call's target as a `GrpcService` first, ends on it.
+pub const RATE_LIMITS: &str = "meter";
+
 const MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const FIRST_LISTENER: &str = "/static_resources/listeners/0";
 
@@ -221,13 +225,13 @@ impl Bootstrap {
         self
     }
 
-    /// With a cluster `ratelimit`: a rate limit service on this machine.
+    /// With the cluster [`RATE_LIMITS`]: a rate limit service on this machine.
     pub fn with_ratelimit(mut self, port: u16) -> Self {
         let clusters = self.0["static_resources"]["clusters"].as_array_mut().unwrap();
         clusters.push(json!({
-            "name": "ratelimit", "type": "STATIC", "connect_timeout": "1s",
+            "name": RATE_LIMITS, "type": "STATIC", "connect_timeout": "1s",
             "typed_extension_protocol_options": protocol("http2_protocol_options", &json!({})),
-            "load_assignment": {"cluster_name": "ratelimit", "endpoints": [{"lb_endpoints": [{"endpoint": {
+            "load_assignment": {"cluster_name": RATE_LIMITS, "endpoints": [{"lb_endpoints": [{"endpoint": {
                 "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
             }}]}]},
         }));

@@ -577,7 +577,7 @@ pub(super) const PAGES: &[Page] = &[
         Code::UncountedList,
         "a list beside the one that a budget counts",
         "On a route whose subjects are in one list, a field that somebody sees is in another list, or below a `..*` elsewhere (rule 34).",
-        "A budget counts records, and a record is an element of the list that has the subject. What is in another list leaves in any number, and costs nothing. Of links and the like that is as it should be, of people it is not.",
+        "A budget counts records, and a record is an element of the list that has the subject. What is in another list leaves in any number, costs nothing, and is nobody's in the decision record. Of links and the like that is as it should be, of people it is not.",
         "routes:\n  list-accounts:\n    match: GET /accounts\n    area: accounts\n    body: {\"$.items[*].id\": {class: key, subject: customer}, \"$.items[*].balance\": financial, \"$.related[*].email\": contact}\n    max_records: {at: \"$.items[*]\", max: 20, over: truncate}\nscopes:\n  care.read: {areas: [accounts], grant: {key: show, contact: show, financial: show}}\nshapes: {}\nbudgets:\n  hourly: {areas: [accounts], count: {distinct: customer}, per: 1h, max: 200}\n",
         "routes:\n  list-accounts:\n    match: GET /accounts\n    area: accounts\n    body: {\"$.items[*].id\": {class: key, subject: customer}, \"$.items[*].balance\": financial, \"$.items[*].related[*].email\": contact}\n    max_records: {at: \"$.items[*]\", max: 20, over: truncate}\nscopes:\n  care.read: {areas: [accounts], grant: {key: show, contact: show, financial: show}}\nshapes: {}\nbudgets:\n  hourly: {areas: [accounts], count: {distinct: customer}, per: 1h, max: 200}\n",
     ),

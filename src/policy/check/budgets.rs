@@ -13,6 +13,7 @@ use crate::model::{
     Budget, BudgetClients, BudgetKey, BudgetStep, Canaries, Class, ClientId, Count, Identity, Level, OnError, Per, Rls,
     StepEffect, Store,
 };
+use crate::protobuf::service::LONGEST_CLUSTER;
 
 /// Most budgets of a policy: each is looked at on every request of its areas.
 const MOST_BUDGETS: usize = 64;
@@ -479,6 +480,14 @@ fn rls(reader: &mut Reader, node: &Node, max: Option<u64>) -> Option<Rls> {
     let cluster =
         text("cluster", "name the cluster of the rate limit service in Envoy's configuration: `cluster: ratelimit`");
     let domain = text("domain", "name the domain that the service's configuration has: `domain: fieldgate`");
+    if let (Some(name), Some(node)) = (&cluster, keys.get("cluster"))
+        && name.len() > LONGEST_CLUSTER
+    {
+        let message = format!("the name of the cluster has {} bytes, more than {LONGEST_CLUSTER}", name.len());
+        let help = "give the rate limit service a cluster of its own in Envoy's configuration, with a shorter name";
+        reader.push(Diagnostic::at(Code::BadValue, node.span, message).help(help));
+        return None;
+    }
     let timeout = keys
         .get("timeout")
         .map_or(Some(WAIT), |node| duration(reader, node, "`timeout`", &SHORT_UNITS, 1..=LONGEST_WAIT, "200ms"));

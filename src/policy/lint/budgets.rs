@@ -95,7 +95,8 @@ impl Lint<'_> {
         }
     }
 
-    /// Lists that somebody sees on a route whose records are in another list: what leaves of them is no record of a budget's.
+    /// Lists that somebody sees on a route whose records are in another list: what leaves of them is no record of a budget's,
+    /// and nobody's in the decision record.
     fn uncounted_lists(&mut self) {
         let policy = self.policy;
         for (id, route) in (0u16..).map(RouteId).zip(&policy.routes) {
@@ -107,29 +108,40 @@ impl Lint<'_> {
                     Count::Cost => return None,
                 };
                 match governed.subjects_of(kind) {
-                    SubjectPlace::Array(array) => Some((budget, array)),
+                    SubjectPlace::Array(array) => Some((Some(budget), vec![array])),
                     SubjectPlace::Path(_) | SubjectPlace::Root | SubjectPlace::Nowhere => None,
                 }
             });
-            let Some((budget, records)) = counted else { continue };
+            // Where a subject is in no array, all of the response is its record.
+            let arrays =
+                || governed.subject_entries(None).map(|entry| innermost_array(&entry.path)).collect::<Option<Vec<_>>>();
+            let Some((budget, records)) = counted.or_else(|| Some((None, arrays()?))) else { continue };
             let mut told: Vec<FieldPath> = Vec::new();
             for entry in governed.entries.iter().filter(|entry| somebody_sees(policy, route, entry)) {
                 let Some(list) = list(&entry.path) else { continue };
                 let is_along = |one: &FieldPath, other: &FieldPath| one.segments.starts_with(&other.segments);
-                if is_along(&list, &records) || is_along(&records, &list) || told.contains(&list) {
+                let is_one_of = |records: &FieldPath| is_along(&list, records) || is_along(records, &list);
+                let (Some(first), false) = (records.first(), records.iter().any(is_one_of) || told.contains(&list))
+                else {
                     continue;
-                }
-                let message = format!(
-                    "`{}` is in a list of its own: budget `{}` counts `{records}`, and of this nothing is counted",
-                    entry.path, budget.name
-                );
+                };
+                let message = match budget {
+                    Some(budget) => format!(
+                        "`{}` is in a list of its own: budget `{}` counts `{first}`, and of this nothing is counted",
+                        entry.path, budget.name
+                    ),
+                    None => format!(
+                        "`{}` is in a list of its own: the ledger knows who is in `{first}`, and of this nobody",
+                        entry.path
+                    ),
+                };
                 let help =
                     "if it is about people, serve it by a route of its own; of links and the like it is no matter";
-                self.push(
-                    Diagnostic::at(Code::UncountedList, entry.span, message)
-                        .label(budget.span, "the budget")
-                        .help(help),
-                );
+                let found = Diagnostic::at(Code::UncountedList, entry.span, message).help(help);
+                self.push(match budget {
+                    Some(budget) => found.label(budget.span, "the budget"),
+                    None => found,
+                });
                 told.push(list);
             }
         }

@@ -45,7 +45,7 @@ impl Walker {
             if let Some(record) = self.records.iter_mut().rev().find(|record| record.kinds.contains(kind))
                 && !record.muted
             {
-                collector.subject(*kind, token, &mut record.named);
+                collector.subject(*kind, token, (&record.kinds, &mut record.named));
             }
         }
     }
