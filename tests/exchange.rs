@@ -77,6 +77,10 @@ struct Host {
     /// What the filter holds back.
     buffer: Vec<u8>,
     held: bool,
+    /// Whether the head is.
+    head_held: bool,
+    /// Whether no part has come yet.
+    is_first: bool,
     status: u16,
     sent: Vec<u8>,
     /// The lengths of what the host was let hand on, one by one.
@@ -98,14 +102,18 @@ impl Host {
         let known = self.exchange.held_back();
         assert_eq!(self.buffer.len() - chunk.len(), known, "the filter knows what the host holds back");
         let host_has = self.buffer.len();
+        // What comes in one part may be in a buffer that another filter has held back.
+        let is_one_part = !buffering && end == End::Last && self.is_first && self.head_held;
+        self.is_first = false;
+        let is_bounded = buffering || is_one_part;
         match self.exchange.on_response_body(&self.buffer[known..], host_has, end) {
             BodyDirective::Pass => {}
             BodyDirective::Send(bytes) => {
-                assert!(!buffering || bytes.len() <= host_has, "a write over the budget");
+                assert!(!is_bounded || bytes.len() <= host_has, "a write over the budget");
                 self.buffer = bytes.to_vec();
             }
             BodyDirective::Whole(bytes) => {
-                assert!(!buffering || bytes.len() <= host_has, "a write over the budget");
+                assert!(!is_bounded || bytes.len() <= host_has, "a write over the budget");
                 self.buffer = bytes.to_vec();
                 self.say(self.buffer.len());
             }
@@ -116,7 +124,7 @@ impl Host {
                 return Step::On;
             }
             BodyDirective::Answer { head, body } => {
-                assert!(buffering && body.len() > host_has, "only what cannot be written");
+                assert!(is_bounded && body.len() > host_has, "only what cannot be written");
                 let (head, body) = (head.clone(), body.to_vec());
                 return self.answer(&head, body);
             }
@@ -236,8 +244,9 @@ fn carry(program: &Rc<Program>, scope: &str, head: &[(&str, &str)], body: &[u8],
     if (framing.declared, framing.ending) == (Declared::Length, Ending::ByTrailers) {
         upstream.push((b"trailer".to_vec(), b"x-trailer".to_vec()));
     }
-    let status = match exchange.on_response_head(&upstream, End::More) {
-        HeadDirective::Send(head) | HeadDirective::Hold(head) => status(head),
+    let (head_held, status) = match exchange.on_response_head(&upstream, End::More) {
+        HeadDirective::Send(head) => (false, status(head)),
+        HeadDirective::Hold(head) => (true, status(head)),
         HeadDirective::Refuse(problem) => {
             let (outcome, refusal) = (Outcome::Answer(problem.status, problem.body), exchange.report().refusal);
             return Carried { outcome, refusal, cut: Vec::new(), says: None };
@@ -246,7 +255,7 @@ fn carry(program: &Rc<Program>, scope: &str, head: &[(&str, &str)], body: &[u8],
     };
     // Whether the head is held or not, the body is not buffered yet.
     let (buffer, sent, cut) = Default::default();
-    let mut host = Host { exchange, buffer, held: false, status, sent, cut, says: None };
+    let mut host = Host { exchange, buffer, held: false, head_held, is_first: true, status, sent, cut, says: None };
     let outcome = feed(&mut host, body, framing);
     Carried { outcome, refusal: host.exchange.report().refusal, cut: host.cut, says: host.says }
 }
@@ -552,8 +561,14 @@ fn how_a_body_is_cut_tells_nothing_of_what_is_withheld() {
                                 continue;
                             }
                             // Where its end comes with its last part and a form may lengthen it, its length is said: as long
-                            // as all of it is awaited.
-                            let is_within = body.len() <= FRAME || declared == Declared::Frames;
+                            // as all of it is awaited, or where that part is the only one.
+                            let is_one_part = ending == Ending::WithTheLastByte && cuts.is_empty();
+                            let is_awaited = match declared {
+                                Declared::Frames => true,
+                                Declared::Length => body.len() <= FRAME,
+                                Declared::Chunks | Declared::Nothing => false,
+                            };
+                            let is_within = is_awaited || is_one_part;
                             let says = mode == "held" && lengthens && (!is_http1 || declared == Declared::Frames);
                             match &first {
                                 Some((before, within)) if !says || *within == is_within => {

@@ -4,7 +4,8 @@
 ///
 /// While the host holds a body back, a write that takes it over the stream's buffer limit fails the stream in the midst
 /// of the write. The limit cannot be asked for, and no size is below every limit; but what the host already holds has
-/// fitted. While the host holds nothing back, a write may have any size.
+/// fitted. While the host holds nothing back, a write may have any size: unless another filter has held back what comes, for
+/// then it comes whole, in the same buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WriteBudget(usize);
 

@@ -12,18 +12,22 @@ use super::rows;
 use super::support::bootstrap::Bootstrap;
 use super::support::client::{Protocol, Request};
 use super::support::envoy::Envoy;
-use super::support::row::{Carriage, Framing, HeadMode, Policy};
+use super::support::row::{Carriage, Framing, HeadMode, Policy, Row};
 use super::support::upstream::{Script, Step};
-use super::world::{KEY, World};
+use super::world::{self, KEY, World};
 
 pub(crate) fn all() -> Vec<(String, Test)> {
-    type Row = fn(&World) -> Result<(), String>;
-    let rows: [(&str, Row); 6] = [
+    type Claim = fn(&World) -> Result<(), String>;
+    let rows: [(&str, Claim); 7] = [
         ("CORS before the plugin takes the virtual host's settings", cors),
         ("RBAC before the plugin takes the route's settings over the virtual host's", rbac),
         ("a local rate limit before the plugin takes the virtual host's settings", rate_limit),
         ("ext_authz before the plugin takes the route's settings", authorization),
         ("jwt_authn before the plugin takes the route's settings", token),
+        (
+            "behind the plugin a filter that holds responses back costs Envoy nothing, however long a form makes them",
+            held_behind,
+        ),
         ("an upstream's reason phrase leaves only where Envoy is told to forward it", reason_phrase),
     ];
     rows.into_iter().map(|(claim, test)| (claim.to_owned(), Box::new(test) as Test)).collect()
@@ -89,6 +93,38 @@ fn reason_phrase(world: &World) -> Result<(), String> {
         let leaves = answer.wire.starts_with(b"HTTP/1.1 200 Ana Lopez\r\n");
         if answer.status != 200 || leaves != is_told {
             return Err(format!("forwarded: {is_told}, {:?}", String::from_utf8_lossy(&answer.wire)));
+        }
+    }
+    Ok(())
+}
+
+/// A list whose values a form makes four times as long: more than the listener's buffer.
+const LENGTHENED: &str = "
+language: 1
+policy: lengthened
+identity: {source: jwt_authn, payload: verified_jwt, client: azp, scopes: scope}
+classes: {key: {about: Names somebody}}
+routes: {list: {match: GET /keys, area: things, body: {'$[*]': {class: key, pseudonym: keys}}}}
+scopes: {things.read: {areas: [things], grant: {key: pseudonym}}}
+";
+
+/// What a script holds back comes to the plugin whole, in the buffer that has Envoy's limit.
+fn held_behind(world: &World) -> Result<(), String> {
+    let script = "function envoy_on_response(handle) handle:body() end";
+    let lua = filter("lua", message("lua.v3.Lua", json!({"default_source_code": {"inline_string": script}})));
+    let policy = World::policy_json(&Policy::Text(LENGTHENED), HeadMode::Held)?;
+    let (scratch, bootstrap) = world.reference(&policy);
+    let bootstrap = bootstrap.in_every_framing(world.upstream.http2).with_filter_behind(lua);
+    let envoy = Envoy::start(&world.tools, scratch, &bootstrap, Some(KEY))?;
+    for count in [1, 100, 700, 1150] {
+        let body = json!((0..count).map(|key| format!("k{key}")).collect::<Vec<_>>()).to_string();
+        let row = Row::get("keys", Policy::Text(LENGTHENED), "/keys").by("app", "things.read").answers(200, body);
+        let native = world::native(&policy, &row)?;
+        // Before trailers a body is no last part.
+        let carriages = Carriage::all().filter(|of| of.head == HeadMode::Held && of.framing != Framing::Trailers);
+        for carriage in carriages {
+            world::judge(&row, carriage, &native, world.fetch(&envoy, &row, carriage))
+                .map_err(|fault| format!("{count} keys {carriage:?}: {fault}"))?;
         }
     }
     Ok(())

@@ -339,6 +339,13 @@ impl Bootstrap {
         self
     }
 
+    /// With a filter right behind the plugin, towards the upstream.
+    pub fn with_filter_behind(mut self, filter: Value) -> Self {
+        let at = self.filters_mut().iter().position(|filter| filter["name"] == PLUGIN).unwrap();
+        self.filters_mut().insert(at.saturating_add(1), filter);
+        self
+    }
+
     /// With another answer to a virtual machine that has failed.
     pub fn with_failure_policy(mut self, policy: &str) -> Self {
         let config = self.filter_mut(PLUGIN).pointer_mut("/typed_config/config").unwrap();

@@ -14,9 +14,10 @@ use crate::rewrite::Rewriter;
 /// How it goes hangs on what it becomes and on how its end is told, never on how its parts came nor on what is left out:
 ///
 /// * Where its end comes by itself, behind a body that is known to be whole (HTTP/1), it goes as a stream of one block.
-/// * Where its end comes with its last part, that may be written only as far as the host holds something back. What no
-///   form can lengthen always fits, and goes as a stream of one block. What a form may lengthen may be too much, and is
-///   then a reply of the host's own, which says its length: so of a body within the hold window its length is always said.
+/// * Where its end comes with its last part, that may be written only as far as the host holds something back, or as it came
+///   in that part. What no form can lengthen always fits, and goes as a stream of one block. What a form may lengthen may be
+///   too much, and is then a reply of the host's own, which says its length: so of a body within the hold window, or in one
+///   part, its length is always said.
 ///
 /// A sound body is never refused for how its parts came.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ impl Holding {
         self.body = self.body.push(part.chunk, out)?;
         let budget = match self.held {
             Some(_) => WriteBudget::holding(part.host_has),
+            // A body that comes in one part may be what another filter has held back, in the buffer that has the limit.
+            None if part.end == End::Last => WriteBudget::holding(part.host_has),
             None => WriteBudget::unbounded(),
         };
         if part.end == End::Last {
@@ -101,7 +104,9 @@ impl Holding {
         if purpose == Purpose::Error && !out.starts_with(b"{") {
             out.clear();
         }
-        let says_length = lengthens && !out.is_empty() && length.is_awaited(read, out.len());
+        // One that came in one part says its length too, so that what is left out does not decide on that.
+        let is_one_part = self.held.is_none();
+        let says_length = lengthens && !out.is_empty() && (is_one_part || length.is_awaited(read, out.len()));
         let emit = match (budget.admits(out.len()), says_length) {
             (true, false) => Emit::Send(out.len()),
             (true, true) => Emit::Whole,

@@ -50,7 +50,7 @@ fn behind(look: &mut Look, span: Span, what: &str, else_do: &str) {
         Code::FilterBehind,
         span,
         format!("Envoy Gateway puts {what} like this behind the plugin: it can change what the upstream is asked for after the policy has matched it, and reads what is not filtered"),
-        format!("{else_do}see to it that it changes no path, method or query, and keeps nothing of a response"),
+        format!("{else_do}see to it that it changes no path, method or query, keeps nothing of a response, and hands it on as it comes"),
     );
 }
 

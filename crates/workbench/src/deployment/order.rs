@@ -201,7 +201,7 @@ pub(super) fn later(look: &mut Look, filter: &Node) {
             Code::FilterBehind,
             head(filter),
             format!("`{name}` stands behind the plugin: it can change what the upstream is asked for after the policy has matched it, and reads what is not filtered"),
-            "put it before the plugin, or see to it that it changes no path, method or query, and keeps nothing of a response",
+            "put it before the plugin, or see to it that it changes no path, method or query, keeps nothing of a response, and hands it on as it comes",
         );
     }
 }
