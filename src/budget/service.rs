@@ -7,6 +7,7 @@
 use super::head::Head;
 use super::subject::KeyTag;
 use crate::protobuf::ratelimit::{Descriptor, Limit, TimeUnit, request, response};
+use crate::protobuf::service::grpc_service;
 
 /// The service of one budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +108,12 @@ pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
 pub const METHOD: &str = "ShouldRateLimit";
 
 impl Service {
+    /// How a call names its cluster; `None` if the cluster's name is too long.
+    #[must_use]
+    pub fn target(cluster: &str) -> Option<String> {
+        grpc_service(cluster)
+    }
+
     /// The ask for what is missing, or for a lease where that is more and there is so much left.
     pub(super) fn ask(&self, head: &Head, missing: u64) -> Ask {
         let hits = missing.max(self.lease.min(head.left));

@@ -165,6 +165,10 @@ impl Rls {
     /// any buffer that the host may have (rule 36).
     pub const MOST_WAITING: u64 = 16 << 10;
 
+    /// The longest name of its cluster, in bytes: the call names it in a message that has to be text in UTF-8, which lengths of
+    /// 128 and more are not.
+    pub const LONGEST_CLUSTER: usize = 125;
+
     /// The least that is asked for at once, of a budget of `max`.
     #[must_use]
     pub fn least(&self, max: u64) -> u64 {

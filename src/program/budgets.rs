@@ -16,7 +16,6 @@ use crate::model::{
     Budget, BudgetKey, ClaimPath, Count, Governed, MaxRecords, OnError, PathSubject, PolicySet, Route, RouteId, Store,
     SubjectPlace, innermost_array, without_filters,
 };
-use crate::protobuf::service::grpc_service;
 use crate::transform::PseudonymKey;
 
 /// Seconds of a day, for which a canary's hit holds (rule 37).
@@ -291,7 +290,7 @@ fn rule(policy: &PolicySet, budget: &Budget) -> BudgetRule {
     let granter = match (&budget.store, Period::of_seconds(budget.per.seconds)) {
         (Store::Rls(rls), Some(period)) => Granter::Service(Service {
             // A longer name does not check.
-            target: grpc_service(&rls.cluster).unwrap_or_default(),
+            target: Service::target(&rls.cluster).unwrap_or_default(),
             domain: rls.domain.clone(),
             timeout: u32::try_from(rls.timeout_ms).unwrap_or(u32::MAX),
             lease: rls.least(budget.max),

@@ -234,7 +234,9 @@ mod tests {
     #[test]
     fn records_without_a_subject_are_counted_one_by_one() {
         let (customer, agent) = (NamespaceId(0), NamespaceId(1));
-        let rows: [(&str, &[(&[NamespaceId], &[NamespaceId])], u64); 5] = [
+        /// The kinds of a record, and those of which it names one.
+        type HeldAndNamed<'a> = (&'a [NamespaceId], &'a [NamespaceId]);
+        let rows: [(&str, &[HeldAndNamed<'_>], u64); 5] = [
             ("of one kind", &[(&[customer], &[]), (&[customer], &[customer])], 1),
             ("of two kinds, each its own", &[(&[customer], &[]), (&[customer], &[]), (&[agent], &[])], 3),
             ("a record of both that names neither is one", &[(&[customer, agent], &[])], 1),

@@ -18,23 +18,21 @@ struct EnvoyGrpc {
     cluster_name: String,
 }
 
-/// The longest name of a cluster, in bytes, whose message is text in UTF-8, which the host's interface wants: each of its two
-/// lengths is one byte below 128.
-pub(crate) const LONGEST_CLUSTER: usize = 125;
-
-/// The message for a cluster; `None` if its name is longer than [`LONGEST_CLUSTER`].
+/// The message for a cluster, as text in UTF-8, which the host's interface wants; `None` if its name is too long for that: each of
+/// the two lengths before it is then more than one byte below 128.
 pub(crate) fn grpc_service(cluster: &str) -> Option<String> {
     let envoy_grpc = Some(EnvoyGrpc { cluster_name: cluster.to_owned() });
-    String::from_utf8(GrpcService { envoy_grpc }.encode_to_vec()).ok().filter(|_| cluster.len() <= LONGEST_CLUSTER)
+    String::from_utf8(GrpcService { envoy_grpc }.encode_to_vec()).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Rls;
 
     #[test]
     fn a_cluster_is_told_as_a_message_that_names_it() {
-        let longest = "c".repeat(LONGEST_CLUSTER);
+        let longest = "c".repeat(Rls::LONGEST_CLUSTER);
         // The first three are messages themselves, of a field that nobody knows.
         for name in [
             "meter",

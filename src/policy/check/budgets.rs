@@ -13,7 +13,6 @@ use crate::model::{
     Budget, BudgetClients, BudgetKey, BudgetStep, Canaries, Class, ClientId, Count, Identity, Level, OnError, Per, Rls,
     StepEffect, Store,
 };
-use crate::protobuf::service::LONGEST_CLUSTER;
 
 /// Most budgets of a policy: each is looked at on every request of its areas.
 const MOST_BUDGETS: usize = 64;
@@ -481,9 +480,9 @@ fn rls(reader: &mut Reader, node: &Node, max: Option<u64>) -> Option<Rls> {
         text("cluster", "name the cluster of the rate limit service in Envoy's configuration: `cluster: ratelimit`");
     let domain = text("domain", "name the domain that the service's configuration has: `domain: fieldgate`");
     if let (Some(name), Some(node)) = (&cluster, keys.get("cluster"))
-        && name.len() > LONGEST_CLUSTER
+        && name.len() > Rls::LONGEST_CLUSTER
     {
-        let message = format!("the name of the cluster has {} bytes, more than {LONGEST_CLUSTER}", name.len());
+        let message = format!("the name of the cluster has {} bytes, more than {}", name.len(), Rls::LONGEST_CLUSTER);
         let help = "give the rate limit service a cluster of its own in Envoy's configuration, with a shorter name";
         reader.push(Diagnostic::at(Code::BadValue, node.span, message).help(help));
         return None;
