@@ -101,7 +101,8 @@ struct Api {
     address: SocketAddr,
     /// Requests that wait for [`Api::open`].
     waiting: Arc<AtomicU64>,
-    gate: watch::Sender<bool>,
+    /// How often it has opened.
+    gate: watch::Sender<u64>,
     accepting: JoinHandle<()>,
 }
 
@@ -116,7 +117,7 @@ impl Api {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let waiting = Arc::new(AtomicU64::new(0));
-        let (gate, open) = watch::channel(false);
+        let (gate, open) = watch::channel(0);
         let count = Arc::clone(&waiting);
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -140,10 +141,10 @@ impl Api {
 
     /// Lets all go on that wait.
     async fn open(&self) {
-        self.gate.send_replace(true);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        self.waiting.store(0, Ordering::Relaxed);
-        self.gate.send_replace(false);
+        self.gate.send_modify(|opened| *opened += 1);
+        while self.waiting.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -153,7 +154,7 @@ fn account(id: &Value, number: u64, drafts: bool) -> Value {
     json!({"id": id, "name": "n".repeat(2000), "state": state})
 }
 
-async fn serve(mut socket: TcpStream, waiting: Arc<AtomicU64>, mut open: watch::Receiver<bool>) {
+async fn serve(mut socket: TcpStream, waiting: Arc<AtomicU64>, mut open: watch::Receiver<u64>) {
     let mut input = Vec::new();
     loop {
         let Some(end) = memchr::memmem::find(&input, b"\r\n\r\n") else {
@@ -189,8 +190,10 @@ async fn serve(mut socket: TcpStream, waiting: Arc<AtomicU64>, mut open: watch::
         let length = body.len();
         let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
         let mut wait = async || {
+            let before = *open.borrow_and_update();
             waiting.fetch_add(1, Ordering::Relaxed);
-            let _ = open.wait_for(|open| *open).await;
+            let _ = open.wait_for(|opened| *opened > before).await;
+            waiting.fetch_sub(1, Ordering::Relaxed);
         };
         let body = if method == "HEAD" { "" } else { &body };
         let (first, then) = body.split_at(body.len() * 3 / 4);
@@ -260,6 +263,18 @@ impl Caller {
     /// A page of accounts that nobody has had.
     fn page(limit: u64, manner: &str) -> String {
         format!("/accounts?limit={limit}&from={}&as={manner}", fresh(limit))
+    }
+
+    /// Asks until it gets a new account again.
+    async fn until_there_is_room(&self) -> Result<(), String> {
+        let begun = Instant::now();
+        while self.get(&format!("/accounts/{}", fresh(1))).await?.status != 200 {
+            if begun.elapsed() > PATIENCE {
+                return Err("no room any more".to_owned());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
     }
 
     /// How many new accounts it still gets.
@@ -394,9 +409,10 @@ const ROWS: [Row; 14] = [
         who.status(&Caller::page(PAGE, "x"), 200).await?;
         who.status("/accounts/over", 429).await?;
         drop(socket);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Once Envoy knows that it has left.
+        who.until_there_is_room().await?;
         api.open().await;
-        Ok((PAGE, PAGE))
+        Ok((PAGE + 1, PAGE + 1))
     }),
     row!("who leaves in mid-body has got what was sent", |api, who| {
         let mut socket = who.send("GET", &Caller::page(PAGE, "part"), "").await;
@@ -604,13 +620,7 @@ fn reloaded(world: &World, plugin: Plugin) -> Result<(), String> {
         // What is out under the last policy is held under this one.
         caller.status(&Caller::page(PAGE, "x"), 200).await?;
         // Each worker takes a policy in its own time.
-        let begun = Instant::now();
-        while caller.get("/accounts/one-more").await?.status != 200 {
-            if begun.elapsed() > PATIENCE {
-                return Err("no room under the next policy".to_owned());
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        caller.until_there_is_room().await?;
         caller.status("/accounts/one-too-many", 429).await?;
         api.open().await;
         let page = page.await.unwrap()?;
@@ -618,7 +628,7 @@ fn reloaded(world: &World, plugin: Plugin) -> Result<(), String> {
         if released != PAGE {
             return Err(format!("{released} of {PAGE}"));
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        until("nothing is reserved", || nothing_reserved(&envoy).is_ok())?;
         match caller.left().await? {
             0 => Ok(()),
             left => Err(format!("{left} left")),

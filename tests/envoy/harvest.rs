@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::lifecycle::until;
 use super::streams::Test;
 use super::support::bootstrap::{Blanks, Bootstrap, RATE_LIMITS};
 use super::support::envoy::{Envoy, Scratch};
@@ -27,6 +28,9 @@ const CONNECTIONS: usize = 64;
 
 /// How long one run lasts: so many windows of a second, and a part of one at each end.
 const SECONDS: u64 = 3;
+
+/// How much longer it may last on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// All tests of this file.
 pub(crate) fn all() -> Vec<(String, Test)> {
@@ -175,12 +179,15 @@ struct Harvest {
     answers: Vec<(u64, u64, u64)>,
     subjects: BTreeSet<String>,
     statuses: BTreeMap<u16, u64>,
+    /// Answered requests by the second in which they were sent.
+    asked: BTreeMap<u64, u64>,
     lost: u64,
 }
 
 impl Harvest {
     fn take(&mut self, sent: u64, got: &Got) {
         *self.statuses.entry(got.status).or_default() += 1;
+        *self.asked.entry(sent).or_default() += 1;
         if got.status == 200 {
             let ids = ids(&got.body);
             self.answers.push((sent, got.body["at"].as_f64().unwrap() as u64, ids.len() as u64));
@@ -189,7 +196,7 @@ impl Harvest {
     }
 
     /// Subjects by window: each answer in the earliest that it may be of and that has room.
-    fn by_window(&self, max: u64) -> Vec<u64> {
+    fn by_window(&self, max: u64) -> BTreeMap<u64, u64> {
         let mut answers = self.answers.clone();
         answers.sort_unstable_by_key(|(sent, stamped, _)| (*stamped, *sent));
         let mut windows: BTreeMap<u64, u64> = BTreeMap::new();
@@ -198,7 +205,13 @@ impl Harvest {
             let window = (sent..=stamped).find(room).unwrap_or(stamped);
             *windows.entry(window).or_default() += count;
         }
-        windows.into_values().collect()
+        windows
+    }
+
+    /// Windows that were asked in from their start to their end, as far as one can tell.
+    fn whole_windows(&self) -> Vec<u64> {
+        let last = self.asked.len().saturating_sub(1);
+        self.asked.keys().copied().take(last).skip(1).collect()
     }
 }
 
@@ -215,7 +228,9 @@ async fn harvest(envoys: &[SocketAddr], token: &str, page: Option<u64>, lasting:
             let (address, token) = (envoys[number % envoys.len()], token.to_owned());
             tokio::spawn(async move {
                 let mut socket = TcpStream::connect(address).await.unwrap();
-                while Instant::now() < until {
+                // A busy machine may let nothing be asked for a second and more.
+                let has_windows = || harvest.lock().unwrap().asked.len() as u64 > SECONDS;
+                while Instant::now() < until || !has_windows() && Instant::now() < until + PATIENCE {
                     let step = page.unwrap_or(1);
                     let from = next.fetch_add(step, Ordering::Relaxed);
                     let target = match page {
@@ -267,15 +282,18 @@ fn start(
 
 /// Every window at most `max`, and the whole ones at least nine tenths of it where the need is small.
 fn judge(harvest: &Harvest, max: u64, page: Option<u64>, demand: u64) -> Result<(), String> {
-    let counts = harvest.by_window(max);
+    let by_window = harvest.by_window(max);
+    let counts: Vec<u64> = by_window.values().copied().collect();
     if harvest.subjects.len() as u64 != counts.iter().sum::<u64>() {
         return Err("a subject came twice".to_owned());
     }
-    let whole: u64 = counts.get(1..counts.len().saturating_sub(1)).unwrap_or_default().iter().sum();
+    let windows = harvest.whole_windows();
+    let in_window = |window: &u64| by_window.get(window).copied().unwrap_or(0);
+    let whole: u64 = windows.iter().map(in_window).sum();
     let asked = demand.checked_div(counts.len() as u64).unwrap_or(0);
     println!(
         "released by window: {counts:?} of {max}, {:.3} of max in whole ones, {:.1} x max asked for; statuses {:?}",
-        whole as f64 / (max * counts.len().saturating_sub(2).max(1) as u64) as f64,
+        whole as f64 / (max * windows.len().max(1) as u64) as f64,
         asked as f64 / max as f64,
         harvest.statuses
     );
@@ -289,13 +307,15 @@ fn judge(harvest: &Harvest, max: u64, page: Option<u64>, demand: u64) -> Result<
     if !unexpected.is_empty() {
         return Err(format!("{:?}", harvest.statuses));
     }
-    let whole = counts.get(1..counts.len().saturating_sub(1)).unwrap_or_default();
-    let enough = demand >= 10 * max * counts.len() as u64 && page.unwrap_or(1) <= max / 20;
-    match whole.iter().find(|count| enough && **count * 10 < max * 9) {
-        Some(least) => {
-            Err(format!("only {least} of {max} left in a window that was asked for ten times more: {counts:?}"))
+    // Of a window in which a busy machine let little be asked, nothing can be said.
+    let page = page.unwrap_or(1);
+    let is_too_few = |window: &&u64| harvest.asked[*window] * page >= 10 * max && in_window(window) * 10 < max * 9;
+    match windows.iter().find(|window| page <= max / 20 && is_too_few(window)) {
+        Some(window) => {
+            let (least, asked) = (in_window(window), harvest.asked[window] * page);
+            Err(format!("only {least} of {max} left in a window in which {asked} were asked for: {counts:?}"))
         }
-        None if whole.is_empty() => Err(format!("no whole window: {counts:?}")),
+        None if windows.is_empty() => Err(format!("no whole window: {counts:?}")),
         None => Ok(()),
     }
 }
@@ -479,9 +499,8 @@ fn leavers(world: &World) -> Result<(), String> {
             }
             drop(socket);
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
     });
-    nothing_reserved(&envoy)?;
+    until("nothing is reserved", || nothing_reserved(&envoy).is_ok())?;
     if series(&envoy, "fieldgate_budget_failures_total")? > 0 {
         return Err("a store failed".to_owned());
     }

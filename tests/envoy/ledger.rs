@@ -126,6 +126,11 @@ async fn serve(mut socket: TcpStream, sent: &Sent) -> Option<()> {
     if manner == "slow" {
         tokio::time::sleep(Duration::from_millis(600)).await;
     }
+    if manner == "left" {
+        // Envoy ends its own request when it knows that its client has left.
+        while socket.read_buf(&mut input).await.ok()? > 0 {}
+        return None;
+    }
     let status = if manner == "gone" { "404 Not Found" } else { "200 OK" };
     let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n");
     socket.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await.ok()?;
@@ -277,7 +282,7 @@ fn mixed(world: &World) -> Result<(), String> {
                     let ids = if is_page { from..from + limit } else { from + at as u64..from + at as u64 + 1 };
                     let (upstream, stays) = match manner {
                         "leaves" => ("stalls", Duration::from_millis(500)),
-                        "slow-leaves" | "gone-away" => ("slow", Duration::from_millis(200)),
+                        "slow-leaves" | "gone-away" => ("left", Duration::from_millis(200)),
                         "more" => ("whole", PATIENCE),
                         other => (other, PATIENCE),
                     };

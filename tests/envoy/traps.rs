@@ -29,8 +29,8 @@ const PHASES: [&str; 6] = ["request", "response-head", "response-body", "later-b
 /// A new VM may be made a second after the last one at the earliest, and later each time that one fails soon.
 const RECOVERY: Duration = Duration::from_secs(20);
 
-/// What Envoy sends before it is told to stop has arrived when nothing has come for so long.
-const QUIET: Duration = Duration::from_millis(300);
+/// What Envoy sends before it is told to stop has arrived when nothing has come for so long, three times.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// All tests of this file.
 pub(crate) fn all() -> Vec<(String, Test)> {
@@ -173,14 +173,12 @@ fn flights(world: &World, envoy: &Envoy, head: HeadMode, markers: &mut Markers) 
             }
     };
     until("all streams are in flight", || flights.iter().all(is_up))?;
-    let mut before = Vec::new();
-    loop {
-        let now: Vec<_> = flights.iter().map(Flight::has).collect();
-        if now == before {
-            break;
-        }
-        before = now;
+    let (mut before, mut quiet) = (Vec::new(), 0);
+    while quiet < 3 {
         std::thread::sleep(QUIET);
+        let now: Vec<_> = flights.iter().map(Flight::has).collect();
+        quiet = if now == before { quiet + 1 } else { 0 };
+        before = now;
     }
     let held = flights.iter().filter(|flight| flight.has().0 == 0).count();
     let expected = if head == HeadMode::Held { 4 } else { 2 };

@@ -313,7 +313,7 @@ fn counted(head: HeadMode) -> Result<String, String> {
     policy["shapes"]["record"]["$.id"]["subject"] = json!("record");
     policy["routes"]["list"]["max_records"] = json!({"at": "$.items[*]", "max": 1000, "over": "truncate"});
     policy["budgets"] = json!({"day": {
-        "areas": ["list"], "count": {"distinct": "record"}, "per": "1d", "max": 1_000_000, "steps": {"90%": "mask"},
+        "areas": ["list"], "count": {"distinct": "record"}, "per": "365d", "max": 1_000_000, "steps": {"90%": "mask"},
     }});
     Ok(policy.to_string())
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fieldgate::caller::{Caller, Evidence};
 use fieldgate::exchange::{self, Answer as Native};
@@ -41,6 +41,12 @@ const NOT_FORWARDED: [&str; 6] =
 
 /// How many requests are under way at once where many are sent.
 const AT_ONCE: usize = 12;
+
+/// How long a line of the access log is waited for that is looked at if it is there.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// How long one is waited for that has to be there: a busy machine writes it late.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came of one exchange.
 pub(crate) struct Fetched {
@@ -231,7 +237,7 @@ impl World {
     /// Asks for each, a few at a time, and for what the access log says of it.
     fn fetch_logged<'r>(&self, envoy: &Envoy, rows: impl IntoIterator<Item = (&'r Row, Carriage)>) -> Vec<Fetched> {
         let (ids, mut fetched): (Vec<String>, Vec<Fetched>) = self.fetch_known(envoy, rows).into_iter().unzip();
-        for (fetched, line) in fetched.iter_mut().zip(envoy.lines_of(&ids)) {
+        for (fetched, line) in fetched.iter_mut().zip(envoy.lines_of(&ids, GLANCE)) {
             fetched.line = line;
         }
         fetched
@@ -288,7 +294,7 @@ impl World {
     /// Sends rows' requests, a few at a time, each answered by its script; and what the access log says of them.
     pub(crate) fn tell_all(&self, envoy: &Envoy, asked: Vec<(&Row, Carriage, Script)>) -> Result<Vec<Told>, String> {
         let (ids, answers): (Vec<String>, Vec<Answer>) = self.play_known(envoy, asked).into_iter().unzip();
-        let told = answers.into_iter().zip(envoy.lines_of(&ids)).map(|(answer, line)| {
+        let told = answers.into_iter().zip(envoy.lines_of(&ids, PATIENCE)).map(|(answer, line)| {
             let record = line.as_deref().map(record_in).transpose()?.flatten();
             Ok(Told { answer, record })
         });

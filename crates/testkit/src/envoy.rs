@@ -409,8 +409,8 @@ impl Envoy {
     }
 
     /// The access log's lines about the requests with these ids, as soon as all are written; `None` for those of which none
-    /// has come in a second: a request that is none to Envoy has no id.
-    pub fn lines_of(&self, ids: &[String]) -> Vec<Option<String>> {
+    /// has come by then: a request that is none to Envoy has no id.
+    pub fn lines_of(&self, ids: &[String], patience: Duration) -> Vec<Option<String>> {
         let begun = Instant::now();
         loop {
             let mut lines: HashMap<String, String> = HashMap::new();
@@ -420,7 +420,7 @@ impl Envoy {
                 }
             }
             let found: Vec<Option<String>> = ids.iter().map(|id| lines.remove(id)).collect();
-            if found.iter().all(Option::is_some) || begun.elapsed() > Duration::from_secs(1) {
+            if found.iter().all(Option::is_some) || begun.elapsed() > patience {
                 return found;
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -81,9 +81,14 @@ impl Service {
             .env("DEBUG_PORT", debug.to_string());
         wait(|| socket.exists())?;
         programs.push(run(&mut command)?);
-        let started = Self { port: grpc, programs, _scratch: scratch };
+        let mut started = Self { port: grpc, programs, _scratch: scratch };
         wait(|| std::net::TcpStream::connect(("127.0.0.1", grpc)).is_ok())?;
-        Ok(started)
+        // Where somebody else has taken a port, the service ends, and it was that one who accepted.
+        std::thread::sleep(Duration::from_millis(100));
+        match started.programs.iter_mut().all(|program| matches!(program.try_wait(), Ok(None))) {
+            true => Ok(started),
+            false => Err("a part of the rate limit service has ended".to_owned()),
+        }
     }
 }
 

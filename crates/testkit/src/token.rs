@@ -37,10 +37,10 @@ impl Issuer {
         .to_string()
     }
 
-    /// A token that is good for an hour, with `claims` beside the registered ones (which `claims` may overwrite).
+    /// A token that is good for a day, with `claims` beside the registered ones (which `claims` may overwrite).
     pub fn token(&self, claims: &Value) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut payload = json!({"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now.saturating_add(3600)});
+        let mut payload = json!({"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now.saturating_add(86_400)});
         if let (Some(payload), Some(claims)) = (payload.as_object_mut(), claims.as_object()) {
             payload.extend(claims.clone());
         }
