@@ -139,7 +139,9 @@ fn headers_that_are_classified_ask_once_whose_they_are() {
     let rule = |caller: &Caller| program.header_rule(RouteId(0), caller, &[ClassId(0)], Level::Show);
     let first = caller();
     let view = allocated(|| drop(program.view(RouteId(0), &first).unwrap()));
-    let sixty = allocated(|| (0..60).for_each(|_| drop(rule(&first))));
+    // The least of several: whoever runs the tests prints meanwhile.
+    let sixty = (0..5).map(|_| allocated(|| (0..60).for_each(|_| drop(rule(&first))))).min();
+    let sixty = sixty.unwrap_or(usize::MAX);
     assert!(view > 0 && sixty == 0, "{view} bytes for the view, {sixty} for sixty headers");
 }
 

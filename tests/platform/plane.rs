@@ -116,6 +116,10 @@ pub(super) trait Plane: Ground {
             (Self::is_rejection(metric, name) && value != "0").then_some(())
         };
         let is_counted = || self.metrics().is_ok_and(|metrics| metrics.lines().any(|line| counted(line).is_some()));
-        if site::within(site::LOOK, is_counted) { Ok(()) } else { Err(self.told("what is rejected is not counted")) }
+        if site::within(site::PATIENCE, is_counted) {
+            Ok(())
+        } else {
+            Err(self.told("what is rejected is not counted"))
+        }
     }
 }

@@ -216,13 +216,22 @@ impl Watch {
 }
 
 /// Waits until it holds, at most so long; whether it did.
-pub(super) fn within(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
+pub(super) fn within(patience: Duration, holds: impl FnMut() -> bool) -> bool {
+    looked(patience, Duration::from_millis(100), holds)
+}
+
+/// [`within`] for what may hold for a moment only: it is looked at a hundred times a second.
+pub(super) fn often(patience: Duration, holds: impl FnMut() -> bool) -> bool {
+    looked(patience, Duration::from_millis(10), holds)
+}
+
+fn looked(patience: Duration, pause: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while start.elapsed() < patience {
         if holds() {
             return true;
         }
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(pause);
     }
     false
 }
