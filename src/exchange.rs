@@ -498,6 +498,10 @@ impl Exchange {
                 self.phase = Phase::Reporting(aside);
                 return HeadDirective::Pass;
             }
+            Phase::Asking(_) => {
+                self.is_answered_while_asking(headers);
+                return HeadDirective::Pass;
+            }
             Phase::AwaitingHead(governed) => self.response_head(*governed, headers, end),
             _ => Err(Refusal::Internal),
         };

@@ -396,6 +396,15 @@ impl Exchange {
         RequestDirective::Refuse(self.echoing(problem))
     }
 
+    /// The host has answered the request itself while it waited for the rate limit service: no upstream has been asked. What
+    /// was reserved is given back at the end.
+    pub(super) fn is_answered_while_asking(&mut self, headers: &Headers) {
+        self.fails();
+        self.phase = Phase::Answered;
+        self.report.refusal = Some(Refusal::BudgetStore);
+        self.noted.status = head::number(headers);
+    }
+
     /// Something of a record may leave from now on.
     pub(super) fn releases(&mut self) {
         self.spending.released = true;

@@ -120,7 +120,8 @@ impl Exchange {
             _ => Some(Ruling::Enforced),
         };
         record.refusal = self.report.refusal;
-        record.status = self.noted.status;
+        // A head that is kept back to the end has not gone: the host answers with one of its own.
+        record.status = self.noted.status.filter(|_| outcome != Outcome::Unanswered);
         record.route = self.report.route;
         if let Some(who) = &self.noted.who {
             record.client = self.client(policy, who);

@@ -359,6 +359,16 @@ fn a_record_says_what_was_decided() {
             ),
         ),
         (
+            "a response whose head waits when the upstream stops",
+            &plain,
+            Case { ends: false, ..PLAIN },
+            enforced(
+                "unanswered",
+                json!({"route": "get-account", "client": "crm-app", "issuer": "verified",
+                "scopes": ["care"]}),
+            ),
+        ),
+        (
             "a route that is passed",
             &plain,
             Case { target: "/healthz", parts: &["ok"], ..PLAIN },
