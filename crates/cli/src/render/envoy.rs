@@ -95,12 +95,13 @@ const ORDER: &str = "\
 ";
 
 /// The format of an access log with the decision record, in the double quotes of YAML.
-pub(super) const LOG_FORMAT: &str = r#""%START_TIME% %REQ(X-REQUEST-ID)% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %FILTER_STATE(wasm.fieldgate_record:PLAIN)%\n""#;
+pub(super) const LOG_FORMAT: &str = r#""%START_TIME% %REQ(X-REQUEST-ID):64% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %FILTER_STATE(wasm.fieldgate_record:PLAIN)%\n""#;
 
 /// Why the access log is as it is.
 pub(super) const LOG_COMMENT: &str = "\
 # The decision record of each response (docs/operations.md). As text: in a JSON format it would be escaped again. Never with a
 # length (`:PLAIN):N`), which would cut it. A `-` in its place: the filter did not see the end.
+# It stands last, and what a caller sends has a length before it: in 64 bytes nobody can write a record.
 ";
 
 /// An access log of Envoy's with the decision record, one element of `access_log`.
