@@ -8,20 +8,24 @@ use std::path::{Path, PathBuf};
 use fieldgate::diagnostic::plain;
 use fieldgate::model::moment::Moment;
 use fieldgate::policy;
-use fieldgate_workbench::ledger::{Ledger, Question, Tags};
+use fieldgate_workbench::ledger::{Alert, Client, Ledger, Question, Tags};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
-use super::logs;
+use super::logs::{self, LogFaults};
 use super::preview::spelled;
 use super::report::{csv_cell, number_of, pretty};
 use super::terminal::{Ink, Terminal};
 
+mod unknown;
+
+use unknown::Unknown;
+
 /// Say whose data left, by the decision records of access logs: for whom a notification is due
 ///
 /// `fieldgate ledger access.log* --client crm-app --from 2026-11-28 --to 2026-11-29 --subjects ids.txt`. Logs may be plain, gzip or
-/// zstd; `-` is standard input. It exits with 1 if a line cannot be read.
+/// zstd; `-` is standard input. It exits with 1 if a line cannot be read, or has several records, or if a record comes twice.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("question").required(true).args(["client", "subject", "top"])))]
 pub(crate) struct Arguments {
@@ -132,8 +136,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
         Some(file) => resolved(file, &ledger)?,
         None => HashMap::new(),
     };
-    let overlaps = faults.overlaps;
-    let answer = Answer { arguments, ledger: &ledger, ids, overlaps, key: tags.map(|tags| tags.key()), policy };
+    let answer = Answer { arguments, ledger: &ledger, ids, faults: &faults, key: tags.map(|tags| tags.key()), policy };
     terminal.print(&match arguments.format {
         LedgerFormat::Human => answer.human(terminal),
         LedgerFormat::Csv => answer.csv(),
@@ -164,19 +167,12 @@ fn resolved(file: &Path, ledger: &Ledger) -> Result<HashMap<u128, String>, Failu
     }
 }
 
-/// What is not known: a name, how many, and what it means.
-struct Unknown {
-    name: &'static str,
-    count: u64,
-    text: &'static str,
-}
-
 struct Answer<'a> {
     arguments: &'a Arguments,
     ledger: &'a Ledger,
     ids: HashMap<u128, String>,
-    /// Logs whose first record another one has too.
-    overlaps: u64,
+    /// What was wrong with the logs.
+    faults: &'a LogFaults,
     /// What tells the key at hand from others.
     key: Option<String>,
     policy: Option<Loaded>,
@@ -218,10 +214,12 @@ impl Answer<'_> {
             let count = number_of(usize::try_from(*count).unwrap_or(usize::MAX), "response", "responses");
             grounds.push(("policy", format!("{} {} let {count} leave", plain(name), plain(short))));
         }
-        let keys: Vec<String> = self.ledger.keys().iter().map(|key| plain(key)).collect();
+        let keys: Vec<String> = self.ledger.keys().keys().map(|key| plain(key)).collect();
         if !keys.is_empty() {
             let at_hand = match &self.key {
-                Some(key) if self.ledger.keys().contains(key) => format!("{} holds {key}", self.arguments.key_variable),
+                Some(key) if self.ledger.keys().contains_key(key) => {
+                    format!("{} holds {key}", self.arguments.key_variable)
+                }
                 Some(key) => format!("{} holds {key}, which made none of them", self.arguments.key_variable),
                 None => "none is at hand".to_owned(),
             };
@@ -242,59 +240,23 @@ impl Answer<'_> {
         grounds
     }
 
-    /// Everything that an answer cannot say, each with its number: nought is left out.
-    fn unknown(&self) -> Vec<Unknown> {
-        let sum = self.ledger.summary();
-        let unresolved =
-            if self.arguments.subjects.is_some() { self.ledger.distinct().saturating_sub(self.ids.len()) } else { 0 };
-        let all = [
-            (
-                "records_without_a_tag",
-                sum.unknown,
-                "records left that nothing says the subject of, or that were more than one line names: anybody's",
-            ),
-            (
-                "lines_not_written",
-                sum.unwritten,
-                "lines that the plugin did not write, as when its VM had trapped: what left then, and to whom, is not known",
-            ),
-            ("lines_broken", sum.broken, "lines that cannot be read: what they said is missing here"),
-            (
-                "logs_overlap",
-                self.overlaps,
-                "logs that begin with a record that another has too: what is in both counts twice",
-            ),
-            (
-                "responses_passed",
-                sum.passed,
-                "responses passed untouched on routes that the policy does not govern: their content is not in the log",
-            ),
-            (
-                "responses_reported",
-                sum.reported,
-                "responses passed as they came on routes that only report: also fields and people that no record names",
-            ),
-            (
-                "records_of_unnamed_clients",
-                sum.unnamed,
-                "records of clients without a name in the log, of which no key was at hand to tell whose they are",
-            ),
-            (
-                "records_of_another_key",
-                sum.other_key,
-                "records whose tags another key made: their subjects have other tags here, and match no id",
-            ),
-            ("records_without_a_time", sum.timeless, "records without a time: they count whatever the time asked for"),
-            (
-                "subjects_without_an_id",
-                u64::try_from(unresolved).unwrap_or(u64::MAX),
-                "subjects whose id is not in the list",
-            ),
-        ];
-        all.into_iter()
-            .filter(|(_, count, _)| *count > 0)
-            .map(|(name, count, text)| Unknown { name, count, text })
-            .collect()
+    /// Who got seeded subjects: the client, if the record names one, how many, in how many responses, and all of it in words.
+    fn alerts(&self) -> Vec<(Option<String>, Alert, String)> {
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let all = self.ledger.alerts().iter().map(|(client, alert)| {
+            let name = match client {
+                Client::Unknown => None,
+                Client::Named(_) | Client::Tagged(_) => Some(client.to_string()),
+            };
+            let text = format!(
+                "{} got {} in {}: no honest caller meets one (rule 37)",
+                name.as_deref().unwrap_or("a caller whom no record names"),
+                number_of(count(alert.canaries), "seeded subject (canary)", "seeded subjects (canaries)"),
+                number_of(count(alert.responses), "response", "responses"),
+            );
+            (name, *alert, text)
+        });
+        all.collect()
     }
 
     /// The rows of the answer, with the names of their columns.
@@ -337,18 +299,6 @@ impl Answer<'_> {
         (vec!["client", "subjects", "responses", "records without a tag"], rows.collect())
     }
 
-    /// What an answer without a row means: a name that no record has, or a key that made none of the tags, is not "nobody".
-    fn nobody(&self) -> &'static str {
-        let sum = self.ledger.summary();
-        if sum.other_key > 0 || sum.unnamed > 0 {
-            return "Nobody can be told from these logs with this key: see what this does not know.\n";
-        }
-        if sum.records == 0 && self.arguments.client.is_some() {
-            return "No record of that time names this client: names are compared letter by letter (`--top` lists them).\n";
-        }
-        "Nobody, as far as the logs say.\n"
-    }
-
     fn human(&self, terminal: Terminal) -> String {
         let sum = self.ledger.summary();
         let mut text = format!("{}\n", terminal.paint(Ink::Strong, &self.title()));
@@ -356,6 +306,9 @@ impl Answer<'_> {
         text.push_str(&format!("{responses}, of {} of which something left; {}\n", sum.left, self.covers()));
         for (name, ground) in self.grounds() {
             text.push_str(&format!("{name:8} {ground}\n"));
+        }
+        for (_, _, alert) in self.alerts() {
+            text.push_str(&format!("{}    {}\n", terminal.paint(Ink::Bad, "alert"), plain(&alert)));
         }
         if self.arguments.client.is_some() {
             text.push_str(&format!("\n{}\n", number_of(self.ledger.distinct(), "person", "people")));
@@ -365,7 +318,7 @@ impl Answer<'_> {
         }
         let (head, rows) = self.table();
         if rows.is_empty() {
-            text.push_str(self.nobody());
+            text.push_str(self.no_row());
         } else {
             text.push('\n');
             let plainly = |row: Vec<String>| row.iter().map(|cell| plain(cell)).collect::<Vec<String>>();
@@ -417,6 +370,9 @@ impl Answer<'_> {
         for (name, ground) in self.grounds() {
             text.push_str(&format!("about{empty},,{}\n", csv_cell(&format!("{name}: {ground}"))));
         }
+        for (_, alert, means) in self.alerts() {
+            text.push_str(&format!("alert{empty},{},{}\n", alert.canaries, csv_cell(&means)));
+        }
         for Unknown { name, count, text: means } in self.unknown() {
             text.push_str(&format!("unknown{empty},{count},{}\n", csv_cell(&format!("{name}: {means}"))));
         }
@@ -444,6 +400,9 @@ impl Answer<'_> {
             "records_to": sum.last,
             "responses": sum.records,
             "responses_left": sum.left,
+            "alerts": self.alerts().into_iter().map(|(client, alert, means)| json!({
+                "client": client, "canaries": alert.canaries, "responses": alert.responses, "means": means,
+            })).collect::<Vec<_>>(),
             "rows": rows.collect::<Vec<_>>(),
             "values": values.collect::<Vec<_>>(),
             "unknown": self.unknown().into_iter().map(|unknown| json!({

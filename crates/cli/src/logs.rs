@@ -10,13 +10,16 @@ use fieldgate_workbench::ledger::{Broken, Line, read};
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
+use self::lines::{Lines, Whole};
+use self::remembered::{Before, Remembered};
 use super::exit::{Exit, Failure};
+use super::load::slashes;
 use super::terminal::{Progress, Terminal};
 
-/// The longest line that is kept, in bytes: a record of a thousand subjects is some 40 KB.
-const LONGEST: u64 = 4 << 20;
+mod lines;
+mod remembered;
 
-/// Broken lines that are named; the rest is counted.
+/// Lines with a fault that are named; the rest is counted.
 const NAMED: u64 = 10;
 
 /// How much of a file is read at once, in bytes.
@@ -36,62 +39,52 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
 pub(crate) struct LogFaults {
     /// Lines that cannot be read.
     pub(crate) broken: u64,
-    /// Logs whose first record another log has too: what is in both comes twice.
-    pub(crate) overlaps: u64,
+    /// Lines with several whole records: a caller may have sent one of them.
+    pub(crate) contested: u64,
+    /// Records that came before too, in the same log or another.
+    pub(crate) again: u64,
+    /// Records of which nobody knows whether they came before, since too many came.
+    pub(crate) unremembered: u64,
 }
 
 impl LogFaults {
     /// How a command ends that has read such logs.
     pub(crate) fn exit(&self) -> Exit {
-        if self.broken > 0 || self.overlaps > 0 { Exit::Findings } else { Exit::Fine }
+        if self.broken > 0 || self.contested > 0 || self.again > 0 { Exit::Findings } else { Exit::Fine }
     }
 }
 
-/// The first record of a log: another log that has it too was copied from it, or it from that.
-struct FirstRecord {
-    of: usize,
-    line: Vec<u8>,
-}
-
-/// The first records of those logs that can be opened twice.
-fn first_records(paths: &[PathBuf]) -> Result<Vec<FirstRecord>, Failure> {
-    let mut firsts = Vec::new();
-    if paths.len() < 2 {
-        return Ok(firsts);
-    }
-    for (of, path) in paths.iter().enumerate() {
-        if is_stdin(path) || !fs::metadata(path).is_ok_and(|found| found.is_file()) {
-            continue;
-        }
-        let mut log = open(path, &Rc::default())?;
-        let mut line = Vec::new();
-        while (&mut log)
-            .take(LONGEST)
-            .read_until(b'\n', &mut line)
-            .map_err(|error| Failure::io("read", path, &error))?
-            > 0
-        {
-            if matches!(read(&line), Line::Record(_)) {
-                firsts.push(FirstRecord { of, line: line.trim_ascii_end().to_vec() });
-                break;
-            }
-            line.clear();
-        }
-    }
-    Ok(firsts)
-}
-
-/// Reads every line of the logs. Lines that cannot be read are named on standard error, the first ten of them, and handed on
-/// all the same; how many there were is told. So is a log that has the first record of another.
+/// Reads every line of the logs. Lines that cannot be read, or that have several records, are named on standard error, the first
+/// ten of them, and handed on all the same; how many there were is told. So is, once for each log, that records come again.
 ///
 /// # Errors
 /// When a log cannot be read to its end: half an answer would look like a whole one.
 pub(crate) fn each_line(
     paths: &[PathBuf],
     terminal: Terminal,
+    take: impl FnMut(Line, &[u8]),
+) -> Result<LogFaults, Failure> {
+    each(paths, terminal, Some(Remembered::default()), take)
+}
+
+/// As [`each_line`], of one log in which records may come again.
+///
+/// # Errors
+/// As [`each_line`].
+pub(crate) fn each_line_of(
+    path: &Path,
+    terminal: Terminal,
+    take: impl FnMut(Line, &[u8]),
+) -> Result<LogFaults, Failure> {
+    each(&[path.to_owned()], terminal, None, take)
+}
+
+fn each(
+    paths: &[PathBuf],
+    terminal: Terminal,
+    remembered: Option<Remembered>,
     mut take: impl FnMut(Line, &[u8]),
 ) -> Result<LogFaults, Failure> {
-    let mut firsts = first_records(paths)?;
     let sizes = paths.iter().filter(|path| !is_stdin(path)).map(|path| {
         let found = fs::metadata(path).map_err(|error| Failure::io("read", path, &error))?;
         if found.is_dir() { Err(Failure::new(format!("{} is a directory", path.display()))) } else { Ok(found.len()) }
@@ -99,53 +92,80 @@ pub(crate) fn each_line(
     let all = sizes.sum::<Result<u64, Failure>>()?.max(1);
     let mut progress = Progress::new(terminal, "% of the logs", 100);
     let done = Rc::new(Cell::new(0u64));
-    let mut faults = LogFaults::default();
-    for (index, path) in paths.iter().enumerate() {
-        let mut log = open(path, &done)?;
-        let mut line = Vec::new();
-        let mut number = 0u64;
-        loop {
-            line.clear();
-            let failed = |error: io::Error| Failure::io("read", path, &error);
-            let length = (&mut log).take(LONGEST).read_until(b'\n', &mut line).map_err(failed)?;
-            if length == 0 {
-                break;
-            }
-            number = number.saturating_add(1);
-            let whole = line.ends_with(b"\n") || u64::try_from(length).unwrap_or(LONGEST) < LONGEST;
-            let found = if whole {
-                read(&line)
-            } else {
-                log.skip_until(b'\n').map_err(failed)?;
-                Line::Broken(Broken::TooLong)
-            };
-            if let Line::Broken(why) = &found {
-                faults.broken = faults.broken.saturating_add(1);
-                if faults.broken <= NAMED {
-                    terminal.say(&format!("{}:{number}: {why}\n", super::load::slashes(path)));
-                }
-            }
-            let again = firsts.iter().position(|first| first.of != index && first.line == line.trim_ascii_end());
-            if let Some(first) = again.map(|at| firsts.swap_remove(at)) {
-                faults.overlaps = faults.overlaps.saturating_add(1);
-                let other = paths.get(first.of).map(|path| super::load::slashes(path)).unwrap_or_default();
-                terminal.say(&format!(
-                    "{}:{number}: {other} begins with this record too: what is in both counts twice\n",
-                    super::load::slashes(path)
-                ));
-            }
-            take(found, &line);
-            if number.is_multiple_of(4096) {
+    let mut watch = Watch { terminal, remembered, faults: LogFaults::default(), named: 0, told: false };
+    for path in paths {
+        let mut lines = Lines::new(open(path, &done)?);
+        watch.told = false;
+        while let Some(line) = lines.next().map_err(|error| Failure::io("read", path, &error))? {
+            let found = if line.too_long { Line::Broken(Broken::TooLong) } else { read(&line.text) };
+            watch.look(path, &line, &found);
+            take(found, &line.text);
+            if line.number.is_multiple_of(4096) {
                 let share = done.get().saturating_mul(100).checked_div(all).unwrap_or(0);
                 progress.at(usize::try_from(share.min(100)).unwrap_or(100));
             }
         }
     }
     drop(progress);
-    if faults.broken > NAMED {
-        terminal.say(&format!("and {} more lines that cannot be read\n", faults.broken.saturating_sub(NAMED)));
+    if watch.named > NAMED {
+        terminal.say(&format!("and {} more lines with such faults\n", watch.named.saturating_sub(NAMED)));
     }
-    Ok(faults)
+    Ok(watch.faults)
+}
+
+/// What looks for faults in lines, and names them.
+struct Watch {
+    terminal: Terminal,
+    remembered: Option<Remembered>,
+    faults: LogFaults,
+    /// Lines that were named, or would have been.
+    named: u64,
+    /// Whether it was said of the log at hand that records come again.
+    told: bool,
+}
+
+impl Watch {
+    fn look(&mut self, path: &Path, line: &Whole, found: &Line) {
+        match found {
+            Line::Broken(why) => {
+                self.faults.broken = self.faults.broken.saturating_add(1);
+                self.name(path, line, &why.to_string());
+            }
+            Line::Record(record) => {
+                if record.contested {
+                    self.faults.contested = self.faults.contested.saturating_add(1);
+                    self.name(
+                        path,
+                        line,
+                        "it has several decision records, and a caller may have sent one: the last one counts",
+                    );
+                }
+                let before = self.remembered.as_mut().map(|all| all.take(record, &line.text));
+                match before {
+                    Some(Before::Yes) => self.again(path, line),
+                    Some(Before::Unknown) => self.faults.unremembered = self.faults.unremembered.saturating_add(1),
+                    Some(Before::No | Before::NoId) | None => {}
+                }
+            }
+            Line::Unwritten(_) | Line::Gated | Line::Empty => {}
+        }
+    }
+
+    fn name(&mut self, path: &Path, line: &Whole, fault: &str) {
+        self.named = self.named.saturating_add(1);
+        if self.named <= NAMED {
+            self.terminal.say(&format!("{}:{}: {fault}\n", slashes(path), line.number));
+        }
+    }
+
+    fn again(&mut self, path: &Path, line: &Whole) {
+        self.faults.again = self.faults.again.saturating_add(1);
+        if !std::mem::replace(&mut self.told, true) {
+            let place = slashes(path);
+            self.terminal
+                .say(&format!("{place}:{}: this record came before: what comes again counts twice\n", line.number));
+        }
+    }
 }
 
 /// Counts the bytes that are read.

@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let mut found: Vec<Record> = Vec::new();
     let (mut unwritten, mut unreadable, mut gated, mut unseen) = (false, false, false, false);
     let wanted = memmem::Finder::new(arguments.request.as_bytes()).into_owned();
-    let faults = logs::each_line(std::slice::from_ref(&arguments.log), terminal, |line, bytes| match line {
+    let faults = logs::each_line_of(&arguments.log, terminal, |line, bytes| match line {
         Line::Record(record) if record.text("request") == arguments.request => found.push(*record),
         // What a filter before the plugin answered has a record without an id.
         Line::Record(record) if record.text("outcome") == "unseen" && record.text("request").is_empty() => {

@@ -8,11 +8,14 @@
 //! | [`record`](Record) | one line of a log |
 //! | [`tags`](Tags) | from ids to tags and back |
 //! | `answer` | the three questions: what a client got, who got something about a person, who got most |
+//! | `parts` | what a question and its answer are made of |
 
 mod answer;
+mod parts;
 mod record;
 mod tags;
 
-pub use answer::{Exposure, Ledger, NamedSubject, Question, Release, Summary, Top};
+pub use answer::{Ledger, NamedSubject};
+pub use parts::{Alert, Exposure, Question, Release, Summary, Top};
 pub use record::{Broken, Client, Line, Record, read};
 pub use tags::Tags;

@@ -3,93 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
+use super::parts::{Alert, Exposure, Question, Release, Summary, Top};
 use super::record::{Client, Line, Record};
 use super::tags::Tags;
-
-/// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
-    /// Whose data a client got.
-    Client(String),
-    /// Who got data about a person: its id.
-    Subject(String),
-    /// Which clients got most.
-    Top,
-}
-
-/// What a log says of one subject that a client got.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exposure {
-    /// The first and the last second.
-    pub first: String,
-    /// See `first`.
-    pub last: String,
-    /// Responses that the subject was in.
-    pub responses: u64,
-    /// What was in those responses: a number of [`Ledger::what`].
-    what: u32,
-}
-
-/// One response that a person was in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
-    /// When it was settled, as [`Record::time`].
-    pub time: String,
-    /// Who asked.
-    pub client: Client,
-    /// The request's id.
-    pub request: String,
-    /// The route's name.
-    pub route: String,
-    /// What became of the response.
-    pub outcome: String,
-    /// Classes and levels that left in it.
-    pub what: BTreeSet<(String, String)>,
-    /// How many subjects it has besides.
-    pub others: u64,
-}
-
-/// What one client got.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Top {
-    /// Distinct subjects.
-    pub subjects: u64,
-    /// Responses of which something left.
-    pub responses: u64,
-    /// Records without a tag.
-    pub unknown: u64,
-}
-
-/// What is known of a whole log, and what is not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// The first second of a record in the log, whatever the question.
-    pub first: Option<String>,
-    /// The last one.
-    pub last: Option<String>,
-    /// Lines that were read, empty ones left out.
-    pub lines: u64,
-    /// Records in time that the question is about.
-    pub records: u64,
-    /// Of them, those of which something left.
-    pub left: u64,
-    /// Of them, those that went as they came: nothing of them is in the record.
-    pub passed: u64,
-    /// Of them, those on routes that only report: they went as they came too.
-    pub reported: u64,
-    /// Records that left without a tag.
-    pub unknown: u64,
-    /// Lines in time that the plugin did not write: what left then, and to whom, is not known.
-    pub unwritten: u64,
-    /// Lines that cannot be read.
-    pub broken: u64,
-    /// Records without a time, which are counted whatever the time asked for.
-    pub timeless: u64,
-    /// Records of clients without a name in the log, where no key was at hand to compare.
-    pub unnamed: u64,
-    /// Records whose tags were made with another key than the one at hand, or with several where none is.
-    pub other_key: u64,
-}
 
 /// A class, a level, and how many values.
 type Values = BTreeMap<(String, String), u64>;
@@ -103,7 +19,8 @@ pub struct Ledger {
     tags: Option<Tags>,
     kind: Option<String>,
     summary: Summary,
-    keys: BTreeSet<String>,
+    keys: BTreeMap<String, u64>,
+    alerts: BTreeMap<Client, Alert>,
     policies: BTreeMap<(String, String), u64>,
     kinds: Vec<String>,
     subjects: HashMap<(u16, u128), Exposure>,
@@ -155,7 +72,8 @@ impl Ledger {
             tags,
             kind,
             summary: Summary::default(),
-            keys: BTreeSet::new(),
+            keys: BTreeMap::new(),
+            alerts: BTreeMap::new(),
             policies: BTreeMap::new(),
             kinds: Vec::new(),
             subjects: HashMap::new(),
@@ -179,7 +97,8 @@ impl Ledger {
         match line {
             Line::Record(record) => self.record(*record),
             Line::Unwritten(second) => {
-                if second.is_none_or(|second| self.in_time(&second)) {
+                // What began before the time may have gone on into it.
+                if second.is_none_or(|second| self.is_before_the_end(&second)) {
                     self.summary.unwritten = self.summary.unwritten.saturating_add(1);
                 }
             }
@@ -189,7 +108,11 @@ impl Ledger {
     }
 
     fn in_time(&self, second: &str) -> bool {
-        self.from.as_deref().is_none_or(|from| second >= from) && self.to.as_deref().is_none_or(|to| second < to)
+        self.from.as_deref().is_none_or(|from| second >= from) && self.is_before_the_end(second)
+    }
+
+    fn is_before_the_end(&self, second: &str) -> bool {
+        self.to.as_deref().is_none_or(|to| second < to)
     }
 
     fn record(&mut self, record: Record) {
@@ -209,18 +132,46 @@ impl Ledger {
             }
         }
         if let Some(key) = &record.key {
-            self.keys.insert(key.clone());
-            let foreign = match self.tags {
-                Some(tags) => tags.key() != *key,
-                None => self.keys.len() > 1,
-            };
-            self.summary.other_key = self.summary.other_key.saturating_add(u64::from(foreign));
+            self.of_key(key);
         }
+        self.summary.contested = self.summary.contested.saturating_add(u64::from(record.contested));
         match Rc::clone(&self.question).as_ref() {
             Question::Client(id) => self.of_client(id, &record),
             Question::Subject(id) => self.about(id, &record),
             Question::Top => self.for_top(&record),
         }
+    }
+
+    /// Counts a record by the key that made its tags: which of the keys is another is known once all are.
+    fn of_key(&mut self, key: &str) {
+        let records = self.keys.entry(key.to_owned()).or_default();
+        *records = records.saturating_add(1);
+        let all = self.keys.values().copied().fold(0, u64::saturating_add);
+        let ours = match self.tags {
+            Some(tags) => self.keys.get(&tags.key()).copied(),
+            None => self.keys.values().copied().max(),
+        };
+        self.summary.other_key = all.saturating_sub(ours.unwrap_or(0));
+    }
+
+    /// Counts the seeded subjects of a record of which something left.
+    fn alert(&mut self, record: &Record) {
+        if record.canaries > 0 {
+            let alert = self.alerts.entry(record.client.clone()).or_default();
+            alert.canaries = alert.canaries.saturating_add(record.canaries);
+            alert.responses = alert.responses.saturating_add(1);
+        }
+    }
+
+    /// Counts a record that does not say who asked: it may have been the client in question.
+    fn of_anybody(&mut self, record: &Record) {
+        if !record.has_left() {
+            return;
+        }
+        let sum = &mut self.summary;
+        let count = if record.passed() { &mut sum.passed } else { &mut sum.callers };
+        *count = count.saturating_add(1);
+        self.alert(record);
     }
 
     /// Counts what every answer says of the records that it is about. Whether something left.
@@ -237,6 +188,7 @@ impl Ledger {
         sum.passed = sum.passed.saturating_add(u64::from(record.passed()));
         sum.reported = sum.reported.saturating_add(u64::from(record.only_reported()));
         sum.unknown = sum.unknown.saturating_add(record.unknown());
+        self.alert(record);
         true
     }
 
@@ -248,7 +200,8 @@ impl Ledger {
                 self.summary.unnamed = self.summary.unnamed.saturating_add(1);
                 return;
             }
-            _ => return,
+            Client::Unknown => return self.of_anybody(record),
+            Client::Named(_) | Client::Tagged(_) => return,
         }
         if !self.counts(record) {
             return;
@@ -371,10 +324,16 @@ impl Ledger {
         &self.summary
     }
 
-    /// The tags of the keys that made the tags.
+    /// The tags of the keys that made the tags, and how many records each has.
     #[must_use]
-    pub fn keys(&self) -> &BTreeSet<String> {
+    pub fn keys(&self) -> &BTreeMap<String, u64> {
         &self.keys
+    }
+
+    /// Who got seeded subjects. Where a client was asked for: that client, and callers whom no record names.
+    #[must_use]
+    pub fn alerts(&self) -> &BTreeMap<Client, Alert> {
+        &self.alerts
     }
 
     /// The policies that let something leave, by name and digest, and how many of the responses each.
