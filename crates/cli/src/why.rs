@@ -1,5 +1,6 @@
 //! `fieldgate why`: a decision record in words, with the lines of the policy that decide.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use fieldgate::diagnostic::plain;
@@ -14,12 +15,13 @@ use memchr::memmem;
 use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
 use super::logs;
+use super::report::number_of;
 use super::terminal::{Ink, Terminal};
 
 /// Say why a response was what it was: its decision record in words, with the policy's lines that decide
 ///
 /// `fieldgate why access.log 6f1c0a52-… -p policies/telco.yaml`: the id is the `x-request-id` that a support case names. It exits with
-/// 1 if no line has it, if another policy decided, or if a line cannot be read.
+/// 1 if no line has it, if another policy decided, or if a line cannot be read or has several records.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The access log: plain, gzip or zstd; `-` for standard input
@@ -36,19 +38,27 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let one = load::only(&arguments.policy, "one of them decided", terminal)?;
     let mut found: Vec<Record> = Vec::new();
+    let mut by_line: Vec<Record> = Vec::new();
     let (mut unwritten, mut unreadable, mut gated, mut unseen) = (false, false, false, false);
-    let wanted = memmem::Finder::new(arguments.request.as_bytes()).into_owned();
+    let wanted = Wanted::new(&arguments.request);
     let faults = logs::each_line_of(&arguments.log, terminal, |line, bytes| match line {
         Line::Record(record) if record.text("request") == arguments.request => found.push(*record),
-        // What a filter before the plugin answered has a record without an id.
-        Line::Record(record) if record.text("outcome") == "unseen" && record.text("request").is_empty() => {
-            unseen |= wanted.find(bytes).is_some();
+        // An id that is not plain is in no record, nor is any of what a filter before the plugin answered.
+        Line::Record(record) if record.text("request").is_empty() => {
+            match (wanted.is_beside(bytes, &record.place), record.text("outcome")) {
+                (true, "unseen") => unseen = true,
+                (true, _) => by_line.push(*record),
+                (false, _) => {}
+            }
         }
-        Line::Gated => gated |= wanted.find(bytes).is_some(),
-        Line::Unwritten(_) => unwritten |= wanted.find(bytes).is_some(),
-        Line::Broken(_) => unreadable |= wanted.find(bytes).is_some(),
+        Line::Gated => gated |= wanted.is_in(bytes),
+        Line::Unwritten(_) => unwritten |= wanted.is_in(bytes),
+        Line::Broken(_) => unreadable |= wanted.is_in(bytes),
         _ => {}
     })?;
+    if found.is_empty() {
+        found = by_line;
+    }
     if found.is_empty() {
         let log = arguments.log.display();
         let id = plain(&arguments.request);
@@ -67,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     }
     let mut exit = faults.exit();
     for record in &found {
-        let told = Told { record, one: &one };
+        let told = Told { record, one: &one, request: &arguments.request };
         terminal.print(&told.text(terminal))?;
         if !told.is_the_policy() {
             exit = Exit::Findings;
@@ -76,9 +86,67 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     Ok(exit)
 }
 
+/// An id that is looked for in what lines say besides their records.
+struct Wanted {
+    id: memmem::Finder<'static>,
+    /// Whether its end is left out, as it is in the log.
+    cut: bool,
+}
+
+impl Wanted {
+    /// The shipped formats print so many bytes of an id.
+    const MOST: usize = 64;
+
+    fn new(id: &str) -> Self {
+        let bytes = id.as_bytes();
+        let printed = bytes.get(..Self::MOST).unwrap_or(bytes);
+        Self { id: memmem::Finder::new(printed).into_owned(), cut: bytes.len() > Self::MOST }
+    }
+
+    /// Whether it stands in a text, and is no part of a longer id.
+    fn is_in(&self, text: &[u8]) -> bool {
+        let plain = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte));
+        self.id.find_iter(text).any(|at| {
+            let end = at.saturating_add(self.id.needle().len());
+            let before = at.checked_sub(1).and_then(|before| text.get(before));
+            !plain(before) && (self.cut || !plain(text.get(end)))
+        })
+    }
+
+    /// Whether it stands in a line, but not in its record.
+    fn is_beside(&self, line: &[u8], record: &Range<usize>) -> bool {
+        let (before, after) = (line.get(..record.start), line.get(record.end..));
+        [before, after].into_iter().flatten().any(|text| self.is_in(text))
+    }
+}
+
+/// What put a ceiling on all levels of a response.
+enum Lowered {
+    /// A budget's step above this share.
+    Budget(BudgetId, u8),
+    /// A canary that the client had met.
+    Canaries,
+    /// Something of which the record does not say what.
+    Unsaid,
+}
+
+/// The share above which a budget's steps come to this ceiling, if what is taken of it does.
+fn reached(budget: &Budget, (taken, max): (u64, u64), ceiling: Level) -> Option<u8> {
+    let exceeded = || budget.steps.iter().filter(|step| step.is_exceeded(taken, max));
+    let levels = exceeded().filter_map(|step| match step.then {
+        StepEffect::Ceiling(level) => Some(level),
+        StepEffect::Reject => None,
+    });
+    let lowest = levels.min()?;
+    let first = exceeded().filter(|step| step.then == StepEffect::Ceiling(ceiling)).map(|step| step.percent).min();
+    first.filter(|_| lowest == ceiling)
+}
+
 struct Told<'a> {
     record: &'a Record,
     one: &'a Loaded,
+    /// The id that was asked for.
+    request: &'a str,
 }
 
 impl Told<'_> {
@@ -102,31 +170,51 @@ impl Told<'_> {
         levels.into_iter().find(|level| word(*level) == self.record.text("step")).unwrap_or(Level::Show)
     }
 
-    /// The budget that reached it, and above which share: of those that the record names, the first that has such a step. None
-    /// where a canary lowered it.
-    fn lowered(&self) -> Option<(BudgetId, u8)> {
+    /// What put the step's ceiling there. Budgets are told as they stood afterwards: one that is over such a step did, unless the
+    /// ceiling is that of canaries too. A canary did where no budget that was asked has such a step.
+    fn lowered(&self) -> Lowered {
         let step = self.step();
         let recorded = self.record.whole.get("budgets").and_then(serde_json::Value::as_array);
-        let named = |budget: &Budget| {
-            let mut names = recorded.into_iter().flatten().filter_map(|of| of.get("name")?.as_str());
-            names.any(|name| name == budget.name)
+        let state = |budget: &Budget| {
+            let mut states = recorded.into_iter().flatten();
+            let state =
+                states.find(|state| state.get("name").and_then(serde_json::Value::as_str) == Some(&budget.name))?;
+            let number = |name: &str| state.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+            Some((number("used").saturating_add(number("reserved")), number("max")))
         };
-        (0u16..).map(BudgetId).zip(&self.one.policy.budgets).filter(|(_, budget)| named(budget)).find_map(
-            |(id, budget)| {
-                let reached = budget.steps.iter().find(|of| of.then == StepEffect::Ceiling(step))?;
-                Some((id, reached.percent))
-            },
-        )
+        let budgets = (0u16..).map(BudgetId).zip(&self.one.policy.budgets);
+        let asked = budgets.filter_map(|(id, budget)| Some((id, budget, state(budget)?)));
+        let able: Vec<(BudgetId, Option<u8>)> = asked
+            .filter(|(_, budget, _)| budget.steps.iter().any(|of| of.then == StepEffect::Ceiling(step)))
+            .map(|(id, budget, taken)| (id, reached(budget, taken, step)))
+            .collect();
+        let over: Vec<(BudgetId, u8)> = able.iter().filter_map(|(id, percent)| Some((*id, (*percent)?))).collect();
+        let canaries = self.one.policy.canaries.as_ref().is_some_and(|canaries| canaries.ceiling == step);
+        match over.as_slice() {
+            [(id, percent)] if !canaries => Lowered::Budget(*id, *percent),
+            [] if canaries && able.is_empty() => Lowered::Canaries,
+            _ => Lowered::Unsaid,
+        }
     }
 
     fn text(&self, terminal: Terminal) -> String {
         let record = self.record;
-        let mut text =
-            format!("{}  {}\n", terminal.paint(Ink::Strong, &plain(record.text("request"))), plain(&record.time));
+        let mut text = format!("{}  {}\n", terminal.paint(Ink::Strong, &plain(self.request)), plain(&record.time));
+        if record.text("request").is_empty() {
+            text.push_str("found    by the line, not by the record: that names a request only if its id is plain\n");
+        }
         text.push_str(&self.who());
         text.push_str(&self.what());
         text.push_str(&self.outcome());
         text.push_str(&self.left());
+        if record.canaries > 0 {
+            let count = usize::try_from(record.canaries).unwrap_or(usize::MAX);
+            text.push_str(&format!(
+                "{}    {} left: no honest caller meets one (rule 37)\n",
+                terminal.paint(Ink::Bad, "alert"),
+                number_of(count, "seeded subject (canary)", "seeded subjects (canaries)")
+            ));
+        }
         self.budgets(&mut text);
         text.push_str(&self.deciding(terminal));
         text
@@ -217,19 +305,27 @@ impl Told<'_> {
             let name = budget.get("name").and_then(serde_json::Value::as_str).unwrap_or_default();
             let place = self.one.policy.budgets.iter().find(|known| known.name == name);
             let place = place.map(|known| self.one.sources.location(known.span).to_string()).unwrap_or_default();
+            let reserved = match number("reserved") {
+                0 => String::new(),
+                reserved => format!(", {reserved} reserved"),
+            };
             text.push_str(&format!(
-                "budget   {}: {} of {} used  {place}\n",
+                "budget   {}: {} of {} used{reserved}  {place}\n",
                 plain(name),
                 number("used"),
                 number("max")
             ));
         }
         if self.step() != Level::Show {
-            let whose = match self.lowered().and_then(|(id, percent)| Some((self.one.policy.budget(id)?, percent))) {
-                Some((budget, percent)) => format!(": {} above {percent}%", budget.name),
-                None => String::new(),
+            let whose = match self.lowered() {
+                Lowered::Budget(id, percent) => {
+                    let name = self.one.policy.budget(id).map(|budget| budget.name.as_str());
+                    format!("{} above {percent}%", name.unwrap_or_default())
+                }
+                Lowered::Canaries => "canaries".to_owned(),
+                Lowered::Unsaid => "the record does not say which budget's step, or whether a canary".to_owned(),
             };
-            text.push_str(&format!("step     at most {}{whose}\n", word(self.step())));
+            text.push_str(&format!("step     at most {}: {whose}\n", word(self.step())));
         }
     }
 
@@ -304,12 +400,16 @@ impl Told<'_> {
             .map(|(id, _)| id)
             .collect();
         let lowered = self.lowered();
-        let (budget, percent) = lowered.unwrap_or((BudgetId(0), 0));
+        let (budget, percent, topic) = match lowered {
+            Lowered::Budget(id, percent) => (id, percent, None),
+            Lowered::Canaries => (BudgetId(0), 0, Some("canaries")),
+            Lowered::Unsaid => (BudgetId(0), 0, Some("a budget's step or canaries")),
+        };
         let row = |field: &Entry| {
             let verdict = at_path(&self.one.policy, governed, &field.path, entry, &active);
             let under = verdict.clone().under(governed, budget, percent, self.step());
-            let decides = if lowered.is_none() && under.decider != verdict.decider {
-                format!("ceiling: canaries: at most {}", word(self.step()))
+            let decides = if let Some(topic) = topic.filter(|_| under.decider != verdict.decider) {
+                format!("ceiling: {topic}: at most {}", word(self.step()))
             } else {
                 let all = reasons(&self.one.policy, governed, &under, Some(self.one.doc.root()));
                 let found = all.iter().find(|reason| reason.decides).or_else(|| all.first());
