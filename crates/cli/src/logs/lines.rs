@@ -158,7 +158,9 @@ mod tests {
     #[test]
     fn a_log_has_the_lines_that_were_written() {
         const T: &str = "2026-11-28T14:04:21.123456789Z";
-        let rows: [(&str, String, Vec<(u64, &str)>); 11] = [
+        // The claim, the log, and each line with its number.
+        type Row<'a> = (&'a str, String, Vec<(u64, &'a str)>);
+        let rows: [Row<'_>; 11] = [
             ("nothing", String::new(), vec![]),
             ("lines", "a\nb\n".to_owned(), vec![(1, "a"), (2, "b")]),
             ("a last line without an end", "a\nb".to_owned(), vec![(1, "a"), (2, "b")]),
