@@ -684,7 +684,9 @@ fn a_deployment_is_looked_at_where_there_are_no_policies() {
     let root = fieldgate_testkit::root();
     scratch.write("envoy.yaml", &fs::read_to_string(root.join("envoy/envoy.yaml")).expect("the reference bootstrap"));
     let found = scratch.run(&["check", "--envoy", "envoy.yaml"]);
-    assert_eq!((found.status.code(), text(&found.stdout)), (Some(0), "Nothing to mend.\n".to_owned()));
+    let said =
+        "envoy.yaml: 1 listener, 1 route: nothing found that lets a response past the plugin\nNothing to mend.\n";
+    assert_eq!((found.status.code(), text(&found.stdout)), (Some(0), said.to_owned()));
     let alone = scratch.run(&["check"]);
     assert_eq!(alone.status.code(), Some(2), "{}", text(&alone.stderr));
     let named = scratch.run(&["check", "policies", "--envoy", "envoy.yaml"]);

@@ -306,6 +306,34 @@ fn what_is_added_to_the_reference_bootstrap_is_judged_by_what_is_known_to_be_goo
 }
 
 #[test]
+fn what_is_looked_at_is_counted_once() {
+    let text = bootstrap();
+    let counted =
+        |text: &str| deployment::judged(&[File { name: "envoy.yaml", bytes: text.as_bytes(), is_found: false }], &[]).1;
+    let alone = counted(&text);
+    assert_eq!((alone.listeners, alone.resources, alone.has_plugin), (1, 0, true));
+    assert!(alone.routes >= 1, "{alone:?}");
+    // A dump shows the static listener twice: in the bootstrap, and as it serves.
+    let within = |text: &str, depth: usize| text.replace('\n', &format!("\n{}", " ".repeat(depth)));
+    let (_, listener) = text.split_once("  listeners:\n    - name: api\n").expect("a listener");
+    let (listener, _) = listener.split_once("\n  clusters:").expect("clusters behind it");
+    let dump = format!(
+        "configs:\n- bootstrap:\n    {}\n- static_listeners:\n  - listener:\n      name: api\n{}\n",
+        within(&text, 4),
+        listener
+    );
+    assert_eq!(counted(&dump), alone, "{dump}");
+    // And a second listener is a second one.
+    let (_, clusters) = text.split_once("\n  clusters:").expect("clusters");
+    let twice = text.replace(
+        &format!("\n  clusters:{clusters}"),
+        &format!("\n    - name: other\n{listener}\n  clusters:{clusters}"),
+    );
+    let both = counted(&twice);
+    assert_eq!((both.listeners, both.routes), (2, 2 * alone.routes), "{twice}");
+}
+
+#[test]
 fn files_of_any_shape_end_in_findings() {
     // Nested deeper than is read, aliases that come to more than is held, what is not UTF-8, what is cut off anywhere.
     let deep = "[".repeat(10_000);

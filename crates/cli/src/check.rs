@@ -156,7 +156,7 @@ struct Checked {
     diagnostics: Vec<Diagnostics>,
     /// The files that were read, by name.
     read: Vec<String>,
-    /// A line about each policy without errors.
+    /// A line about each policy without errors, and about the deployment.
     fine: Vec<String>,
     /// The policies without errors: name, policy and digest.
     loaded: Vec<(String, PolicySet, String)>,
@@ -233,10 +233,12 @@ fn once(arguments: &Arguments, given: &Given, terminal: Terminal, fix: bool) -> 
         // What is left is said of the files as they are now.
         return once(arguments, given, terminal, false);
     }
-    let Checked { diagnostics: mut all, fine, loaded, .. } = checked;
+    let Checked { diagnostics: mut all, mut fine, loaded, .. } = checked;
     if !arguments.envoy.is_empty() {
         let reviewed = loaded.iter().map(|(name, policy, digest)| Reviewed { name, policy, digest: digest.clone() });
-        all.push(surroundings.check(&reviewed.collect::<Vec<_>>()));
+        let (found, inventory) = surroundings.check(&reviewed.collect::<Vec<_>>());
+        fine.push(surroundings.summary(&found, inventory, terminal));
+        all.push(found);
     }
     let mut text = report::render(&all, arguments.format, terminal);
     if arguments.format == ReportFormat::Human {

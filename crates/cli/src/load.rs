@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use fieldgate::diagnostic::{Diagnostics, Severity};
@@ -199,10 +200,17 @@ pub(crate) fn all_valid(files: &dyn Files, roots: &[String], terminal: Terminal)
     if broken.is_empty() {
         return Ok(loaded);
     }
+    // What is beside the errors would stand between them and the end of what a terminal shows.
+    let broken: Vec<Diagnostics> = broken.iter().map(only_errors).collect();
     terminal.say(&report::render(&broken, ReportFormat::Human, terminal.on_error()));
     let errors = report::count(&broken, Severity::Error);
     Err(Failure::new(format!("{} in the policy: nothing else can be said of it", report::number(errors, "error")))
         .help("mend it first; `fieldgate check` looks at nothing else"))
+}
+
+fn only_errors(all: &Diagnostics) -> Diagnostics {
+    let errors = all.items().iter().filter(|item| item.severity() == Severity::Error);
+    Diagnostics::new(errors.cloned().collect(), Rc::clone(all.sources()))
 }
 
 /// The one policy of a path, for a verb that is about one: `why` says so.

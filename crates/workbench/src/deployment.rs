@@ -12,6 +12,7 @@
 //!                                                  │  └──► istio, mesh, applied, narrow, served, proxies, pods; gateway: beside, callers, patches, attach, listeners, conflict; rendered
 //!                                                  ├─────► recognise: which of them is the plugin, or the module
 //!                                                  ├─────► services: the rate limit services that policies ask
+//!                                                  ├─────► inventory: how much there is
 //!                                                  ├─────► status: what a cluster says of what is in force
 //!                                                  └─────► tables, message: fields that are known to be harmless
 //! ```
@@ -34,6 +35,7 @@ mod gateway;
 mod headers;
 mod host;
 mod identity;
+mod inventory;
 mod istio;
 mod listeners;
 mod look;
@@ -72,6 +74,7 @@ use fieldgate::document::{Node, foreign};
 use fieldgate::policy::PolicySet;
 
 use demands::Demands;
+pub use inventory::Inventory;
 use look::Look;
 pub use metrics::labels;
 use survey::Survey;
@@ -108,6 +111,12 @@ pub struct Reviewed<'a> {
 /// with a placeholder, a configuration from discovery), the one that is reviewed is taken for it.
 #[must_use]
 pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
+    judged(files, reviewed).0
+}
+
+/// As [`check`], and what there was to look at.
+#[must_use]
+pub fn judged(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> (Diagnostics, Inventory) {
     let mut found = Vec::new();
     let mut sources = Sources::default();
     let mut trees: Vec<(Span, &File<'_>, Vec<Node>)> = Vec::new();
@@ -159,7 +168,8 @@ pub fn check(files: &[File<'_>], reviewed: &[Reviewed<'_>]) -> Diagnostics {
     status::check(&mut look, &survey);
     services::check(&mut look, &survey);
     nowhere(&mut look, &survey);
-    Diagnostics::new(look.found, Rc::new(sources))
+    let inventory = Inventory::of(&survey);
+    (Diagnostics::new(look.found, Rc::new(sources)), inventory)
 }
 
 /// Says that the plugin is in none of the files: nothing is filtered, or nothing was found to check.

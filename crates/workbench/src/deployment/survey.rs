@@ -25,6 +25,8 @@ pub(super) struct Manager<'n> {
 pub(super) struct Survey<'n> {
     /// Everything.
     pub(super) documents: Vec<&'n Node>,
+    /// Messages with filter chains.
+    pub(super) listeners: Vec<&'n Node>,
     pub(super) managers: Vec<Manager<'n>>,
     /// TCP proxies.
     pub(super) tunnels: Vec<&'n Node>,
@@ -115,6 +117,7 @@ impl<'n> Survey<'n> {
                 let mut inside = inside;
                 if get(node, "filter_chains").or_else(|| get(node, "default_filter_chain")).is_some() {
                     inside.listener = Some(node);
+                    self.listeners.push(node);
                     self.known = true;
                 }
                 if get(node, "filters").is_some() {
