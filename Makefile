@@ -39,7 +39,7 @@ lint: ## Formatting and lints, native and wasm
 .PHONY: unit
 unit: ## Unit, table and property tests: all that needs no Envoy
 	@scripts/crds.sh
-	cargo test --locked --lib --bins
+	cargo test --locked --lib --bins --example customer-api
 	cargo test --locked $(addprefix --test ,$(filter-out envoy browser platform,$(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
 	cargo test --locked --doc
 

@@ -7,7 +7,8 @@
 //! GET /healthz
 //! ```
 //!
-//! Everybody in it is made up, the same at every start: the customer of an id is a function of the id. It knows nothing of
+//! Everybody in it is made up, the same at every start: the customer of an id is a function of the id. An id has one spelling, in a
+//! path as in a body: who counts people by it (rule 34) needs that. It knows nothing of
 //! tokens or scopes and shows everything to whoever asks: that is what the filter in front of it is for. It is no template
 //! for a server: one thread a connection, HTTP/1.1 only, no limits.
 //!
@@ -65,7 +66,6 @@ fn converse(connection: TcpStream) -> io::Result<()> {
 fn answer(method: &str, target: &str) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let segments: Vec<_> = path.split('/').skip(1).collect();
-    let customer = |id: &str| id.parse().ok().filter(|id| (1..=CUSTOMERS).contains(id)).map(Customer);
     let body = match (method, segments.as_slice()) {
         ("GET" | "HEAD", ["healthz"]) => Some(json!({"status": "up", "version": "demo", "host": "accounts-7f9c-db2"})),
         ("GET" | "HEAD", ["accounts", id]) => customer(id).map(|customer| customer.account()),
@@ -79,6 +79,12 @@ fn answer(method: &str, target: &str) -> String {
     let shown = if method == "HEAD" { "" } else { body.as_str() };
     let length = body.len();
     format!("HTTP/1.1 {status}\r\ncontent-type: application/{kind}\r\ncontent-length: {length}\r\n{headers}\r\n{shown}")
+}
+
+/// Who has that id: `42`, and not `042`.
+fn customer(id: &str) -> Option<Customer> {
+    let number = id.parse().ok().filter(|number| (1..=CUSTOMERS).contains(number))?;
+    (number.to_string() == id).then_some(Customer(number))
 }
 
 /// An error that tells how the thing is built.
@@ -159,7 +165,7 @@ impl Customer {
             })
             .collect();
         json!({
-            "id": format!("ACC-{:06}", self.0),
+            "id": self.0.to_string(),
             "status": self.one_of(6, &["active", "active", "active", "suspended"]),
             "loyaltyTier": self.one_of(7, &["gold", "silver", "bronze"]),
             "holder": {
@@ -230,4 +236,20 @@ impl Customer {
 /// A numeric query parameter.
 fn parameter(query: &str, name: &str) -> Option<u64> {
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_spelled_in_one_way() {
+        let body = |target: &str| answer("GET", target).split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+        let account: Value = serde_json::from_str(&body("/accounts/42").unwrap_or_default()).unwrap_or_default();
+        assert_eq!(account["id"], "42", "{account}");
+        for other in ["042", "+42", "ACC-000042", "0", "37001", ""] {
+            assert!(answer("GET", &format!("/accounts/{other}")).starts_with("HTTP/1.1 404 "), "{other}");
+            assert!(answer("GET", &format!("/accounts/{other}/invoices")).starts_with("HTTP/1.1 404 "), "{other}");
+        }
+    }
 }
