@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use fieldgate::budget::MemoryStore;
-use fieldgate::diagnostic::{Diagnostics, Severity, Sources};
+use fieldgate::diagnostic::{Diagnostics, Severity, Sources, Span};
 use fieldgate::model::moment::Moment;
 use fieldgate::policy::{Disk, PolicyDoc};
 use fieldgate::program::Program;
@@ -132,9 +132,9 @@ struct Run {
     suites: Vec<SuiteRan>,
     policies: Vec<Ready>,
     assertions: usize,
-    /// Scopes of rows that no policy has and that are nearly one of its own: such a caller gets nothing, and a row that expects a
-    /// refusal passes for ever.
-    misspelt: Vec<String>,
+    /// What may be a mistake of a row that passes: a scope that no policy has and that is nearly one of its own (such a caller gets
+    /// nothing, and a row that expects a refusal passes for ever), a path that no route matches.
+    doubts: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
@@ -158,7 +158,7 @@ fn once(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let mut runner = Runner {
         key,
         index: BTreeMap::new(),
-        run: Run { suites: Vec::new(), policies: Vec::new(), assertions: 0, misspelt: Vec::new() },
+        run: Run { suites: Vec::new(), policies: Vec::new(), assertions: 0, doubts: Vec::new() },
         only: arguments.only.as_deref(),
     };
     let mut progress = Progress::new(terminal, "suites", files.len());
@@ -172,7 +172,7 @@ fn once(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
         return update::run(&run, arguments.yes, terminal);
     }
     terminal.print(&output::render(&run, arguments.format, arguments.coverage, terminal))?;
-    for said in &run.misspelt {
+    for said in &run.doubts {
         terminal.say(&format!("{} {said}\n", terminal.paint_said(Ink::Doubtful, "warning:")));
     }
     Ok(match (exit(&run, terminal), arguments.coverage_at_least) {
@@ -189,6 +189,13 @@ fn once(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
 }
 
 impl Run {
+    /// Notes a doubt once.
+    fn doubt(&mut self, said: String) {
+        if !self.doubts.contains(&said) {
+            self.doubts.push(said);
+        }
+    }
+
     /// Cells that rows assert, over all policies.
     fn asserted(&self) -> usize {
         self.policies.iter().map(|policy| policy.coverage.asserted()).sum()
@@ -296,30 +303,36 @@ impl Runner<'_> {
         Ok(Ok(Ok(index)))
     }
 
-    fn rows(&mut self, suite: &Suite, policy: usize) -> Vec<Ran> {
-        let wanted = |case: &&Case| self.only.is_none_or(|text| case.name.contains(text));
-        let cases: Vec<&Case> = suite.cases.iter().filter(wanted).collect();
-        let Some(ready) = self.run.policies.get_mut(policy) else { return Vec::new() };
-        let now = suite.now.or_else(|| Moment::of(SystemTime::now()));
-        let program = ready.program();
-        let known: Vec<&str> = program.policy().scopes.iter().map(|scope| scope.name.as_str()).collect();
+    /// Notes scopes of rows that are nearly one of the policy's.
+    fn misspelt(&mut self, suite: &Suite, policy: usize) {
+        let Some(ready) = self.run.policies.get(policy) else { return };
+        let known: Vec<&str> = ready.program.policy().scopes.iter().map(|scope| scope.name.as_str()).collect();
         let steps = suite.sequences.iter().flat_map(|sequence| &sequence.steps).map(|step| &step.case);
+        let mut found = Vec::new();
         for case in suite.cases.iter().chain(steps) {
             let unknown = case.request.scopes.iter().filter(|scope| !known.contains(&scope.as_str()));
             let slips: Vec<_> = unknown.filter_map(|scope| Some((scope, load::near(scope, &known)?))).collect();
             // A row with several of them is about look-alikes.
             let [(scope, near)] = slips.as_slice() else { continue };
             let place = suite.sources.location(case.request.client_span);
-            let said = format!("{place}: the policy has no scope `{scope}`; did you mean `{near}`?");
-            if !self.run.misspelt.contains(&said) {
-                self.run.misspelt.push(said);
-            }
+            found.push(format!("{place}: the policy has no scope `{scope}`; did you mean `{near}`?"));
         }
+        found.into_iter().for_each(|said| self.run.doubt(said));
+    }
+
+    fn rows(&mut self, suite: &Suite, policy: usize) -> Vec<Ran> {
+        self.misspelt(suite, policy);
+        let wanted = |case: &&Case| self.only.is_none_or(|text| case.name.contains(text));
+        let cases: Vec<&Case> = suite.cases.iter().filter(wanted).collect();
+        let Some(ready) = self.run.policies.get_mut(policy) else { return Vec::new() };
+        let now = suite.now.or_else(|| Moment::of(SystemTime::now()));
         let mut rows = Vec::new();
+        let mut doubts: Vec<(String, Span)> = Vec::new();
         for case in cases {
             let (judgement, _) =
                 run::row(&ready.program(), ready.doc.root(), case, case.now.or(now), &mut MemoryStore::default());
             ready.coverage.assert(&judgement.cells);
+            doubts.extend(judgement.doubts.iter().cloned());
             self.run.assertions = self.run.assertions.saturating_add(case.assertions());
             rows.push(Ran {
                 name: case.name.clone(),
@@ -332,6 +345,7 @@ impl Runner<'_> {
         for several in suite.sequences.iter().filter(wanted) {
             let judgement = run::sequence(&ready.program(), ready.doc.root(), several, several.now.or(now));
             ready.coverage.assert(&judgement.cells);
+            doubts.extend(judgement.doubts.iter().cloned());
             let assertions = several.steps.iter().map(suite::SequenceStep::assertions);
             self.run.assertions = self.run.assertions.saturating_add(assertions.fold(0, usize::saturating_add));
             rows.push(Ran {
@@ -340,6 +354,10 @@ impl Runner<'_> {
                 judgement,
                 policy,
             });
+        }
+        doubts.sort_by_key(|(_, span)| *span);
+        for (said, span) in doubts {
+            self.run.doubt(format!("{}: {said}", suite.sources.location(span)));
         }
         rows
     }

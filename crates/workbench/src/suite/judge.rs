@@ -1,9 +1,11 @@
 //! The judgement on one row: what was expected, what came out, and why.
 
+mod closed;
+
 use serde_json::Value;
 
-use super::place::{Pattern, Place, nearest, scalars};
-use super::verdict::{self, Asker, Judged, client_entry, word};
+use super::place::{Pattern, Place, nearest};
+use super::verdict::{self, Asker, Judged, client_entry};
 use super::why::{near_miss, reasons};
 use super::{Case, Expectation, Expected, Outcome, Refused, Wanted};
 use fieldgate::diagnostic::Span;
@@ -75,6 +77,8 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// The scope-field cells that its expectations are about.
     pub cells: Vec<Cell>,
+    /// What may be a mistake of a row that passes, with the place in the suite's sources.
+    pub doubts: Vec<(String, Span)>,
 }
 
 /// Judges one row.
@@ -84,6 +88,9 @@ pub fn judge(setting: Setting<'_>, case: &Case, outcome: &Outcome) -> Judgement 
     match &case.expected {
         Expected::Refused { status, reason, span } => {
             judgement.findings.extend(refused(*status, reason.as_deref(), *span, outcome));
+            if judgement.findings.is_empty() && reason.is_none() {
+                judgement.doubts.extend(unrouted(*span, outcome));
+            }
         }
         Expected::Answer { fields, headers, nothing_else_above } => {
             if outcome.refused != Refused::No {
@@ -152,6 +159,17 @@ fn refused(status: u16, reason: Option<&str>, span: Span, outcome: &Outcome) -> 
     })
 }
 
+/// A refusal that would be the same for every caller: a row that only names the status passes for a slip in its path too.
+fn unrouted(span: Span, outcome: &Outcome) -> Option<(String, Span)> {
+    let Refused::For(refusal) = outcome.refused else { return None };
+    let said = format!(
+        "no route matches, so every caller is refused: write `expect_refused: {{status: {}, reason: {}}}` if it is meant",
+        outcome.status,
+        refusal.reason()
+    );
+    refusal.is_called("no_route").then_some((said, span))
+}
+
 fn described(outcome: &Outcome) -> String {
     match outcome.refused {
         Refused::No => format!("an answer with {}", outcome.status),
@@ -163,8 +181,18 @@ fn described(outcome: &Outcome) -> String {
 /// The JSON texts of a body: one, or those of a sequence (application/x-ndjson, RFC 7464). Reading stops at what is not JSON.
 #[must_use]
 pub fn texts(body: &[u8]) -> Vec<Value> {
+    read(body).0
+}
+
+/// The JSON texts of a body, and whether there is nothing else in it.
+fn read(body: &[u8]) -> (Vec<Value>, bool) {
     let spaced: Vec<u8> = body.iter().map(|byte| if *byte == 0x1E { b'\n' } else { *byte }).collect();
-    serde_json::Deserializer::from_slice(&spaced).into_iter::<Value>().map_while(Result::ok).collect()
+    let mut texts = Vec::new();
+    for text in serde_json::Deserializer::from_slice(&spaced).into_iter::<Value>() {
+        let Ok(text) = text else { return (texts, false) };
+        texts.push(text);
+    }
+    (texts, true)
 }
 
 /// Equal as JSON values, numbers as numbers: `1.50` is `1.5`.
@@ -203,7 +231,11 @@ struct Row<'a> {
     setting: Setting<'a>,
     case: &'a Case,
     sent: Vec<Value>,
+    /// Whether all that was sent is JSON.
+    sent_whole: bool,
     came: Vec<Value>,
+    /// Whether all that came is JSON: of the rest no expectation can say that it is hidden.
+    came_whole: bool,
     outcome: &'a Outcome,
     scopes: Vec<ScopeId>,
 }
@@ -211,7 +243,9 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     fn new(setting: Setting<'a>, case: &'a Case, outcome: &'a Outcome) -> Self {
         let scopes = setting.route.map(|route| verdict::active(setting.policy, route, asker(case))).unwrap_or_default();
-        Self { setting, case, sent: texts(&case.response.body), came: texts(&outcome.body), outcome, scopes }
+        let (sent, sent_whole) = read(&case.response.body);
+        let (came, came_whole) = read(&outcome.body);
+        Self { setting, case, sent, sent_whole, came, came_whole, outcome, scopes }
     }
 
     /// Whether the route's body follows its shapes: else it is an error's body (rule 29).
@@ -233,20 +267,23 @@ impl<'a> Row<'a> {
 
     fn field(&self, field: &Expectation) -> Option<Finding> {
         let pattern = &field.pattern;
-        let sent: Vec<_> = self.sent.iter().flat_map(|text| pattern.find(text)).collect();
-        if sent.is_empty() && !pattern.root() {
+        let sent = self.sent.iter().any(|text| !pattern.find(text).is_empty());
+        // What is no JSON has a root all the same: an error's page that is emptied.
+        if !sent && (self.sent_whole || !pattern.root()) {
             let near = self.sent.iter().find_map(|text| nearest(pattern.as_str(), text));
             let hint = near.map(|near| format!("  (did you mean `{near}`?)")).unwrap_or_default();
-            return Some(Finding {
-                kind: FindingKind::Void,
-                span: field.span,
-                subject: pattern.as_str().to_owned(),
-                expected: String::new(),
-                got: format!("expectation matches nothing in the response: {}{hint}", pattern.as_str()),
-                because: Vec::new(),
-                perhaps: None,
-                update: None,
-            });
+            let got = format!("expectation matches nothing in the response: {}{hint}", pattern.as_str());
+            return Some(void(field.span, pattern.as_str(), got));
+        }
+        if !self.came_whole {
+            return Some(self.unread(field.span, pattern.as_str(), wanted_text(&field.wanted)));
+        }
+        if field.wanted == Wanted::Hidden && self.shifted(pattern) {
+            let got = format!(
+                "elements were removed, so an index says nothing of which they were: {}  (use `[*]`, with `hidden` or the list of all values)",
+                pattern.as_str()
+            );
+            return Some(void(field.span, pattern.as_str(), got));
         }
         let came: Vec<(Place, &Value)> = self.came.iter().flat_map(|text| pattern.find(text)).collect();
         let several = !pattern.singular() || self.sent.len() > 1;
@@ -272,6 +309,38 @@ impl<'a> Row<'a> {
             perhaps,
             update: Some((field.wanted_span, update_text(&came, several))),
         })
+    }
+
+    /// Whether an index of the pattern counts otherwise in what came than in what was sent.
+    fn shifted(&self, pattern: &Pattern) -> bool {
+        let lengths = |texts: &[Value]| -> Vec<Vec<usize>> {
+            let all = texts.iter().flat_map(|text| pattern.indexed_lengths(text));
+            let mut by_step: Vec<Vec<usize>> = Vec::new();
+            for (step, length) in all {
+                by_step.resize(by_step.len().max(step.saturating_add(1)), Vec::new());
+                by_step.iter_mut().skip(step).take(1).for_each(|lengths| lengths.push(length));
+            }
+            by_step
+        };
+        // Of arrays that come out empty nothing is left to be taken for another.
+        let (sent, came) = (lengths(&self.sent), lengths(&self.came));
+        came.iter()
+            .enumerate()
+            .any(|(step, came)| sent.get(step) != Some(came) && came.iter().any(|length| *length > 0))
+    }
+
+    /// What came cannot be read, so that it may hold anything.
+    fn unread(&self, span: Span, subject: &str, expected: String) -> Finding {
+        Finding {
+            kind: FindingKind::Unmet,
+            span,
+            subject: subject.to_owned(),
+            expected,
+            got: format!("a body of {} bytes that cannot be read as JSON", self.outcome.body.len()),
+            because: Vec::new(),
+            perhaps: None,
+            update: None,
+        }
     }
 
     /// Why the first scalar at or below the pattern comes out as it does.
@@ -335,66 +404,10 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// `nothing_else_above`: what comes out without an expectation of its own, and above the bound.
-    ///
-    /// Elements may have been removed, so a place in what came out is compared with every place of the upstream's body that it may
-    /// have been. A scalar above the bound is found by its level there, and at show by its value too; a scalar that the
-    /// policy hides everywhere is one too many whatever the bound.
-    fn closed(&self, bound: Level, span: Span, fields: &[Expectation]) -> Vec<Finding> {
-        let judged = self.judged();
-        let mut findings: Vec<Finding> = Vec::new();
-        for (place, value) in self.came.iter().flat_map(|text| scalars(text)) {
-            if value.is_null() || fields.iter().any(|field| field.pattern.covers(&place)) {
-                continue;
-            }
-            let general = place.general();
-            let level = if self.governed() && self.setting.route.is_some() {
-                judged
-                    .iter()
-                    .filter(|one| one.place.general() == general)
-                    .filter(|one| one.verdict.level != Level::Show || self.searched(one) || same(one.value, value))
-                    .map(|one| one.verdict.level)
-                    .max()
-                    .filter(|level| *level != Level::Hide)
-            } else {
-                // An error's root members come out as they are (rule 29).
-                Some(Level::Show)
-            };
-            let over = level.is_none_or(|level| level > bound);
-            if over && !findings.iter().any(|finding| finding.subject == general) {
-                let because = Pattern::parse(&general).map(|pattern| self.why(&pattern).because).unwrap_or_default();
-                findings.push(Finding {
-                    kind: FindingKind::Unmet,
-                    span,
-                    subject: general,
-                    expected: format!("nothing else above {}", word(bound)),
-                    got: match level {
-                        Some(level) => format!("{} at {}", short(value), word(level)),
-                        None => format!("{}, which the policy hides", short(value)),
-                    },
-                    because,
-                    perhaps: None,
-                    update: None,
-                });
-            }
-        }
-        findings
-    }
-
-    /// Whether detectors may change the value at show (rule 27).
-    fn searched(&self, one: &Judged<'_>) -> bool {
-        let Some(RouteBody::Governed(governed)) = self.setting.route.map(|route| &route.body) else { return false };
-        one.verdict
-            .entries
-            .iter()
-            .filter_map(|index| governed.entries.get(*index))
-            .any(|entry| !entry.detect.is_empty())
-    }
-
     /// The cells that an expectation is about. With several scopes active it says nothing of one of them, unless the place is
     /// hidden: then from all.
     fn cells(&self, field: &Expectation) -> Vec<Cell> {
-        if self.scopes.len() != 1 && field.wanted != Wanted::Hidden {
+        if (self.scopes.len() != 1 && field.wanted != Wanted::Hidden) || self.shifted(&field.pattern) {
             return Vec::new();
         }
         self.cells_where(|place| field.pattern.covers(place))
@@ -415,6 +428,20 @@ impl<'a> Row<'a> {
             }
         }
         cells
+    }
+}
+
+/// An expectation that can be neither met nor missed.
+fn void(span: Span, subject: &str, got: String) -> Finding {
+    Finding {
+        kind: FindingKind::Void,
+        span,
+        subject: subject.to_owned(),
+        expected: String::new(),
+        got,
+        because: Vec::new(),
+        perhaps: None,
+        update: None,
     }
 }
 

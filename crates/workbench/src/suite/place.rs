@@ -183,6 +183,18 @@ impl Pattern {
         found
     }
 
+    /// How long each array is of which it takes one element, with the step that takes it: in document order for each step.
+    #[must_use]
+    pub fn indexed_lengths(&self, body: &Value) -> Vec<(usize, usize)> {
+        let steps = self.steps.iter().enumerate().filter(|(_, step)| matches!(step, Descent::Index(_)));
+        let before = |(at, _): (usize, _)| {
+            let prefix = Self { text: String::new(), steps: self.steps.iter().take(at).cloned().collect() };
+            let lengths = prefix.find(body).into_iter().filter_map(|(_, value)| value.as_array().map(Vec::len));
+            lengths.map(|length| (at, length)).collect::<Vec<_>>()
+        };
+        steps.flat_map(before).collect()
+    }
+
     /// Whether `place` is one that it names, or lies below one.
     #[must_use]
     pub fn covers(&self, place: &Place) -> bool {
@@ -233,7 +245,7 @@ fn next_step(rest: &str) -> Result<(Descent, &str), PatternFault> {
     if inner.starts_with('?') {
         return Err(PatternFault::new(
             "has a filter, which may ask for a member that the caller does not get",
-            "use an index (`$.items[0].id`), or `*` with the list of all values",
+            "use `*` with the list of all values (`$.items[*].id: [1, 2]`)",
         ));
     }
     if inner.starts_with(['\'', '"']) {

@@ -53,6 +53,7 @@ pub fn sequence(program: &Rc<Program>, written: &Node, sequence: &Sequence, star
                 });
             }
             judgement.cells.append(&mut one.cells);
+            judgement.doubts.append(&mut one.doubts);
             if one.findings.is_empty() {
                 continue;
             }
