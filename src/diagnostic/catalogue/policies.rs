@@ -313,7 +313,7 @@ pub(super) const PAGES: &[Page] = &[
         Code::NobodySees,
         "a route of which nobody sees anything",
         "No scope acts on the route's area, or none that does is granted a class of its fields (rule 33).",
-        "Its GET requests are refused for everybody.",
+        "Its GET requests are refused for everybody; others are forwarded, and the body of the answer is emptied.",
         "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n  get-usage:\n    match: GET /usage\n    area: usage\n    body: {$.total: financial}\n",
         "routes:\n  get-account:\n    match: GET /accounts/{accountId}\n    area: accounts\n    body: {$: {shape: account}}\n  get-usage:\n    match: GET /usage\n    area: accounts\n    body: {$.total: financial}\n",
     ),

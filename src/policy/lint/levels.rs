@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Lint, count, some};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::model::field_path::{FieldPath, Segment};
-use crate::model::{Ceiling, ClassId, Entry, Governed, Level, Mask, Route, RouteBody, Scope, ScopeId};
+use crate::model::{Ceiling, ClassId, Entry, Governed, Level, Mask, Route, RouteBody, Scope, ScopeId, Unmatched};
 
 /// What decides a level.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,9 +42,23 @@ impl Lint<'_> {
                 } else {
                     format!("nobody sees anything of route `{}`: no scope acts on area `{}`", route.name, route.area)
                 };
-                self.push(Diagnostic::at(Code::NobodySees, route.span, message).help(
-                    "grant a class to a scope of its area, or take the route out: its requests are refused either way",
-                ));
+                self.push(Diagnostic::at(Code::NobodySees, route.span, message).help(self.instead_of(route)));
+            }
+        }
+    }
+
+    /// What to do about a route of which nobody sees anything, and what its requests meet until then (rule 33).
+    fn instead_of(&self, route: &Route) -> String {
+        let grant = "grant a class to a scope of its area";
+        let method = &route.method;
+        match (method == "GET", self.policy.defaults.unmatched_route) {
+            (true, Unmatched::Reject) => format!("{grant}, or take the route out: its requests are refused either way"),
+            (true, Unmatched::Pass) => format!("{grant}: as it is, its requests are refused"),
+            (false, Unmatched::Reject) => format!(
+                "{grant}, or take the route out: as it is, {method} requests are forwarded and only the body of the answer is emptied; without it they are refused"
+            ),
+            (false, Unmatched::Pass) => {
+                format!("{grant}: as it is, {method} requests are forwarded and only the body of the answer is emptied")
             }
         }
     }
