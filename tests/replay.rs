@@ -141,11 +141,32 @@ fn the_budgets_arithmetic_bounds_every_harvest() {
         }
         let route = (0u16..).map(RouteId).zip(&set.routes).find(|(_, route)| route.name == "list").unwrap().0;
         let caller = Caller::new(&set, "harvester", vec!["all".to_owned()], Value::Null);
-        let most = at_most(&set, route, &caller, case, 1).unwrap();
+        let most = at_most(&set, route, &caller, case, (1, 1)).unwrap();
         assert!(customers <= most, "{claim}: {customers} of at most {most}");
     }
     assert_eq!((windows(case, DAY), windows(case, 3600), windows(case, 30 * DAY)), (4, 73, 1));
     assert_eq!((windows(self::case(), DAY), windows(self::case(), 3600)), (42, 985));
+}
+
+/// A record of two customers counts once under a budget of records, and each of the two was let out.
+#[test]
+fn a_record_of_several_customers_is_bounded_and_valued_as_such() {
+    let case = ReplayCase { accounts: 100_001, seconds: 2 * DAY, ..case() };
+    let mut document = policy_of(&[(100, "1d")]);
+    document["budgets"]["per-1d"]["count"] = json!({"records": true});
+    document["shapes"]["account"] = json!({
+        "$.a.id": {"class": "key", "subject": "customer"}, "$.b.id": {"class": "key", "subject": "customer"}, "$.b.name": "name",
+    });
+    let set = checked(&document);
+    let (id, route) = (0u16..).map(RouteId).zip(&set.routes).find(|(_, route)| route.name == "list").unwrap();
+    let upstream = Upstream::new(&set, route, None).unwrap();
+    let caller = Caller::new(&set, "harvester", vec!["all".to_owned()], Value::Null);
+    let harvest = played(&document, "list", case, setting(1, 10, Patience::Window)).unwrap();
+    let values = harvest.total.shown + harvest.total.lowered;
+    assert_eq!((harvest.total.customers, values), (600, 900), "three windows of 100 records");
+    assert_eq!(at_most(&set, id, &caller, case, (1, upstream.places())), Some(600));
+    // Three values of each two customers, and the last has a record of its own.
+    assert_eq!((upstream.places(), upstream.values(100_000), upstream.values(100_001)), (2, 150_000, 150_003));
 }
 
 #[test]

@@ -119,7 +119,7 @@ struct Replay<'a> {
     harvester: Harvester,
     case: ReplayCase,
     budgets: Vec<&'a Budget>,
-    /// Values of one account without a policy.
+    /// Values of all accounts without a policy.
     values: u64,
     rows: Vec<Row>,
     max_share: Option<f64>,
@@ -143,14 +143,15 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     let entry = client_entry(&one.policy, Some(&harvester.client));
     let caller = Caller::new(&one.policy, &harvester.client, harvester.scopes.clone(), harvester.claims.clone());
     let id = (0u16..).map(RouteId).zip(&one.policy.routes).find(|(_, of)| of.name == route.name).map(|(id, _)| id);
-    let most = |clients: u32| id.and_then(|id| at_most(&one.policy, id, &caller, case, clients));
+    let places = upstream.places();
+    let most = |clients: u32| id.and_then(|id| at_most(&one.policy, id, &caller, case, (clients, places)));
     let rows = settings.iter().zip(harvests);
     let replay = Replay {
         one: &one,
         route,
         case,
         budgets: budgets::binding(&one.policy, route, entry).map(|(_, budget)| budget).collect(),
-        values: upstream.values(),
+        values: upstream.values(case.accounts),
         rows: rows
             .map(|(setting, harvest)| Row { setting: *setting, harvest, at_most: most(setting.clients) })
             .collect(),
@@ -359,7 +360,7 @@ impl Replay<'_> {
             "clients" => "no policy".to_owned(),
             "customers" | "full view" => grouped(all),
             "share" => "100.000 %".to_owned(),
-            "values" => grouped(all.saturating_mul(self.values)),
+            "values" => grouped(self.values),
             "lowered" => "0".to_owned(),
             _ => String::new(),
         })
@@ -445,7 +446,7 @@ impl Replay<'_> {
                 "steps": budgets::steps_text(budget),
             })).collect::<Vec<_>>(),
             "rows": rows.collect::<Vec<_>>(),
-            "without_a_policy": {"customers": self.case.accounts, "values_shown": self.case.accounts.saturating_mul(self.values)},
+            "without_a_policy": {"customers": self.case.accounts, "values_shown": self.values},
             "max_share_percent": self.max_share,
             "within": self.max_share.map(|_| self.above().is_empty()),
         })

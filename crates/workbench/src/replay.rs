@@ -296,21 +296,29 @@ fn json_type() -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// The most customers that a policy's budgets let clients of an entry have, by arithmetic: windows that the case touches, times
-/// what each lets out; `None` where no budget that binds them counts customers.
+/// what each lets out; `None` where no budget that binds them counts customers. A record may tell of several: `places`
+/// ([`Upstream::places`]).
 #[must_use]
-pub fn at_most(policy: &PolicySet, route: RouteId, caller: &Caller, case: ReplayCase, clients: u32) -> Option<u64> {
+pub fn at_most(
+    policy: &PolicySet,
+    route: RouteId,
+    caller: &Caller,
+    case: ReplayCase,
+    (clients, places): (u32, u64),
+) -> Option<u64> {
     let subjects = counted(policy);
-    let counts = |budget: &&Budget| match &budget.count {
-        Count::Distinct(namespace) => Some(&**namespace) == subjects.as_deref(),
-        Count::Records => true,
-        Count::Cost => false,
+    let each_of = |budget: &Budget| match &budget.count {
+        Count::Distinct(namespace) => (Some(&**namespace) == subjects.as_deref()).then_some(1),
+        Count::Records => Some(places),
+        Count::Cost => None,
     };
     let each = policy
         .budgets_on(route)
         .map(|(_, budget)| budget)
         .filter(|budget| budget.binds(caller.entry))
-        .filter(counts)
-        .map(|budget| windows(case, budget.per.seconds).saturating_mul(budget.max))
+        .filter_map(|budget| {
+            Some(windows(case, budget.per.seconds).saturating_mul(budget.max).saturating_mul(each_of(budget)?))
+        })
         .min()?;
     Some(each.saturating_mul(clients.into()).min(case.accounts))
 }

@@ -226,7 +226,7 @@ fn customers(replay: &Replay<'_>, row: &Row) -> String {
 
 /// Values over time: without a policy, as they came, and lowered.
 fn values(replay: &Replay<'_>, row: &Row) -> String {
-    let values = replay.case.accounts.saturating_mul(replay.values);
+    let values = replay.values;
     let total = &row.harvest.total;
     let plot = plot(replay, values);
     let inner = [

@@ -163,14 +163,15 @@ impl Upstream {
         self.query.is_some()
     }
 
-    /// Values of one customer's data, without a policy.
+    /// Values of the data of so many customers, without a policy: of as many records as tell of them.
     #[must_use]
-    pub fn values(&self) -> u64 {
-        self.values.checked_div(self.places).unwrap_or(self.values)
+    pub fn values(&self, customers: u64) -> u64 {
+        customers.div_ceil(self.places.max(1)).saturating_mul(self.values)
     }
 
     /// Customers of one record.
-    pub(super) fn places(&self) -> u64 {
+    #[must_use]
+    pub fn places(&self) -> u64 {
         self.places
     }
 
