@@ -1021,6 +1021,14 @@ fn what_is_learnt_is_written_once_beside_what_stands_there() {
     }
     let check = scratch.run(&["check", "policy.yaml", "--format", "compact"]);
     assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
+    for name in ["granted.yaml", "granted.log"] {
+        let path = root.with_file_name("learnt").join(name);
+        scratch.write(name, &fs::read_to_string(path).expect("a file of the row"));
+    }
+    let before = scratch.read("granted.yaml");
+    let refused = scratch.run(&["learn", "granted.log", "-p", "granted.yaml", "--write"]);
+    assert_eq!(refused.status.code(), Some(2), "somebody would gain");
+    assert_eq!(scratch.read("granted.yaml"), before);
     let again = scratch.run(&[&learn[..], &["--write"]].concat());
     assert_eq!(again.status.code(), Some(0));
     assert_eq!(scratch.read("policy.yaml"), after, "what is there is not written again");

@@ -52,7 +52,7 @@ const ARROWS: [(&str, &[&str]); 30] = [
     ("crates/workbench/src/found", &[]),
     ("crates/workbench/src/invented", &[]),
     ("crates/workbench/src/lib", &[]),
-    ("crates/workbench/src/learn", &["ledger", "openapi"]),
+    ("crates/workbench/src/learn", &["ledger", "openapi", "suite"]),
     ("crates/workbench/src/loaded", &[]),
     ("crates/workbench/src/ledger", &[]),
     ("crates/workbench/src/openapi", &["fault"]),

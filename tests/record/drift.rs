@@ -392,13 +392,13 @@ fn what_is_learnt_is_drift_no_more() {
     responses.extend((1..4).map(|id| ("/accounts", format!(r#"{{"items":[{{"id":{id}}}],"total":9}}"#))));
 
     let (doc, program) = policy(WRITTEN);
-    let (mut lesson, mut store) = (Lesson::default(), MemoryStore::default());
+    let (mut lesson, mut store) = (Lesson::of("telco"), MemoryStore::default());
     for (target, body) in &responses {
         let line = written(&program, &mut store, &Case { target, parts: &[body], ..PLAIN });
         let Line::Record(record) = read(&line) else { panic!("{}", String::from_utf8_lossy(&line)) };
         lesson.take(&record);
     }
-    let changes = lesson.changes(&doc);
+    let changes = lesson.changes(&doc, program.policy());
     let nameless: Vec<(String, &str)> =
         changes.nameless.iter().map(|one| (one.owner.to_string(), one.path.as_str())).collect();
     assert_eq!(nameless, [("shape account".to_owned(), "$[*]")]);
@@ -418,7 +418,7 @@ fn what_is_learnt_is_drift_no_more() {
     let (doc, program) = policy(&file.after);
     let told: Vec<String> = drift(&program, &responses).concat();
     assert_eq!(told, ["account $[*] number"], "what has no name goes on");
-    let again = lesson.changes(&doc);
+    let again = lesson.changes(&doc, program.policy());
     assert_eq!((again.added.len(), again.files.len()), (0, 0), "what the policy names is learnt once");
 }
 
@@ -427,6 +427,7 @@ fn what_is_learnt_is_drift_no_more() {
 fn only_what_a_record_can_tell_is_learnt() {
     let files = BTreeMap::from([("accounts.yaml".to_owned(), WRITTEN.to_owned())]);
     let doc = fieldgate::policy::load(&files, "accounts.yaml").unwrap();
+    let (checked, _) = fieldgate::policy::check(&doc).unwrap();
     let rows = [
         ("a member", r#"{"shape":"account","path":"$.x","type":"string"}"#, (1, 0, 0)),
         ("a member of no shape", r#"{"path":"$.x","type":"string"}"#, (1, 0, 0)),
@@ -439,11 +440,12 @@ fn only_what_a_record_can_tell_is_learnt() {
         ("no object", "7", (0, 0, 1)),
     ];
     for (claim, new, expected) in rows {
-        let line = format!(r#"{{"fieldgate":1,"outcome":"released","route":"get-account","drift":[{new}]}}"#);
+        let line =
+            format!(r#"{{"fieldgate":1,"policy":"telco","outcome":"released","route":"get-account","drift":[{new}]}}"#);
         let Line::Record(record) = read(line.as_bytes()) else { panic!("{claim}: {line}") };
-        let mut lesson = Lesson::default();
+        let mut lesson = Lesson::of("telco");
         lesson.take(&record);
-        let changes = lesson.changes(&doc);
+        let changes = lesson.changes(&doc, &checked);
         let found = (
             u64::try_from(changes.added.len()).unwrap(),
             u64::try_from(changes.left_out.len()).unwrap(),

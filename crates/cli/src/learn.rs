@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fieldgate::diagnostic::plain;
+use fieldgate_workbench::changes::{self, Direction};
 use fieldgate_workbench::learn::{Changes, Learnt, Lesson, Owner};
 use fieldgate_workbench::ledger::Line;
 use serde_json::{Value, json};
@@ -17,8 +18,8 @@ use super::{change, logs};
 /// Turn what the upstream sends and no shape names into entries of the policy, which nobody is granted
 ///
 /// `fieldgate learn access.log* -p policies/telco.yaml`: decision records tell such members if the policy has `drift: true`. Each
-/// becomes an entry of the class `unreviewed`. Logs may be plain, gzip or zstd; `-` is standard input. It exits with 1 if a line
-/// cannot be read.
+/// becomes an entry of the class `unreviewed`. Records of other policies are left out. Logs may be plain, gzip or zstd; `-` is
+/// standard input. It exits with 1 if a line cannot be read, and with 2, without writing, if callers would get more or less.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Access logs; `-` for standard input
@@ -37,18 +38,18 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let one = load::only(&arguments.policy, "entries go into one", terminal)?;
-    let mut lesson = Lesson::default();
+    let mut lesson = Lesson::of(&one.policy.name);
     let faults = logs::each_line(&arguments.logs, terminal, |line, _| {
         if let Line::Record(record) = line {
             lesson.take(&record);
         }
     })?;
-    let changes = lesson.changes(&one.doc);
-    still_checks(&one, &changes)?;
+    let changes = lesson.changes(&one.doc, &one.policy);
     terminal.print(&match arguments.format {
         Format::Human => human(&one, &lesson, &changes, terminal),
         Format::Json => pretty(&json(&lesson, &changes, terminal)),
     })?;
+    stays_as_it_is(&one, &changes)?;
     if arguments.write {
         for file in &changes.files {
             let path = Path::new(&file.name);
@@ -62,22 +63,33 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     Ok(if lesson.broken() > 0 { Exit::Findings } else { faults.exit() })
 }
 
-/// Checks the policy as it will be: entries that do not load help nobody.
-fn still_checks(one: &Loaded, changes: &Changes) -> Result<(), Failure> {
-    if changes.files.is_empty() {
+/// Checks the policy as it will be: entries that do not load help nobody, and callers must get what they got.
+fn stays_as_it_is(one: &Loaded, learnt: &Changes) -> Result<(), Failure> {
+    const HELP: &str = "write the entries yourself: `--format json` lists them";
+    if learnt.files.is_empty() {
         return Ok(());
     }
     let mut files: BTreeMap<String, String> = (0u16..)
         .map_while(|file| one.sources.get(file))
         .map(|source| (source.name.clone(), source.text.to_string()))
         .collect();
-    files.extend(changes.files.iter().map(|file| (file.name.clone(), file.after.clone())));
-    load::one(&files, &one.name).map(|_| ()).map_err(|found| {
+    files.extend(learnt.files.iter().map(|file| (file.name.clone(), file.after.clone())));
+    let new = load::one(&files, &one.name).map_err(|found| {
         let first = found.to_string();
         let first = first.lines().find(|line| line.contains("error[")).unwrap_or_default().to_owned();
-        Failure::new(format!("the policy would not load with what was learnt: {first}"))
-            .help("write the entries yourself: `--format json` lists them")
-    })
+        Failure::new(format!("the policy would not load with what was learnt: {first}")).help(HELP)
+    })?;
+    let all = changes::of_two(&one.policy, &new);
+    let Some(change) = all.iter().find(|change| change.direction != Direction::Other) else { return Ok(()) };
+    let (verb, help) = match change.direction {
+        Direction::Gain => ("gain", "grant `unreviewed` to nobody, and learn again"),
+        Direction::Loss | Direction::Other => ("lose", HELP),
+    };
+    let said = format!(
+        "with what was learnt {} would {verb} {} of {}: {} -> {}",
+        change.who, change.what, change.route, change.from, change.to
+    );
+    Err(Failure::new(plain(&said)).help(help))
 }
 
 fn types(learnt: &Learnt) -> String {
@@ -98,6 +110,10 @@ fn human(one: &Loaded, lesson: &Lesson, changes: &Changes, terminal: Terminal) -
             )
         )
     );
+    if lesson.others() > 0 {
+        let others = usize::try_from(lesson.others()).unwrap_or(usize::MAX);
+        text.push_str(&format!("{} of other policies left out.\n", number(others, "record")));
+    }
     if !one.policy.drift {
         text.push_str("The policy has no `drift: true`: without it no record tells of any.\n");
     }
@@ -149,6 +165,7 @@ fn json(lesson: &Lesson, changes: &Changes, terminal: Terminal) -> Value {
     });
     json!({
         "records": lesson.records(),
+        "other_policies": lesson.others(),
         "members": all(&changes.added),
         "nameless": all(&changes.nameless),
         "left_out": left_out.collect::<Vec<Value>>(),

@@ -9,11 +9,13 @@ use fieldgate::diagnostic::fix::Fixed;
 use fieldgate::diagnostic::{Source, Sources};
 use fieldgate::document::{Member, Node, Tree};
 use fieldgate::model::field_path::{FieldPath, Segment};
+use fieldgate::model::{Governed, PolicySet, RouteBody};
 use fieldgate::policy::PolicyDoc;
 use serde_json::Value;
 
 use crate::ledger::Record;
 use crate::openapi::skeleton::{self, CLASS};
+use crate::suite::verdict;
 
 /// Whose member it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,11 +46,13 @@ pub struct Learnt {
     pub types: BTreeSet<String>,
 }
 
-/// What records tell, collected.
-#[derive(Debug, Default)]
+/// What records of one policy tell, collected.
+#[derive(Debug)]
 pub struct Lesson {
+    policy: String,
     members: BTreeMap<(Owner, String), BTreeSet<String>>,
     records: u64,
+    others: u64,
     broken: u64,
 }
 
@@ -66,8 +70,18 @@ pub struct Changes {
 }
 
 impl Lesson {
-    /// Takes what one record tells. Types and paths that no record can have are counted and left out: a log is written by others.
+    /// What records of the policy of that name will tell.
+    #[must_use]
+    pub fn of(policy: &str) -> Self {
+        Self { policy: policy.to_owned(), members: BTreeMap::new(), records: 0, others: 0, broken: 0 }
+    }
+
+    /// Takes what one record tells, if it is of the policy: another one's shapes are other shapes. Types and paths that no record can have are counted and left out: a log is written by others.
     pub fn take(&mut self, record: &Record) {
+        if record.text("policy") != self.policy {
+            self.others = self.others.saturating_add(1);
+            return;
+        }
         self.records = self.records.saturating_add(1);
         let Some(drift) = record.whole.get("drift") else { return };
         for new in drift.as_array().map(Vec::as_slice).unwrap_or_default() {
@@ -96,15 +110,21 @@ impl Lesson {
         self.records
     }
 
+    /// How many records of other policies there were.
+    #[must_use]
+    pub fn others(&self) -> u64 {
+        self.others
+    }
+
     /// How many members were none that a record tells.
     #[must_use]
     pub fn broken(&self) -> u64 {
         self.broken
     }
 
-    /// What becomes of it with a policy as written. What that names by now is left out without a word.
+    /// What becomes of it with a policy, as written and as checked. What that names by now is left out without a word.
     #[must_use]
-    pub fn changes(&self, doc: &PolicyDoc) -> Changes {
+    pub fn changes(&self, doc: &PolicyDoc, policy: &PolicySet) -> Changes {
         let mut changes = Changes::default();
         let mut edits = Edits { sources: doc.sources(), edits: BTreeMap::new() };
         for ((owner, path), types) in &self.members {
@@ -122,12 +142,15 @@ impl Lesson {
                 changes.left_out.push((learnt, "the policy has it no more"));
                 continue;
             };
-            let entries: Vec<String> = entries(&path, types)
-                .into_iter()
-                .filter(|new| !is_named(map, new))
-                .map(|new| new.to_string())
-                .collect();
+            let named: Vec<(FieldPath, Named)> =
+                entries(&path, types).into_iter().map(|new| (new.clone(), named(map, policy, owner, &new))).collect();
+            let entries: Vec<String> =
+                named.iter().filter(|(_, named)| *named == Named::Nowhere).map(|(new, _)| new.to_string()).collect();
             if entries.is_empty() {
+                // With a second entry at a place that has one, its values would need the grants of both (rule 13).
+                if named.iter().any(|(_, named)| *named == Named::InPart) {
+                    changes.left_out.push((learnt, "the policy names a part of it by now"));
+                }
                 continue;
             }
             let written = entries.iter().filter(|entry| edits.add(map, &skeleton::key(entry), CLASS)).count();
@@ -159,10 +182,61 @@ fn entries(path: &FieldPath, types: &BTreeSet<String>) -> Vec<FieldPath> {
     plain.into_iter().chain(open).collect()
 }
 
-/// Whether a shape or body has an entry there.
-fn is_named(map: &Node, new: &FieldPath) -> bool {
-    let known = map.members().unwrap_or_default().iter();
-    known.filter_map(|member| FieldPath::parse(&member.key).ok()).any(|known| known.overlaps(new))
+/// How much of what an entry would name has one already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Nowhere,
+    InPart,
+    Whole,
+}
+
+/// How much of it has an entry: in the shape or body as it is written, or on a route where that and what it mounts are resolved.
+fn named(map: &Node, policy: &PolicySet, owner: &Owner, new: &FieldPath) -> Named {
+    let written = map.members().unwrap_or_default().iter();
+    let mut written = written.filter_map(|member| FieldPath::parse(&member.key).ok());
+    let places = places(policy, owner, new);
+    let of_place = |(governed, place): &(&Governed, FieldPath)| {
+        let all = governed.entries.iter().map(|entry| &entry.path);
+        let known: Vec<&FieldPath> = all.filter(|known| known.overlaps(place)).collect();
+        match known.is_empty() {
+            true => Named::Nowhere,
+            false if known.iter().any(|known| verdict::covers(known, place)) => Named::Whole,
+            false => Named::InPart,
+        }
+    };
+    let found: Vec<Named> = places.iter().map(of_place).collect();
+    match (found.is_empty(), found.iter().all(|named| *named == Named::Nowhere)) {
+        (false, false) if found.iter().all(|named| *named == Named::Whole) => Named::Whole,
+        (false, false) => Named::InPart,
+        _ if written.any(|known| known.overlaps(new)) => Named::Whole,
+        _ => Named::Nowhere,
+    }
+}
+
+/// Where a path of a shape or a body is, on every route.
+fn places<'p>(policy: &'p PolicySet, owner: &Owner, path: &FieldPath) -> Vec<(&'p Governed, FieldPath)> {
+    let mut found: Vec<(&Governed, FieldPath)> = Vec::new();
+    for route in &policy.routes {
+        let RouteBody::Governed(governed) = &route.body else { continue };
+        match owner {
+            Owner::Body(name) if *name == route.name => found.push((governed, path.clone())),
+            Owner::Body(_) => {}
+            Owner::Shape(name) => {
+                let mut mounts: BTreeSet<String> = BTreeSet::new();
+                for entry in governed.entries.iter() {
+                    for (_, within) in entry.names.iter().filter(|(shape, _)| **shape == **name) {
+                        let depth = entry.path.segments.len().saturating_sub(within.segments.len());
+                        let segments = entry.path.segments.iter().take(depth).cloned().collect();
+                        let place = FieldPath { segments, open: false }.join(path);
+                        if mounts.insert(place.to_string()) {
+                            found.push((governed, place));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    found
 }
 
 /// What is written into the files: by file and offset, the texts.
