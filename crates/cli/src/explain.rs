@@ -1,21 +1,24 @@
 //! `fieldgate explain`: why a field is visible or not, what a diagnostic's code means, or what a rule of the language says.
 
+mod advice;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use fieldgate::diagnostic::{Code, Span, catalogue};
 use fieldgate::model::field_path::FieldPath;
-use fieldgate::model::{
-    Budget, BudgetStep, ClassId, Entry, Governed, Level, Route, RouteBody, Scope, ScopeId, StepEffect,
-};
+use fieldgate::model::{Budget, BudgetStep, Entry, Governed, Level, Route, RouteBody, Scope, ScopeId, StepEffect};
 use fieldgate_workbench::suite::forms::Forms;
-use fieldgate_workbench::suite::verdict::{self, Asker, Because, Decider, Verdict, word};
+use fieldgate_workbench::suite::parts::{Part, parts};
+use fieldgate_workbench::suite::verdict::{self, Asker, Decider, Verdict, word};
 use fieldgate_workbench::suite::{budgets, reasons};
 use serde_json::{Value, json};
 
 use super::cells;
 use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
-use super::report::{Format, number, pretty};
+use super::report::{Format, pretty};
 use super::rule;
 use super::terminal::{Ink, Terminal};
 
@@ -156,8 +159,8 @@ struct Asked<'a> {
     asker: Asker<'a>,
     active: Vec<ScopeId>,
     verdict: Verdict,
-    /// For places that the path names and that a filter may select: the entry's path, and what holds there.
-    selected: Vec<(String, Verdict)>,
+    /// Parts of the places that the path names, which an entry with a filter selects, or of which another one shows more.
+    selected: Vec<Part<'a>>,
     /// For a place without a class that holds fields: each, and what holds of it.
     held: Vec<(String, Verdict)>,
 }
@@ -168,14 +171,9 @@ impl<'a> Asked<'a> {
         let client = verdict::client_entry(policy, asker.client);
         let active = verdict::active(policy, route, asker);
         let verdict = verdict::at_path(policy, governed, &path, client, &active);
-        let selected = governed
-            .entries
-            .iter()
-            .filter(|entry| {
-                entry.path.is_filtered() && entry.path.overlaps(&path) && !verdict::covers(&entry.path, &path)
-            })
-            .map(|entry| (entry.path.to_string(), verdict::at_path(policy, governed, &entry.path, client, &active)))
-            .collect();
+        let general = verdict.level;
+        let other = parts(policy, governed, &path, client, &active).into_iter();
+        let selected = other.filter(|part| part.entry.path.is_filtered() || part.verdict.level > general).collect();
         let at = |entry: &Entry| verdict::at_path(policy, governed, &entry.path, client, &active);
         let holds = |entry: &&Entry| entry.path.reaches_into(&path) && !entry.path.overlaps(&path);
         let entries = match verdict.decider {
@@ -216,11 +214,12 @@ impl<'a> Asked<'a> {
         for bound in cells::bounds(self.route, self.governed) {
             text.push_str(&format!("  {bound}\n"));
         }
-        for (path, verdict) in &self.selected {
-            text.push_str(&format!("where {path} selects it: {}\n", self.headline(verdict, terminal)));
+        for Part { entry, verdict } in &self.selected {
+            let names = if entry.path.is_filtered() { "selects it" } else { "names it too" };
+            text.push_str(&format!("where {} {names}: {}\n", entry.path, self.headline(verdict, terminal)));
             text.push_str(&self.lines(verdict, terminal));
         }
-        if let Some(advice) = self.advice() {
+        if let Some(advice) = self.advised() {
             text.push_str(&advice);
         }
         text.push_str(&self.budgets_text(terminal));
@@ -329,89 +328,6 @@ impl<'a> Asked<'a> {
         text
     }
 
-    /// What to write, where a scope's missing or low grant decides: nothing else is a thing to mend by granting.
-    fn advice(&self) -> Option<String> {
-        let policy = &self.one.policy;
-        if let Decider::Unclassified = self.verdict.decider {
-            return Some(self.unclassified());
-        }
-        let Decider::Scope(index) = self.verdict.decider else { return None };
-        let says = self.verdict.scopes.get(index)?;
-        let Because::Grants(grants) = &says.because else { return None };
-        if says.level != Level::Hide {
-            return None;
-        }
-        let scope = policy.scopes.get(usize::from(says.scope.0))?;
-        let (missing, granted): (Vec<&_>, Vec<&_>) = grants.iter().partition(|(_, level, _)| *level == Level::Hide);
-        let missing: Vec<ClassId> = missing.into_iter().map(|(class, _, _)| *class).collect();
-        let level = granted.into_iter().map(|(_, level, _)| *level).min().unwrap_or(Level::Show);
-        let names: Vec<String> = missing
-            .iter()
-            .filter_map(|class| policy.classes.get(usize::from(class.0)))
-            .map(|class| format!("`{}`", class.name))
-            .collect();
-        let reach = match self.reach(says.scope, &missing, level) {
-            (0, _) => "no other field".to_owned(),
-            (fields, routes) => format!("{} on {} too", number(fields, "more field"), number(routes, "route")),
-        };
-        Some(format!("To show it: grant {} to {} ({reach}){}", names.join(" and "), scope.name, self.or_by_name(level)))
-    }
-
-    /// What to write where nothing classifies the place: a field with a similar name may be meant.
-    fn unclassified(&self) -> String {
-        let fields = self.governed.entries.iter().map(|entry| entry.path.to_string());
-        match load::near_owned(&self.path.to_string(), fields) {
-            Some(near) => {
-                format!("Did you mean `{near}`? Else classify it in a shape that {} mounts.\n", self.route.name)
-            }
-            None => {
-                format!("To show it, classify it in a shape that {} mounts, and grant its class.\n", self.route.name)
-            }
-        }
-    }
-
-    /// How many other fields a grant of these classes would show more of, and on how many routes: the policy as it would be,
-    /// compared with what it is.
-    fn reach(&self, scope: ScopeId, classes: &[ClassId], level: Level) -> (usize, usize) {
-        let policy = &self.one.policy;
-        let mut granted = policy.clone();
-        if let Some(scope) = granted.scopes.get_mut(usize::from(scope.0)) {
-            for class in classes {
-                if let Some(grant) = scope.grant.get_mut(usize::from(class.0)) {
-                    *grant = level;
-                }
-            }
-        }
-        let client = verdict::client_entry(policy, self.asker.client);
-        let at = |field: &cells::FieldCells| {
-            field.verdicts.get(usize::from(scope.0)).and_then(Option::as_ref).map(|verdict| verdict.level)
-        };
-        let path = self.path.to_string();
-        let (mut fields, mut routes) = (0_usize, 0_usize);
-        for (before, after) in cells::of(policy, client).iter().zip(&cells::of(&granted, client)) {
-            let own = before.route.name == self.route.name;
-            let more = before
-                .fields
-                .iter()
-                .zip(&after.fields)
-                .filter(|(before, after)| at(before) < at(after) && !(own && before.path == path))
-                .count();
-            fields = fields.saturating_add(more);
-            routes = routes.saturating_add(usize::from(more > 0));
-        }
-        (fields, routes)
-    }
-
-    /// The end of an advice: how to name the field alone, where a shape of the policy does.
-    fn or_by_name(&self, level: Level) -> String {
-        let entries = &self.governed.entries;
-        let entry = entries.iter().find(|entry| verdict::covers(&entry.path, &self.path));
-        let Some((shape, path)) = entry.and_then(|entry| entry.names.last()) else { return ".\n".to_owned() };
-        let path = path.to_string();
-        let path = if path.contains(['[', ',', '{', '#']) { format!("\"{path}\"") } else { path };
-        format!(", or name the field:\n  fields: {{{shape}: {{{path}: {}}}}}\n", word(level))
-    }
-
     fn json(&self) -> Value {
         let lines = |verdict: &Verdict| -> Vec<Value> {
             reasons(&self.one.policy, self.governed, verdict, Some(self.one.doc.root()))
@@ -425,7 +341,9 @@ impl<'a> Asked<'a> {
         let selected: Vec<Value> = self
             .selected
             .iter()
-            .map(|(path, verdict)| json!({"where": path, "level": word(verdict.level), "reasons": lines(verdict)}))
+            .map(|Part { entry, verdict }| {
+                json!({"where": entry.path.to_string(), "level": word(verdict.level), "reasons": lines(verdict)})
+            })
             .collect();
         json!({
             "policy": self.one.policy.name,
@@ -436,7 +354,7 @@ impl<'a> Asked<'a> {
             "reasons": lines(&self.verdict),
             "selected": selected,
             "holds": self.held.iter().map(|(path, at)| json!({"where": path, "level": word(at.level)})).collect::<Vec<_>>(),
-            "advice": self.advice(),
+            "advice": self.advised(),
             "asleep": self.asleep().into_iter().map(|(said, _)| said).collect::<Vec<_>>(),
             "bounds": cells::bounds(self.route, self.governed).collect::<Vec<_>>(),
             "budgets": self.steps().iter().map(|(budget, steps)| json!({

@@ -1,6 +1,7 @@
 //! `fieldgate matrix`: who sees what.
 
 mod html;
+mod parts;
 
 use std::path::PathBuf;
 
@@ -217,7 +218,7 @@ fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
                 text.push_str(&wide(field, &columns, (paths, classes), terminal));
             }
         }
-        for note in cells::notes(drawn.policy, cells, drawn.client, drawn.used) {
+        for note in drawn.notes(cells) {
             text.push_str(&format!("{}\n", terminal.paint(Ink::Dim, &format!("  {note}"))));
         }
         text.push('\n');
@@ -316,7 +317,7 @@ fn markdown(drawn: &Drawn<'_>) -> String {
             }
             text.push('\n');
         }
-        let notes = cells::notes(drawn.policy, cells, drawn.client, drawn.used);
+        let notes = drawn.notes(cells);
         text.push_str(if notes.is_empty() { "" } else { "\n" });
         text.push_str(&list(&notes));
         text.push('\n');
@@ -422,7 +423,7 @@ fn json_document(drawn: &[Drawn<'_>]) -> Value {
                     json!({"field": field.path, "classes": field.classes, "forms": forms, "declared": declared, "levels": levels})
                 })
                 .collect();
-            let notes = cells::notes(one.policy, cells, one.client, one.used);
+            let notes = one.notes(cells);
             let matched = cells::match_text(cells.route);
             routes.push(json!({"route": cells.route.name, "match": matched, "notes": notes, "fields": fields}));
         }

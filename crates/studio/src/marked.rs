@@ -54,18 +54,24 @@ impl<'a> Explained<'a> {
 
     /// The index of the explanation of a verdict on a path.
     pub(crate) fn index(&mut self, path: &str, verdict: Verdict) -> usize {
+        self.index_with(path, verdict, &[])
+    }
+
+    /// The index of the explanation of a verdict on a path, parts of which other entries show: what is said of those.
+    pub(crate) fn index_with(&mut self, path: &str, verdict: Verdict, parts: &[String]) -> usize {
         let known = self.known.get(path).into_iter().flatten().find(|(other, _)| *other == verdict);
         if let Some((_, index)) = known {
             return *index;
         }
         let policy = &self.one.policy;
-        let said: Vec<Value> = reasons(policy, self.governed, &verdict, Some(self.one.doc.root()))
+        let mut said: Vec<Value> = reasons(policy, self.governed, &verdict, Some(self.one.doc.root()))
             .into_iter()
             .map(|reason| {
                 let at = reason.span.map(|span| self.places.of(span));
                 json!({"topic": reason.topic, "text": reason.text, "decides": reason.decides, "at": at})
             })
             .collect();
+        said.extend(parts.iter().map(|part| json!({"topic": "in part", "text": part, "decides": false, "at": null})));
         let classes = fieldgate_workbench::cells::class_names(policy, &verdict);
         let form = Forms::of(policy, self.governed, &verdict.entries).at(verdict.level);
         let entry = verdict.entries.first().and_then(|index| self.governed.entries.get(*index));

@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use fieldgate::budget::MemoryStore;
 use fieldgate::diagnostic::{Diagnostics, Span};
-use fieldgate::model::RouteBody;
+use fieldgate::model::{RouteBody, ScopeId};
 use fieldgate::policy;
 use fieldgate::program::{Program, Way};
 use fieldgate_workbench::loaded::Loaded;
+use fieldgate_workbench::suite::parts::{Part, raised};
 use fieldgate_workbench::suite::verdict::{client_entry, word};
 use fieldgate_workbench::suite::{self, Bodies, Case, Judgement, budgets, run};
 use fieldgate_workbench::{cells, changes, complete as completion, found};
@@ -37,11 +38,15 @@ pub(crate) fn matrix(question: &Value) -> Result<Value, String> {
             .fields
             .iter()
             .map(|field| {
-                let levels = field.verdicts.iter().map(|verdict| {
+                let entry = cells.governed.entries.get(field.entry).map(|entry| &entry.path);
+                let levels = (0u16..).map(ScopeId).zip(&field.verdicts).map(|(id, verdict)| {
                     verdict.clone().map(|verdict| {
                         let verdict = explained.stepped(verdict);
                         let level = word(verdict.level);
-                        json!([level, explained.index(&field.path, verdict)])
+                        let stepped = |verdict| explained.stepped(verdict);
+                        let parts = entry.map(|path| raised(policy, cells.governed, path, (client, &[id]), stepped));
+                        let parts: Vec<String> = parts.iter().flatten().map(Part::said).collect();
+                        json!([level, explained.index_with(&field.path, verdict, &parts)])
                     })
                 });
                 json!({"path": field.path, "classes": field.classes, "cells": levels.collect::<Vec<_>>()})

@@ -22,6 +22,7 @@ use fieldgate::refusal::Refusal;
 pub mod budgets;
 pub mod forms;
 mod judge;
+pub mod parts;
 pub mod place;
 mod read;
 pub mod run;

@@ -4,13 +4,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use fieldgate::diagnostic::{Sources, Span};
+use fieldgate::model::ClientId;
 use fieldgate::policy::PolicySet;
 use fieldgate_workbench::suite::reasons;
-use fieldgate_workbench::suite::verdict::{Verdict, client_entry, word};
+use fieldgate_workbench::suite::verdict::{client_entry, word};
 use serde_json::{Value, json};
 
+use super::parts::in_part;
 use super::{Arguments, wanted};
-use crate::cells::{self, RouteCells};
+use crate::cells::{self, FieldCells, RouteCells};
 use crate::load::Loaded;
 
 const PAGE: &str = include_str!("page.html");
@@ -65,7 +67,8 @@ fn policy(one: &Loaded, arguments: &Arguments) -> Value {
             .iter()
             .map(|used| {
                 let own = arguments.cells_at(policy, client_entry(policy, name), *used);
-                own.iter().map(|route| cells_of(one, route, &scopes, &mut explanations)).collect()
+                let whose = (client_entry(policy, name), *used);
+                own.iter().map(|route| cells_of(one, route, &scopes, whose, &mut explanations)).collect()
             })
             .collect();
         clients.push(json!({"name": name.unwrap_or("any other"), "cells": cells}));
@@ -122,23 +125,27 @@ fn shares(policy: &PolicySet, arguments: &Arguments) -> Vec<Option<u8>> {
 }
 
 /// By field, by scope: the level and its explanation, or null where the scope does not act.
-fn cells_of(one: &Loaded, cells: &RouteCells<'_>, scopes: &[usize], explanations: &mut Explanations) -> Value {
-    let mut cell = |verdict: &Option<Verdict>| match verdict {
+fn cells_of(
+    one: &Loaded,
+    cells: &RouteCells<'_>,
+    scopes: &[usize],
+    whose: (Option<ClientId>, Option<u8>),
+    explanations: &mut Explanations,
+) -> Value {
+    let mut cell = |field: &FieldCells, index: usize| match field.verdicts.get(index).unwrap_or(&None) {
         Some(verdict) => {
-            let said: Vec<Value> = reasons(&one.policy, cells.governed, verdict, Some(one.doc.root()))
+            let mut said: Vec<Value> = reasons(&one.policy, cells.governed, verdict, Some(one.doc.root()))
                 .into_iter()
                 .map(|reason| {
                     let place = reason.span.map(|span| explanations.place(&one.sources, span).to_owned());
                     json!([format!("{}: {}", reason.topic, reason.text), place, reason.decides])
                 })
                 .collect();
+            let parts = in_part(&one.policy, cells, field, index, whose);
+            said.extend(parts.into_iter().map(|part| json!([format!("in part: {part}"), null, false])));
             json!([word(verdict.level), explanations.index(said.into())])
         }
         None => Value::Null,
     };
-    cells
-        .fields
-        .iter()
-        .map(|field| scopes.iter().map(|index| cell(field.verdicts.get(*index).unwrap_or(&None))).collect::<Value>())
-        .collect()
+    cells.fields.iter().map(|field| scopes.iter().map(|index| cell(field, *index)).collect::<Value>()).collect()
 }
