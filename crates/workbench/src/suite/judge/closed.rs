@@ -83,7 +83,8 @@ impl Row<'_> {
     /// Whether an entry names something below the place.
     fn is_container(&self, general: &str) -> bool {
         let (Some(governed), Ok(place)) = (self.shapes(), FieldPath::parse(general)) else { return false };
-        governed.entries.iter().any(|entry| entry.path.reaches_into(&place) && !entry.path.overlaps(&place))
+        let deeper = |path: &FieldPath| path.open || path.segments.len() > place.segments.len();
+        governed.entries.iter().any(|entry| deeper(&entry.path) && entry.path.reaches_into(&place))
     }
 
     /// Whether detectors may change the value at show (rule 27).
