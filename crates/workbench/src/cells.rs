@@ -5,8 +5,8 @@ use crate::suite::forms::Forms;
 use crate::suite::verdict::{self, Verdict, word};
 use fieldgate::model::field_path::FieldPath;
 use fieldgate::model::{
-    BudgetStep, ClientId, Governed, Level, OtherContent, Over, QueryRule, Route, RouteBody, ScopeId, StepEffect,
-    Unmatched,
+    BudgetStep, ClassId, ClientId, Governed, Level, OtherContent, Over, QueryRule, Route, RouteBody, ScopeId,
+    StepEffect, Unmatched,
 };
 use fieldgate::policy::PolicySet;
 use serde_json::{Map, Value};
@@ -19,6 +19,18 @@ pub struct RouteCells<'p> {
     pub governed: &'p Governed,
     /// Its fields, in the order of the policy.
     pub fields: Vec<FieldCells>,
+    /// Its response headers that follow classes.
+    pub headers: Vec<HeaderCells>,
+}
+
+/// One response header of one route that follows classes (rule 31).
+pub struct HeaderCells {
+    /// Its name.
+    pub name: String,
+    /// The names of its classes.
+    pub classes: Vec<String>,
+    /// By scope, in scope order: show, blank or hide; `None` where the scope does not act on the route.
+    pub levels: Vec<Option<Level>>,
 }
 
 /// One field of one route.
@@ -40,8 +52,8 @@ pub fn match_text(route: &Route) -> String {
     format!("{} {}", route.method, route.template)
 }
 
-/// What a reader of a route's cells has to know besides: what a caller may ask, which rows come and how many, what else passes,
-/// that nothing is withheld yet, and what budgets do.
+/// What a reader of a route's cells has to know besides: what a caller may ask, which rows come and how many, who gets which header,
+/// what else passes, that nothing is withheld yet, and what budgets do.
 pub fn notes(policy: &PolicySet, cells: &RouteCells<'_>, client: Option<ClientId>, used: Option<u8>) -> Vec<String> {
     let steps = budgets::binding(policy, cells.route, client).map(|(_, budget)| {
         format!("budget {}: {}; {}", budget.name, budgets::allowance(budget), budgets::steps_text(budget))
@@ -56,12 +68,30 @@ pub fn notes(policy: &PolicySet, cells: &RouteCells<'_>, client: Option<ClientId
         let whom = scope.map_or("everybody", |scope| scope.name.as_str());
         format!("rows for {whom}: {}[?{}]", rule.array, rule.filter.as_str())
     });
+    let headers = headers(policy, cells.route, cells.governed, client, used);
+    let headers = headers.iter().map(|header| header_text(policy, header)).collect::<Vec<_>>();
     let reports = cells
         .route
         .report_until
         .map(|day| format!("only reports until {day}: before, every caller gets its responses unchanged"));
     let bounds = bounds(cells.route, cells.governed);
-    reports.into_iter().chain(rows).chain(bounds).chain(steps).chain(now).collect()
+    reports.into_iter().chain(rows).chain(headers).chain(bounds).chain(steps).chain(now).collect()
+}
+
+/// Who gets a header that follows classes, and how much of it.
+fn header_text(policy: &PolicySet, header: &HeaderCells) -> String {
+    let who = |wanted: Level| -> Vec<&str> {
+        let scopes = policy.scopes.iter().zip(&header.levels);
+        scopes.filter(|(_, level)| **level == Some(wanted)).map(|(scope, _)| scope.name.as_str()).collect()
+    };
+    let given: Vec<String> = [Level::Show, Level::Blank]
+        .into_iter()
+        .map(|level| (level, who(level)))
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(level, names)| format!("{} to {}", word(level), names.join(", ")))
+        .collect();
+    let given = if given.is_empty() { "hidden from everybody".to_owned() } else { given.join("; ") };
+    format!("header {} ({}): {given}", header.name, header.classes.join("+"))
 }
 
 /// What bounds a route's requests and responses besides levels and rows: what a caller may ask, how many records come, and what
@@ -173,7 +203,64 @@ fn of_route<'p>(
         let forms = Forms::of(policy, governed, &named);
         fields.push(FieldCells { path: declared.path.to_string(), classes, entry, forms, verdicts });
     }
-    RouteCells { route, governed, fields }
+    RouteCells { route, governed, fields, headers: headers(policy, route, governed, client, used) }
+}
+
+/// The response headers of a route that follow classes, those of `defaults` among them, when so many percent of each budget are
+/// used (rule 31).
+#[must_use]
+pub fn headers(
+    policy: &PolicySet,
+    route: &Route,
+    governed: &Governed,
+    client: Option<ClientId>,
+    used: Option<u8>,
+) -> Vec<HeaderCells> {
+    let acting = verdict::acting(policy, route, client);
+    let step = used.and_then(|used| budgets::effect_at(policy, route, client, used)).map(|(_, step)| match step.then {
+        StepEffect::Ceiling(level) => level,
+        StepEffect::Reject => Level::Hide,
+    });
+    let classified = policy.defaults.headers.classify.iter().chain(&governed.headers.classify);
+    classified
+        .map(|(name, classes)| {
+            let of_scope = |index: usize| {
+                let id = u16::try_from(index).ok().map(ScopeId).filter(|id| acting.contains(id))?;
+                Some(header_level(policy, governed, client, classes, id).min(step.unwrap_or(Level::Show)))
+            };
+            let known = classes.iter().filter_map(|id| policy.classes.get(usize::from(id.0)));
+            HeaderCells {
+                name: name.clone(),
+                classes: known.map(|class| class.name.clone()).collect(),
+                levels: (0..policy.scopes.len()).map(|index| of_scope(index).map(header_form)).collect(),
+            }
+        })
+        .collect()
+}
+
+/// What a scope gives of a header with these classes, under the ceilings of the client and the route (rules 15 and 17).
+fn header_level(
+    policy: &PolicySet,
+    governed: &Governed,
+    client: Option<ClientId>,
+    classes: &[ClassId],
+    scope: ScopeId,
+) -> Level {
+    let grant = policy.scopes.get(usize::from(scope.0)).map(|scope| scope.grant.as_slice());
+    let client = client.and_then(|id| policy.clients.get(usize::from(id.0))).map(|entry| &entry.ceiling);
+    let of_class = |class: &ClassId| {
+        let granted = grant.and_then(|grant| grant.get(usize::from(class.0))).copied().unwrap_or(Level::Hide);
+        granted.min(governed.ceiling.of(*class)).min(client.map_or(Level::Show, |ceiling| ceiling.of(*class)))
+    };
+    classes.iter().map(of_class).min().unwrap_or(Level::Hide)
+}
+
+/// A header has no form at mask or pseudonym (rule 18).
+fn header_form(level: Level) -> Level {
+    match level {
+        Level::Mask | Level::Pseudonym => Level::Blank,
+        other => other,
+    }
 }
 
 /// Scope names, shortened to their first word where that tells them apart: `care` for `care.read`.

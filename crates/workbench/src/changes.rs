@@ -9,14 +9,14 @@ use std::rc::Rc;
 
 mod budgets;
 mod levels;
+mod routes;
+mod spots;
 
-use fieldgate::model::moment::Day;
-use fieldgate::model::{
-    Condition, Governed, HeaderNames, Identity, OtherContent, PolicySet, QueryRule, Route, RouteBody, Unmatched, When,
-};
+use fieldgate::model::{Condition, Defaults, Errors, HeaderNames, Identity, PolicySet, Unmatched, When};
 use serde_json::{Value, json};
 
 use crate::loaded::Loaded;
+use crate::suite::forms::detector;
 
 /// Who gains by a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,11 +82,7 @@ pub fn between(old: &[Loaded], new: &[Loaded]) -> Vec<Change> {
         let of = |side: &'_ [Loaded]| side.iter().position(|one| one.policy.name == name);
         match (of(old).and_then(|index| old.get(index)), of(new).and_then(|index| new.get(index))) {
             (Some(old), Some(new)) => compare(&old.policy, new, &mut changes),
-            (None, Some(new)) => {
-                let empty = PolicySet { routes: Vec::new(), ..new.policy.clone() };
-                routes(&empty, new, &mut changes);
-                levels::compare(&empty, new, &mut changes);
-            }
+            (None, Some(new)) => compare(&nothing(&new.policy), new, &mut changes),
             (Some(old), None) => changes.push(Change {
                 direction: Direction::Loss,
                 who: "everybody".to_owned(),
@@ -112,10 +108,18 @@ pub fn of_two(old: &PolicySet, new: &Loaded) -> Vec<Change> {
 }
 
 fn compare(old: &PolicySet, new: &Loaded, changes: &mut Vec<Change>) {
+    let pairs = routes::pairs(old, &new.policy);
     settings(old, &new.policy, changes);
-    routes(old, new, changes);
-    levels::compare(old, new, changes);
-    budgets::compare(old, &new.policy, changes);
+    routes::compare(old, &new.policy, &pairs, changes);
+    levels::compare(old, new, &pairs, changes);
+    budgets::compare(old, &new.policy, &pairs, changes);
+}
+
+/// What a policy that is new is compared with: one that lets nothing through.
+fn nothing(policy: &PolicySet) -> PolicySet {
+    let errors = Errors { show: Vec::new(), ..policy.defaults.errors.clone() };
+    let defaults = Defaults { unmatched_route: Unmatched::Reject, errors, headers: HeaderNames::default() };
+    PolicySet { routes: Vec::new(), defaults, ..policy.clone() }
 }
 
 fn sorted(mut changes: Vec<Change>) -> Vec<Change> {
@@ -174,9 +178,7 @@ fn settings(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
     }
     let shown = |policy: &PolicySet| policy.defaults.errors.show.iter().map(ToString::to_string).collect::<Vec<_>>();
     listed("", "errors.show", &shown(old), &shown(new), changes);
-    let searched = |policy: &PolicySet| -> Vec<String> {
-        policy.defaults.errors.detect.iter().map(|detector| detector.name().to_owned()).collect()
-    };
+    let searched = |policy: &PolicySet| -> Vec<String> { policy.defaults.errors.detect.iter().map(detector).collect() };
     let (before, after) = (searched(old), searched(new));
     for name in before.iter().filter(|name| !after.contains(name)) {
         changes.push(setting("", &format!("errors.detect {name}"), Direction::Gain, "taken out", "passes"));
@@ -293,130 +295,4 @@ fn identity(identity: &Identity) -> String {
 
 pub(super) fn debug(value: &impl Debug) -> String {
     format!("{value:?}").to_lowercase()
-}
-
-/// What makes two routes the same: what they match, parameter names erased (rule 4).
-pub(super) fn key(route: &Route) -> String {
-    format!("{} {}", route.method, route.template.erased())
-}
-
-pub(super) fn counterpart<'p>(policy: &'p PolicySet, route: &Route) -> Option<&'p Route> {
-    let wanted = key(route);
-    policy.routes.iter().find(|other| key(other) == wanted)
-}
-
-fn routes(old: &PolicySet, new: &Loaded, changes: &mut Vec<Change>) {
-    for route in &new.policy.routes {
-        let name = route.name.as_str();
-        let before = counterpart(old, route);
-        match (before.map(|route| &route.body), &route.body) {
-            (Some(RouteBody::Pass(_)), RouteBody::Pass(_)) => continue,
-            (before, RouteBody::Pass(why)) => {
-                let from = if before.is_some() { "governed" } else { "no route" };
-                let mut change = setting(name, "the whole route", Direction::Gain, from, "forwarded untouched");
-                change.because = Some(why.clone());
-                changes.push(change);
-                continue;
-            }
-            (Some(RouteBody::Pass(_)), RouteBody::Governed(_)) => {
-                changes.push(setting(name, "the whole route", Direction::Loss, "forwarded untouched", "governed"));
-                continue;
-            }
-            (Some(RouteBody::Governed(was)), RouteBody::Governed(is)) => {
-                governed(name, was, is, old, &new.policy, changes)
-            }
-            (None, RouteBody::Governed(_)) => {}
-        }
-        if let Some(before) = before {
-            query(name, &before.query, &route.query, changes);
-        }
-        // Until the day everybody gets everything, also on a route that is new.
-        let until = before.and_then(|before| before.report_until);
-        if until != route.report_until {
-            let direction = if route.report_until > until { Direction::Gain } else { Direction::Loss };
-            let trial = |day: Day| format!("on trial until {day}: unchanged for everybody");
-            let text = |day: Option<Day>| day.map_or_else(|| "enforced".to_owned(), trial);
-            let from = if before.is_some() { text(until) } else { "no route".to_owned() };
-            changes.push(setting(name, "report_until", direction, from, text(route.report_until)));
-        }
-    }
-    for route in &old.routes {
-        if counterpart(&new.policy, route).is_none() {
-            let pass = matches!(new.policy.defaults.unmatched_route, Unmatched::Pass);
-            let (direction, to) = if pass {
-                (Direction::Gain, "forwarded untouched (unmatched_route: pass)")
-            } else {
-                (Direction::Loss, "no route")
-            };
-            changes.push(setting(&route.name, "the whole route", direction, "present", to));
-        }
-    }
-}
-
-fn query(route: &str, old: &QueryRule, new: &QueryRule, changes: &mut Vec<Change>) {
-    match (old, new) {
-        (QueryRule::Only(old), QueryRule::Only(new)) => listed(route, "query", old, new, changes),
-        (QueryRule::Any, QueryRule::Only(new)) => {
-            changes.push(setting(route, "query", Direction::Loss, "any", format!("[{}]", new.join(", "))));
-        }
-        (QueryRule::Only(old), QueryRule::Any) => {
-            changes.push(setting(route, "query", Direction::Gain, format!("[{}]", old.join(", ")), "any"));
-        }
-        (QueryRule::Any, QueryRule::Any) => {}
-    }
-}
-
-fn governed(route: &str, was: &Governed, is: &Governed, old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
-    let passed = |governed: &Governed| -> Vec<String> {
-        match &governed.other_content {
-            OtherContent::Reject => Vec::new(),
-            OtherContent::Pass(ranges) => ranges.iter().map(ToString::to_string).collect(),
-        }
-    };
-    listed(route, "other_content", &passed(was), &passed(is), changes);
-    for (kind, from, to) in [(&was.content_types, "yes", "no"), (&is.content_types, "no", "yes")]
-        .into_iter()
-        .flat_map(|(types, from, to)| types.iter().map(move |kind| (kind, from, to)))
-        .filter(|(kind, ..)| !(was.content_types.contains(kind) && is.content_types.contains(kind)))
-    {
-        changes.push(setting(route, &format!("content_types {kind}"), Direction::Other, from, to));
-    }
-    headers(route, (&was.headers, old), (&is.headers, new), changes);
-    let rows = |governed: &Governed, policy: &PolicySet| -> Vec<String> {
-        governed
-            .rows
-            .iter()
-            .map(|rule| {
-                let whom = rule
-                    .scope
-                    .and_then(|id| policy.scopes.get(usize::from(id.0)))
-                    .map_or("everybody", |scope| scope.name.as_str());
-                format!("for {whom}: {}[?{}]", rule.array, rule.filter.as_str())
-            })
-            .collect()
-    };
-    let (before, after) = (rows(was, old), rows(is, new));
-    // A condition only takes away: one that is gone gives.
-    for gone in before.iter().filter(|rule| !after.contains(rule)) {
-        changes.push(setting(route, &format!("rows {gone}"), Direction::Gain, "present", "gone"));
-    }
-    for added in after.iter().filter(|rule| !before.contains(rule)) {
-        changes.push(setting(route, &format!("rows {added}"), Direction::Loss, "none", "present"));
-    }
-    let records = |governed: &Governed| {
-        governed.max_records.as_ref().map(|limit| (limit.max, limit.at.to_string(), debug(&limit.over)))
-    };
-    let (before, after) = (records(was), records(is));
-    if before != after {
-        let text = |limit: &Option<(u64, String, String)>| {
-            limit.as_ref().map_or("none".to_owned(), |(max, at, over)| format!("{max} at {at} ({over})"))
-        };
-        let fewer = match (&before, &after) {
-            (None, Some(_)) => true,
-            (Some((was, at, _)), Some((is, other, _))) => is < was && at == other,
-            _ => false,
-        };
-        let direction = if fewer { Direction::Loss } else { Direction::Gain };
-        changes.push(setting(route, "max_records", direction, text(&before), text(&after)));
-    }
 }

@@ -11,10 +11,11 @@ use fieldgate::model::{
 };
 use fieldgate::policy::PolicySet;
 
-use super::{Change, Direction, counterpart, setting};
+use super::routes::RoutePair;
+use super::{Change, Direction, setting};
 
 /// The changes of budgets, costs, subjects and canaries.
-pub(super) fn compare(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
+pub(super) fn compare(old: &PolicySet, new: &PolicySet, pairs: &[RoutePair<'_>], changes: &mut Vec<Change>) {
     let names: BTreeSet<&str> = old.budgets.iter().chain(&new.budgets).map(|budget| budget.name.as_str()).collect();
     for name in names {
         let of = |policy: &PolicySet| policy.budgets.iter().position(|budget| budget.name == name);
@@ -28,7 +29,10 @@ pub(super) fn compare(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change
     if old.budgets.iter().chain(&new.budgets).any(|budget| budget.count == Count::Cost) {
         costs(old, new, changes);
     }
-    subjects(old, new, changes);
+    for pair in pairs {
+        subject(pair, changes);
+        moved(old, new, pair, changes);
+    }
     canaries(old.canaries.as_ref(), new.canaries.as_ref(), changes);
     if old.key != new.key {
         let text = |policy: &PolicySet| policy.key_variable();
@@ -167,20 +171,34 @@ fn costs(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
     }
 }
 
-/// Whose data routes say that their responses are.
-fn subjects(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
-    for route in &new.routes {
-        let before = counterpart(old, route).map(|route| &route.body);
-        let (Some(RouteBody::Governed(was)), RouteBody::Governed(is)) = (before, &route.body) else { continue };
-        let (was, is) = (subject_text(was), subject_text(is));
-        if was != is {
-            let direction = match (&was, &is) {
-                (None, Some(_)) => Direction::Loss,
-                _ => Direction::Gain,
-            };
-            let text = |subject: Option<String>| subject.unwrap_or_else(|| "none".to_owned());
-            changes.push(setting(&route.name, "subject", direction, text(was), text(is)));
-        }
+/// Whose data a route says that its responses are.
+fn subject(pair: &RoutePair<'_>, changes: &mut Vec<Change>) {
+    let before = pair.old.map(|route| &route.body);
+    let (Some(RouteBody::Governed(was)), RouteBody::Governed(is)) = (before, &pair.new.body) else { return };
+    let (was, is) = (subject_text(was), subject_text(is));
+    if was != is {
+        let direction = match (&was, &is) {
+            (None, Some(_)) => Direction::Loss,
+            _ => Direction::Gain,
+        };
+        let text = |subject: Option<String>| subject.unwrap_or_else(|| "none".to_owned());
+        changes.push(setting(&pair.name, "subject", direction, text(was), text(is)));
+    }
+}
+
+/// Budgets that no more count what a route gives, or now do, since it is of another area; a change of the areas is the budget's.
+fn moved(old: &PolicySet, new: &PolicySet, pair: &RoutePair<'_>, changes: &mut Vec<Change>) {
+    let Some(before) = pair.old.filter(|before| before.area != pair.new.area) else { return };
+    for budget in &new.budgets {
+        let Some(was) = old.budgets.iter().find(|was| was.name == budget.name) else { continue };
+        let counted = |budget: &Budget, area: &String| budget.areas.contains(area);
+        let (direction, from, to) = match (counted(was, &before.area), counted(budget, &pair.new.area)) {
+            (true, false) => (Direction::Gain, "counted", "not counted"),
+            (false, true) => (Direction::Loss, "not counted", "counted"),
+            (true, true) | (false, false) => continue,
+        };
+        let line = change(new, budget, "", direction, from.to_owned(), to.to_owned());
+        changes.push(Change { route: pair.name.clone(), ..line });
     }
 }
 

@@ -9,12 +9,14 @@ use super::verdict::{agreed, word};
 /// The forms of one place: what its entries declare and agree on (rule 13).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forms {
-    mask: Option<Mask>,
-    pseudonym: Option<Pseudonym>,
-    /// JSON text of a scalar.
-    blank: Option<String>,
-    /// In the order in which they settle ties, each region of telephone numbers beside `phone`.
-    detect: Vec<String>,
+    /// At mask.
+    pub mask: Option<Mask>,
+    /// At pseudonym.
+    pub pseudonym: Option<Pseudonym>,
+    /// At blank: JSON text of a scalar.
+    pub blank: Option<String>,
+    /// At show, in the order in which they settle ties, each region of telephone numbers beside `phone`.
+    pub detect: Vec<String>,
 }
 
 impl Forms {
