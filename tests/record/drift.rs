@@ -440,8 +440,9 @@ fn only_what_a_record_can_tell_is_learnt() {
         ("no object", "7", (0, 0, 1)),
     ];
     for (claim, new, expected) in rows {
-        let line =
-            format!(r#"{{"fieldgate":1,"policy":"telco","outcome":"released","route":"get-account","drift":[{new}]}}"#);
+        let line = format!(
+            r#"{{"fieldgate":1,"time":"2026-11-28T14:00:01.007Z","policy":"telco","outcome":"released","route":"get-account","drift":[{new}]}}"#
+        );
         let Line::Record(record) = read(line.as_bytes()) else { panic!("{claim}: {line}") };
         let mut lesson = Lesson::of("telco");
         lesson.take(&record);

@@ -97,7 +97,7 @@ impl Answer<'_> {
     }
 
     /// What an answer without a row means: a name that no record has, or a key that made none of the tags, is not "nobody". Nor is
-    /// it where something left of which no record says who asked, or whose it was.
+    /// it where something left of which no record says who asked, or whose it was, or where lines are missing.
     pub(super) fn no_row(&self) -> &'static str {
         let sum = self.ledger.summary();
         if sum.other_key > 0 || sum.unnamed > 0 {
@@ -117,6 +117,9 @@ impl Answer<'_> {
             }
             (false, _, true) => {
                 "What left does not name this person, but does not say whose all of it was: see what this does not know.\n"
+            }
+            (_, _, false) if sum.unwritten > 0 || sum.broken > 0 => {
+                "The records name nobody, and lines have none or cannot be read: see what this does not know.\n"
             }
             (_, _, false) => "Nobody, as far as the logs say.\n",
         }
