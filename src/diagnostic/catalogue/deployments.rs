@@ -280,7 +280,7 @@ pub(super) const PAGES: &[Page] = &[
     Page::of_deployment(
         Code::NoRecord,
         "an access log without the decision records",
-        "No access log of the connection manager with the plugin, or of the EnvoyProxy, prints the filter state `wasm.fieldgate_record` as it is: it is not there, cut by a length, written within JSON, or of some responses only.",
+        "No access log of the connection manager with the plugin, or of the EnvoyProxy, prints the filter state `wasm.fieldgate_record` as it is: it is not there, cut by a length, written within JSON, of some responses only, or beside text of a caller's that may be longer than 64 bytes.",
         "The record is all that says afterwards what left, to whom, and why something was refused.",
         "# HttpConnectionManager\naccess_log:\n  - name: file\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog\n      log_format: {text_format_source: {inline_string: \"%RESPONSE_CODE% %FILTER_STATE(wasm.fieldgate_record:PLAIN):200%\\n\"}}\n",
         "# HttpConnectionManager\naccess_log:\n  - name: file\n    typed_config:\n      \"@type\": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog\n      log_format: {text_format_source: {inline_string: \"%RESPONSE_CODE% %FILTER_STATE(wasm.fieldgate_record:PLAIN)%\\n\"}}\n",

@@ -99,9 +99,23 @@ fn reveals(command: &str) -> Option<String> {
     (!known && !name.is_empty()).then(|| format!("`%{name}%` is not known here"))
 }
 
-/// The commands of a format: `%REQ(:path)%` and the like; `%%` is a percent sign.
+/// The commands of a format: `%REQ(:path)%` and the like; `%%` is a percent sign. What is in brackets goes up to the first that
+/// closes, and may have percent signs of its own: `%START_TIME(%Y-%m-%d)%`.
 fn commands(format: &str) -> impl Iterator<Item = &str> {
-    format.split('%').skip(1).step_by(2).filter(|part| !part.is_empty())
+    let mut rest = format;
+    std::iter::from_fn(move || {
+        loop {
+            let (_, behind) = rest.split_once('%')?;
+            let brackets = behind.find(['(', '%']).filter(|at| behind[*at..].starts_with('('));
+            let from = brackets.and_then(|at| Some(at.saturating_add(behind[at..].find(')')?))).unwrap_or(0);
+            let end = from.saturating_add(behind[from..].find('%').unwrap_or(behind.len().saturating_sub(from)));
+            let command = &behind[..end];
+            rest = behind[end..].strip_prefix('%').unwrap_or_default();
+            if !command.is_empty() {
+                return Some(command);
+            }
+        }
+    })
 }
 
 /// Whether a format prints headers or trailers of a response.

@@ -104,11 +104,36 @@ fn printed(log: &Node, structured: Option<&Node>, filter: Option<&Node>) -> Prin
         Printed::Partly(span, "without `:PLAIN` the decision record is printed as a quoted string", HELP)
     } else if !rest.starts_with(":PLAIN)%") {
         Printed::Partly(span, "a length cuts the decision record", HELP)
+    } else if prints_callers_text(format) {
+        Printed::Partly(
+            span,
+            "this access log prints what callers write, as long as they like: one can write a record of its own, or one that hides the real one",
+            "print such a header with a bound of 64 bytes at most, as in `%REQ(X-REQUEST-ID):64%`, or not at all",
+        )
     } else if let Some(filter) = filter {
         Printed::Partly(head(filter), SOME, "give the records a log of their own, without a filter")
     } else {
         Printed::Whole
     }
+}
+
+/// Commands that print what a caller wrote; with a length it may be too short for a record.
+const CALLERS: [&str; 5] = ["%REQ", "%REQUEST_HEADER", "%PATH", "%QUERY_PARAM", "%QUERY_PARAMS"];
+
+/// What no record fits into, in bytes.
+const BOUND: u32 = 64;
+
+/// Whether a format prints what a caller wrote without such a bound.
+fn prints_callers_text(format: &str) -> bool {
+    let has_no_bound = |rest: &str| match rest.strip_prefix('(') {
+        Some(rest) => {
+            let behind = rest.split_once("):").and_then(|(_, behind)| behind.split('%').next());
+            behind.and_then(|length| length.parse::<u32>().ok()).is_none_or(|length| length > BOUND)
+        }
+        // A longer name than this, or one that takes nothing.
+        None => rest.starts_with('%'),
+    };
+    CALLERS.iter().any(|command| format.split(command).skip(1).any(has_no_bound))
 }
 
 /// The first text in a tree that has the command.
