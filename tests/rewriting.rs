@@ -242,6 +242,23 @@ fn shapes_that_the_policy_does_not_expect_are_counted() {
 }
 
 #[test]
+fn a_scalar_that_an_entry_names_is_in_its_own_place() {
+    let view = view(json!({"body": {"$.d..*": "s", "$.d.n": "h", "$.e": "h", "$.e.x": "s", "$.f..*": "s"}}));
+    for (body, out, mismatches) in [
+        (r#"{"d":{"x":1,"n":2}}"#, r#"{"d":{"x":1}}"#, 0),
+        (r#"{"e":"x"}"#, "{}", 0),
+        (r#"{"e":{"x":1}}"#, r#"{"e":{"x":1}}"#, 0),
+        // `null` is where the container would be, as it was.
+        (r#"{"d":{"n":null},"e":null,"f":null}"#, r#"{"d":{"n":null},"e":null,"f":null}"#, 0),
+        // What no entry names as a scalar is out of place as before.
+        (r#"{"d":1,"f":"x"}"#, "{}", 2),
+    ] {
+        let (came, counts) = everyhow(&view, Texts::One, body.as_bytes()).unwrap();
+        assert_eq!((came.as_str(), counts.shape_mismatch), (out, mismatches), "{body}");
+    }
+}
+
+#[test]
 fn stars_reach_every_member_and_element() {
     let view = view(json!({"body": {"$.map.*": "s", "$.map.known": "h", "$.list[*]": "s", "$.deep[*][*].x": "s"}}));
     rows(

@@ -12,8 +12,13 @@ use crate::transform::{Searched, detect, mask, pseudonym};
 pub(super) const LONGEST: usize = 64 << 10;
 
 /// Whether the policy knows a container where a scalar stands (rule 25).
-fn is_misplaced(state: &State) -> bool {
+fn is_container(state: &State) -> bool {
     !matches!(state.container, ContainerRule::Drop | ContainerRule::Mute)
+}
+
+/// Whether it knows a container alone: below `..*` any place may hold one, and a scalar that an entry names is in its own place.
+fn is_misplaced(state: &State) -> bool {
+    is_container(state) && !state.classified
 }
 
 impl Walker {
@@ -38,9 +43,9 @@ impl Walker {
         match state.scalar.fate() {
             ScalarRule::Show => {}
             ScalarRule::Hide | ScalarRule::Subject { .. } => {
-                let misplaced = is_misplaced(state);
                 // `null` passes where the container would (rule 25).
-                if !(misplaced && null) {
+                if !(is_container(state) && null) {
+                    let misplaced = is_misplaced(state);
                     self.counts.shape_mismatch = self.counts.shape_mismatch.wrapping_add(u64::from(misplaced));
                     return self.remove(byte);
                 }
