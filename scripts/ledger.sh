@@ -34,7 +34,7 @@ awk -v bytes=$((megabytes * 1024 * 1024)) 'BEGIN {
         person = int(rand() * 37000000)
         tags = tags (one ? "," : "") sprintf("\"%08x%08x%08x%08x\"", person * 57 % 4294967291, person * 101 % 4294967291, person, 7)
       }
-      text = clock ".001Z r-" line " 200 via_upstream {\"fieldgate\":1,\"time\":\"" clock ".007Z\",\"request\":\"r-" line "\",\"policy\":\"telco-accounts\",\"digest\":\"331ed006941563452f3d91fc4e46728f66f0df0c75a5bad3aa39e5780a03c63b\",\"key\":\"7ed69953\",\"mode\":\"enforced\",\"outcome\":\"released\",\"status\":200,\"route\":\"list-accounts\",\"client\":{\"tag\":\"" sprintf("%032x", 1 + line % 500) "\"},\"issuer\":\"verified_jwt\",\"scopes\":[\"care.read\"],\"records\":" people ",\"fields\":{\"contact\":{\"show\":" people "},\"key\":{\"show\":" people "}},\"subjects\":{\"customer\":[" tags "]},\"budgets\":[{\"name\":\"customers-per-day\",\"used\":1,\"reserved\":0,\"max\":800}]}"
+      text = clock ".001Z r-" line " 200 via_upstream {\"fieldgate\":1,\"time\":\"" clock ".007Z\",\"request\":\"r-" line "\",\"policy\":\"telco-accounts\",\"digest\":\"0cf4f9f9fb1b2f8f141788b7937afed0af1fcc646e66926f478137f8b6aefd09\",\"key\":\"7ed69953\",\"mode\":\"enforced\",\"outcome\":\"released\",\"status\":200,\"route\":\"list-accounts\",\"client\":{\"tag\":\"" sprintf("%032x", 1 + line % 500) "\"},\"issuer\":\"verified_jwt\",\"scopes\":[\"care.read\"],\"records\":" people ",\"fields\":{\"contact\":{\"show\":" people "},\"key\":{\"show\":" people "}},\"subjects\":{\"customer\":[" tags "]},\"budgets\":[{\"name\":\"customers-per-day\",\"used\":1,\"reserved\":0,\"max\":800}]}"
     }
     print text
     written += length(text) + 1

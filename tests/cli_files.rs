@@ -679,6 +679,37 @@ fn what_render_writes_lets_nothing_past() {
 }
 
 #[test]
+fn what_gets_lost_on_the_way_to_envoy_gateway_is_said() {
+    let scratch = Scratch::new("null");
+    let small =
+        fs::read_to_string(fieldgate_testkit::root().join("tests/cli/released-payload.yaml")).expect("a policy");
+    assert!(small.contains("$.status: reference"));
+    scratch.write("small.yaml", &small);
+    let place = ["--image", "oci://r.example/fieldgate:1"];
+    for (blank, target, is_said) in [
+        ("null", "envoy-gateway", true),
+        ("~", "envoy-gateway", true),
+        ("\"null\"", "envoy-gateway", false),
+        ("0", "envoy-gateway", false),
+        ("null", "istio", false),
+    ] {
+        scratch.write(
+            "null.yaml",
+            &small.replace("$.status: reference", &format!("$.status: {{class: reference, blank: {blank}}}")),
+        );
+        let written = scratch.run(&[&["render", "null.yaml", "--to", target], &place[..]].concat());
+        let said = text(&written.stderr);
+        assert_eq!(
+            (said.contains("`--server-side`"), written.status.success()),
+            (is_said, true),
+            "{blank} to {target}: {said}"
+        );
+    }
+    let written = scratch.run(&[&["render", "small.yaml", "--to", "envoy-gateway"], &place[..]].concat());
+    assert_eq!((text(&written.stderr), written.status.success()), (String::new(), true));
+}
+
+#[test]
 fn a_deployment_is_looked_at_where_there_are_no_policies() {
     let scratch = Scratch::new("deployment");
     let root = fieldgate_testkit::root();

@@ -244,6 +244,34 @@ fn an_envoy_of_ones_own_gets_a_bootstrap_that_checks() {
     assert!(keys.split('"').any(|part| part.len() == 342), "{keys}");
 }
 
+#[test]
+fn envoy_gateway_without_a_cluster_gets_files_that_are_filled_in() {
+    let text = read("docs/gateways.md");
+    let (_, section) = text.split_once("### Envoy Gateway without a cluster\n").expect("the section");
+    let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = "tests/platform/envoy-gateway";
+    for file in ["standalone.yaml", "gateway.yaml"] {
+        let filled = read(&format!("{folder}/{file}"));
+        for name in filled.split("${").skip(1).filter_map(|rest| rest.split('}').next()) {
+            assert!(block.contains(&format!(" {name}=")), "{file}: nothing fills in {name}");
+        }
+        assert!(block.contains(&format!("envsubst <{folder}/{file}")), "{file}");
+    }
+    assert!(read(&format!("{folder}/gateway.yaml")).contains("port: 3000"), "`sed` finds no port");
+    // What is rendered and changed for this machine is still sound.
+    let scratch = Scratch(std::env::temp_dir().join(format!("fieldgate-files-{}", std::process::id())));
+    drop(fs::remove_dir_all(&scratch.0));
+    copy(&root().join("policies"), &scratch.0.join("policies"));
+    let own = |line: &&str| ["fieldgate render", "sed -i", "echo "].iter().any(|start| line.starts_with(start));
+    let lines: Vec<&str> = block.lines().filter(own).collect();
+    assert_eq!(lines.len(), 3, "{block}");
+    let said = run(&format!("set -e\n{}\nrm deploy/*.bak", lines.join("\n")), &scratch.0);
+    let proxy = fs::read_to_string(scratch.0.join("deploy/01-proxy.yaml")).unwrap_or_else(|_| panic!("{said}"));
+    assert_eq!(proxy.matches("\n  provider: ").count(), 1, "{proxy}");
+    let found = run("fieldgate check policies/telco.yaml --envoy deploy --format compact", &scratch.0);
+    assert!(!found.contains("error[") && !found.contains("deploy/01-proxy.yaml:"), "{found}");
+}
+
 /// The code spans of a page that are commands of a program, without the line breaks in them.
 fn spans(text: &str, program: &str) -> Vec<String> {
     let mut spans = Vec::new();

@@ -232,6 +232,7 @@ fn sarif_is_valid_by_its_own_schema() {
     for (paths, results) in [
         (&["tests/cli/small.yaml"][..], 0..=0),
         (&["policies/telco.yaml"], 1..=1),
+        (&["tests/cli/broken/warned.yaml"], 3..=3),
         (&["tests/cli/broken", "policies", "tests/cli/openapi/accounts.policy.yaml"], 10..=100),
         (&["tests/cli/openapi/accounts.policy.yaml", "--openapi", "tests/cli/openapi/accounts.yaml"], 7..=7),
     ] {

@@ -138,6 +138,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     if matches!(arguments.to, Target::Istio | Target::EnvoyGateway) {
         warn_of_size(&files, terminal);
     }
+    if arguments.to == Target::EnvoyGateway {
+        warn_of_null(&policy::to_json(&one.doc), terminal);
+    }
     match &arguments.out {
         Some(directory) => write(directory, &files, terminal)?,
         None => terminal.print(&together(&files))?,
@@ -173,6 +176,24 @@ fn warn_of_size(files: &[Rendered], terminal: Terminal) {
                 file.name
             ));
         }
+    }
+}
+
+/// In the resource the policy is a value, not a text, and there are those who leave out members that are null.
+fn warn_of_null(json: &str, terminal: Terminal) {
+    fn has_null(value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::Null => true,
+            serde_json::Value::Array(elements) => elements.iter().any(has_null),
+            serde_json::Value::Object(members) => members.values().any(has_null),
+            _ => false,
+        }
+    }
+    if serde_json::from_str(json).is_ok_and(|value| has_null(&value)) {
+        terminal.say(
+            "warning: the policy has `null` in it, as in `blank: null`. `kubectl apply` leaves that out without `--server-side`, and so \
+             does Envoy Gateway of resources from files: the class's blank is then in its place, and the digest is another\n",
+        );
     }
 }
 
