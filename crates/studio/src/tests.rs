@@ -237,3 +237,20 @@ fn headers_of_the_request_come_back_where_the_policy_says_so() {
     // The request's line is no header of it.
     assert_eq!(look(&policy, json!({"headers": [[":path", "/elsewhere"]]}))["views"][0]["status"], 200);
 }
+
+#[test]
+fn a_cell_of_which_another_entry_shows_a_part_says_so() {
+    const PARTS: &str = include_str!("../../../tests/cli/parts/policy.yaml");
+    let said = answer(&json!({"ask": "matrix", "files": {"p.yaml": PARTS}, "root": "p.yaml"}));
+    let route = said["routes"].as_array().unwrap().iter().find(|route| route["name"] == "get-held").unwrap();
+    let field = route["fields"].as_array().unwrap().iter().find(|field| field["path"] == "$[*].ssn").unwrap();
+    let scopes = said["scopes"].as_array().unwrap();
+    for (scope, expected) in [("care", json!(["where $.holder[*] names it too: show"])), ("desk", json!([]))] {
+        let cell = &field["cells"][scopes.iter().position(|name| name == scope).unwrap()];
+        assert_eq!(cell[0], "hide", "{scope}");
+        let reasons = route["explained"][usize::try_from(cell[1].as_u64().unwrap()).unwrap()]["reasons"].as_array();
+        let parts: Vec<&Value> = reasons.unwrap().iter().filter(|one| one["topic"] == "in part").collect();
+        let texts: Vec<&Value> = parts.iter().map(|one| &one["text"]).collect();
+        assert_eq!(json!(texts), expected, "{scope}");
+    }
+}
