@@ -77,7 +77,11 @@ fn levels(one: &Loaded, asker: Asker<'_>) -> BTreeMap<String, (Level, Vec<usize>
 }
 
 /// Applies a change to the policy, and looks at what comes out that did not.
-fn comes_out(document: &Value, asker: Asker<'_>, asked: &FieldPath, others: usize, apply: impl Fn(&mut Value)) {
+fn comes_out(
+    (document, asker, asked): (&Value, Asker<'_>, &FieldPath),
+    (by_name, others): (bool, usize),
+    apply: impl Fn(&mut Value),
+) {
     let mut changed = document.clone();
     apply(&mut changed);
     let said = format!("{asked} of {document}\n{changed}");
@@ -94,7 +98,9 @@ fn comes_out(document: &Value, asker: Asker<'_>, asked: &FieldPath, others: usiz
         assert!(more.contains(&place), "{place} does not come out: {said}");
     }
     if others == 0 {
-        let besides: Vec<&&String> = more.iter().filter(|place| !is(place)).collect();
+        // A name is of one entry: what others name too is theirs to show.
+        let only = |place: &str| is(place) && (!by_name || after[place].1 == own);
+        let besides: Vec<&&String> = more.iter().filter(|place| !only(place)).collect();
         assert!(besides.is_empty(), "{besides:?} besides: {said}");
     }
 }
@@ -117,7 +123,7 @@ fn advice_shows_the_field_that_was_asked_for_and_nothing_that_it_does_not_name()
             let asked = Asked::new(&one, route, governed, path.clone(), asker);
             let Some(advice) = asked.advice() else { continue };
             granted += 1;
-            comes_out(&document, asker, &path, advice.classes.1.0, |policy| {
+            comes_out((&document, asker, &path), (false, advice.classes.1.0), |policy| {
                 for class in &advice.classes.0 {
                     let class = &one.policy.classes[usize::from(class.0)].name;
                     policy["scopes"]["care"]["grant"][class] = json!(word(advice.level));
@@ -126,7 +132,7 @@ fn advice_shows_the_field_that_was_asked_for_and_nothing_that_it_does_not_name()
             let Some((shape, within, others)) = advice.named else { continue };
             named += 1;
             alone += u32::from(others.0 == 0);
-            comes_out(&document, asker, &path, others.0, |policy| {
+            comes_out((&document, asker, &path), (true, others.0), |policy| {
                 policy["scopes"]["care"]["fields"] = json!({&*shape: {within.to_string(): word(advice.level)}});
             });
         }
