@@ -90,7 +90,7 @@ fn header_text(policy: &PolicySet, header: &HeaderCells) -> String {
         .filter(|(_, names)| !names.is_empty())
         .map(|(level, names)| format!("{} to {}", word(level), names.join(", ")))
         .collect();
-    let given = if given.is_empty() { "hidden from everybody".to_owned() } else { given.join("; ") };
+    let given = if given.is_empty() { "hidden".to_owned() } else { given.join("; ") };
     format!("header {} ({}): {given}", header.name, header.classes.join("+"))
 }
 

@@ -129,7 +129,6 @@ impl Spot {
 
     /// Where an entry names places below every container that is at a place of it, the spot of those places.
     pub(super) fn through(&self, path: &FieldPath) -> Option<Self> {
-        let all = Self::of(path);
         let (ours, theirs) = (self.steps.len(), path.segments.len());
         let deep = match (path.open, self.below) {
             (true, _) => true,
@@ -139,7 +138,8 @@ impl Spot {
         if !deep || !self.takes(path) || (self.below && ours < theirs) {
             return None;
         }
-        let steps = self.steps.iter().cloned().chain(all.steps.into_iter().skip(ours)).collect();
+        let rest = path.segments.iter().skip(ours).map(Ways::of);
+        let steps = self.steps.iter().cloned().chain(rest).collect();
         Some(Self { steps, below: path.open })
     }
 
