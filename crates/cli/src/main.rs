@@ -21,6 +21,7 @@ mod load;
 mod logs;
 mod lsp;
 mod man;
+mod markdown;
 mod matrix;
 mod preview;
 mod render;

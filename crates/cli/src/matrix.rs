@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::cells::{self, FieldCells, RouteCells};
 use super::exit::{Exit, Failure};
 use super::load;
+use super::markdown::{code, escaped, list};
 use super::report::{csv_cell, pretty};
 use super::terminal::{Ink, Terminal};
 
@@ -219,7 +220,8 @@ fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
             }
         }
         for note in drawn.notes(cells) {
-            text.push_str(&format!("{}\n", terminal.paint(Ink::Dim, &format!("  {note}"))));
+            text.push_str(&format!("{}
+", terminal.paint(Ink::Dim, &format!("  {}", plain(&note)))));
         }
         text.push('\n');
     }
@@ -324,30 +326,6 @@ fn markdown(drawn: &Drawn<'_>) -> String {
     }
     text.push_str(&list(&drawn.untouched));
     text
-}
-
-/// A list in Markdown; what is in it is a policy's words, and no markup.
-fn list(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("* `{}`\n", code(line))).collect()
-}
-
-/// A policy's word as text of Markdown: no markup, no HTML, no end of a table's cell.
-fn escaped(text: &str) -> String {
-    plain(text).chars().fold(String::new(), |mut out, c| {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '!' => out.extend(['\\', c]),
-            c => out.push(c),
-        }
-        out
-    })
-}
-
-/// A policy's word within the backticks of a code span, in a cell of a table or not.
-fn code(text: &str) -> String {
-    plain(text).replace('`', "'").replace('|', "\\|")
 }
 
 /// RFC 4180. A level's word for each scope, empty where the scope does not act on the route.

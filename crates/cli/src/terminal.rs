@@ -132,7 +132,7 @@ fn unsteered(text: &str) -> Cow<'_, str> {
     let steers = |at: usize, c: char| match c {
         '\n' | '\t' => false,
         '\r' => at > 0 && text.as_bytes().get(at.saturating_add(1)) != Some(&b'\n'),
-        '\u{1b}' => !is_own_sequence(text.get(at..).unwrap_or_default()),
+        '\u{1b}' => !is_own_sequence(text, at),
         c => diagnostic::steers(c),
     };
     if !text.char_indices().any(|(at, c)| steers(at, c)) {
@@ -148,11 +148,16 @@ fn unsteered(text: &str) -> Cow<'_, str> {
     }))
 }
 
-/// Whether a text starts with a sequence that sets a colour or cleans a line (ECMA-48 §8.3.117, §8.3.41).
-fn is_own_sequence(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix("\u{1b}[") else { return false };
-    let end = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
-    rest.len().saturating_sub(end.len()) <= 4 && (end.starts_with('m') || end.starts_with('K'))
+/// Whether a sequence of the command's own stands there: one that sets a colour or a weight (ECMA-48 §8.3.117), and the one that
+/// cleans a line, which comes alone. None conceals, turns round or blinks, and a policy's words have none when they get here.
+fn is_own_sequence(text: &str, at: usize) -> bool {
+    if text.as_bytes() == CLEAN_LINE {
+        return true;
+    }
+    let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix("\u{1b}[")) else { return false };
+    let Some((parameters, _)) = rest.split_once('m') else { return false };
+    let is_own = |one: &str| matches!(one.parse::<u8>(), Ok(0..=2 | 31..=36 | 91..=96));
+    parameters.len() <= 5 && (parameters.is_empty() || parameters.split(';').all(is_own))
 }
 
 fn painted(colored: bool, ink: Ink, text: &str) -> String {
