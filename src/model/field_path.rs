@@ -114,6 +114,19 @@ impl FieldPath {
         fits && meet(&short.segments, &long.segments)
     }
 
+    /// Whether every place that the other names is one of this path's, in every body.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.segments.len(), other.segments.len());
+        let deep = match (self.open, other.open) {
+            (true, true) => theirs >= ours,
+            (true, false) => theirs > ours,
+            (false, true) => false,
+            (false, false) => theirs == ours,
+        };
+        deep && self.segments.iter().zip(&other.segments).all(|(one, other)| *one == Segment::Any || one == other)
+    }
+
     /// Whether this path may name `place` or a place below it, in some body.
     #[must_use]
     pub fn reaches_into(&self, place: &Self) -> bool {

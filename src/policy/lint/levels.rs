@@ -88,12 +88,7 @@ impl Lint<'_> {
             for (id, scope) in self.scopes_on(route) {
                 for entry in governed.entries.iter() {
                     let Some((granted, decider)) = level(entry, id, scope) else { continue };
-                    let has_form = match granted {
-                        Level::Mask => entry.mask.is_some() || entry.pseudonym.is_some(),
-                        Level::Pseudonym => entry.pseudonym.is_some(),
-                        Level::Show | Level::Blank | Level::Hide => true,
-                    };
-                    if has_form || self.blank_is_written(entry) {
+                    if self.looks_like_something(governed, entry, granted) {
                         continue;
                     }
                     let decider = decider.map_or_else(|| Decider::Field(self.field_span(scope, entry)), Decider::Grant);
@@ -126,6 +121,20 @@ impl Lint<'_> {
                 "give each a `{form}` form, or a `blank` of its own or of its class to say that it is meant"
             )));
         }
+    }
+
+    /// Whether somebody wrote down what the places of an entry look like at a level: for it, or for another that names all of them
+    /// too (rule 13).
+    fn looks_like_something(&self, governed: &Governed, entry: &Entry, level: Level) -> bool {
+        let of_one = |one: &Entry| {
+            let has_form = match level {
+                Level::Mask => one.mask.is_some() || one.pseudonym.is_some(),
+                Level::Pseudonym => one.pseudonym.is_some(),
+                Level::Show | Level::Blank | Level::Hide => true,
+            };
+            has_form || self.blank_is_written(one)
+        };
+        of_one(entry) || governed.entries.iter().any(|other| other.path.covers(&entry.path) && of_one(other))
     }
 
     /// Whether somebody wrote down what the entry is at blank: for the field, or for a class, where its classes agree (rule 18).
@@ -168,13 +177,8 @@ impl Lint<'_> {
                 let Some(scope) = self.policy.scopes.get(usize::from(id.0)) else { continue };
                 for entry in governed.entries.iter() {
                     let Some(most) = entry.classes.iter().map(|class| ceiling.of(*class)).min() else { continue };
-                    let has_form = match most {
-                        Level::Mask => entry.mask.is_some() || entry.pseudonym.is_some(),
-                        Level::Pseudonym => entry.pseudonym.is_some(),
-                        Level::Show | Level::Blank | Level::Hide => true,
-                    };
                     let lowers = level(entry, id, scope).is_some_and(|(granted, _)| granted > most);
-                    if lowers && !has_form && !self.blank_is_written(entry) {
+                    if lowers && !self.looks_like_something(governed, entry, most) {
                         falls.entry(most).or_default().insert(entry.span, entry.path.to_string());
                     }
                 }
