@@ -17,7 +17,7 @@ pub mod similar;
 pub use check::{check, check_at};
 pub use digest::digest;
 #[cfg(not(target_os = "wasi"))]
-pub use file_kind::{FileKind, IGNORE, not_a_policy, unread};
+pub use file_kind::{FileKind, IGNORE, not_a_policy, same_name, unread};
 
 #[cfg(not(target_os = "wasi"))]
 pub use crate::document::{Disk, Files, load};

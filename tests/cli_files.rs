@@ -171,6 +171,62 @@ fn a_difference_is_made_with_what_a_revision_has() {
 }
 
 #[test]
+fn a_revision_is_read_as_a_directory_is() {
+    let scratch = Scratch::new("json");
+    scratch.git(&["init", "-q"]);
+    let policy = |grant: &str| {
+        format!(
+            r#"{{"language": 1, "policy": "p", "identity": {{"source": "mtls"}}, "classes": {{"a": {{}}, "b": {{}}}},
+            "routes": {{"r": {{"match": "GET /r", "area": "m", "body": {{"$.a": "a", "$.b": "b"}}}}}},
+            "clients": {{"*": {{"scopes": ["s"]}}}}, "scopes": {{"s": {{"areas": ["m"], "grant": {{"a": "show"{grant}}}}}}}}}"#
+        )
+    };
+    scratch.write("policies/p.json", &policy(r#", "b": "show""#));
+    scratch.write("policies/.hidden/p.yaml", &small());
+    scratch.write("policies/testdata/body.json", "{\"policy\": \"none\"}\n");
+    scratch.git(&["add", "-A"]);
+    scratch.git(&["commit", "-qm", "one"]);
+    let same = scratch.run(&["diff", "git:HEAD", "policies", "--fail-on-gain"]);
+    assert_eq!(same.status.code(), Some(0), "{}{}", text(&same.stdout), text(&same.stderr));
+    assert!(text(&same.stdout).starts_with("No difference"), "{}", text(&same.stdout));
+    scratch.write("policies/p.json", &policy(""));
+    let gain = scratch.run(&["diff", "policies", "git:HEAD", "--fail-on-gain"]);
+    assert_eq!(gain.status.code(), Some(4), "{}{}", text(&gain.stdout), text(&gain.stderr));
+}
+
+#[test]
+fn nothing_is_said_of_fewer_policies_than_there_are() {
+    let scratch = Scratch::new("fewer");
+    scratch.git(&["init", "-q"]);
+    scratch.write("old/a.yaml", &small());
+    scratch.write("twice/a.yaml", &small());
+    scratch.write("twice/b.yaml", &small().replace("reference: show", "reference: mask"));
+    scratch.write("broken/a.yaml", &small());
+    scratch.write("broken/b.yaml", "language: 1\npolicy: [b\n");
+    scratch.git(&["add", "-A"]);
+    scratch.git(&["commit", "-qm", "one"]);
+    for (claim, arguments, exit, says) in [
+        (
+            "two of a name",
+            &["diff", "old", "twice"][..],
+            2,
+            "`twice/a.yaml` and `twice/b.yaml` are both called `small`",
+        ),
+        ("two of a name in a revision", &["diff", "git:HEAD", "twice"], 2, "are both called `small`"),
+        ("two of a name are checked", &["check", "twice", "--format", "compact"], 1, "twice/b.yaml:2:9: error[FG163]"),
+        ("files of a name that are named", &["check", "old/a.yaml", "twice/a.yaml"], 0, ""),
+        ("one that cannot be read", &["diff", "old", "broken"], 2, "broken/b.yaml:"),
+        ("one that cannot be read in a revision", &["diff", "git:HEAD", "broken"], 2, "broken/b.yaml:"),
+        ("one that cannot be read, drawn", &["matrix", "broken"], 2, "broken/b.yaml:"),
+    ] {
+        let run = scratch.run(arguments);
+        let said = text(&run.stdout) + &text(&run.stderr);
+        assert_eq!(run.status.code(), Some(exit), "{claim}: {said}");
+        assert!(said.contains(says) && !said.contains("No difference"), "{claim}: {said}");
+    }
+}
+
+#[test]
 fn a_file_that_no_policy_includes_is_named() {
     let scratch = Scratch::new("stray");
     scratch.write("policies/small.yaml", &small());
@@ -859,7 +915,7 @@ fn a_policy_includes_only_regular_files_below_its_own_directory() {
 }
 
 /// What steers a terminal, starts a command of a workflow, turns the direction of writing, or is markup.
-const STEERING: &str = "\\u001b]0;x\\u0007 \\u009b2J \\u202e \\n::error::x <img src=x> | ` \\u2028";
+const STEERING: &str = "\\u001b]0;x\\u0007 \\u001b[8m \\u001b[2K \\u001b[32m \\n\\n**Losses**\\n\\u009b2J \\u202e \\n::error::x <img src=x> | ` \\u2028";
 
 #[test]
 fn no_word_of_a_policy_or_a_suite_steers_what_it_is_printed_on() {
@@ -872,7 +928,11 @@ fn no_word_of_a_policy_or_a_suite_steers_what_it_is_printed_on() {
     scratch.write("policies/small.yaml", &with_pass);
     scratch.write("policies/one.test.yaml", &answered_with("body.json").replace("a row", &quoted));
     scratch.write("policies/body.json", r#"{"status": "active"}"#);
+    scratch.write("old.yaml", &small());
     let mut runs = Vec::new();
+    for format in ["human", "md", "json"] {
+        runs.push(vec!["diff", "old.yaml", "policies/small.yaml", "--format", format]);
+    }
     for format in ["term", "md", "csv", "html", "json"] {
         runs.push(vec!["matrix", "policies", "--format", format]);
     }
@@ -890,10 +950,17 @@ fn no_word_of_a_policy_or_a_suite_steers_what_it_is_printed_on() {
             .chars()
             .find(|c| !matches!(c, '\n' | '\r' | '\t') && c.is_control() || "\u{202e}\u{2028}".contains(*c));
         assert_eq!(steering, None, "{arguments:?}: {said}");
-        let commands = said.lines().filter(|line| line.starts_with("::error::x")).count();
+        let commands =
+            said.lines().filter(|line| line.starts_with("::error::x") || line.starts_with("**Losses")).count();
         assert_eq!(commands, 0, "{arguments:?}: {said}");
         if arguments.contains(&"html") {
             assert!(!said.contains("<img"), "{arguments:?}");
+        }
+        // In colour there are sequences, and none of them is the policy's.
+        let coloured = scratch.run(&[&arguments[..], &["--color", "always"]].concat());
+        let said = text(&coloured.stdout);
+        for theirs in ["\u{1b}[8m", "\u{1b}[2K", "\u{1b}[32m \u{a}", "\u{1b}]0"] {
+            assert!(!said.contains(theirs), "{arguments:?}: {said}");
         }
     }
 }

@@ -97,6 +97,9 @@ fn policy_findings_of(files: &BTreeMap<String, String>) -> Diagnostics {
     let is_suite = |name: &String| name.ends_with(".test.yaml") || name.ends_with(".test.yml");
     let ignored = |text: &str| policy::FileKind::of("x.yaml", text.as_bytes()) == policy::FileKind::Ignored;
     if let Some((name, text)) = files.iter().find(|(name, text)| !read(name) && !is_suite(name) && !ignored(text)) {
+        if policy::FileKind::of(name, text.as_bytes()) == policy::FileKind::Policy {
+            return beside(&doc, files, name);
+        }
         return policy::unread(name, text.as_bytes());
     }
     match (policy::check_at(&doc, Moment::parse("2026-12-01")), files.get("openapi.yaml")) {
@@ -108,6 +111,16 @@ fn policy_findings_of(files: &BTreeMap<String, String>) -> Diagnostics {
         }
         (Ok((_, found)) | Err(found), _) => found,
     }
+}
+
+/// What a second policy of the directory is told because of the first, if anything.
+fn beside(first: &policy::PolicyDoc, files: &BTreeMap<String, String>, name: &str) -> Diagnostics {
+    let second = policy::load(files, name).expect("the row's second policy is read");
+    let called = |doc: &policy::PolicyDoc| doc.root().get("policy").and_then(|node| node.text().map(str::to_owned));
+    if called(first) == called(&second) {
+        return policy::same_name(&second, "policy.yaml");
+    }
+    Diagnostics::new(Vec::new(), second.sources().clone())
 }
 
 fn place(sources: &Sources, span: Span) -> String {

@@ -114,6 +114,7 @@ codes! {
         141 ContentType "A name under which a body of JSON cannot go out (rule 30).",
         142 Echo "A request header that cannot come back on the answer (rule 31).",
         144 UnreadFile "A file among policies that is none and is in none.",
+        163 SameName "Two policies of one directory that have one name.",
     }
     Warning {
         143 RevealingError "A part of an upstream's error that may tell what a caller may not see (rule 29).",

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::similar::nearest;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Origin, Source, Sources, Span};
-use crate::document::Node;
 use crate::document::is_utf16;
+use crate::document::{Node, PolicyDoc};
 use crate::document::{json, yaml};
 
 /// The first line of a YAML file that is in a directory of policies and is none: a workflow, a description of an API.
@@ -150,6 +150,17 @@ pub fn not_a_policy(name: &str, bytes: &[u8]) -> Option<Diagnostics> {
         tree.members()?.first().map_or(Span { file, start: 0, end: 0 }, |member| Span { file, ..member.key_span });
     let diagnostic = Diagnostic::at(Code::UnreadFile, place, format!("`{name}` is {what}, not a policy")).help(help);
     Some(Diagnostics::new(vec![diagnostic], Rc::new(sources)))
+}
+
+/// Why a policy cannot be called as another of its directory is.
+#[must_use]
+pub fn same_name(doc: &PolicyDoc, other: &str) -> Diagnostics {
+    let name = doc.root().get("policy");
+    let text = name.and_then(Node::text).unwrap_or_default();
+    let span = name.map_or(doc.root().span, |node| node.span);
+    let found = Diagnostic::at(Code::SameName, span, format!("`{other}` is called `{text}` too"))
+        .help("give each policy a name of its own: logs, metrics and `fieldgate diff` know it by that");
+    Diagnostics::new(vec![found], Rc::clone(doc.sources()))
 }
 
 /// What else a file can be, by its keys, and what to do with it.

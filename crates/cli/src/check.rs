@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fieldgate::diagnostic::{Diagnostics, Severity, fix};
 use fieldgate::model::{PolicySet, Route, RouteBody};
-use fieldgate::policy::{self, Disk, Files as _};
+use fieldgate::policy::{self, Disk, Files as _, PolicyDoc};
 use fieldgate_workbench::deployment::Reviewed;
 
 use self::description::Description;
@@ -160,6 +160,8 @@ struct Checked {
     fine: Vec<String>,
     /// The policies without errors: name, policy and digest.
     loaded: Vec<(String, PolicySet, String)>,
+    /// Their files, names, and what they say, to tell where two of a directory have one name.
+    named: Vec<(String, String, PolicyDoc)>,
 }
 
 impl Checked {
@@ -175,6 +177,7 @@ impl Checked {
                 self.read.extend(one.sources.files().iter().map(|source| source.name.clone()));
                 self.fine.push(counted(&one));
                 self.loaded.push((one.name.clone(), one.policy.clone(), policy::digest(&one.doc)));
+                self.named.push((one.name.clone(), one.policy.name.clone(), one.doc.clone()));
                 self.diagnostics.push(match description {
                     Some(description) => description.compared(one),
                     None => one.diagnostics,
@@ -183,6 +186,17 @@ impl Checked {
             Err(diagnostics) => {
                 self.read.extend(diagnostics.sources().files().iter().map(|source| source.name.clone()));
                 self.diagnostics.push(diagnostics);
+            }
+        }
+    }
+
+    /// Tells of policies that have the name of another one of their directory.
+    fn alike(&mut self, directory: &[String]) {
+        let of = |root: &String| self.named.iter().find(|(name, ..)| name == root);
+        let named: Vec<_> = directory.iter().filter_map(of).collect();
+        for (index, (_, name, doc)) in named.iter().enumerate() {
+            if let Some((other, ..)) = named.iter().take(index).find(|(_, other, _)| other == name) {
+                self.diagnostics.push(policy::same_name(doc, other));
             }
         }
     }
@@ -227,6 +241,9 @@ fn once(arguments: &Arguments, given: &Given, terminal: Terminal, fix: bool) -> 
     let mut checked = Checked::default();
     for root in &found.roots {
         checked.root(given, root, description.as_ref());
+    }
+    for directory in &found.beside {
+        checked.alike(directory);
     }
     checked.rest(&found)?;
     if fix && written(&checked.diagnostics, arguments.yes, terminal)? {

@@ -4,10 +4,12 @@ mod revision;
 
 use std::path::PathBuf;
 
+use fieldgate::diagnostic::plain;
 use fieldgate_workbench::changes::{self, Change, Direction};
 
 use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
+use super::markdown::{code, escaped};
 use super::report::{number, pretty};
 use super::terminal::{Ink, Terminal};
 
@@ -43,11 +45,14 @@ enum DiffFormat {
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Failure> {
     let old = side(&arguments.old, &arguments.new, terminal)?;
     let new = side(&arguments.new, &arguments.old, terminal)?;
+    for side in [&old, &new] {
+        distinct(side)?;
+    }
     let changes = changes::between(&old, &new);
     let count = |direction| changes.iter().filter(|change| change.direction == direction).count();
     let (gains, losses) = (count(Direction::Gain), count(Direction::Loss));
     terminal.print(&match arguments.format {
-        DiffFormat::Human => human(&changes, terminal),
+        DiffFormat::Human => human(&changes.iter().map(on_one_line).collect::<Vec<_>>(), terminal),
         DiffFormat::Md => markdown(&changes),
         DiffFormat::Json => pretty(&changes::document(&changes)),
     })?;
@@ -60,6 +65,32 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
 
 fn lost(count: usize) -> String {
     if count == 1 { "1 loss".to_owned() } else { format!("{count} losses") }
+}
+
+/// Refuses two policies of one name: which of them is the other side's cannot be told.
+fn distinct(side: &[Loaded]) -> Result<(), Failure> {
+    for (index, one) in side.iter().enumerate() {
+        if let Some(other) = side.iter().take(index).find(|other| other.policy.name == one.policy.name) {
+            let name = plain(&one.policy.name);
+            return Err(Failure::new(format!("`{}` and `{}` are both called `{name}`", other.name, one.name))
+                .help("policies are compared by name: give each its own, or compare the files one by one"));
+        }
+    }
+    Ok(())
+}
+
+/// A change with a policy's words on one line, and with nothing in them that steers a terminal.
+fn on_one_line(change: &Change) -> Change {
+    Change {
+        direction: change.direction,
+        who: plain(&change.who),
+        route: plain(&change.route),
+        what: plain(&change.what),
+        from: plain(&change.from),
+        to: plain(&change.to),
+        because: change.because.as_deref().map(plain),
+        at: change.at.as_deref().map(plain),
+    }
 }
 
 /// The policies of one side.
@@ -126,7 +157,6 @@ fn human(changes: &[Change], terminal: Terminal) -> String {
 }
 
 fn markdown(changes: &[Change]) -> String {
-    let escape = |text: &str| text.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;");
     let count = |direction| changes.iter().filter(|change| change.direction == direction).count();
     let (gains, losses) = (count(Direction::Gain), count(Direction::Loss));
     let mut text = format!("### Who sees what: {}, {}\n\n", number(gains, "gain"), lost(losses));
@@ -147,12 +177,12 @@ fn markdown(changes: &[Change]) -> String {
             let why: Vec<&str> = change.because.iter().chain(&change.at).map(String::as_str).collect();
             text.push_str(&format!(
                 "| {} | {} | `{}` | {} | **{}** | {} |\n",
-                escape(&change.who),
-                escape(&change.route),
-                change.what.replace('|', "\\|"),
-                escape(&change.from),
-                escape(&change.to),
-                escape(&why.join(", ")),
+                escaped(&change.who),
+                escaped(&change.route),
+                code(&change.what),
+                escaped(&change.from),
+                escaped(&change.to),
+                escaped(&why.join(", ")),
             ));
         }
         text.push('\n');

@@ -42,21 +42,16 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
         if path.is_dir() {
             let mut files = Vec::new();
             walk(path, &mut files)?;
+            let before = found.roots.len();
             for file in files {
                 let name = slashes(&file);
                 let size = fs::metadata(&file).map_or(0, |of| of.len());
-                if !may_be_policy(&name) || (name.ends_with(".json") && size > LARGEST_JSON) {
+                if !may_be_policy(&name) || is_data(&name, size) {
                     continue;
                 }
-                let bytes = read_found(path, &file)?;
-                match FileKind::of(&name, &bytes) {
-                    FileKind::Policy => found.roots.push(name),
-                    FileKind::Suite | FileKind::Other => found.others.push(name),
-                    // Only where nothing includes it is it for `load` to say what is wrong, with its place.
-                    FileKind::Broken => found.broken.push(name),
-                    FileKind::Ignored | FileKind::Data => {}
-                }
+                found.add(name, &read_found(path, &file)?);
             }
+            found.beside.push(found.roots.iter().skip(before).cloned().collect());
         } else if path.exists() {
             found.roots.push(slashes(path));
         } else {
@@ -70,6 +65,11 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
         return Err(no_policy(paths));
     }
     Ok(found)
+}
+
+/// Whether a file is data by its size.
+pub(crate) fn is_data(name: &str, size: u64) -> bool {
+    name.ends_with(".json") && size > LARGEST_JSON
 }
 
 fn no_policy(paths: &[PathBuf]) -> Failure {
@@ -87,6 +87,21 @@ pub(crate) struct Found {
     pub(crate) others: Vec<String>,
     /// Files that cannot be read as what they are called.
     pub(crate) broken: Vec<String>,
+    /// Policies by the directory that was named, of which no two may have one name.
+    pub(crate) beside: Vec<Vec<String>>,
+}
+
+impl Found {
+    /// Adds a file that was found, by what it holds.
+    pub(crate) fn add(&mut self, name: String, bytes: &[u8]) {
+        match FileKind::of(&name, bytes) {
+            FileKind::Policy => self.roots.push(name),
+            FileKind::Suite | FileKind::Other => self.others.push(name),
+            // Only where nothing includes it is it for `load` to say what is wrong, with its place.
+            FileKind::Broken => self.broken.push(name),
+            FileKind::Ignored | FileKind::Data => {}
+        }
+    }
 }
 
 /// A path that does not exist.
@@ -178,25 +193,30 @@ pub(crate) fn slashes(path: &Path) -> String {
 /// When one cannot be found, or does not check: its diagnostics are written to standard error.
 pub(crate) fn valid(paths: &[PathBuf], terminal: Terminal) -> Result<Vec<Loaded>, Failure> {
     let found = find(paths)?;
-    if found.roots.is_empty() {
+    if found.roots.is_empty() && found.broken.is_empty() {
         return Err(no_policy(paths));
     }
-    all_valid(&Disk, &found.roots, terminal)
+    all_valid(&Disk, &found, terminal)
 }
 
-/// As [`valid`], for roots of any files.
+/// As [`valid`], for what was found among any files.
 ///
 /// # Errors
 /// As [`valid`].
-pub(crate) fn all_valid(files: &dyn Files, roots: &[String], terminal: Terminal) -> Result<Vec<Loaded>, Failure> {
-    let mut loaded = Vec::new();
+pub(crate) fn all_valid(files: &dyn Files, found: &Found, terminal: Terminal) -> Result<Vec<Loaded>, Failure> {
+    let mut loaded: Vec<Loaded> = Vec::new();
     let mut broken = Vec::new();
-    for root in roots {
+    for root in &found.roots {
         match one(files, root) {
             Ok(one) => loaded.push(one),
             Err(diagnostics) => broken.push(diagnostics),
         }
     }
+    // A file that cannot be read may be a policy: what is said of the others would be said of too few.
+    let is_read =
+        |name: &String| loaded.iter().any(|one| one.sources.files().iter().any(|source| source.name == *name));
+    let unread = found.broken.iter().filter(|name| !is_read(name));
+    broken.extend(unread.filter_map(|name| one(files, name).err()).collect::<Vec<_>>());
     if broken.is_empty() {
         return Ok(loaded);
     }

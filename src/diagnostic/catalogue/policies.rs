@@ -526,6 +526,14 @@ pub(super) const PAGES: &[Page] = &[
         "head: held\n# file: other.yaml\n# fieldgate: ignore\ndetectors: {reference: {pattern: 'R[0-9]{6}'}}\n",
     ),
     Page::of_policy(
+        Code::SameName,
+        "two policies of one directory with one name",
+        "Two files of a directory that is checked have the same `policy:`.",
+        "Logs, metrics and decision records know a policy by its name, and so does `fieldgate diff`: nobody could tell the two apart, and a change of one could pass for one of the other.",
+        "language: 1\npolicy: accounts\nhead: held\n# file: other.yaml\nlanguage: 1\npolicy: accounts\n",
+        "language: 1\npolicy: accounts\nhead: held\n# file: other.yaml\nlanguage: 1\npolicy: accounts-next\n",
+    ),
+    Page::of_policy(
         Code::LengthMember,
         "a member of a filter that is called like a function",
         "A filter asks for a member called `length` or `size`, and no field has that name (rule 11).",

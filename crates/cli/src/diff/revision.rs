@@ -5,10 +5,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use fieldgate::policy::FileKind;
-
 use crate::exit::Failure;
-use crate::load::{self, Loaded};
+use crate::load::{self, Found, Loaded};
 use crate::terminal::Terminal;
 
 /// Loads what `revision` has in the place of `path`.
@@ -27,27 +25,26 @@ pub(super) fn load(revision: &str, path: &Path, terminal: Terminal) -> Result<Ve
         .map_err(|_| Failure::new(format!("{} is not in the git repository {}", path.display(), top.display())))?;
     let relative = if relative.as_os_str().is_empty() { String::new() } else { load::slashes(relative) };
     let files = files(&top, revision, &relative)?;
-    let roots: Vec<String> = if files.contains_key(&relative) {
-        vec![relative]
+    let mut found = Found::default();
+    if files.contains_key(&relative) {
+        found.roots.push(relative);
     } else {
-        let below = |name: &&String| {
-            relative.is_empty() || name.strip_prefix(&relative).is_some_and(|rest| rest.starts_with('/'))
+        // What a directory on the disk is looked through for: nothing hidden, whatever may be a policy.
+        let below = |name: &str| {
+            let rest = if relative.is_empty() { Some(name) } else { name.strip_prefix(&format!("{relative}/")) };
+            rest.is_some_and(|rest| !rest.split('/').any(|part| part.starts_with('.')))
         };
-        files
-            .iter()
-            .filter(|(name, text)| {
-                below(name) && load::may_be_policy(name) && FileKind::of(name, text.as_bytes()) == FileKind::Policy
-            })
-            .map(|(name, _)| name.clone())
-            .collect()
-    };
-    if roots.is_empty() {
+        for (name, text) in files.iter().filter(|(name, _)| below(name) && load::may_be_policy(name)) {
+            found.add(name.clone(), text.as_bytes());
+        }
+    }
+    if found.roots.is_empty() && found.broken.is_empty() {
         return Err(Failure::new(format!("no policy in {} at {revision}", path.display())));
     }
-    load::all_valid(&files, &roots, terminal)
+    load::all_valid(&files, &found, terminal)
 }
 
-/// The YAML files of the revision that the policies at `place` may be made of: a policy includes what lies beside or below it.
+/// The YAML and JSON files of the revision that the policies at `place` may be made of: a policy includes what lies beside or below it.
 fn files(top: &Path, revision: &str, place: &str) -> Result<BTreeMap<String, String>, Failure> {
     let directory = if place.ends_with(".yaml") || place.ends_with(".yml") || place.ends_with(".json") {
         place.rsplit_once('/').map_or("", |(directory, _)| directory)
@@ -57,17 +54,20 @@ fn files(top: &Path, revision: &str, place: &str) -> Result<BTreeMap<String, Str
     // The revision goes in as one argument and the path behind `--`: neither can be taken for an option.
     let commit = git(top, &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")], revision)?;
     let commit = String::from_utf8_lossy(&commit).trim_end().to_owned();
-    let mut list = vec!["ls-tree", "-r", "-z", "--full-tree", "--name-only", commit.as_str()];
+    let mut list = vec!["ls-tree", "-r", "-l", "-z", "--full-tree", commit.as_str()];
     if !directory.is_empty() {
         list.extend(["--", directory]);
     }
-    let names = git(top, &list, revision)?;
+    let listed = git(top, &list, revision)?;
     let mut files = BTreeMap::new();
-    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        let name = String::from_utf8_lossy(name).into_owned();
-        if name.ends_with(".yaml") || name.ends_with(".yml") || name == place {
+    for line in listed.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+        // Mode, kind, object and size, a tab, and the name.
+        let line = String::from_utf8_lossy(line);
+        let Some((about, name)) = line.split_once('\t') else { continue };
+        let size = about.split_whitespace().last().and_then(|size| size.parse().ok()).unwrap_or(0);
+        if name == place || (load::may_be_configuration(name) && !load::is_data(name, size)) {
             let blob = git(top, &["cat-file", "blob", &format!("{commit}:{name}")], revision)?;
-            files.insert(name, String::from_utf8_lossy(&blob).into_owned());
+            files.insert(name.to_owned(), String::from_utf8_lossy(&blob).into_owned());
         }
     }
     Ok(files)
