@@ -25,6 +25,17 @@ use fieldgate_workbench::loaded::Loaded;
 use serde_json::{Map, Value, json};
 use tree::Tree;
 
+/// The ceiling of canaries.
+const WATCHED: Level = Level::Mask;
+
+/// A policy with canaries, under whose ceiling a caller may be (rule 37).
+fn watched(text: &str) -> Option<Loaded> {
+    let mut policy: Value = serde_json::from_str(text).unwrap();
+    policy["canaries"] = json!({"n": ["c1_6f0d3b9a41c27e58"], "ceiling": "mask"});
+    policy["routes"]["w"] = json!({"match": "GET /w", "area": "o", "body": {"$.id": {"class": "k", "subject": "n"}}});
+    load(&policy.to_string())
+}
+
 fn load(text: &str) -> Option<Loaded> {
     let files = BTreeMap::from([("p.json".to_owned(), text.to_owned())]);
     Loaded::read(&files, "p.json", None).ok()
@@ -198,7 +209,9 @@ fn added(choices: &mut Choices<'_>, members: &mut Map<String, Value>, other: Opt
 fn asked(choices: &mut Choices<'_>) -> Asked {
     let scopes = cases::SCOPES.iter().filter(|_| choices.now_and_then(10)).map(|scope| String::from(*scope)).collect();
     let claims = choices.of(&[json!(null), json!({"acr": "2"}), json!({"acr": ["1", "2"]})]);
-    Asked { client: choices.of(cases::CLIENTS), scopes, claims, ceiling: Level::Show }
+    // As a caller is asked for that has met a canary.
+    let ceiling = choices.of(&[Level::Show, Level::Show, WATCHED]);
+    Asked { client: choices.of(cases::CLIENTS), scopes, claims, ceiling }
 }
 
 fn document(choices: &mut Choices<'_>, of: &[&Made]) -> Value {
@@ -217,7 +230,7 @@ fn who_gets_more_is_told_of() {
         let mut choices = Choices::new(&bytes);
         let (made, beside) = (cases::policy(&mut choices), cases::policy(&mut choices));
         let text = changed(&mut choices, &made.text, &beside.text);
-        let (Some(one), Some(other)) = (load(&made.text), load(&text)) else { continue };
+        let (Some(one), Some(other)) = (watched(&made.text), watched(&text)) else { continue };
         let turned = choices.now_and_then(8);
         let (old, new) = if turned { (other, one) } else { (one, other) };
         let (Some(before), Some(after)) = (Given::of(&old.policy), Given::of(&new.policy)) else { continue };
@@ -405,6 +418,13 @@ const ROWS: &[Row] = &[
         "routes: {get: {match: 'GET /accounts/{id}', area: a, ceiling: {secret: blank}, headers: {classify: {x-msisdn: secret}}, body: {$.x: open}}}\nscopes: {care: {areas: [a], grant: {open: show, secret: show}}}",
         "routes: {get: {match: 'GET /accounts/{id}', area: a, headers: {classify: {x-msisdn: secret}}, body: {$.x: open}}}\nscopes: {care: {areas: [a], grant: {open: show, secret: show}}}",
         &["GAIN care | get | header x-msisdn | blank -> show"],
+    ),
+    // Callers.
+    (
+        "a certificate's entry says nothing of scopes, and then names one",
+        "identity: {source: mtls}\nroutes: {get: {match: 'GET /accounts/{id}', area: a, body: {$.x: open}}}\nclients: {'*': {scopes: [care]}, 'spiffe://x/acme': {}}",
+        "identity: {source: mtls}\nroutes: {get: {match: 'GET /accounts/{id}', area: a, body: {$.x: open}}}\nclients: {'*': {scopes: [care]}, 'spiffe://x/acme': {scopes: [care]}}",
+        &["GAIN care (client spiffe://x/acme) | get | $.x | hide -> show"],
     ),
     // Budgets.
     (

@@ -5,8 +5,8 @@ use crate::suite::forms::Forms;
 use crate::suite::verdict::{self, Verdict, word};
 use fieldgate::model::field_path::FieldPath;
 use fieldgate::model::{
-    BudgetStep, ClassId, ClientId, Governed, Level, OtherContent, Over, QueryRule, Route, RouteBody, ScopeId,
-    StepEffect, Unmatched,
+    BudgetStep, ClassId, ClientId, Governed, Identity, Level, OtherContent, Over, QueryRule, Route, RouteBody, ScopeId,
+    StepEffect, Unmatched, When,
 };
 use fieldgate::policy::PolicySet;
 use serde_json::{Map, Value};
@@ -146,6 +146,23 @@ pub fn class_names(policy: &PolicySet, verdict: &Verdict) -> Vec<String> {
         .collect()
 }
 
+/// The scopes that can act on a route for callers under that client entry. Where the entry says what scopes its callers have, one
+/// that says nothing gives them none (rule 7), and only what is always active acts.
+#[must_use]
+pub fn acting(policy: &PolicySet, route: &Route, client: Option<ClientId>) -> Vec<ScopeId> {
+    let mut acting = verdict::acting(policy, route, client);
+    let from_entry = match &policy.identity {
+        Identity::Mtls | Identity::TrustedHeader { scopes: None, .. } => true,
+        Identity::JwtAuthn { .. } | Identity::TrustedHeader { scopes: Some(_), .. } => false,
+    };
+    let entry = client.and_then(|id| policy.clients.get(usize::from(id.0)));
+    if from_entry && entry.is_none_or(|entry| entry.scopes.is_none()) {
+        let is_always = |id: &ScopeId| policy.scopes.get(usize::from(id.0)).is_some_and(|one| one.when == When::Always);
+        acting.retain(is_always);
+    }
+    acting
+}
+
 /// The cells of every governed route, for callers under that client entry and one scope each.
 pub fn of(policy: &PolicySet, client: Option<ClientId>) -> Vec<RouteCells<'_>> {
     at_share(policy, client, None)
@@ -170,7 +187,7 @@ fn of_route<'p>(
     client: Option<ClientId>,
     used: Option<u8>,
 ) -> RouteCells<'p> {
-    let acting = verdict::acting(policy, route, client);
+    let acting = acting(policy, route, client);
     let step = used.and_then(|used| budgets::effect_at(policy, route, client, used));
     let under = |verdict: Verdict| match step {
         Some((id, BudgetStep { percent, then })) => {
@@ -216,7 +233,7 @@ pub fn headers(
     client: Option<ClientId>,
     used: Option<u8>,
 ) -> Vec<HeaderCells> {
-    let acting = verdict::acting(policy, route, client);
+    let acting = acting(policy, route, client);
     let step = used.and_then(|used| budgets::effect_at(policy, route, client, used)).map(|(_, step)| match step.then {
         StepEffect::Ceiling(level) => level,
         StepEffect::Reject => Level::Hide,

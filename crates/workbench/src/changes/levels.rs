@@ -68,7 +68,7 @@ struct RouteSide<'a> {
 impl RouteSide<'_> {
     fn acting(&self, client: Option<ClientId>) -> Vec<ScopeId> {
         let route = if self.is_new { Some(self.pair.new) } else { self.pair.old };
-        route.map(|route| verdict::acting(self.policy, route, client)).unwrap_or_default()
+        route.map(|route| cells::acting(self.policy, route, client)).unwrap_or_default()
     }
 
     /// The verdict on a spot for one scope, if it acts on the route.
