@@ -391,6 +391,34 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
+        "a new route takes requests of another, and shows as much",
+        ONE,
+        "routes: {get: {match: 'GET /accounts/{id}', area: a, body: {$.x: open}}, me: {match: GET /accounts/me, area: a, body: {$.x: open}}}",
+        &["OTHER everybody | me | the whole route | taken by get -> present"],
+    ),
+    (
+        "a new route takes requests of another, and shows more",
+        ONE,
+        "routes: {get: {match: 'GET /accounts/{id}', area: a, body: {$.x: open}}, me: {match: GET /accounts/me, area: a, query: [page], body: {$.x: open, $.y: open}}}",
+        &[
+            "GAIN care | get -> me | $.y | new -> show",
+            "GAIN everybody | get -> me | query page | no -> yes",
+            "OTHER everybody | me | the whole route | taken by get -> present",
+        ],
+    ),
+    (
+        "a new route takes more than requests of another",
+        "routes: {get: {match: GET /accounts/me, area: a, body: {$.x: open}}}",
+        "routes: {get: {match: GET /accounts/me, area: a, body: {$.x: open}}, one: {match: 'GET /accounts/{id}', area: a, body: {$.x: open}}}",
+        &["GAIN care | one | $.x | new -> show", "GAIN everybody | one | the whole route | no route -> governed"],
+    ),
+    (
+        "what a route took at any depth passes where no other takes it",
+        "defaults: {unmatched_route: pass}\nroutes: {get: {match: 'GET /a/{id}', area: a, body: {$.x: open}}, all: {match: 'GET /a/{rest+}', area: a, body: {$.x: open}}}",
+        "defaults: {unmatched_route: pass}\nroutes: {get: {match: 'GET /a/{id}', area: a, body: {$.x: open}}}",
+        &["GAIN everybody | all | the whole route | present -> forwarded untouched (unmatched_route: pass)"],
+    ),
+    (
         "a route that passes may be asked more",
         "routes: {get: {match: 'GET /accounts/{id}', area: a, body: {$.x: open}}, ping: {match: GET /ping, pass: health}}",
         "routes: {get: {match: 'GET /accounts/{id}', area: a, body: {$.x: open}}, ping: {match: GET /ping, pass: health, query: any}}",

@@ -38,22 +38,33 @@ fn counterpart<'p>(policy: &'p PolicySet, route: &Route) -> Option<&'p Route> {
     policy.routes.iter().find(|other| key(other) == wanted)
 }
 
-/// Every route with the one that took its requests; and where a route is gone, those that now take what it took.
+/// Every route with the one that took its requests. Where a route is gone, those that now take what it took; and where one is
+/// new, those that took what it takes.
 pub(super) fn pairs<'a>(old: &'a PolicySet, new: &'a PolicySet) -> Vec<RoutePair<'a>> {
-    let same =
-        new.routes.iter().map(|route| RoutePair { old: counterpart(old, route), new: route, name: route.name.clone() });
-    let mut pairs: Vec<RoutePair<'a>> = same.collect();
-    let gone: Vec<&Route> = old.routes.iter().filter(|route| counterpart(new, route).is_none()).collect();
-    let Some(routers) = Routers::new(old, new).filter(|_| !gone.is_empty()) else { return pairs };
-    for route in gone {
-        // One that is new is compared with nothing, which is no less.
-        let known = new.routes.iter().filter(|other| counterpart(old, other).is_some());
-        pairs.extend(known.filter(|other| routers.leads(route, other)).map(|other| RoutePair {
-            old: Some(route),
-            new: other,
-            name: format!("{} -> {}", route.name, other.name),
-        }));
+    let mut pairs = Vec::new();
+    let mut unknown = Vec::new();
+    for route in &new.routes {
+        match counterpart(old, route) {
+            Some(same) => pairs.push(RoutePair { old: Some(same), new: route, name: route.name.clone() }),
+            None => unknown.push(route),
+        }
     }
+    let gone: Vec<&Route> = old.routes.iter().filter(|route| counterpart(new, route).is_none()).collect();
+    let anew = |route: &'a Route| RoutePair { old: None, new: route, name: route.name.clone() };
+    let Some(routers) = Routers::new(old, new).filter(|_| !gone.is_empty() || !unknown.is_empty()) else {
+        pairs.extend(unknown.into_iter().map(anew));
+        return pairs;
+    };
+    for (from, to) in old.routes.iter().flat_map(|from| new.routes.iter().map(move |to| (from, to))) {
+        // Those that are in both are compared with themselves.
+        let other = counterpart(old, to).is_none() || counterpart(new, from).is_none();
+        if other && routers.leads(from, to) {
+            pairs.push(RoutePair { old: Some(from), new: to, name: format!("{} -> {}", from.name, to.name) });
+        }
+    }
+    // What no route took is compared with nothing.
+    let taken = |route: &&Route| matches!(routers.took(route), Led::Route(_));
+    pairs.extend(unknown.into_iter().filter(|route| !taken(route)).map(anew));
     pairs
 }
 
@@ -78,6 +89,12 @@ impl<'a> Routers<'a> {
         let key = test_key().ok();
         let program = |policy: &PolicySet| Program::new(policy.clone(), key.clone()).ok();
         Some(Self { old, new, before: program(old)?, after: program(new)? })
+    }
+
+    /// Where requests of a new route went, as many of them as can be.
+    fn took(&self, route: &Route) -> Led {
+        let path = common(&route.template, &route.template);
+        path.map_or(Led::Nowhere, |path| led(&self.before, &route.method, &path))
     }
 
     /// Whether a request that one route took is now taken by another.
@@ -105,6 +122,9 @@ fn led(program: &Program, method: &str, path: &str) -> Led {
 
 /// What stands for any value of a parameter: no literal of a policy is it, so only routes that take all values take this one.
 const ANY: &str = "any-value-0c7e41";
+
+/// How many segments stand for the rest of a path: more than a template has parameters there.
+const REST: usize = 16;
 
 /// A path that fits both templates, as general as one can be: what takes it is what takes most of the paths that fit both.
 fn common(one: &Template, other: &Template) -> Option<String> {
@@ -159,6 +179,7 @@ fn segment(one: &TemplateSegment, other: &TemplateSegment) -> Option<String> {
         (Part { before, after, .. }, Parameter(_) | Rest(_)) | (Parameter(_) | Rest(_), Part { before, after, .. }) => {
             Some(format!("{before}{ANY}{after}"))
         }
+        (Rest(_), Rest(_)) => Some([ANY; REST].join("/")),
         (Parameter(_) | Rest(_), Parameter(_) | Rest(_)) => Some(ANY.to_owned()),
     }
 }
@@ -226,26 +247,30 @@ fn trial(pair: &RoutePair<'_>, changes: &mut Vec<Change>) {
     changes.push(setting(&pair.name, "report_until", direction, text(was, before), text(is, "enforced")));
 }
 
-/// Routes that are gone, and what becomes of their requests.
+/// Routes that are gone, and what becomes of their requests; and new ones whose requests another route took.
 fn gone(old: &PolicySet, new: &PolicySet, changes: &mut Vec<Change>) {
-    let gone: Vec<&Route> = old.routes.iter().filter(|route| counterpart(new, route).is_none()).collect();
-    if gone.is_empty() {
-        return;
-    }
-    let Some(routers) = Routers::new(old, new) else { return };
+    let missing = |of: &PolicySet, route: &&Route| counterpart(of, route).is_none();
+    let gone: Vec<&Route> = old.routes.iter().filter(|route| missing(new, route)).collect();
+    let unknown: Vec<&Route> = new.routes.iter().filter(|route| missing(old, route)).collect();
+    let Some(routers) = Routers::new(old, new).filter(|_| !gone.is_empty() || !unknown.is_empty()) else { return };
+    // What comes of another route has lines of its own.
+    let taken = |policy: &PolicySet, id: RouteId| {
+        format!("taken by {}", policy.routes.get(usize::from(id.0)).map_or("", |route| route.name.as_str()))
+    };
     for route in gone {
         let whole = common(&route.template, &route.template);
         let to = whole.map_or(Led::Nowhere, |path| led(&routers.after, &route.method, &path));
         let (direction, to) = match to {
             Led::Untouched => (Direction::Gain, "forwarded untouched (unmatched_route: pass)".to_owned()),
             Led::Nowhere => (Direction::Loss, "no route".to_owned()),
-            // What comes of that has lines of its own.
-            Led::Route(id) => {
-                let name = new.routes.get(usize::from(id.0)).map_or("", |route| route.name.as_str());
-                (Direction::Other, format!("taken by {name}"))
-            }
+            Led::Route(id) => (Direction::Other, taken(new, id)),
         };
         changes.push(setting(&route.name, "the whole route", direction, "present", to));
+    }
+    for route in unknown {
+        if let Led::Route(id) = routers.took(route) {
+            changes.push(setting(&route.name, "the whole route", Direction::Other, taken(old, id), "present"));
+        }
     }
 }
 
