@@ -3,6 +3,7 @@
 use crate::suite::budgets;
 use crate::suite::forms::Forms;
 use crate::suite::verdict::{self, Verdict, word};
+use fieldgate::diagnostic::plain;
 use fieldgate::model::field_path::FieldPath;
 use fieldgate::model::{
     BudgetStep, ClassId, ClientId, Governed, Identity, Level, OtherContent, Over, QueryRule, Route, RouteBody, ScopeId,
@@ -100,7 +101,7 @@ pub fn bounds(route: &Route, governed: &Governed) -> impl Iterator<Item = String
     let asked = match &route.query {
         QueryRule::Any => Some("query: any parameter may be sent".to_owned()),
         QueryRule::Only(names) if names.is_empty() => None,
-        QueryRule::Only(names) => Some(format!("query: {}", names.join(", "))),
+        QueryRule::Only(names) => Some(format!("query: {}", plain(&names.join(", ")))),
     };
     let most = governed.max_records.as_ref().map(|limit| {
         let over = match limit.over {
