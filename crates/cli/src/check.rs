@@ -190,12 +190,16 @@ impl Checked {
         }
     }
 
-    /// Tells of policies that have the name of another one of their directory.
+    /// Tells of policies that have the name of another one in the same folder: below a directory, `prod/` and `staging/` may have
+    /// one each.
     fn alike(&mut self, directory: &[String]) {
         let of = |root: &String| self.named.iter().find(|(name, ..)| name == root);
         let named: Vec<_> = directory.iter().filter_map(of).collect();
-        for (index, (_, name, doc)) in named.iter().enumerate() {
-            if let Some((other, ..)) = named.iter().take(index).find(|(_, other, _)| other == name) {
+        let folder = |path: &str| Path::new(path).parent().map(Path::to_owned);
+        for (index, (path, name, doc)) in named.iter().enumerate() {
+            let is_like =
+                |(other, its_name, _): &&&(String, String, _)| its_name == name && folder(other) == folder(path);
+            if let Some((other, ..)) = named.iter().take(index).find(is_like) {
                 self.diagnostics.push(policy::same_name(doc, other));
             }
         }

@@ -220,8 +220,11 @@ fn term(drawn: &Drawn<'_>, terminal: Terminal) -> String {
             }
         }
         for note in drawn.notes(cells) {
-            text.push_str(&format!("{}
-", terminal.paint(Ink::Dim, &format!("  {}", plain(&note)))));
+            text.push_str(&format!(
+                "{}
+",
+                terminal.paint(Ink::Dim, &format!("  {}", plain(&note)))
+            ));
         }
         text.push('\n');
     }

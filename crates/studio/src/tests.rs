@@ -42,7 +42,7 @@ fn each_value_says_what_became_of_it_and_which_line_decides() {
         ("care.read", "\"ES9121000418450200051332\"", "mask", json!("\"****1332\""), "care.read grants mask"),
         ("care.read", "\"ana@example.com\"", "show", Value::Null, "care.read names it in its `fields`: show"),
         ("care.read", "\"+34655010123\"", "hide", Value::Null, "care.read grants nothing: hide"),
-        ("care.read", "48.50", "blank", json!("null"), "it has no form for mask: blank"),
+        ("care.read", "48.50", "blank", json!("null"), "care.read names it in its `fields`: blank"),
         ("billing.read", "48.50", "show", Value::Null, "billing.read grants show"),
         ("care.read", "\"B2\"", "hide", Value::Null, "no shape names this place, so nobody sees it"),
         (

@@ -528,7 +528,7 @@ pub(super) const PAGES: &[Page] = &[
     Page::of_policy(
         Code::SameName,
         "two policies of one directory with one name",
-        "Two files of a directory that is checked have the same `policy:`.",
+        "Two files of one folder of a directory that is checked have the same `policy:`.",
         "Logs, metrics and decision records know a policy by its name, and so does `fieldgate diff`: nobody could tell the two apart, and a change of one could pass for one of the other.",
         "language: 1\npolicy: accounts\nhead: held\n# file: other.yaml\nlanguage: 1\npolicy: accounts\n",
         "language: 1\npolicy: accounts\nhead: held\n# file: other.yaml\nlanguage: 1\npolicy: accounts-next\n",
