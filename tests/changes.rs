@@ -223,9 +223,10 @@ fn document(choices: &mut Choices<'_>, of: &[&Made]) -> Value {
 /// Whoever gets more is told of, whatever was changed.
 #[test]
 fn who_gets_more_is_told_of() {
-    let (mut pairs, mut gains, mut told) = (0_u32, 0_u32, 0_u32);
+    let (mut pairs, mut gains, mut told) = (0_u64, 0_u64, 0_u64);
     let mut missed: BTreeSet<u64> = BTreeSet::new();
-    for seed in 0..SEEDS {
+    let seeds = seeds();
+    for seed in 0..seeds {
         let bytes = choices_of(seed + 90_000, 9000);
         let mut choices = Choices::new(&bytes);
         let (made, beside) = (cases::policy(&mut choices), cases::policy(&mut choices));
@@ -236,7 +237,7 @@ fn who_gets_more_is_told_of() {
         let (Some(before), Some(after)) = (Given::of(&old.policy), Given::of(&new.policy)) else { continue };
         pairs += 1;
         let told_of = changes::of_two(&old.policy, &new).iter().any(|change| change.direction == Direction::Gain);
-        told += u32::from(told_of);
+        told += u64::from(told_of);
         let found = (0..60).find_map(|_| {
             let (asked, document) = (asked(&mut choices), document(&mut choices, &[&made, &beside]));
             let (was, is) = (before.places(&asked, &document)?, after.places(&asked, &document)?);
@@ -257,11 +258,16 @@ fn who_gets_more_is_told_of() {
         }
     }
     println!("{pairs} pairs, in {gains} of which somebody got more; {told} were told of");
-    assert!(pairs > 500 && gains > 120, "{pairs} pairs, {gains} gains");
+    assert!(pairs > seeds / 5 && gains > seeds / 24, "{pairs} pairs, {gains} gains");
     assert!(missed.is_empty(), "not told of: seeds {missed:?}");
 }
 
-const SEEDS: u64 = 2500;
+/// How many policies are drawn unless `FIELDGATE_CHANGES` says another number: of a quarter of them somebody gets more or less.
+const SEEDS: u64 = 800;
+
+fn seeds() -> u64 {
+    std::env::var("FIELDGATE_CHANGES").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS)
+}
 
 /// A claim, sections of the old policy and of the new one, and all that is said of them.
 type Row = (&'static str, &'static str, &'static str, &'static [&'static str]);
