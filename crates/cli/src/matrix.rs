@@ -74,6 +74,8 @@ struct Drawn<'p> {
     used: Option<u8>,
     /// Indexes of the scopes shown.
     scopes: Vec<usize>,
+    /// The classes shown; none is all.
+    classes: &'p [String],
     routes: Vec<RouteCells<'p>>,
     /// What is forwarded untouched.
     untouched: Vec<String>,
@@ -120,7 +122,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result<Exit, Fai
     Ok(Exit::Fine)
 }
 
-fn draw<'p>(one: &'p load::Loaded, arguments: &Arguments) -> Drawn<'p> {
+fn draw<'p>(one: &'p load::Loaded, arguments: &'p Arguments) -> Drawn<'p> {
     let policy = &one.policy;
     let client = fieldgate_workbench::suite::verdict::client_entry(policy, arguments.client.as_deref());
     Drawn {
@@ -130,6 +132,7 @@ fn draw<'p>(one: &'p load::Loaded, arguments: &Arguments) -> Drawn<'p> {
         client,
         used: arguments.used,
         scopes: arguments.scopes_of(policy),
+        classes: &arguments.classes,
         routes: arguments.cells_of(policy, client),
         untouched: cells::untouched(policy, |name| wanted(&arguments.routes, name)),
     }

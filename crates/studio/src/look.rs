@@ -182,7 +182,8 @@ fn notes(one: &Loaded, route: &Route, question: &Value) -> Vec<String> {
     let client = fieldgate_workbench::suite::verdict::client_entry(&one.policy, client);
     let all = cells::of(&one.policy, client);
     let own = all.iter().find(|cells| cells.route.name == route.name);
-    own.map(|own| cells::notes(&one.policy, own, client, used(question))).unwrap_or_default()
+    own.map(|own| cells::notes(&one.policy, own, (client, used(question)), cells::Narrowed::default()))
+        .unwrap_or_default()
 }
 
 fn view(

@@ -56,7 +56,7 @@ pub(crate) fn matrix(question: &Value) -> Result<Value, String> {
             "name": cells.route.name,
             "match": cells::match_text(cells.route),
             "fields": fields,
-            "notes": cells::notes(policy, &cells, client, used(question)),
+            "notes": cells::notes(policy, &cells, (client, used(question)), cells::Narrowed::default()),
             "explained": explained.all,
         })
     });

@@ -53,9 +53,33 @@ pub fn match_text(route: &Route) -> String {
     format!("{} {}", route.method, route.template)
 }
 
+/// What of a policy is shown: all, unless it says which.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Narrowed<'a> {
+    /// The scopes, by their indexes.
+    pub scopes: Option<&'a [usize]>,
+    /// Names of classes: what follows any of them.
+    pub classes: &'a [String],
+}
+
+impl Narrowed<'_> {
+    fn has_scope(self, index: usize) -> bool {
+        self.scopes.is_none_or(|scopes| scopes.contains(&index))
+    }
+
+    fn has_class<T: AsRef<str>>(self, classes: &[T]) -> bool {
+        self.classes.is_empty() || classes.iter().any(|class| self.classes.iter().any(|one| one == class.as_ref()))
+    }
+}
+
 /// What a reader of a route's cells has to know besides: what a caller may ask, which rows come and how many, who gets which header,
 /// what else passes, that nothing is withheld yet, and what budgets do.
-pub fn notes(policy: &PolicySet, cells: &RouteCells<'_>, client: Option<ClientId>, used: Option<u8>) -> Vec<String> {
+pub fn notes(
+    policy: &PolicySet,
+    cells: &RouteCells<'_>,
+    (client, used): (Option<ClientId>, Option<u8>),
+    shown: Narrowed<'_>,
+) -> Vec<String> {
     let steps = budgets::binding(policy, cells.route, client).map(|(_, budget)| {
         format!("budget {}: {}; {}", budget.name, budgets::allowance(budget), budgets::steps_text(budget))
     });
@@ -64,13 +88,15 @@ pub fn notes(policy: &PolicySet, cells: &RouteCells<'_>, client: Option<ClientId
         let effect = budgets::effect_text(step.then);
         Some(format!("at {used}% used: {effect}, by budget {}", policy.budget(id)?.name))
     });
-    let rows = cells.governed.rows.iter().map(|rule| {
+    let rows = cells.governed.rows.iter().filter(|rule| rule.scope.is_none_or(|id| shown.has_scope(usize::from(id.0))));
+    let rows = rows.map(|rule| {
         let scope = rule.scope.and_then(|id| policy.scopes.get(usize::from(id.0)));
         let whom = scope.map_or("everybody", |scope| scope.name.as_str());
         format!("rows for {whom}: {}[?{}]", rule.array, rule.filter.as_str())
     });
     let headers = headers(policy, cells.route, cells.governed, client, used);
-    let headers = headers.iter().map(|header| header_text(policy, header)).collect::<Vec<_>>();
+    let headers = headers.iter().filter(|header| shown.has_class(&header.classes));
+    let headers = headers.map(|header| header_text(policy, header, shown)).collect::<Vec<_>>();
     let reports = cells
         .route
         .report_until
@@ -80,10 +106,10 @@ pub fn notes(policy: &PolicySet, cells: &RouteCells<'_>, client: Option<ClientId
 }
 
 /// Who gets a header that follows classes, and how much of it.
-fn header_text(policy: &PolicySet, header: &HeaderCells) -> String {
+fn header_text(policy: &PolicySet, header: &HeaderCells, shown: Narrowed<'_>) -> String {
     let who = |wanted: Level| -> Vec<&str> {
-        let scopes = policy.scopes.iter().zip(&header.levels);
-        scopes.filter(|(_, level)| **level == Some(wanted)).map(|(scope, _)| scope.name.as_str()).collect()
+        let scopes = policy.scopes.iter().zip(&header.levels).enumerate().filter(|(index, _)| shown.has_scope(*index));
+        scopes.filter(|(_, (_, level))| **level == Some(wanted)).map(|(_, (scope, _))| scope.name.as_str()).collect()
     };
     let given: Vec<String> = [Level::Show, Level::Blank]
         .into_iter()

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::parts::in_part;
 use super::{Arguments, wanted};
-use crate::cells::{self, FieldCells, RouteCells};
+use crate::cells::{self, FieldCells, Narrowed, RouteCells};
 use crate::load::Loaded;
 
 const PAGE: &str = include_str!("page.html");
@@ -77,7 +77,8 @@ fn policy(one: &Loaded, arguments: &Arguments) -> Value {
     let named: Vec<Value> = shares
         .iter()
         .map(|used| {
-            let notes: Vec<_> = any_other.iter().map(|cells| cells::notes(policy, cells, client, *used)).collect();
+            let shown = Narrowed { scopes: Some(&scopes), classes: &arguments.classes };
+            let notes: Vec<_> = any_other.iter().map(|of| cells::notes(policy, of, (client, *used), shown)).collect();
             let name = used.map_or_else(|| "nothing".to_owned(), |used| format!("{used}%"));
             json!({"name": name, "notes": notes})
         })

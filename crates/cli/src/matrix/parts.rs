@@ -9,12 +9,13 @@ use fieldgate_workbench::suite::parts::{Part, raised};
 use fieldgate_workbench::suite::verdict::Verdict;
 
 use super::Drawn;
-use crate::cells::{self, FieldCells, RouteCells};
+use crate::cells::{self, FieldCells, Narrowed, RouteCells};
 
 impl Drawn<'_> {
     /// What is to be known of a route's cells, and which of them another entry shows in part.
     pub(super) fn notes(&self, cells: &RouteCells<'_>) -> Vec<String> {
-        let mut notes = cells::notes(self.policy, cells, self.client, self.used);
+        let shown = Narrowed { scopes: Some(&self.scopes), classes: self.classes };
+        let mut notes = cells::notes(self.policy, cells, (self.client, self.used), shown);
         for field in &cells.fields {
             let mut scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
             for index in &self.scopes {
