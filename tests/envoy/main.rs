@@ -78,7 +78,7 @@ const LONG: [&str; 18] = [
 
 /// Rows, by the beginning of their claims, that take long and that a version of Envoy does not decide: with
 /// `FIELDGATE_ROWS=versions`, as the oldest one is tried for each change, they are ignored. `make matrix` runs them everywhere.
-const OF_NO_VERSION: [&str; 9] = [
+const OF_NO_VERSION: [&str; 12] = [
     "no caller can tell two withheld values apart",
     "no caller can tell what stands where something is withheld",
     "what a harvester tries at Envoy is counted",
@@ -88,6 +88,9 @@ const OF_NO_VERSION: [&str; 9] = [
     "a route that only reports passes what comes",
     "the ladder is seen through Envoy",
     "nothing of a request or a response is in logs, metrics or the configuration",
+    "a broken policy keeps Envoy from starting",
+    "a policy with pseudonyms keeps Envoy from starting without the key",
+    "a member that no shape names is told once",
 ];
 
 /// Rows, by the beginning of their claims, that are about the plugin alone: with `FIELDGATE_HOST=module` they are ignored, for
