@@ -498,9 +498,10 @@ impl Exchange {
                 self.phase = Phase::Reporting(aside);
                 return HeadDirective::Pass;
             }
+            // The host gives up a request that waits for the rate limit service: it is as if that had not answered.
             Phase::Asking(_) => {
-                self.is_answered_while_asking(headers);
-                return HeadDirective::Pass;
+                self.fails();
+                Err(Refusal::BudgetStore)
             }
             Phase::AwaitingHead(governed) => self.response_head(*governed, headers, end),
             _ => Err(Refusal::Internal),

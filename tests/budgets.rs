@@ -754,7 +754,7 @@ fn a_service_that_fails_ends_in_on_error() {
 }
 
 #[test]
-fn what_the_host_answers_itself_while_the_service_is_asked_passes() {
+fn what_the_host_gives_up_while_the_service_is_asked_is_503() {
     let mut world = world(&with_service("reject"));
     let mut exchange = Exchange::new(Rc::clone(&world.program));
     let head = vec![(b":method".to_vec(), b"GET".to_vec()), (b":path".to_vec(), b"/accounts/1".to_vec())];
@@ -764,12 +764,12 @@ fn what_the_host_answers_itself_while_the_service_is_asked_passes() {
     assert!(matches!(exchange.reserve(End::Last, now, &mut world.store), RequestDirective::Ask(_)));
     // As it does when a stream has been idle for too long.
     let reply = vec![(b":status".to_vec(), b"504".to_vec()), (b"content-type".to_vec(), b"text/plain".to_vec())];
-    assert_eq!(exchange.on_response_head(&reply, End::More), HeadDirective::Pass);
-    assert_eq!(exchange.on_response_body(b"idle", 4, End::Last), BodyDirective::Pass);
+    let HeadDirective::Refuse(problem) = exchange.on_response_head(&reply, End::More) else { panic!("it passes") };
+    assert_eq!(problem.status, 503);
     assert!(!exchange.is_waiting(), "an answer that comes late is nobody's");
     exchange.settle(now, &mut world.store);
     let record = exchange.record(None);
-    assert_eq!((record.refusal, record.status), (Some(Refusal::BudgetStore), Some(504)));
+    assert_eq!((record.refusal, record.status), (Some(Refusal::BudgetStore), Some(503)));
     assert_eq!((world.counted(), exchange.account().failures), ((0, 0), 1));
 }
 

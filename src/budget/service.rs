@@ -12,8 +12,8 @@ use crate::protobuf::service::grpc_service;
 /// The service of one budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// Who is asked: a `GrpcService`, which names Envoy's cluster.
-    pub target: String,
+    /// Who is asked: a `GrpcService`, which names Envoy's cluster; none if that has a name that does not check.
+    pub target: Option<String>,
     /// The domain that the service is configured with.
     pub domain: String,
     /// How long an answer is waited for, in milliseconds.

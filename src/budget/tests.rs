@@ -277,7 +277,7 @@ fn memory_is_bounded() {
 
 fn service(max: u64, lease: u64) -> Books {
     let service = Service {
-        target: "\n\u{b}\n\tratelimit".to_owned(),
+        target: Service::target("ratelimit"),
         domain: "fieldgate".to_owned(),
         timeout: 200,
         lease,

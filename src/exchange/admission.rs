@@ -323,10 +323,12 @@ impl Exchange {
                         return Progress::Refused(Refusal::Internal);
                     };
                     let Granter::Service(service) = &rule.granter else { return Progress::Refused(Refusal::Internal) };
+                    // Envoy ends on a call to nobody.
+                    let Some(target) = service.target.clone() else { return Progress::Refused(Refusal::Internal) };
                     waiting.asked = Some((demand.budget, ask));
                     waiting.asks = waiting.asks.saturating_add(1);
                     return Progress::Ask(Question {
-                        target: service.target.clone(),
+                        target,
                         timeout: service.timeout,
                         message: service.question(&rule.prefix, rule.max, &ask),
                     });
@@ -396,15 +398,6 @@ impl Exchange {
         RequestDirective::Refuse(self.echoing(problem))
     }
 
-    /// The host has answered the request itself while it waited for the rate limit service: no upstream has been asked. What
-    /// was reserved is given back at the end.
-    pub(super) fn is_answered_while_asking(&mut self, headers: &Headers) {
-        self.fails();
-        self.phase = Phase::Answered;
-        self.report.refusal = Some(Refusal::BudgetStore);
-        self.noted.status = head::number(headers);
-    }
-
     /// Something of a record may leave from now on.
     pub(super) fn releases(&mut self) {
         self.spending.released = true;
@@ -447,7 +440,7 @@ impl Exchange {
         true
     }
 
-    fn fails(&mut self) {
+    pub(super) fn fails(&mut self) {
         self.spending.account.failures = self.spending.account.failures.saturating_add(1);
     }
 

@@ -289,8 +289,7 @@ fn rule(policy: &PolicySet, budget: &Budget) -> BudgetRule {
     };
     let granter = match (&budget.store, Period::of_seconds(budget.per.seconds)) {
         (Store::Rls(rls), Some(period)) => Granter::Service(Service {
-            // A longer name does not check.
-            target: Service::target(&rls.cluster).unwrap_or_default(),
+            target: Service::target(&rls.cluster),
             domain: rls.domain.clone(),
             timeout: u32::try_from(rls.timeout_ms).unwrap_or(u32::MAX),
             lease: rls.least(budget.max),
