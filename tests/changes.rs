@@ -11,6 +11,7 @@
 )]
 
 use fieldgate_testkit::cases;
+use fieldgate_testkit::shown::{Places, places};
 use fieldgate_testkit::tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cases::{Choices, Made, choices_of};
 use fieldgate::caller::Caller;
 use fieldgate::model::{Level, Link, PolicySet, RouteId};
-use fieldgate::program::{ContainerRule, PathStep, Program, ScalarRule, StateId, View};
+use fieldgate::program::{Program, ScalarRule};
 use fieldgate::transform::PseudonymKey;
 use fieldgate_workbench::changes::{self, Direction};
 use fieldgate_workbench::loaded::Loaded;
@@ -59,9 +60,7 @@ impl Given {
     fn places(&self, asked: &Asked, document: &Value) -> Option<Places> {
         let caller = Caller::new(self.program.policy(), asked.client, asked.scopes.clone(), asked.claims.clone());
         let view = self.program.view_under(self.route, &caller, asked.ceiling).ok()?;
-        let mut places = Places::new();
-        measure(&view, view.root(), document, String::from("$"), &mut places);
-        Some(places)
+        Some(places(&view, document))
     }
 }
 
@@ -72,46 +71,6 @@ struct Asked {
     scopes: Vec<String>,
     claims: Value,
     ceiling: Level,
-}
-
-type Places = BTreeMap<String, (ScalarRule, bool)>;
-
-fn measure(view: &View, id: StateId, node: &Value, at: String, places: &mut Places) {
-    let state = view.state(id);
-    let open = state.container == ContainerRule::Open;
-    places.insert(at.clone(), (state.scalar.fate().clone(), open || state.container == ContainerRule::Walk));
-    let mut child = |name: String, step: PathStep<'_>, next: StateId, child: &Value| {
-        let next = if state.filtered { view.select(id, step, child).unwrap() } else { next };
-        let at = format!("{at}/{name}");
-        if open { fill(child, at, places) } else { measure(view, next, child, at, places) }
-    };
-    match node {
-        Value::Array(array) => {
-            for (index, element) in array.iter().enumerate() {
-                child(index.to_string(), PathStep::Element, state.element, element);
-            }
-        }
-        Value::Object(object) => {
-            for (name, member) in object {
-                child(format!("{name:?}"), PathStep::Member(name), state.member(name), member);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// All below an open container is shown.
-fn fill(node: &Value, at: String, places: &mut Places) {
-    places.insert(at.clone(), (ScalarRule::Show, true));
-    match node {
-        Value::Array(array) => {
-            array.iter().enumerate().for_each(|(index, element)| fill(element, format!("{at}/{index}"), places));
-        }
-        Value::Object(object) => {
-            object.iter().for_each(|(name, member)| fill(member, format!("{at}/{name:?}"), places));
-        }
-        _ => {}
-    }
 }
 
 /// Whether a scalar that becomes `is` tells more, or may, than one that becomes `was`.

@@ -11,6 +11,7 @@
 
 use fieldgate_testkit::cases;
 use fieldgate_testkit::oracle;
+use fieldgate_testkit::shown::places;
 use fieldgate_testkit::tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -284,51 +285,7 @@ fn amounts(policy: &PolicySet, client: &str, scopes: &[String], document: &Value
     let program = Program::new(policy.clone(), Some(key())).unwrap();
     let (caller, _) = both(policy, client, scopes.to_vec(), Value::Null);
     let view = program.view(route(policy), &caller).unwrap();
-    let mut amounts = Amounts::new();
-    measure(&view, view.root(), document, String::from("$"), &mut amounts);
-    amounts
-}
-
-fn measure(view: &View, id: StateId, node: &Value, at: String, amounts: &mut Amounts) {
-    let state = view.state(id);
-    let open = state.container == ContainerRule::Open;
-    amounts.insert(at.clone(), (fate(&state.scalar).level(), open || state.container == ContainerRule::Walk));
-    let mut child = |name: String, step: PathStep<'_>, next: StateId, child: &Value| {
-        let next = if state.filtered { view.select(id, step, child).unwrap() } else { next };
-        let at = format!("{at}/{name}");
-        if open { fill(child, at, amounts) } else { measure(view, next, child, at, amounts) }
-    };
-    match node {
-        Value::Array(array) => {
-            for (index, element) in array.iter().enumerate() {
-                child(index.to_string(), PathStep::Element, state.element, element);
-            }
-        }
-        Value::Object(object) => {
-            for (name, member) in object {
-                child(format!("{name:?}"), PathStep::Member(name), state.member(name), member);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// All below an open container is shown.
-fn fill(node: &Value, at: String, amounts: &mut Amounts) {
-    amounts.insert(at.clone(), (Level::Show, true));
-    match node {
-        Value::Array(array) => {
-            for (index, element) in array.iter().enumerate() {
-                fill(element, format!("{at}/{index}"), amounts);
-            }
-        }
-        Value::Object(object) => {
-            for (name, member) in object {
-                fill(member, format!("{at}/{name:?}"), amounts);
-            }
-        }
-        _ => {}
-    }
+    places(&view, document).into_iter().map(|(at, (rule, comes))| (at, (fate(&rule).level(), comes))).collect()
 }
 
 /// A change to a policy, and what it is called; `None` where it has no place.

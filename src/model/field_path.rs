@@ -124,7 +124,13 @@ impl FieldPath {
             (false, true) => false,
             (false, false) => theirs == ours,
         };
-        deep && self.segments.iter().zip(&other.segments).all(|(one, other)| *one == Segment::Any || one == other)
+        deep && self.takes_steps_of(other)
+    }
+
+    /// Whether each step of this path takes whatever the other's takes there, as far as both go.
+    #[must_use]
+    pub fn takes_steps_of(&self, other: &Self) -> bool {
+        self.segments.iter().zip(&other.segments).all(|(one, other)| *one == Segment::Any || one == other)
     }
 
     /// Whether this path may name `place` or a place below it, in some body.

@@ -40,6 +40,7 @@ pub mod ratelimit;
 pub mod resources;
 #[cfg(feature = "hosts")]
 pub mod row;
+pub mod shown;
 #[cfg(feature = "hosts")]
 pub mod stream;
 #[cfg(feature = "hosts")]

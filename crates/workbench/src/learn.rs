@@ -15,7 +15,6 @@ use serde_json::Value;
 
 use crate::ledger::Record;
 use crate::openapi::skeleton::{self, CLASS};
-use crate::suite::verdict;
 
 /// Whose member it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -200,7 +199,7 @@ fn named(map: &Node, policy: &PolicySet, owner: &Owner, new: &FieldPath) -> Name
         let known: Vec<&FieldPath> = all.filter(|known| known.overlaps(place)).collect();
         match known.is_empty() {
             true => Named::Nowhere,
-            false if known.iter().any(|known| verdict::covers(known, place)) => Named::Whole,
+            false if known.iter().any(|known| known.covers(place)) => Named::Whole,
             false => Named::InPart,
         }
     };

@@ -104,7 +104,7 @@ impl Asked<'_> {
             let all = Rc::clone(&governed.entries);
             let shared = |entry: &Entry| {
                 let mut others = all.iter().filter(|other| other.path.overlaps(&entry.path));
-                others.any(|other| !verdict::covers(&other.path, &entry.path))
+                others.any(|other| !other.path.covers(&entry.path))
             };
             if all.iter().any(|entry| is(entry) && shared(entry)) {
                 return None;

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fieldgate::model::field_path::FieldPath;
 use fieldgate::model::{Level, RouteBody};
 use fieldgate_testkit::cases::{Choices, choices_of};
-use fieldgate_workbench::suite::verdict::{Asker, covering, covers, judge, word};
+use fieldgate_workbench::suite::verdict::{Asker, covering, judge, word};
 use serde_json::{Map, Value, json};
 
 use super::Asked;
@@ -90,7 +90,7 @@ fn comes_out(
     // Where no other entry has a say, the answer is about the very place.
     let own = covering(governed, asked);
     let (before, after) = (levels(&before, asker), levels(&after, asker));
-    let is = |place: &str| covers(asked, &FieldPath::parse(place).expect("a place is a path"));
+    let is = |place: &str| asked.covers(&FieldPath::parse(place).expect("a place is a path"));
     let more: Vec<&String> =
         after.iter().filter(|(place, (level, _))| before[*place].0 < *level).map(|(place, _)| place).collect();
     let very = after.iter().filter(|(place, (_, entries))| is(place) && *entries == own);

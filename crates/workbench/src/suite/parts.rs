@@ -1,6 +1,6 @@
 //! Parts of a path's places that another entry names too: there the verdict may be another one (rules 13 and 15).
 
-use super::verdict::{Circumstances, Verdict, at_path, covering, covers, decide, denies, word};
+use super::verdict::{Circumstances, Verdict, at_path, covering, decide, denies, word};
 use fieldgate::model::field_path::FieldPath;
 use fieldgate::model::{ClientId, Entry, Governed, PolicySet, ScopeId};
 
@@ -30,7 +30,7 @@ pub fn parts<'p>(
     client: Option<ClientId>,
     scopes: &[ScopeId],
 ) -> Vec<Part<'p>> {
-    let others = governed.entries.iter().filter(|entry| entry.path.overlaps(path) && !covers(&entry.path, path));
+    let others = governed.entries.iter().filter(|entry| entry.path.overlaps(path) && !entry.path.covers(path));
     let part = |entry: &'p Entry| {
         let mut named = covering(governed, path);
         named.extend(covering(governed, &entry.path));

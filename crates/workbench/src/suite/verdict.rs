@@ -381,32 +381,12 @@ fn leaves_out(rule: &RowRule, trail: &[(&PlaceStep, &Value)]) -> bool {
         && trail.get(length).is_some_and(|(_, element)| !rule.filter.selects(element))
 }
 
-/// Whether every place that `inner` names is one that `outer` names.
-#[must_use]
-pub fn covers(outer: &FieldPath, inner: &FieldPath) -> bool {
-    let (long, short) = (inner.segments.len(), outer.segments.len());
-    let lengths = match (outer.open, inner.open) {
-        (true, true) => long >= short,
-        (true, false) => long > short,
-        (false, true) => false,
-        (false, false) => long == short,
-    };
-    lengths && segments_cover(outer, inner)
-}
-
 /// Whether every place that `inner` names is hidden by a `deny` of `outer`.
 #[must_use]
 pub fn denies(outer: &FieldPath, inner: &FieldPath) -> bool {
     let (long, short) = (inner.segments.len(), outer.segments.len());
     let lengths = if outer.open { long > short || (inner.open && long == short) } else { long >= short };
-    lengths && segments_cover(outer, inner)
-}
-
-fn segments_cover(outer: &FieldPath, inner: &FieldPath) -> bool {
-    outer.segments.iter().zip(&inner.segments).all(|(outer, inner)| match (outer, inner) {
-        (Segment::Any, _) => true,
-        (outer, inner) => outer == inner,
-    })
+    lengths && outer.takes_steps_of(inner)
 }
 
 /// What the policy says about every place that an entry's path names, as far as the policy alone decides: row conditions are
@@ -426,7 +406,7 @@ pub fn at_path(
 #[must_use]
 pub fn covering(governed: &Governed, path: &FieldPath) -> Vec<usize> {
     let entries = governed.entries.iter().enumerate();
-    entries.filter(|(_, entry)| covers(&entry.path, path)).map(|(index, _)| index).collect()
+    entries.filter(|(_, entry)| entry.path.covers(path)).map(|(index, _)| index).collect()
 }
 
 /// The verdict of [`at_path`], where the entries that are [`covering`] the path are known.
