@@ -60,6 +60,10 @@ pub(crate) fn all() -> Vec<(String, Test)> {
         tests.push((claim, Box::new(move |world| together(world, envoys, workers, page))));
     }
     tests.push(("a rate limit service that fails ends in on_error, and nothing hangs".to_owned(), Box::new(failures)));
+    tests.push((
+        "a rate limit service that outlasts Envoy's patience is one that did not answer".to_owned(),
+        Box::new(idle),
+    ));
     tests.push(("the ladder is seen through Envoy, and ends in 429 with Retry-After".to_owned(), Box::new(ladder)));
     tests.push(("what a caller that leaves was sent counts, and nothing stays reserved".to_owned(), Box::new(leavers)));
     tests
@@ -269,10 +273,21 @@ fn start(
     workers: u32,
     service: Option<u16>,
 ) -> Result<Envoy, String> {
+    start_changed(world, upstream, policy, workers, service, |bootstrap| bootstrap)
+}
+
+fn start_changed(
+    world: &World,
+    upstream: SocketAddr,
+    policy: &str,
+    workers: u32,
+    service: Option<u16>,
+    change: impl FnOnce(Bootstrap) -> Bootstrap,
+) -> Result<Envoy, String> {
     let scratch = Scratch::new().map_err(|error| error.to_string())?;
     let jwks = scratch.write("jwks.json", &world.issuer.jwks()).map_err(|error| error.to_string())?;
     let blanks = Blanks { wasm: &world.tools.wasm, policy, jwks: &jwks, upstream, access_log: &scratch.access_log() };
-    let bootstrap = Bootstrap::reference(&blanks);
+    let bootstrap = change(Bootstrap::reference(&blanks));
     let bootstrap = match service {
         Some(port) => bootstrap.with_ratelimit(port),
         None => bootstrap,
@@ -379,6 +394,27 @@ fn together(world: &World, envoys: usize, workers: u32, page: Option<u64>) -> Re
         return Err("nothing left at all".to_owned());
     }
     envoys.iter().try_for_each(nothing_reserved)
+}
+
+/// Envoy gives a request up that is idle for so long, though the service may still answer.
+fn idle(world: &World) -> Result<(), String> {
+    let upstream = world.runtime.block_on(Accounts::start());
+    // It takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let port = silent.local_addr().map_err(|error| error.to_string())?.port();
+    let policy = with_service(1000, "reject", "10s");
+    let impatient = |bootstrap: Bootstrap| bootstrap.with_idle_timeout("1s");
+    let envoy = start_changed(world, upstream.address, &policy, 1, Some(port), impatient)?;
+    let (address, token) = (envoy.listener("api"), token(world, "caller"));
+    let got = world.runtime.block_on(async {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(8), get(&mut socket, "/accounts/1", &token)).await
+    });
+    let status = got.ok().flatten().map(|got| got.status);
+    if (status, upstream.asked.load(Ordering::Relaxed)) != (Some(503), 0) {
+        return Err(format!("{status:?}, asked {}", upstream.asked.load(Ordering::Relaxed)));
+    }
+    Ok(())
 }
 
 /// A rate limit service that is none.
